@@ -1,0 +1,60 @@
+"""The base of every setting: strict, immutable, and clear about what forces a rebuild.
+
+A setting changes a stage's fingerprint unless its annotation carries :data:`RUNTIME`: worker counts, batch sizes and
+places do not change what comes out, so they must not make a week of shards stale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from kespeechchat.records import LANGUAGES
+
+
+class _Runtime:
+    """Marks a setting that cannot change the output."""
+
+    def __repr__(self) -> str:
+        return "RUNTIME"
+
+
+RUNTIME = _Runtime()
+
+
+class Settings(BaseModel):
+    """A group of settings. Unknown keys are errors; values are frozen after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    def relevant(self, language: str | None = None) -> dict[str, Any]:
+        """What can change the output of a shard of `language`: plain data for hashing.
+
+        Leaves out what is marked RUNTIME; of a mapping by language keeps that language's part alone.
+        """
+        out: dict[str, Any] = {}
+        for name, info in type(self).model_fields.items():
+            if any(isinstance(m, _Runtime) for m in info.metadata):
+                continue
+            out[name] = _plain(getattr(self, name), language)
+        return out
+
+
+def _plain(value: Any, language: str | None) -> Any:
+    if isinstance(value, Settings):
+        return value.relevant(language)
+    if isinstance(value, dict):
+        if language is not None and value and set(value) <= set(LANGUAGES):
+            return _plain(value.get(language), language)
+        return {str(k): _plain(v, language) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, language) for v in value]
+    return value
+
+
+def pick(by_language: Any, language: str) -> Any:
+    """The value for `language` of a setting that may be given once for all or per language."""
+    if isinstance(by_language, dict) and set(by_language) <= set(LANGUAGES):
+        return by_language[language]
+    return by_language

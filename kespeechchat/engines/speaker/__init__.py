@@ -1,0 +1,51 @@
+"""Speaker: who speaks (x-vector), and what the TTS needs to speak like them (TTS embedding)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from kespeechchat.records import Audio, RowError
+
+
+class SpeakerEncoder(Protocol):
+    deterministic: bool
+    size: int
+
+    def identity(self) -> dict[str, str]: ...
+
+    def xvectors(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+        """Unit-length float32 [size] per utterance. Any sample rate: the encoder resamples."""
+        ...
+
+
+class TTSEmbedder(Protocol):
+    deterministic: bool
+    size: int
+
+    def identity(self) -> dict[str, str]: ...
+
+    def embed(self, audios: Sequence[Audio], xvectors: Sequence[np.ndarray]) -> list[np.ndarray | RowError]:
+        """Float32 [size] per utterance in the TTS's own speaker space, not normalized. An embedder that works from
+        audio ignores `xvectors` and the other way round."""
+        ...
+
+
+def load(settings: Any) -> SpeakerEncoder:
+    match settings.use:
+        case "resemblyzer":
+            from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
+
+            return Resemblyzer(settings)
+    raise ValueError(f"unknown speaker encoder {settings.use!r}")
+
+
+def load_embedder(settings: Any) -> TTSEmbedder:
+    match settings.use:
+        case "kokoro_projection":
+            from kespeechchat.engines.speaker.kokoro_projection import KokoroProjection
+
+            return KokoroProjection(settings)
+    raise ValueError(f"unknown TTS embedder {settings.use!r}")

@@ -1,0 +1,252 @@
+"""What the parts of the project hand to each other: small values, and the Arrow schema of every stage's shards.
+
+Every row that a stage writes carries the five columns of :data:`COMMON`; the rest is the stage's own. Seconds are
+seconds, sample rates Hz, lengths characters; audio in memory is mono float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+Gender = Literal["female", "male", "unknown"]
+Split = Literal["train", "dev", "test"]
+Role = Literal["user", "agent"]
+
+KEPT, REJECTED, FAILED = "kept", "rejected", "failed"
+
+
+@dataclass(frozen=True)
+class Audio:
+    """One utterance: `samples` float32 [T], mono, in [-1, 1], at `sample_rate` Hz."""
+
+    samples: np.ndarray
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class RowError:
+    """What an engine puts in an item's place when that item alone failed; the rest of its batch stands."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one row in one stage.
+
+    `row` holds the stage's own columns and `id`. A rejected row says why in `reason` (a code, counted) and `detail`
+    (for a reader); a failed one has its error in `detail`.
+    """
+
+    row: dict[str, Any]
+    status: Literal["kept", "rejected", "failed"] = KEPT
+    reason: str | None = None
+    detail: str | None = None
+
+
+def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:
+    return Outcome(row, REJECTED, reason, detail)
+
+
+def failed(row: dict[str, Any], error: str) -> Outcome:
+    return Outcome(row, FAILED, "error", error)
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Where a stage's `process` is: the shard's number and language, and the build's seed."""
+
+    shard: int
+    language: Language | None
+    seed: int
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def _vector() -> pa.DataType:
+    return pa.list_(pa.float32())
+
+
+COMMON = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False, metadata={"doc": "source and content hash; stable for ever"}),
+        pa.field("status", pa.string(), nullable=False, metadata={"doc": "kept | rejected | failed"}),
+        pa.field("stage", pa.string(), nullable=False, metadata={"doc": "the stage that settled the row"}),
+        pa.field("reason", pa.string(), metadata={"doc": "reason code of a rejected or failed row"}),
+        pa.field("detail", pa.string(), metadata={"doc": "the reason for a reader: value, limit, error"}),
+    ]
+)
+
+_SCORES = pa.list_(pa.struct([("head", pa.string()), ("value", pa.float32())]))  # e.g. dnsmos_ovrl, dnsmos_p808
+
+_TURN = [
+    ("role", pa.string()),  # user | agent
+    ("voice", pa.string()),
+    ("text", pa.string()),
+    ("seed", pa.int64()),
+    ("tries", pa.int32()),  # how many seeds it took
+    ("sample_rate", pa.int32()),
+    ("seconds", pa.float32()),
+]
+
+_INSTRUCTION = [
+    ("source", pa.string()),
+    ("file", pa.string()),
+    ("line", pa.int64()),  # 1-based; for the reader, never part of an id
+    ("language", pa.string()),
+    ("task", pa.string()),
+    ("instruction", pa.string()),
+    ("input", pa.string()),
+    ("reference", pa.string()),
+]
+_QUESTION = [*_INSTRUCTION, ("parent", pa.string()), ("question", pa.string())]
+_CANDIDATE = [
+    ("role", pa.string()),
+    ("language", pa.string()),  # null: speaks every language
+    ("gender", pa.string()),
+    ("split", pa.string()),
+    ("parents", pa.list_(pa.string())),  # ids of the two real speakers
+    ("weights", _vector()),  # of the parents, sums to 1
+    ("embedding", _vector()),  # what the TTS speaks with
+    ("seconds_per_character", pa.float32()),
+]
+_AUDITION = [
+    *_CANDIDATE,
+    ("xvectors", pa.list_(_vector())),  # of each probe sentence's speech, unit length
+    ("error_rate", pa.float32()),  # CER (zh) or WER (en) pooled over the probes
+    ("spoken_seconds_per_character", pa.float32()),
+    ("scores", _SCORES),
+]
+
+SCHEMAS: dict[str, pa.Schema] = {
+    name: pa.schema([*COMMON, *(pa.field(n, t) for n, t in fields)])
+    for name, fields in {
+        "ingest": _INSTRUCTION,
+        "rewrite": _QUESTION,
+        "filter": [
+            *_QUESTION,
+            (
+                "verdicts",
+                pa.list_(pa.struct([("criterion", pa.string()), ("passed", pa.bool_()), ("score", pa.float32())])),
+            ),
+        ],
+        "spoken": [
+            ("source", pa.string()),
+            ("language", pa.string()),
+            ("task", pa.string()),
+            ("split", pa.string()),
+            ("question", pa.string()),
+            ("reference", pa.string()),
+            ("instruction", pa.string()),  # what the user says
+            ("response", pa.string()),  # what the agent says
+        ],
+        "corpus": [
+            ("recording", pa.string()),
+            ("language", pa.string()),
+            ("transcript", pa.string()),
+            ("gender", pa.string()),
+            ("path", pa.string()),  # of a real clip; null where `audio` holds it
+            ("corpus_dnsmos", pa.float32()),
+            ("audio", pa.binary()),  # FLAC, watermarked: only of a corpus that was synthesized
+            ("sample_rate", pa.int32()),
+            ("seconds", pa.float32()),
+        ],
+        "clips": [
+            ("recording", pa.string()),
+            ("language", pa.string()),
+            ("path", pa.string()),
+            ("transcript", pa.string()),
+            ("transcript_from", pa.string()),  # manifest | recognizer
+            ("gender", pa.string()),
+            ("gender_from", pa.string()),  # manifest | engine
+            ("gender_score", pa.float32()),
+            ("seconds", pa.float32()),
+            ("characters", pa.int32()),
+            ("scores", _SCORES),
+            ("xvector", _vector()),
+            ("tts_embedding", _vector()),
+        ],
+        "speakers": [
+            ("recording", pa.string()),
+            ("language", pa.string()),
+            ("gender", pa.string()),
+            ("split", pa.string()),
+            ("clips", pa.int32()),  # that passed the corpus score
+            ("core_clips", pa.int32()),  # in the one cluster; only these count
+            ("pairs", pa.int32()),  # of clips over the x-vector threshold
+            ("seconds_per_character", pa.float32()),  # rounded to 10 ms
+            ("xvector", _vector()),  # mean of the core clips', unit length
+            ("tts_embedding", _vector()),  # plain mean of the core clips'
+        ],
+        "blend": _CANDIDATE,
+        "audition": _AUDITION,
+        "voices": [
+            *_AUDITION,
+            ("nearest_speaker", pa.string()),
+            ("nearest_speaker_cosine", pa.float32()),
+            ("privacy_margin", pa.float32()),  # threshold − nearest_speaker_cosine; > 0 for every kept voice
+            ("nearest_voice", pa.string()),
+            ("nearest_voice_cosine", pa.float32()),
+        ],
+        "synthesize": [
+            ("source", pa.string()),
+            ("language", pa.string()),
+            ("split", pa.string()),
+            ("turns", pa.list_(pa.struct([*_TURN, ("audio", pa.binary())]))),  # FLAC, 16 bit, mono
+        ],
+        "measure": [
+            ("language", pa.string()),
+            (
+                "turns",
+                pa.list_(
+                    pa.struct(
+                        [
+                            ("role", pa.string()),
+                            ("transcript", pa.string()),  # raw, as the recognizer gave it
+                            ("avg_logprob", pa.float32()),
+                            ("compression_ratio", pa.float32()),
+                            ("no_speech_prob", pa.float32()),
+                            ("scores", _SCORES),
+                            ("watermark_score", pa.float32()),
+                            ("watermark_payload", pa.string()),  # hex; null where the mark carries none
+                        ]
+                    )
+                ),
+            ),
+        ],
+        "gate": [
+            ("source", pa.string()),
+            ("language", pa.string()),
+            ("split", pa.string()),
+            ("metric", pa.string()),  # CER | WER
+            ("error_rate", pa.float32()),  # pooled over the dialogue's turns
+            ("edits", pa.int32()),
+            ("units", pa.int32()),  # characters or words of the reference side
+            ("seconds", pa.float32()),
+            (
+                "turns",
+                pa.list_(
+                    pa.struct(
+                        [
+                            *_TURN,
+                            ("transcript", pa.string()),
+                            ("error_rate", pa.float32()),
+                            ("watermark_score", pa.float32()),
+                            ("scores", _SCORES),
+                        ]
+                    )
+                ),
+            ),
+        ],
+    }.items()
+}
+SCHEMAS["watermark"] = SCHEMAS["synthesize"]
