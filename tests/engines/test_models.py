@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def parts(tmp_path, monkeypatch):
     (package / "__init__.py").write_text("")
     (package / "a.part").write_bytes(b"hello ")
     (package / "b.part").write_bytes(b"weights")
+    monkeypatch.delitem(sys.modules, "fakeweights", raising=False)  # another test's, in another folder
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("KESC_CACHE", str(tmp_path / "cache"))
     whole = b"hello weights"
