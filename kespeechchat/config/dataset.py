@@ -1,0 +1,73 @@
+"""Settings of the products: dialogue splits, partitions, export."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from kespeechchat.config.base import RUNTIME, Settings
+from kespeechchat.records import Language
+
+
+class SplitSettings(Settings):
+    """Which dialogues are held out, by their text alone. Counts are expectations: a hash draws them."""
+
+    dev: float = Field(2754, ge=0, description="dialogues of chat-dev among `of` (the paper's Table 9)")
+    test: float = Field(2481, ge=0, description="dialogues of chat-test among `of`")
+    of: float = Field(7_000_000, gt=0, description="dialogues expected in all; 1 makes dev and test shares")
+
+    @model_validator(mode="after")
+    def _fits(self) -> SplitSettings:
+        if self.dev + self.test > self.of:
+            raise ValueError(f"dev {self.dev} and test {self.test} are more than all dialogues ({self.of})")
+        return self
+
+
+class PartitionSize(Settings):
+    """Hours per language, or a fraction of the hours that there are."""
+
+    hours: dict[Language, float] | None = Field(None, description="hours per language")
+    fraction: float | None = Field(None, gt=0, le=1, description="share of each language's training hours")
+
+    @model_validator(mode="after")
+    def _one(self) -> PartitionSize:
+        if (self.hours is None) == (self.fraction is None):
+            raise ValueError("a partition takes either `hours` (per language) or `fraction`")
+        return self
+
+
+def _paper() -> dict[str, PartitionSize]:
+    hours = {"XS": 1000, "S": 4000, "M": 10_000, "L": 20_000}
+    sized = {name: PartitionSize(hours={"zh": zh, "en": zh / 2}) for name, zh in hours.items()}
+    return {**sized, "XL": PartitionSize(fraction=1)}
+
+
+class PartitionSettings(Settings):
+    """Nested partitions, smallest first."""
+
+    sizes: dict[str, PartitionSize] = Field(
+        default_factory=_paper, description="by name, smallest first (the paper's Table 2)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, data: Any) -> Any:
+        from re import fullmatch
+
+        for name in data.get("sizes", {}) if isinstance(data, dict) else ():
+            if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", str(name)):
+                raise ValueError(f"sizes: {name!r} becomes a file name: letters, digits, - and _ only")
+        return data
+
+
+class ExportSettings(Settings):
+    """The ke-speechchat layout."""
+
+    many: int = Field(
+        100_000, ge=1, description="beyond so many dialogues WAV files are asked for, and folders fan out by a hash"
+    )
+    watermark_threshold: float = Field(0.5, gt=0, le=1, description="a turn is counted as marked from this score on")
+    audio: Annotated[bool | None, Field(description="write WAV files; unset: yes, up to `many` dialogues"), RUNTIME] = (
+        None
+    )
