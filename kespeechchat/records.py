@@ -6,7 +6,7 @@ seconds, sample rates Hz, lengths characters; audio in memory is mono float32 in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -60,16 +60,6 @@ def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Out
 
 def failed(row: dict[str, Any], error: str) -> Outcome:
     return Outcome(row, FAILED, "error", error)
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """Where a stage's `process` is: the shard's number and language, and the build's seed."""
-
-    shard: int
-    language: Language | None
-    seed: int
-    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def _vector() -> pa.DataType:
@@ -191,6 +181,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         "audition": _AUDITION,
         "voices": [
             *_AUDITION,
+            ("candidate", pa.string()),  # id of the audition that became this voice
             ("nearest_speaker", pa.string()),
             ("nearest_speaker_cosine", pa.float32()),
             ("privacy_margin", pa.float32()),  # threshold − nearest_speaker_cosine; > 0 for every kept voice
@@ -204,13 +195,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("turns", pa.list_(pa.struct([*_TURN, ("audio", pa.binary())]))),  # FLAC, 16 bit, mono
         ],
         "measure": [
+            ("source", pa.string()),
             ("language", pa.string()),
+            ("split", pa.string()),
             (
                 "turns",
                 pa.list_(
                     pa.struct(
                         [
-                            ("role", pa.string()),
+                            *_TURN,
                             ("transcript", pa.string()),  # raw, as the recognizer gave it
                             ("avg_logprob", pa.float32()),
                             ("compression_ratio", pa.float32()),

@@ -20,6 +20,11 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def seed_for(*parts: object) -> int:
+    """An engine's seed in [0, 2³¹) from (build seed, stage, row id, …): never from a worker, an order or the clock."""
+    return stable_hash(*parts) >> 33
+
+
 def stable_uniform(*parts: object) -> float:
     """A number in [0, 1) of the parts' text, with 53 bits."""
     return (stable_hash(*parts) >> 11) / (1 << 53)

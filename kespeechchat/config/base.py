@@ -1,11 +1,15 @@
 """The base of every setting: strict, immutable, and clear about what forces a rebuild.
 
 A setting changes a stage's fingerprint unless its annotation carries :data:`RUNTIME`: worker counts, batch sizes and
-places do not change what comes out, so they must not make a week of shards stale.
+places do not change what comes out, so they must not make a week of shards stale. A setting that names an engine or a
+prompt says so by its annotation (:class:`EngineRef`, :data:`PROMPT`); the plan follows the name and hashes what it
+stands for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -16,11 +20,20 @@ from kespeechchat.records import LANGUAGES
 class _Runtime:
     """Marks a setting that cannot change the output."""
 
-    def __repr__(self) -> str:
-        return "RUNTIME"
+
+class _PromptRef:
+    """Marks a setting that names a prompt file (without its ending)."""
+
+
+@dataclass(frozen=True)
+class EngineRef:
+    """Marks a setting that names one of the profile's engines of `capability`."""
+
+    capability: str
 
 
 RUNTIME = _Runtime()
+PROMPT = _PromptRef()
 
 
 class Settings(BaseModel):
@@ -33,12 +46,22 @@ class Settings(BaseModel):
 
         Leaves out what is marked RUNTIME; of a mapping by language keeps that language's part alone.
         """
-        out: dict[str, Any] = {}
+        return {
+            name: _plain(getattr(self, name), language)
+            for name, info in type(self).model_fields.items()
+            if not any(isinstance(mark, _Runtime) for mark in info.metadata)
+        }
+
+    def references(self, language: str | None = None) -> Iterator[tuple[EngineRef | _PromptRef, str]]:
+        """The engines and prompts that these settings name, nested ones included."""
         for name, info in type(self).model_fields.items():
-            if any(isinstance(m, _Runtime) for m in info.metadata):
-                continue
-            out[name] = _plain(getattr(self, name), language)
-        return out
+            value = getattr(self, name)
+            marks = [mark for mark in info.metadata if isinstance(mark, (EngineRef, _PromptRef))]
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(item, Settings):
+                    yield from item.references(language)
+                elif isinstance(item, str):
+                    yield from ((mark, item) for mark in marks)
 
 
 def _plain(value: Any, language: str | None) -> Any:

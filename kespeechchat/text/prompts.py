@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +49,21 @@ class Prompt:
         return [*pairs, ("user", self.template.format(**fields))]
 
 
-@lru_cache(maxsize=64)
 def load_prompt(path: str, language: Language) -> Prompt:
     """Reads one language's part of a prompt file. Raises ValueError naming the file and what is missing."""
-    data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return parse_prompt(yaml.safe_load(Path(path).read_text(encoding="utf-8")), path, language)
+
+
+def parse_prompt(data: dict[str, Any], name: str, language: Language) -> Prompt:
+    """One language's part of a prompt file's content (a resolved pipeline carries it). Raises ValueError."""
     part = data.get(language)
     if not isinstance(part, dict):
-        raise ValueError(f"{path}: no part for language {language!r}; add a top-level key {language!r}")
+        raise ValueError(f"{name}: no part for language {language!r}; add a top-level key {language!r}")
     missing = [k for k in ("system", "template") if not part.get(k)]
     if missing:
-        raise ValueError(f"{path}: {language}: missing {', '.join(missing)}")
+        raise ValueError(f"{name}: {language}: missing {', '.join(missing)}")
     return Prompt(
-        name=data.get("name") or Path(path).stem,
+        name=data.get("name") or Path(name).stem,
         language=language,
         system=part["system"].strip(),
         template=part["template"].strip(),

@@ -1,0 +1,177 @@
+"""From a YAML file to a `Pipeline`, with errors that name file, line, field, value and cure."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kespeechchat.config.base import EngineRef
+from kespeechchat.config.pipeline import STAGES, Pipeline
+
+
+class ConfigError(ValueError):
+    """Wrong use or configuration: exit code 2. The message is for the user and stands alone."""
+
+
+def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
+    """The profile at `path`, with `key.sub=value` overrides and the changes of the command line.
+
+    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such pipeline file")
+    text = file.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file}: a pipeline is a mapping of settings, this is a {type(data).__name__}")
+    here = file.resolve().parent
+    for override in overrides:
+        _override(data, override)
+    _resolve_paths(data, here)
+    if inputs := changes.get("inputs"):
+        data.setdefault("instructions", {})["inputs"] = [{"path": os.path.abspath(p)} for p in inputs]
+    if changes.get("limit") is not None:
+        data.setdefault("instructions", {})["limit"] = changes["limit"]
+    if changes.get("root"):
+        data["root"] = absolute_root(changes["root"])
+    pipeline = _validated(data, file, node)
+    prompts = _read_prompts(pipeline, here, data.get("prompts_dir"))
+    return _validated({**data, "prompts": prompts}, file, node)
+
+
+def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipeline:
+    try:
+        return Pipeline.model_validate({k: v for k, v in data.items() if k != "prompts_dir"})
+    except ValidationError as error:
+        lines = [_explain(e, file, node, data) for e in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+
+
+def from_json(text: str) -> Pipeline:
+    """The resolved pipeline that a build keeps in its ROOT."""
+    try:
+        return Pipeline.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {error.errors()[0]['msg']}") from None
+
+
+def absolute_root(root: str) -> str:
+    return root if "://" in root else os.path.abspath(root)
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, sep, value = override.partition("=")
+    if not sep or not key:
+        raise ConfigError(f"--set {override}: write key.sub=value")
+    *path, last = key.split(".")
+    at: Any = data
+    for part in path:
+        at = at[int(part)] if isinstance(at, list) and part.isdigit() and int(part) < len(at) else _child(at, part, key)
+    try:
+        at[int(last) if isinstance(at, list) else last] = yaml.safe_load(value)
+    except (IndexError, ValueError, TypeError):
+        raise ConfigError(f"--set {override}: {'.'.join(path)} has no item {last!r}") from None
+
+
+def _child(at: Any, part: str, key: str) -> Any:
+    if not isinstance(at, dict):
+        raise ConfigError(f"--set {key}: {part!r} stands in nothing that has parts")
+    child = at.setdefault(part, {})
+    if child is None:
+        child = at[part] = {}
+    return child
+
+
+def _resolve_paths(data: dict[str, Any], here: Path) -> None:
+    if isinstance(data.get("root"), str) and "://" not in data["root"]:
+        data["root"] = str((here / data["root"]).resolve())
+    for branch in ("instructions", "speech"):
+        inputs = (data.get(branch) or {}).get("inputs") if isinstance(data.get(branch), dict) else None
+        for item in inputs if isinstance(inputs, list) else ():
+            if isinstance(item, dict) and isinstance(item.get("path"), str):
+                item["path"] = str((here / item["path"]).resolve())
+    for engines in (data.get("engines") or {}).values() if isinstance(data.get("engines"), dict) else ():
+        for engine in engines.values() if isinstance(engines, dict) else ():
+            if isinstance(engine, dict) and isinstance(engine.get("model"), str) and engine["model"].startswith("."):
+                engine["model"] = str((here / engine["model"]).resolve())
+
+
+def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[str, Any]:
+    base = (here / (folder or "../prompts")).resolve()
+    names = sorted(
+        {
+            name
+            for stage in STAGES
+            for mark, name in getattr(pipeline.stages, stage).references()
+            if not isinstance(mark, EngineRef)
+        }
+    )
+    prompts = {}
+    for name in names:
+        file = base / f"{name}.yaml"
+        if not file.is_file():
+            raise ConfigError(f"{file}: no such prompt file; the profile's stages name the prompt {name!r}")
+        try:
+            prompts[name] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    return prompts
+
+
+def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any) -> str:
+    loc = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    field = ".".join(str(part) for part in loc) or "pipeline"
+    line = _line(node, loc)
+    where = f"{file}:{line}" if line else str(file)
+    if error["type"] == "extra_forbidden":
+        known = _known_fields(loc[:-1], data)
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}" if known else "remove it"
+        return f"{where}: {field}: unknown setting {loc[-1]!r}; {hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("missing", "value_error"):
+        return f"{where}: {field}: {message}" if error["type"] == "value_error" else f"{where}: {field}: is missing"
+    return f"{where}: {field}: {error['input']!r} does not fit: {message}"
+
+
+def _line(node: yaml.Node | None, loc: list[Any]) -> int | None:
+    """1-based line of the deepest part of `loc` that stands in the file."""
+    line = None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                continue  # a tag of a union, or a missing key
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _known_fields(loc: list[Any], data: Any) -> list[str]:
+    """Names of the settings where an unknown one was met."""
+    model: Any = Pipeline
+    for part in loc:
+        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation)
+        elif not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [m for m in map(_model_in, getattr(annotation, "__args__", ())) if m is not None]
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,143 @@
+"""A pipeline: one YAML profile, resolved so that a worker on another machine needs nothing but this object.
+
+Relative paths in the file are relative to the file. Prompts are read once and travel inside the resolved pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kespeechchat.config import engines as e
+from kespeechchat.config.base import RUNTIME, EngineRef, Settings
+from kespeechchat.config.dataset import PartitionSettings
+from kespeechchat.config.stages import Guard, Resources, Stages
+from kespeechchat.records import LANGUAGES, Language
+
+STAGES: tuple[str, ...] = tuple(Stages.model_fields)
+
+
+class InstructionInput(Settings):
+    path: str
+    language: Language | None = Field(None, description="null: recognized row by row")
+    source: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="null: the file's name")
+    layout: Literal["auto", "alpaca", "alpaca-seed", "belle"] = "auto"
+    columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
+        {}, description="the file's own column for each of ours, where the layout is none of the known ones"
+    )
+
+
+class Instructions(Settings):
+    inputs: tuple[InstructionInput, ...]
+    shard_size: int = Field(350, ge=1, description="rows planned into one shard")
+    limit: int | None = Field(None, ge=1, description="plan only the first so many rows of each input")
+
+
+class SpeechInput(Settings):
+    path: str = Field(description="a manifest (TSV, CSV, JSONL), a folder of audio, or a recipe to synthesize (YAML)")
+    language: Language | None = None
+
+
+class Speech(Settings):
+    inputs: tuple[SpeechInput, ...]
+    shard_size: int = Field(500, ge=1, description="clips of one shard")
+    audition_shard_size: int = Field(100, ge=1, description="candidates of one audition shard")
+
+
+class Engines(Settings):
+    llm: dict[str, e.LLMSettings]
+    judge: dict[str, e.JudgeSettings]
+    tts: dict[str, e.TTSSettings]
+    speaker: dict[str, e.SpeakerSettings]
+    embedder: dict[str, e.EmbedderSettings]
+    gender: dict[str, e.GenderSettings]
+    watermark: dict[str, e.WatermarkSettings]
+    asr: dict[str, e.ASRSettings]
+    mos: dict[str, e.MOSSettings] = {}
+
+
+class Phase(Settings):
+    """Stages that run overlapped. A list inside the list is fused: one actor, only the last output is published."""
+
+    name: str
+    stages: tuple[str | tuple[str, ...], ...]
+
+
+class Licence(Settings):
+    """A model or data set the profile uses, for card and `kesc models`."""
+
+    name: str
+    use: str
+    origin: str
+    licence: str
+
+
+class Departure(Settings):
+    """A figure in which the profile departs from the paper, and the measured reason."""
+
+    setting: str
+    paper: str
+    here: str
+    reason: str
+
+
+class Pipeline(Settings):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    root: Annotated[str, RUNTIME]
+    seed: int = 0
+    instructions: Instructions
+    speech: Speech
+    engines: Engines
+    stages: Stages
+    partitions: PartitionSettings = PartitionSettings()
+    phases: tuple[Phase, ...]
+    resources: Annotated[dict[str, Resources], RUNTIME] = {}
+    guards: Annotated[dict[str, Guard], RUNTIME] = {}
+    licences: Annotated[tuple[Licence, ...], RUNTIME] = ()
+    departures: Annotated[tuple[Departure, ...], RUNTIME] = ()
+    prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Pipeline:
+        for stage in STAGES:
+            for mark, name in getattr(self.stages, stage).references():
+                known = getattr(self.engines, mark.capability) if isinstance(mark, EngineRef) else self.prompts
+                if name not in known and not (known is self.prompts and not self.prompts):
+                    what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
+                    raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
+        flat = [stage for unit in self.units for stage in unit]
+        if flat != list(STAGES):
+            raise ValueError(f"phases: the stages must be, in this order, {', '.join(STAGES)}; got {', '.join(flat)}")
+        for group in ("resources", "guards"):
+            if unknown := set(getattr(self, group)) - set(STAGES):
+                raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(STAGES)}")
+        return self
+
+    @cached_property
+    def units(self) -> tuple[tuple[str, ...], ...]:
+        """The published units in flow order: a stage alone or stages fused."""
+        return tuple((s,) if isinstance(s, str) else tuple(s) for phase in self.phases for s in phase.stages)
+
+    def unit_of(self, stage: str) -> tuple[str, ...]:
+        return next(unit for unit in self.units if stage in unit)
+
+    def engine(self, capability: str, name: str) -> Any:
+        return getattr(self.engines, capability)[name]
+
+    def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:
+        """Everything of this pipeline that can change what `stage` makes of a shard of `language`."""
+        settings = getattr(self.stages, stage)
+        named = {}
+        for mark, name in settings.references(language):
+            if isinstance(mark, EngineRef):
+                named[f"{mark.capability}:{name}"] = self.engine(mark.capability, name).relevant(language)
+            else:
+                prompt = self.prompts[name]
+                named[f"prompt:{name}"] = prompt.get(language) if language in LANGUAGES else prompt
+        return {"settings": settings.relevant(language), "named": named, "seed": self.seed}
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)

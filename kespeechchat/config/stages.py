@@ -1,0 +1,163 @@
+"""Settings of the stages, named as in the flow. Defaults are the paper's figures (arXiv 2412.01078) where it has one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kespeechchat.config.base import PROMPT, RUNTIME, EngineRef, Settings
+from kespeechchat.config.dataset import SplitSettings
+from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
+from kespeechchat.records import Language
+
+LLMName = Annotated[str, EngineRef("llm")]
+JudgeName = Annotated[str, EngineRef("judge")]
+TTSName = Annotated[str, EngineRef("tts")]
+SpeakerName = Annotated[str, EngineRef("speaker")]
+EmbedderName = Annotated[str, EngineRef("embedder")]
+GenderName = Annotated[str, EngineRef("gender")]
+WatermarkName = Annotated[str, EngineRef("watermark")]
+ASRName = Annotated[str, EngineRef("asr")]
+MOSName = Annotated[str, EngineRef("mos")]
+PromptName = Annotated[str, PROMPT]
+
+
+class Ingest(Settings):
+    max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
+
+
+class Rewrite(Settings):
+    llm: LLMName
+    prompt: PromptName = Field("rewrite", description="for open instructions")
+    directive_prompt: PromptName = Field("rewrite-directive", description="for directive tasks, without the directive")
+    variants: int = Field(1, ge=1, description="questions made of one instruction")
+    candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
+    temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(128, ge=8)
+    max_length: dict[Language, int] = Field({"zh": 100, "en": 60}, description="characters (zh), words (en)")
+
+
+class Criterion(Settings):
+    prompt: PromptName
+    judge: JudgeName
+    threshold: float = Field(0.5, ge=0, le=1, description="lowest score that passes")
+
+
+class Filter(Settings):
+    criteria: tuple[Criterion, ...]
+    safety_rules: bool = Field(True, description="also refuse by the readable rules of text.safety")
+
+
+class Spoken(Settings):
+    llm: LLMName
+    prompt: PromptName = "spoken"
+    grounded_prompt: PromptName = Field("spoken-grounded", description="for rows whose source has an answer")
+    grounded: bool = Field(False, description="carry the source's answer in the prompt and hold the response to it")
+    candidates: int = Field(1, ge=1)
+    temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(512, ge=8)
+    max_length: dict[Language, int] = Field(
+        {"zh": 250, "en": 150}, description="longest response: characters (zh), words (en)"
+    )
+    splits: SplitSettings = SplitSettings()
+
+
+class Corpus(Settings):
+    """Speech to mine. The two engines serve only a corpus that is synthesized from a recipe."""
+
+    tts: TTSName | None = None
+    watermark: WatermarkName | None = None
+
+
+class Clips(Settings):
+    speaker: SpeakerName
+    embedder: EmbedderName
+    gender: GenderName
+    mos: MOSName | None = None
+    asr: ASRName | None = Field(None, description="recognizer of clips without a transcript")
+    min_seconds: float = Field(0.5, ge=0, description="shorter clips are refused")
+    max_seconds: float = Field(30.0, gt=0, description="longer clips are refused")
+
+
+class Speakers(Settings):
+    mining: MiningSettings = MiningSettings()
+
+
+class Blend(Settings):
+    blending: BlendingSettings = BlendingSettings()
+
+
+class Audition(Settings):
+    tts: TTSName
+    speaker: SpeakerName = Field(description="measures privacy; best one that took no part in making the voices")
+    asr: ASRName
+    mos: MOSName | None = None
+    probes: dict[Language, tuple[str, ...]]
+
+
+class Voices(Settings):
+    privacy: PrivacySettings = PrivacySettings()
+
+
+class Synthesize(Settings):
+    tts: TTSName
+    tries: int = Field(3, ge=1, description="seeds tried per turn")
+    seconds_per_character: dict[Language, tuple[float, float]] = Field(
+        {"zh": (0.10, 0.60), "en": (0.03, 0.20)}, description="range outside which a turn is spoken again"
+    )
+
+
+class WatermarkStage(Settings):
+    watermark: WatermarkName
+    payload: str | None = Field(None, description="hex; null: presence only")
+
+
+class Measure(Settings):
+    asr: ASRName
+    watermark: WatermarkName
+    mos: MOSName | None = None
+
+
+class Gate(Settings):
+    max_error: dict[Language, float] = Field({"zh": 0.05, "en": 0.10}, description="CER (zh), WER (en)")
+    unit: dict[Language, str] = Field({"zh": "character", "en": "word"}, description="character | syllable | word")
+    watermark_threshold: float = Field(0.5, ge=0, le=1)
+
+
+class Stages(Settings):
+    """One field a stage, in the order of the flow."""
+
+    ingest: Ingest = Ingest()
+    rewrite: Rewrite
+    filter: Filter
+    spoken: Spoken
+    corpus: Corpus = Corpus()
+    clips: Clips
+    speakers: Speakers = Speakers()
+    blend: Blend = Blend()
+    audition: Audition
+    voices: Voices = Voices()
+    synthesize: Synthesize
+    watermark: WatermarkStage
+    measure: Measure
+    gate: Gate = Gate()
+
+
+class Resources(Settings):
+    """What one actor of a stage takes, and how many there are. None of it changes the output."""
+
+    num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0)
+    num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0)
+    min_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
+    max_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
+    resources: Annotated[dict[str, float], RUNTIME] = {}
+    runtime_env: Annotated[dict[str, object], RUNTIME] = {}
+
+
+class Guard(Settings):
+    """Stops a phase whose yield over its first shards is out of range: a broken prompt must not burn a week."""
+
+    after_shards: Annotated[int, RUNTIME] = Field(3, ge=1)
+    min_kept: Annotated[float, RUNTIME] = Field(0.0, ge=0, le=1)
+    max_kept: Annotated[float, RUNTIME] = Field(1.0, ge=0, le=1)

@@ -1,0 +1,217 @@
+"""`kesc build`: plan, run what is missing segment by segment, plan again, until nothing is left to do.
+
+A segment is a run of units that can overlap; between two segments stands a reduce stage, which needs all of its input.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.run.guards import Guards
+from kespeechchat.run.inline import run_inline
+from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.library import pin
+from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.run.progress import Progress
+from kespeechchat.run.rollup import update_rollup
+from kespeechchat.run.worker import Built
+from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.base import Scope
+from kespeechchat.store.objects import ObjectStore, open_store
+
+_ROUNDS = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next round
+
+
+class Runner(Protocol):
+    def __call__(
+        self,
+        pipeline: Pipeline,
+        units: Sequence[tuple[str, ...]],
+        chains: Sequence[Sequence[Order]],
+        report: Callable[[Built], None],
+    ) -> None: ...
+
+
+@dataclass
+class Result:
+    """What a build did, and what stands in the way of the rest."""
+
+    built: int = 0
+    failed: int = 0
+    blocked: list[str] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        return not self.failed and not self.blocked
+
+
+def build(
+    pipeline: Pipeline,
+    progress: Progress,
+    stages: Sequence[str] = (),
+    address: str = "local",
+    inline: bool = False,
+    allow_partial: bool = False,
+    replace_voices: bool = False,
+) -> Result:
+    """Builds what is missing, stale or failed. Everything committed stays, whenever this stops."""
+    store = open_store(pipeline.root)
+    store.put("pipeline.json", pipeline.to_json().encode())
+    wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
+    for branch in ("instructions", "speech"):
+        if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
+            _take_in(store, pipeline, branch, progress)
+    result = Result()
+    with _runners(address, inline, progress) as runner, progress.shown():
+        for segment in Plan(pipeline, store).segments:
+            units = [unit for unit in segment if unit in wanted]
+            if units and not _build_segment(pipeline, store, units, runner, progress, result, allow_partial):
+                break
+            if ("voices",) in units:
+                _pin_voices(pipeline, store, replace_voices, progress)
+    update_rollup(store, [unit[-1] for unit in pipeline.units])
+    return result
+
+
+def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Progress) -> None:
+    manifest = plan_branch(store, pipeline, branch)
+    rows, gone = sum(s.rows for s in manifest.shards), manifest.segments[-1].summary.get("rows_no_longer_in_inputs")
+    progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
+    if gone:
+        progress.say(f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build")
+
+
+def _build_segment(
+    pipeline: Pipeline,
+    store: ObjectStore,
+    units: list[tuple[str, ...]],
+    runner: _Lazy,
+    progress: Progress,
+    result: Result,
+    allow_partial: bool,
+) -> bool:
+    """Runs one segment until nothing is left that can be done. False where what follows cannot start."""
+    failed_before: set[tuple[str, int]] = set()
+    for _ in range(_ROUNDS):
+        plan = Plan(pipeline, store)
+        if blocked := _blocked(plan, units, allow_partial):
+            result.blocked.append(blocked)
+            progress.say(blocked, "error")
+            return False
+        chains = _chains(plan, units, failed_before)
+        if not chains:
+            return True
+        guards = Guards(pipeline.guards)
+        for unit in units:
+            if shards := sum(1 for chain in chains for order in chain if order.unit == unit):
+                progress.expect(unit[-1], shards)
+
+        def report(built: Built) -> None:
+            progress.built(built)
+            result.built += built.status != "failed"
+            result.failed += built.status == "failed"
+            if built.status == "failed":
+                failed_before.add((built.unit, built.shard))
+            guards.check(built)
+
+        live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
+        runner.get()(pipeline, live, chains, report)
+    return True
+
+
+def _chains(plan: Plan, units: list[tuple[str, ...]], given_up: set[tuple[str, int]]) -> list[list[Order]]:
+    """Per shard, its orders from the first pending unit on. A shard that failed in this build waits for the next."""
+    chains: dict[int, list[Order]] = {}
+    dropped: set[int] = set()
+    for unit in units:
+        for shard, state in plan.states(unit[-1]).items():
+            if (unit[-1], shard) in given_up or not _inputs_ready(plan, state.order, units):
+                dropped.add(shard)
+            if state.state is not State.DONE and shard not in dropped:
+                chains.setdefault(shard, []).append(state.order)
+    return [chains[shard] for shard in sorted(chains)]
+
+
+def _inputs_ready(plan: Plan, order: Order, units: list[tuple[str, ...]]) -> bool:
+    """Whether what the order reads from outside this segment is committed."""
+    inside = {stage for unit in units for stage in unit}
+    for given in order.inputs:
+        if given.stage in inside:
+            continue
+        listing = plan.listing(given.unit)
+        if any(listing.generation(k.shard, k.fingerprint) != k.generation for k in given.keys):
+            return len(given.keys) > 1  # a reduce stage's partial input was allowed by `_blocked`
+    return True
+
+
+def _blocked(plan: Plan, units: list[tuple[str, ...]], allow_partial: bool) -> str | None:
+    """Why a segment cannot start: what is missing before it."""
+    first = STAGE_CLASSES[units[0][0]]
+    for unit in units:
+        reads = [r for s in unit for r in (STAGE_CLASSES[s].source, *STAGE_CLASSES[s].also)]
+        if any(r.scope is Scope.LIBRARY for r in reads) and plan.pin is None:
+            return f"{unit[0]} needs the voice library: build the stages up to voices first"
+    for reads in (first.source, *first.also):
+        if reads.scope not in (Scope.ALL, Scope.SLICE, Scope.SHARD):
+            continue
+        states = plan.states(reads.stage)
+        missing = [n for n, s in states.items() if s.state is not State.DONE]
+        if not states or len(missing) == len(states):
+            return f"{first.name} reads {reads.stage}, and none of its shards is there: build {reads.stage} first"
+        if missing and reads.scope is not Scope.SHARD and not allow_partial:
+            return (
+                f"{first.name} needs all of {reads.stage}, and {len(missing)} of {len(states)} shards are missing "
+                f"({', '.join(f'{n:05d}' for n in missing[:5])}…): see `kesc errors`, or pass --allow-partial"
+            )
+    return None
+
+
+def _pin_voices(pipeline: Pipeline, store: ObjectStore, replace: bool, progress: Progress) -> None:
+    plan = Plan(pipeline, store)
+    if not plan.complete("voices"):
+        return
+    record = plan.record("voices")
+    if record.counts["voices"].kept == 0:
+        raise ConfigError("voices: every candidate was refused, so there is no voice to speak with; see `kesc status`")
+    pinned, taken = pin(store, record, replace)
+    if not taken:
+        progress.say(
+            f"voices: the library changed ({record.content}), this build keeps speaking with the pinned one "
+            f"({pinned.content}); --replace-voices takes the new one and makes all audio stale",
+            "warning",
+        )
+
+
+class _Lazy:
+    """The runner, started when there is first something to run: a build with nothing to do starts no Ray."""
+
+    def __init__(self, address: str, inline: bool, progress: Progress) -> None:
+        self._address, self._inline, self._progress = address, inline, progress
+        self._cluster = None
+
+    def get(self) -> Runner:
+        if self._inline:
+            return run_inline
+        if self._cluster is None:
+            from kespeechchat.run.ray_runner import Cluster
+
+            self._progress.say("starting Ray" if self._address == "local" else f"joining Ray at {self._address}")
+            self._cluster = Cluster(self._address, secrets.token_hex(8))
+        return self._cluster.run
+
+    def __enter__(self) -> _Lazy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+_runners = _Lazy
+
+__all__ = ["STAGES", "Result", "build"]

@@ -1,0 +1,25 @@
+"""The inline runner: no Ray, one process, the same workers. For debugging and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.run.plan import Order
+from kespeechchat.run.worker import Built, Worker
+
+
+def run_inline(
+    pipeline: Pipeline,
+    units: Sequence[tuple[str, ...]],
+    chains: Sequence[Sequence[Order]],
+    report: Callable[[Built], None],
+) -> None:
+    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders fails."""
+    workers = {unit[-1]: Worker(pipeline, unit) for unit in units}
+    for chain in chains:
+        for order in chain:
+            built = workers[order.name].build(order)
+            report(built)
+            if built.status == "failed":
+                break

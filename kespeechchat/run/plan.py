@@ -1,0 +1,206 @@
+"""What is to be done: the expected fingerprint of every shard of every unit, held against the listings.
+
+A fingerprint is a hash of *ingredients*: the stage's version, its settings (of the shard's language), the engines and
+prompts they name, and its inputs' fingerprints and generations. All of it is known before anything runs, so a plan
+opens no record but those of the few reduce stages. Ingredients are kept in the commit record, so that
+`kesc status --why` can say which of them changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.run.library import Library, read_pin
+from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.base import Reads, Scope
+from kespeechchat.store.commit import Listing, ShardKey, list_commits, read_record, short_hash
+from kespeechchat.store.manifest import Manifest, PlannedShard
+from kespeechchat.store.objects import ObjectStore
+
+
+class State(Enum):
+    DONE = "done"
+    PENDING = "pending"
+    STALE = "stale"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Input:
+    """Kept rows [start, stop) of the shards `keys` of `unit` (stop None: all)."""
+
+    stage: str
+    unit: str
+    keys: tuple[ShardKey, ...]
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One shard of one unit, to be made: enough for a worker anywhere to make it."""
+
+    unit: tuple[str, ...]
+    key: ShardKey
+    language: str | None
+    planned: PlannedShard | None = None  # rows of the planning pass, for a unit that starts a branch
+    inputs: tuple[Input, ...] = ()
+    library: Library | None = None
+    ingredients: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.unit[-1]
+
+
+@dataclass(frozen=True)
+class ShardState:
+    order: Order
+    state: State
+
+
+class Plan:
+    """The state of a build as its names tell it. Make a new one when something was committed."""
+
+    def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
+        self.pipeline, self.store = pipeline, store
+        self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
+        self.pin = read_pin(store)
+        self._listings: dict[str, Listing] = {}
+        self._states: dict[str, dict[int, ShardState]] = {}
+        self._static: dict[tuple[str, str | None], dict[str, str]] = {}
+
+    def listing(self, unit: str) -> Listing:
+        if unit not in self._listings:
+            self._listings[unit] = list_commits(self.store, unit)
+        return self._listings[unit]
+
+    def states(self, stage: str) -> dict[int, ShardState]:
+        """Per shard number, of the unit that publishes `stage`."""
+        unit = self.pipeline.unit_of(stage)
+        if unit[-1] not in self._states:
+            self._states[unit[-1]] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
+        return self._states[unit[-1]]
+
+    def pending(self, stage: str) -> list[Order]:
+        return [s.order for s in self.states(stage).values() if s.state is not State.DONE]
+
+    def complete(self, stage: str) -> bool:
+        states = self.states(stage)
+        return bool(states) and all(s.state is State.DONE for s in states.values())
+
+    def record(self, stage: str, shard: int = 0) -> Any:
+        order = self.states(stage)[shard].order
+        return read_record(self.store, order.name, order.key)
+
+    # --- orders
+
+    def _orders(self, unit: tuple[str, ...]) -> Iterable[Order]:
+        first = STAGE_CLASSES[unit[0]]
+        scope = first.source.scope
+        if scope is Scope.PLAN:
+            for planned in self.manifests[first.source.stage].shards:
+                yield self._order(unit, planned.number, planned.language, planned=planned)
+        elif scope is Scope.ALL:
+            yield self._order(unit, 0, None)
+        elif scope is Scope.SLICE:
+            yield from self._sliced(unit, first.source)
+        else:
+            for shard, state in self.states(first.source.stage).items():
+                yield self._order(unit, shard, state.order.language)
+
+    def _sliced(self, unit: tuple[str, ...], source: Reads) -> Iterable[Order]:
+        """Slices of a reduce stage's one shard; how many there are is known once it is done."""
+        if not self.complete(source.stage):
+            return
+        rows = self.record(source.stage).counts[source.stage].kept
+        size = self.pipeline.speech.audition_shard_size
+        for number, start in enumerate(range(0, rows, size)):
+            yield self._order(unit, number, None, slice_=(start, min(start + size, rows)))
+
+    def _order(
+        self,
+        unit: tuple[str, ...],
+        shard: int,
+        language: str | None,
+        planned: PlannedShard | None = None,
+        slice_: tuple[int, int] | None = None,
+    ) -> Order:
+        ingredients = dict(self._static_ingredients(unit, language))
+        inputs, library = [], None
+        if planned:
+            ingredients["input:plan"] = short_hash(planned.checksum)
+        for reads in self._external_reads(unit):
+            if reads.scope is Scope.LIBRARY:
+                library = self.pin
+                ingredients["input:voice library"] = self.pin.content if self.pin else "none yet"
+                continue
+            start, stop = slice_ or (0, None)
+            keys = self._keys(reads, shard)
+            source = self.pipeline.unit_of(reads.stage)[-1]
+            inputs.append(Input(reads.stage, source, keys, *((start, stop) if reads.scope is Scope.SLICE else (0, None))))
+            names = [f"{k.fingerprint}.g{k.generation}" for k in keys]
+            told = names[0] if len(names) == 1 else short_hash(names)
+            ingredients[f"input:{reads.stage}"] = f"{told}[{start}:{stop}]" if reads.scope is Scope.SLICE else told
+        fingerprint = short_hash(ingredients)
+        listing = self.listing(unit[-1])
+        generation = listing.generation(shard, fingerprint)
+        if generation is None:
+            generation = listing.next_generation(shard, fingerprint)
+        key = ShardKey(shard, fingerprint, generation)
+        return Order(unit, key, language, planned, tuple(inputs), library, ingredients)
+
+    def _external_reads(self, unit: tuple[str, ...]) -> list[Reads]:
+        reads = [r for stage in unit for r in (STAGE_CLASSES[stage].source, *STAGE_CLASSES[stage].also)]
+        return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
+
+    def _keys(self, reads: Reads, shard: int) -> tuple[ShardKey, ...]:
+        states = self.states(reads.stage)
+        if reads.scope is Scope.ALL:
+            return tuple(states[n].order.key for n in sorted(states))
+        return (states[0 if reads.scope is Scope.SLICE else shard].order.key,)
+
+    def _static_ingredients(self, unit: tuple[str, ...], language: str | None) -> dict[str, str]:
+        """What does not depend on the shard, hashed once per unit and language."""
+        cached = self._static.get((unit[-1], language))
+        if cached is None:
+            cached = {}
+            for stage in unit:
+                relevant = self.pipeline.relevant_to(stage, language)
+                cached[f"{stage}.version"] = str(STAGE_CLASSES[stage].version)
+                cached[f"{stage}.seed"] = str(relevant["seed"])
+                cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["settings"].items()}
+                cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["named"].items()}
+            self._static[(unit[-1], language)] = cached
+        return cached
+
+    def _judged(self, order: Order) -> ShardState:
+        listing = self.listing(order.name)
+        shard, fingerprint = order.key.shard, order.key.fingerprint
+        if listing.generation(shard, fingerprint) is not None:
+            return ShardState(order, State.DONE)
+        if (shard, fingerprint) in listing.failed:
+            return ShardState(order, State.FAILED)
+        return ShardState(order, State.STALE if listing.any_of.get(shard) else State.PENDING)
+
+    # --- segments
+
+    @cached_property
+    def segments(self) -> list[list[tuple[str, ...]]]:
+        """The units in groups that can run overlapped: a phase, cut before and after each reduce stage."""
+        groups: list[list[tuple[str, ...]]] = []
+        for phase in self.pipeline.phases:
+            fresh = True
+            for entry in phase.stages:
+                unit = (entry,) if isinstance(entry, str) else tuple(entry)
+                scope = STAGE_CLASSES[unit[0]].source.scope
+                if fresh or scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
+                    groups.append([])
+                groups[-1].append(unit)
+                fresh = scope is Scope.ALL
+        return groups

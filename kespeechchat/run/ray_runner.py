@@ -1,0 +1,156 @@
+"""The Ray runner: Ray Data's streaming executor over shard references (DESIGN §3).
+
+Each unit is an actor-pool map over small references, which gives overlap, back-pressure and restarts without a
+scheduler of our own. A reference carries its chain of orders; a unit builds the order that is its own and passes the
+reference on. What was built is told to a small board actor, which the driver polls.
+
+Facts relied on (Ray 2.60): a pool needs `min_size` ≥ 1; `max_tasks_in_flight_per_actor=1` keeps one shard in a worker,
+so that a dead worker has one suspect; a crashed actor's task is tried again without end, which the attempt journal
+turns into a failure after three lone deaths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.stages import Resources
+from kespeechchat.run.plan import Order
+from kespeechchat.run.worker import Built, Worker
+
+_POLL = 0.25  # seconds between two looks at the board
+
+
+class Cluster:
+    """A connection to Ray: `local` starts one on this machine, `auto` or HOST:PORT joins one that runs."""
+
+    def __init__(self, address: str, session: str) -> None:
+        import ray
+
+        os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        self.session = session
+        self._local = address == "local"
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if self._local:
+            # a folder of files and a dashboard serve nobody on one machine; loopback keeps every port off the network
+            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        else:
+            ray.init(address=address, **quiet)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.max_errored_blocks = 0
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        self._board = ray.remote(num_cpus=0)(_Board).remote()
+
+    def close(self) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def run(
+        self,
+        pipeline: Pipeline,
+        units: Sequence[tuple[str, ...]],
+        chains: Sequence[Sequence[Order]],
+        report: Callable[[Built], None],
+    ) -> None:
+        """Builds all chains. `report` may raise to stop the run (a guard, an interrupt)."""
+        import ray
+
+        refs = [{"chain": list(chain)} for chain in chains]
+        dataset = ray.data.from_items(refs, override_num_blocks=len(refs))
+        for unit in units:
+            dataset = self._stage(dataset, pipeline, unit, sum(1 for c in chains for o in c if o.unit == unit))
+        with self._driven(dataset) as running:
+            while running():
+                self._drain(report)
+                time.sleep(_POLL)
+        self._drain(report)
+
+    def _stage(self, dataset: Any, pipeline: Pipeline, unit: tuple[str, ...], shards: int) -> Any:
+        import ray
+
+        wanted = pipeline.resources.get(unit[0], Resources())
+        most = max(1, min(wanted.max_actors, shards))
+        return dataset.map_batches(
+            _Actor,
+            batch_size=1,
+            fn_constructor_args=(pipeline.model_dump_json(), unit, self.session, self._board),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=min(wanted.min_actors, most), max_size=most, max_tasks_in_flight_per_actor=1
+            ),
+            num_cpus=wanted.num_cpus,
+            num_gpus=wanted.num_gpus,
+            **({"resources": dict(wanted.resources)} if wanted.resources else {}),
+            **({"runtime_env": dict(wanted.runtime_env)} if wanted.runtime_env else {}),
+        )
+
+    @contextlib.contextmanager
+    def _driven(self, dataset: Any) -> Iterator[Callable[[], bool]]:
+        """Pulls the dataset in a thread of its own; yields whether it still runs. Raises what the executor raised."""
+        stop, errors = threading.Event(), []
+
+        def pull() -> None:
+            try:
+                for _ in dataset.iter_batches(batch_size=1, prefetch_batches=0):
+                    if stop.is_set():
+                        return
+            except BaseException as error:  # handed to the driver's thread below
+                errors.append(error)
+
+        thread = threading.Thread(target=pull, daemon=True, name="kesc-ray-data")
+        thread.start()
+        try:
+            yield thread.is_alive
+        finally:
+            stop.set()
+        if errors:
+            raise errors[0]
+
+    def _drain(self, report: Callable[[Built], None]) -> None:
+        import ray
+
+        for built in ray.get(self._board.take.remote()):
+            report(built)
+
+
+class _Board:
+    """Collects what workers built until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Built] = []
+
+    def tell(self, built: Built) -> None:
+        self._waiting.append(built)
+
+    def take(self) -> list[Built]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+
+class _Actor:
+    """One worker process of a unit's pool."""
+
+    def __init__(self, pipeline_json: str, unit: tuple[str, ...], session: str, board: Any) -> None:
+        import ray
+
+        self._unit, self._board = unit, board
+        node = ray.get_runtime_context().get_node_id()
+        self._worker = Worker(Pipeline.model_validate_json(pipeline_json), unit, session, node)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        import ray
+
+        chain: list[Order] = list(batch["chain"][0])
+        if chain and chain[0].unit == self._unit:
+            built = self._worker.build(chain.pop(0))
+            ray.get(self._board.tell.remote(built))
+            if built.status == "failed":
+                chain = []
+        return {"chain": [chain]}

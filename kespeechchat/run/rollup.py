@@ -1,0 +1,53 @@
+"""A cache of the counts in a unit's commit records, so that `kesc status` opens few files. Can be rebuilt any time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, record_key
+from kespeechchat.store.objects import ObjectStore
+
+_Summary = dict[str, Counts]
+
+
+class Rollup:
+    """Counts by commit record's name."""
+
+    def __init__(self, store: ObjectStore, unit: str) -> None:
+        self._store, self._unit, self._key = store, unit, f"{unit}/rollup.json"
+        self._known: dict[str, dict] = {}
+        try:
+            self._known = json.loads(store.get(self._key))
+        except (FileNotFoundError, ValueError):
+            self._known = {}  # none yet, or torn: it is only a cache
+
+    def counts(self, keys: Iterable[ShardKey]) -> dict[ShardKey, _Summary]:
+        """Counts per stage of each record; opens those it does not know yet."""
+        keys = list(keys)
+        missing = [key for key in keys if key.stem not in self._known]
+        with ThreadPoolExecutor(8) as pool:
+            for key, data in zip(missing, pool.map(self._open, missing), strict=True):
+                self._known[key.stem] = data
+        return {key: {s: Counts(**c) for s, c in self._known[key.stem].items()} for key in keys}
+
+    def save(self) -> None:
+        self._store.put(self._key, json.dumps(self._known, separators=(",", ":")).encode())
+
+    def _open(self, key: ShardKey) -> dict:
+        record = CommitRecord.from_json(self._store.get(record_key(self._unit, key)))
+        return {stage: asdict(counts) for stage, counts in record.counts.items()}
+
+
+def update_rollup(store: ObjectStore, units: Iterable[str]) -> None:
+    from kespeechchat.store.commit import list_commits
+
+    for unit in units:
+        listing = list_commits(store, unit)
+        rollup = Rollup(store, unit)
+        before = len(rollup._known)
+        rollup.counts(ShardKey(shard, fp, gen) for (shard, fp), gen in listing.committed.items())
+        if len(rollup._known) != before:
+            rollup.save()

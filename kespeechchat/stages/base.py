@@ -1,0 +1,105 @@
+"""What a stage is: rows of one shard in, an outcome for each row out.
+
+A stage declares what it reads; it knows no store and no runner. `setup` loads its engines once in the worker's
+process; `process` may be called for any number of shards after it. Bump `version` when the output of the same input
+and settings changes: it is part of the fingerprint, and `tests/stages/test_golden.py` fails when you forget.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.records import SCHEMAS, Language, Outcome
+
+
+class Scope(Enum):
+    """Which part of another stage's output a stage reads."""
+
+    PLAN = "the rows that the planning pass gave the shard"
+    SHARD = "the shard of the same number"
+    SLICE = "a slice of the one shard of a reduce stage"
+    ALL = "all shards"
+    LIBRARY = "the pinned voice library"
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Kept rows of `stage`, `columns` of them (None: all)."""
+
+    stage: str
+    scope: Scope = Scope.SHARD
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard's work: its rows, what else the stage reads, by stage name, and where it stands."""
+
+    shard: int
+    language: Language | None
+    rows: list[dict[str, Any]]
+    also: dict[str, pa.Table] = field(default_factory=dict)
+
+
+class Stage(ABC):
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads]  # whose rows it must account for, one by one
+    also: ClassVar[tuple[Reads, ...]] = ()
+    keeps_rows: ClassVar[bool] = True  # False: what comes out are other things than what went in (recordings, voices)
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.settings: Any = getattr(pipeline.stages, self.name)
+        self.engines: dict[str, Any] = {}
+
+    def setup(self) -> None:
+        """Loads the stage's engines into `self.engines`."""
+
+    @abstractmethod
+    def process(self, task: Task) -> Iterable[Outcome]:
+        """An outcome for each row of `task.rows` (for each of its variants)."""
+
+    def check(self) -> None:
+        """Raises ConfigError where the settings cannot work, before anything is loaded."""
+
+    @property
+    def fan_out(self) -> int:
+        """Rows out per row in."""
+        return 1
+
+    @property
+    def schema(self) -> pa.Schema:
+        return SCHEMAS[self.name]
+
+    @classmethod
+    def reduces(cls) -> bool:
+        return cls.source.scope is Scope.ALL
+
+    def _engine(self, capability: str, name: str, key: str | None = None) -> Any:
+        """Loads the profile's engine `name` once per process, however many stages name it."""
+        from importlib import import_module
+
+        folder = "speaker" if capability == "embedder" else capability
+        module = import_module(f"kespeechchat.engines.{folder}")
+        settings = self.pipeline.engine(capability, name)
+        engine = _loaded.get((capability, settings.model_dump_json()))
+        if engine is None:
+            engine = (module.load_embedder if capability == "embedder" else module.load)(settings)
+            _loaded[(capability, settings.model_dump_json())] = engine
+        self.engines[key or capability] = engine
+        return engine
+
+
+_loaded: dict[Any, Any] = {}
+
+
+def output_kept(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    return [o.row for o in outcomes if o.status == "kept"]

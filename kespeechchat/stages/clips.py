@@ -1,0 +1,91 @@
+"""clips: measures each clip of the corpus: who speaks, of which gender, how fast, how clean. It judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
+from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.store.audio import AudioError, decode, read
+from kespeechchat.text.error_rate import units
+
+
+class Clips(Stage):
+    name: ClassVar[str] = "clips"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("corpus")
+
+    def setup(self) -> None:
+        self.speaker = self._engine("speaker", self.settings.speaker)
+        self.embedder = self._engine("embedder", self.settings.embedder)
+        self.gender = self._engine("gender", self.settings.gender)
+        self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        sound: list[tuple[dict[str, Any], Audio]] = []
+        for row in task.rows:
+            out = {k: row[k] for k in ("id", "recording", "language", "path", "transcript", "gender")}
+            try:
+                audio = decode(row["audio"]) if row["audio"] else read(row["path"])
+            except AudioError as error:
+                yield rejected(out, "unreadable", str(error))
+                continue
+            out["seconds"] = audio.seconds
+            if not self.settings.min_seconds <= audio.seconds <= self.settings.max_seconds:
+                short = audio.seconds < self.settings.min_seconds
+                limit = self.settings.min_seconds if short else self.settings.max_seconds
+                yield rejected(out, "too_short" if short else "too_long", f"{audio.seconds:.2f} s, limit {limit} s")
+                continue
+            out["scores"] = _score("corpus_dnsmos", row["corpus_dnsmos"])
+            sound.append((out, audio))
+        yield from self._measured(sound, task)
+
+    def _measured(self, sound: list[tuple[dict[str, Any], Audio]], task: Task) -> Iterable[Outcome]:
+        if not sound:
+            return
+        audios = [audio for _, audio in sound]
+        vectors = self.speaker.xvectors(audios)
+        genders = self.gender.classify(audios)
+        scores = self.mos.score(audios) if self.mos else [{}] * len(sound)
+        texts = self._transcripts(sound, task)
+        for (out, audio), vector, gender, score, text in zip(sound, vectors, genders, scores, texts, strict=True):
+            errors = [x.message for x in (vector, gender, score, text) if isinstance(x, RowError)]
+            embedding = None if errors else self.embedder.embed([audio], [vector])[0]
+            if isinstance(embedding, RowError):
+                errors.append(embedding.message)
+            if errors:
+                yield failed(out, "; ".join(errors))
+                continue
+            given = out["gender"] is not None
+            out |= {
+                "transcript": text,
+                "transcript_from": "manifest" if out["transcript"] else "recognizer",
+                "characters": units(text, task.language),
+                "gender": out["gender"] if given else gender.gender,
+                "gender_from": "manifest" if given else "engine",
+                "gender_score": gender.score,
+                "scores": out["scores"] + [{"head": h, "value": v} for h, v in score.items()],
+                "xvector": vector.tolist(),
+                "tts_embedding": embedding.tolist(),
+            }
+            yield Outcome(out)
+
+    def _transcripts(self, sound: list[tuple[dict[str, Any], Audio]], task: Task) -> list[str | RowError]:
+        """The manifest's transcripts; the recognizer's where it has none."""
+        missing = [audio for out, audio in sound if not out["transcript"]]
+        if not missing:
+            return [out["transcript"] for out, _ in sound]
+        if self.settings.asr is None:
+            error = RowError("the manifest has no transcript and stages.clips.asr names no recognizer")
+            return [out["transcript"] or error for out, _ in sound]
+        heard = iter(self._engine("asr", self.settings.asr).transcribe(missing, task.language))
+        texts: list[str | RowError] = []
+        for out, _ in sound:
+            got = out["transcript"] or next(heard)
+            texts.append(got if isinstance(got, (str, RowError)) else got.text)
+        return texts
+
+
+def _score(head: str, value: float | None) -> list[dict[str, Any]]:
+    return [] if value is None else [{"head": head, "value": value}]

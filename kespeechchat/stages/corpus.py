@@ -1,0 +1,73 @@
+"""corpus: the speech to mine, one row a clip.
+
+A real corpus is only named here: `clips` reads its files. A recipe is spoken, in mixes of the TTS's stock styles, and
+marked at once, so that a machine without any speech at hand can run the whole flow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.engines.tts import Utterance
+from kespeechchat.records import Outcome, RowError, failed, rejected
+from kespeechchat.seeds import seed_for
+from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.store.audio import encode_flac
+
+
+class Corpus(Stage):
+    name: ClassVar[str] = "corpus"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("speech", Scope.PLAN)
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        rows = [_columns(row) for row in task.rows]
+        spoken = self._speak([(out, clip) for out, clip, problem in rows if problem is None and "style" in clip], task)
+        for out, clip, problem in rows:
+            if problem is not None:
+                yield rejected(out, "malformed", problem)
+            else:
+                yield spoken[out["id"]] if "style" in clip else Outcome(out)
+
+    def _speak(self, clips: list[tuple[dict[str, Any], dict[str, Any]]], task: Task) -> dict[str, Outcome]:
+        if not clips:
+            return {}
+        if not (self.settings.tts and self.settings.watermark):
+            raise ConfigError("stages.corpus: a recipe needs `tts` and `watermark`: name the engines that speak and mark it")
+        tts = self._engine("tts", self.settings.tts)
+        mark = self._engine("watermark", self.settings.watermark)
+        seeds = [seed_for(self.pipeline.seed, self.name, out["id"]) for out, _ in clips]
+        audios = tts.speak(
+            [
+                Utterance(clip["transcript"], clip["language"], tts.style(clip["style"]), seed)
+                for (_, clip), seed in zip(clips, seeds, strict=True)
+            ]
+        )
+        outcomes = {}
+        for (out, _), audio in zip(clips, audios, strict=True):
+            marked = audio if isinstance(audio, RowError) else mark.embed([audio])[0]
+            if isinstance(marked, RowError):
+                outcomes[out["id"]] = failed(out, marked.message)
+                continue
+            sound = {"audio": encode_flac(marked), "sample_rate": marked.sample_rate, "seconds": marked.seconds}
+            outcomes[out["id"]] = Outcome(out | sound)
+        return outcomes
+
+
+def _columns(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    """(columns, the clip as planned, problem)."""
+    clip = json.loads(row["raw"])
+    out = {"id": row["id"], **{k: clip.get(k) for k in ("recording", "language", "transcript", "gender", "path")}}
+    problem = row["problem"]
+    try:
+        out["corpus_dnsmos"] = None if clip.get("dnsmos") is None else float(clip["dnsmos"])
+    except (TypeError, ValueError):
+        problem = problem or f"{row['file']}:{row['line']}: dnsmos is {clip['dnsmos']!r}, not a number"
+    gender = str(out["gender"] or "").lower()
+    out["gender"] = {"f": "female", "m": "male", "female": "female", "male": "male"}.get(gender)
+    if row["occurrence"] > 1:
+        problem = problem or f"{row['file']}:{row['line']}: the same clip stands in the manifest twice"
+    return out, clip, problem

@@ -1,0 +1,50 @@
+"""filter: is the question fit for speech, clear enough, and safe? (arXiv 2412.01078, section 3.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kespeechchat.records import Outcome, RowError, failed, rejected
+from kespeechchat.seeds import seed_for
+from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.text.prompts import parse_prompt
+from kespeechchat.text.safety import unsafe
+
+
+class Filter(Stage):
+    name: ClassVar[str] = "filter"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("rewrite")
+
+    def setup(self) -> None:
+        self.judges = [self._engine("judge", c.judge, f"judge:{c.prompt}") for c in self.settings.criteria]
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        texts = [row["question"] for row in task.rows]
+        judged = []
+        for criterion, judge in zip(self.settings.criteria, self.judges, strict=True):
+            prompt = parse_prompt(self.pipeline.prompts[criterion.prompt], criterion.prompt, task.language)
+            seeds = [seed_for(self.pipeline.seed, self.name, row["id"], criterion.prompt) for row in task.rows]
+            judged.append(judge.judge(texts, prompt, task.language, seeds) if texts else [])
+        for i, row in enumerate(task.rows):
+            yield self._settle(row, [verdicts[i] for verdicts in judged], task)
+
+    def _settle(self, row: dict[str, Any], verdicts: list[Any], task: Task) -> Outcome:
+        row = {k: v for k, v in row.items() if k in self.schema.names}
+        errors = [v.message for v in verdicts if isinstance(v, RowError)]
+        if errors:
+            return failed(row, "; ".join(errors))
+        pairs = list(zip(self.settings.criteria, verdicts, strict=True))
+        row["verdicts"] = [
+            {"criterion": c.prompt, "passed": v.score >= c.threshold, "score": v.score} for c, v in pairs
+        ]
+        if self.settings.safety_rules:
+            for text in (row["instruction"], row["input"], row["question"]):
+                if text and (rule := unsafe(text, task.language)):
+                    return rejected(row, "unsafe_rule", f"{rule}: {text[:120]}")
+        for criterion, verdict in pairs:
+            if verdict.score < criterion.threshold:
+                detail = f"{verdict.score:.2f}, at least {criterion.threshold}: {row['question'][:120]}"
+                return rejected(row, f"not_{criterion.prompt}", detail)
+        return Outcome(row)

@@ -1,0 +1,49 @@
+"""measure: what recognizer, quality model and watermark detector make of the marked audio, raw. It judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kespeechchat.records import Outcome, RowError, failed
+from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.store.audio import decode
+
+
+class Measure(Stage):
+    name: ClassVar[str] = "measure"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("watermark")
+
+    def setup(self) -> None:
+        self.asr = self._engine("asr", self.settings.asr)
+        self.mark = self._engine("watermark", self.settings.watermark)
+        self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        turns = [turn for row in task.rows for turn in row["turns"]]
+        audios = [decode(turn["audio"]) for turn in turns]
+        heard = self.asr.transcribe(audios, task.language) if audios else []
+        marks = self.mark.detect(audios)
+        scores = self.mos.score(audios) if self.mos else [{}] * len(audios)
+        measured = iter([_turn(*parts) for parts in zip(turns, heard, marks, scores, strict=True)])
+        for row in task.rows:
+            own = [next(measured) for _ in row["turns"]]
+            out = {k: row[k] for k in ("id", "source", "language", "split")}
+            errors = [turn.message for turn in own if isinstance(turn, RowError)]
+            yield failed(out, "; ".join(errors)) if errors else Outcome(out | {"turns": own})
+
+
+def _turn(turn: dict[str, Any], heard: Any, mark: Any, scores: Any) -> dict[str, Any] | RowError:
+    for part in (heard, mark, scores):
+        if isinstance(part, RowError):
+            return part
+    return {k: v for k, v in turn.items() if k != "audio"} | {
+        "transcript": heard.text,
+        "avg_logprob": heard.avg_logprob,
+        "compression_ratio": heard.compression_ratio,
+        "no_speech_prob": heard.no_speech_prob,
+        "scores": [{"head": head, "value": value} for head, value in scores.items()],
+        "watermark_score": mark.score,
+        "watermark_payload": mark.payload,
+    }

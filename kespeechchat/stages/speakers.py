@@ -1,0 +1,77 @@
+"""speakers: real speakers mined from the measured clips, recording by recording, each with its split."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kespeechchat.records import Outcome, rejected
+from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.voices.mining import Clips, Mined, Refused, balance_genders, mine
+from kespeechchat.voices.splits import draw_speaker_splits
+
+_COLUMNS = (
+    "recording",
+    "language",
+    "transcript",
+    "gender",
+    "seconds",
+    "characters",
+    "scores",
+    "xvector",
+    "tts_embedding",
+)
+
+
+class Speakers(Stage):
+    name: ClassVar[str] = "speakers"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("clips", Scope.ALL, _COLUMNS)
+    keeps_rows: ClassVar[bool] = False
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        settings = self.settings.mining
+        found = [mine(recording, clips, settings) for recording, clips in sorted(_recordings(task.rows).items())]
+        mined = [f for f in found if isinstance(f, Mined)]
+        refused = [f for f in found if isinstance(f, Refused)]
+        if settings.balance_genders:
+            mined, surplus = balance_genders(mined, self.pipeline.seed)
+            refused += surplus
+        splits = draw_speaker_splits(
+            [(m.recording, m.gender, m.language) for m in mined], settings.splits, self.pipeline.seed
+        )
+        for m in mined:
+            yield Outcome(_row(m) | {"split": splits[m.recording]})
+        for r in refused:
+            row = {"id": r.recording, "recording": r.recording, "clips": r.clips, "pairs": r.pairs}
+            yield rejected(row, r.reason, r.detail)
+
+
+def _row(m: Mined) -> dict[str, Any]:
+    row = {
+        k: getattr(m, k)
+        for k in ("recording", "language", "gender", "clips", "core_clips", "pairs", "seconds_per_character")
+    }
+    return row | {"id": m.recording, "xvector": m.xvector.tolist(), "tts_embedding": m.tts_embedding.tolist()}
+
+
+def _recordings(rows: list[dict[str, Any]]) -> dict[str, Clips]:
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["recording"]].append(row)
+    return {
+        recording: Clips(
+            ids=[r["id"] for r in group],
+            xvectors=np.asarray([r["xvector"] for r in group], dtype=np.float32),
+            tts_embeddings=np.asarray([r["tts_embedding"] for r in group], dtype=np.float32),
+            seconds=np.asarray([r["seconds"] for r in group]),
+            characters=np.asarray([r["characters"] for r in group]),
+            genders=[r["gender"] or "unknown" for r in group],
+            languages=[r["language"] for r in group],
+            scores=[{s["head"]: s["value"] for s in r["scores"] or []} for r in group],
+        )
+        for recording, group in groups.items()
+    }

@@ -1,0 +1,32 @@
+"""watermark: marks every utterance as synthetic, and encodes it as 16-bit FLAC. Fused behind `synthesize`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from kespeechchat.records import Outcome, RowError, failed
+from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.store.audio import decode, encode_flac
+
+
+class Watermark(Stage):
+    name: ClassVar[str] = "watermark"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("synthesize")
+
+    def setup(self) -> None:
+        self.mark = self._engine("watermark", self.settings.watermark)
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        turns = [turn for row in task.rows for turn in row["turns"]]
+        marked = iter(self.mark.embed([decode(t["audio"]) for t in turns], self.settings.payload))
+        for row in task.rows:
+            own = [next(marked) for _ in row["turns"]]
+            errors = [audio.message for audio in own if isinstance(audio, RowError)]
+            if errors:
+                silent = [{**turn, "audio": None} for turn in row["turns"]]
+                yield failed({**row, "turns": silent}, "; ".join(errors))
+                continue
+            spoken = [{**t, "audio": encode_flac(a)} for t, a in zip(row["turns"], own, strict=True)]
+            yield Outcome({**row, "turns": spoken})

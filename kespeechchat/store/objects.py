@@ -1,0 +1,136 @@
+"""Where bytes lie: a folder or an object store behind one small interface, with atomic create-if-absent.
+
+Two implementations, because what makes a write durable differs: on a local disk the file is fsynced before it gets
+its name and the folder after (obstore links without fsync, so a power cut could leave a named, empty record); an
+object store's conditional put is durable when it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class AlreadyExists(Exception):
+    """Someone else's object has this key."""
+
+
+class StoreError(RuntimeError):
+    """ROOT cannot be used. The message says what to do."""
+
+
+class ObjectStore(Protocol):
+    url: str
+
+    def create(self, key: str, data: bytes) -> None:
+        """Writes `key` in one atomic, durable step; raises AlreadyExists where it is taken."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Writes `key`, replacing what was there, in one atomic, durable step."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Raises FileNotFoundError."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """(key, bytes) of everything under the folder `prefix`, sorted by key."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Removes `key`; nothing happens where there is none."""
+        ...
+
+
+def open_store(root: str) -> ObjectStore:
+    """The store at `root`: a folder, or a URL such as s3://bucket/prefix."""
+    if "://" not in root:
+        return LocalFolder(root)
+    from kespeechchat.store.remote import RemoteStore
+
+    return RemoteStore(root)
+
+
+def checked_key(key: str) -> str:
+    """`key` itself, if it is a plain relative path; ids come from input files and must not escape ROOT."""
+    parts = key.split("/")
+    if not key or "\0" in key or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts):
+        raise ValueError(f"not a key of a store: {key[:200]!r}")
+    return key
+
+
+class LocalFolder:
+    """A folder on a local disk."""
+
+    def __init__(self, root: str) -> None:
+        self.url = os.path.abspath(root)
+        self._root = Path(self.url)
+        if self._root.exists() and not self._root.is_dir():
+            raise StoreError(f"{self.url}: is a file; ROOT must be a folder")
+
+    def _path(self, key: str) -> Path:
+        return self._root / checked_key(key)
+
+    def _stage(self, path: Path, data: bytes) -> Path:
+        """A synced temporary file beside `path`."""
+        _make_folder(path.parent)
+        staged = path.parent / f".{path.name[:200]}.{secrets.token_hex(6)}.tmp"
+        with open(staged, "xb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        return staged
+
+    def create(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        staged = self._stage(path, data)
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            raise AlreadyExists(key) from None
+        finally:
+            os.unlink(staged)
+        _sync_folder(path.parent)
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        os.replace(self._stage(path, data), path)
+        _sync_folder(path.parent)
+
+    def get(self, key: str) -> bytes:
+        return self._path(key).read_bytes()
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        base = self._path(prefix)
+        if not base.is_dir():
+            return
+        with os.scandir(base) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            if entry.is_dir():
+                yield from self.list(f"{prefix}/{entry.name}")
+            elif not entry.name.startswith("."):
+                yield f"{prefix}/{entry.name}", entry.stat().st_size
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,73 @@
+"""Shards as Arrow tables: read with their checksum checked, written with their schema held to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kespeechchat.records import KEPT, Outcome
+from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt
+from kespeechchat.store.objects import ObjectStore
+
+
+class CorruptShard(RuntimeError):
+    """A data file is not what its record says. It has been marked; the next plan rebuilds it."""
+
+
+def read_table(
+    store: ObjectStore, unit: str, record: CommitRecord, columns: Sequence[str] | None = None, kept_only: bool = True
+) -> pa.Table:
+    """The rows of a committed shard. Raises CorruptShard, naming the file, where bytes and checksum differ."""
+    data = read_checked(store, unit, record)
+    table = pq.read_table(io.BytesIO(data), columns=None if columns is None else ["id", "status", *columns])
+    return table.filter(pc.equal(table["status"], KEPT)) if kept_only else table
+
+
+def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
+    assert record.file is not None
+    why = None
+    try:
+        data = store.get(record.file)
+        if hashlib.sha256(data).hexdigest() != record.checksum:
+            why = f"{store.url}/{record.file}: its sha256 is not the one in its commit record"
+    except FileNotFoundError:
+        why = f"{store.url}/{record.file}: is missing though its commit record stands"
+    if why:
+        mark_corrupt(store, unit, ShardKey(record.shard, record.fingerprint, record.generation), why)
+        raise CorruptShard(f"{why}; the shard will be rebuilt")
+    return data
+
+
+def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> bytes:
+    """A shard's file: (stage that settled the row, outcome) pairs, in the order given."""
+    rows: list[dict[str, Any]] = []
+    for stage, outcome in outcomes:
+        common = {"status": outcome.status, "stage": stage, "reason": outcome.reason, "detail": outcome.detail}
+        unknown = set(outcome.row) - set(schema.names)
+        if unknown:
+            raise KeyError(f"stage {stage}: columns {sorted(unknown)} are not in its schema")
+        rows.append({**outcome.row, **common})
+    table = pa.Table.from_pylist(rows, schema=schema)
+    sink = io.BytesIO()
+    audio = any(field.name in ("audio", "turns") for field in schema)
+    pq.write_table(table, sink, compression="zstd", row_group_size=64 if audio else 1024)
+    return sink.getvalue()
+
+
+def count(stage: str, rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts:
+    kept, failed, reasons = 0, 0, {}
+    for outcome in outcomes:
+        if outcome.status == KEPT:
+            kept += 1
+        elif outcome.status == "failed":
+            failed += 1
+        else:
+            reason = outcome.reason or "unnamed"
+            reasons[reason] = reasons.get(reason, 0) + 1
+    return Counts(rows_in, kept, dict(sorted(reasons.items())), failed, fan_out)
