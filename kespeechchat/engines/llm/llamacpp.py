@@ -1,0 +1,152 @@
+"""llama.cpp in process, through xllamacpp: any GGUF model, on any CPU.
+
+A base model gets the messages as one few-shot text, a chat model through its own chat template.
+
+**Repeatable with one slot.** A result of llama.cpp depends on how its prompt was cut into batches, so plain prompt
+caching makes an answer depend on the request before it. Here the state before each request is made a function of that
+request alone: the text that all requests of one prompt file share (system and examples) is evaluated from an empty
+cache when it changes, and before every request the slot is rolled back to exactly that text. So the long shared text
+is paid for once, and neither order nor history reaches an answer. More slots decode together, faster and not
+repeatable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any
+
+from kespeechchat.config.engines import LlamaCppSettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.llm import Completion, Message, Request
+from kespeechchat.engines.models import resolve
+from kespeechchat.records import RowError
+
+_LABELS = {"user": "Input: ", "assistant": "Output: "}
+_TOP_K = 40
+_RANDOM_SEED = 2**32 - 1  # llama.cpp takes this one value as "choose a seed yourself"
+
+
+class LlamaCpp:
+    """An LLM on llama.cpp. Building it loads the model; raises EngineError where it does not load."""
+
+    def __init__(self, settings: LlamaCppSettings) -> None:
+        self.deterministic = settings.slots == 1
+        self._settings = settings
+        self._server = _serve(str(resolve(settings.model)), settings)
+        self._primed: str | None = None
+
+    def identity(self) -> dict[str, str]:
+        return {"llm": f"llamacpp {self._settings.model}", "xllamacpp": version("xllamacpp")}
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion | RowError]:
+        """Completions in the order of `requests`. `finish` is `length` where `max_tokens` cut the text (its JSON is
+        then broken); an item that llama.cpp refuses, such as a prompt over the context, is a RowError."""
+        if self._settings.slots > 1:
+            with ThreadPoolExecutor(self._settings.slots) as pool:
+                return list(pool.map(self._complete, requests))
+        results: dict[int, Completion | RowError] = {}
+        for i in sorted(range(len(requests)), key=lambda i: _shared(requests[i])):
+            if not self._settings.chat:
+                self._prime(_shared(requests[i]))
+            results[i] = self._complete(requests[i])
+        return [results[i] for i in range(len(requests))]
+
+    def _prime(self, shared: str) -> None:
+        """Brings the slot to the state "evaluated `shared` and nothing else"."""
+        if shared != self._primed:
+            self._roll(shared, cached=False)
+            self._primed = shared
+        # llama.cpp always evaluates the last token again, alone: done before the first request too, so that
+        # the first request finds the same state as all later ones.
+        self._roll(shared, cached=True)
+
+    def _roll(self, text: str, cached: bool) -> None:
+        self._server.handle_completions({"prompt": text, "n_predict": 0, "cache_prompt": cached})
+
+    def _complete(self, request: Request) -> Completion | RowError:
+        chat = self._settings.chat
+        handle = self._server.handle_chat_completions if chat else self._server.handle_completions
+        body = _sampling(request) | ({"messages": _messages(request)} if chat else {"prompt": few_shot_text(request)})
+        if request.schema is not None:
+            body |= _schema(request.schema, chat)
+        elif not chat:
+            body["stop"] = ["\n\n", "\n" + _LABELS["user"]]
+        body["cache_prompt"] = not chat or not self.deterministic
+        try:
+            return _completion(handle(body))
+        except (RuntimeError, ValueError, KeyError) as e:
+            self._primed = None
+            return RowError(f"llama.cpp: {e}")
+
+
+def _serve(path: str, settings: LlamaCppSettings) -> Any:
+    import xllamacpp
+
+    p = xllamacpp.CommonParams()
+    p.model.path = path
+    p.n_ctx = settings.context * settings.slots
+    p.n_parallel = settings.slots
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = settings.threads
+    p.n_threads_http = settings.slots
+    p.warmup = False
+    p.verbosity = 1
+    p.swa_full = True  # without it a rolled back slot of a sliding-window model is evaluated again from the start
+    p.cache_ram_mib = 0  # no store of old prompts beside the slots
+    p.cache_idle_slots = False
+    p.slot_prompt_similarity = 0.0
+    try:
+        return xllamacpp.Server(p)
+    except Exception as e:
+        raise EngineError(f"llamacpp: model {settings.model!r} does not load from {path}: {e}") from e
+
+
+def few_shot_text(request: Request) -> str:
+    """The messages as the text that a base model goes on with."""
+    return _shared(request) + _block(request.messages[-1]) + "\n" + _LABELS["assistant"].rstrip()
+
+
+def _shared(request: Request) -> str:
+    out = ""
+    for m in request.messages[:-1]:
+        out += _block(m) + ("\n" if m.role == "user" else "\n\n")
+    return out
+
+
+def _block(message: Message) -> str:
+    return _LABELS.get(message.role, "") + message.content
+
+
+def _messages(request: Request) -> list[dict[str, str]]:
+    return [{"role": m.role, "content": m.content} for m in request.messages]
+
+
+def _sampling(request: Request) -> dict[str, Any]:
+    return {
+        "n_predict": request.max_tokens,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": _TOP_K,
+        "min_p": 0.0,
+        "seed": request.seed % _RANDOM_SEED,
+    }
+
+
+def _schema(schema: dict[str, Any], chat: bool) -> dict[str, Any]:
+    if chat:
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
+    return {"json_schema": schema}
+
+
+def _completion(answer: Any) -> Completion | RowError:
+    if "error" in answer or not answer.get("choices"):
+        return RowError(f"llama.cpp: {answer.get('error', answer)}")
+    choice = answer["choices"][0]
+    text = choice["message"]["content"] if "message" in choice else choice["text"]
+    return Completion(
+        text=(text or "").strip(),
+        finish="length" if choice["finish_reason"] == "length" else "stop",
+        tokens=answer["usage"]["completion_tokens"],
+    )
