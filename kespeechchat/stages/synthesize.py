@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import VoiceLibrary
+from kespeechchat.dataset.splits import VoiceIndex, assign_voices
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
@@ -30,7 +30,7 @@ class Synthesize(Stage):
 
     def process(self, task: Task) -> Iterable[Outcome]:
         voices = {v["id"]: v for v in task.also["voices"].to_pylist()}
-        library = VoiceLibrary(list(voices.values()), self.pipeline.seed)
+        library = VoiceIndex.of(voices.values())
         dialogues = [self._dialogue(row, library, voices) for row in task.rows]
         turns = [turn for _, turns in dialogues for turn in turns]
         self._speak(turns, task)
@@ -38,10 +38,10 @@ class Synthesize(Stage):
             yield self._settle(row, own)
 
     def _dialogue(
-        self, row: dict[str, Any], library: VoiceLibrary, voices: dict[str, Any]
+        self, row: dict[str, Any], library: VoiceIndex, voices: dict[str, Any]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The row's columns, and its turns with what is needed to speak them (keys that start with `_`)."""
-        user, agent = library.assign(row["id"], row["split"], row["language"])
+        user, agent = assign_voices(row["id"], row["split"], row["language"], library, self.pipeline.seed)
         out = {k: row[k] for k in ("id", "source", "language", "split")}
         turns = [
             {

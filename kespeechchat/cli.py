@@ -1,0 +1,235 @@
+"""kesc: parses, calls, prints. No logic; heavy imports stand inside the commands, so that --help answers at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kespeechchat.config.pipeline import Pipeline
+    from kespeechchat.store.objects import ObjectStore
+
+WELL, TROUBLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="kespeechchat")
+def main() -> None:
+    """Turn instruction text into a bilingual (zh, en) speech dialogue dataset.
+
+    \b
+    kesc build pipelines/quickstart.yaml       the whole flow, on a laptop, resumable
+    kesc status pipelines/quickstart.yaml      what stands
+    kesc export pipelines/quickstart.yaml --to my-dataset
+
+    Exit codes: 0 all well; 1 some shards failed or a check did not hold; 2 wrong use or configuration.
+    """
+
+
+def _told(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Errors of use and interruptions become one clear line and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from kespeechchat.config.load import ConfigError
+        from kespeechchat.engines import EngineError
+        from kespeechchat.store.objects import StoreError
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        try:
+            code = command(*args, **kwargs)
+        except (ConfigError, StoreError) as error:
+            click.echo(f"kesc: {error}", err=True)
+            code = WRONG_USE
+        except EngineError as error:
+            click.echo(f"kesc: {error}", err=True)
+            code = TROUBLE
+        except KeyboardInterrupt:
+            click.echo("kesc: interrupted. What was committed stays; the same command goes on from there.", err=True)
+            code = INTERRUPTED
+        sys.exit(code or WELL)
+
+    return run
+
+
+def _named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str, ...] = ()) -> Pipeline:
+    """The PIPELINE file, or the resolved one that a build keeps in its ROOT."""
+    from kespeechchat.config.load import ConfigError, absolute_root, from_json, load_pipeline
+    from kespeechchat.store.objects import open_store
+
+    if pipeline:
+        return load_pipeline(pipeline, overrides, root=root)
+    if not root:
+        raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
+    url = absolute_root(root)
+    try:
+        return from_json(open_store(url).get("pipeline.json").decode()).model_copy(update={"root": url})
+    except FileNotFoundError:
+        raise ConfigError(f"{url}: no build here (no pipeline.json); run `kesc build PIPELINE --root {url}`") from None
+
+
+def _store(pipeline: Pipeline) -> ObjectStore:
+    from kespeechchat.store.objects import open_store
+
+    return open_store(pipeline.root)
+
+
+_pipeline = click.argument("pipeline", required=False, type=click.Path(dir_okay=False))
+_root = click.option("--root", metavar="URL", help="Folder or object store of the build; replaces the profile's root.")
+_set = click.option("--set", "overrides", multiple=True, metavar="KEY.SUB=VALUE", help="Override one setting.")
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(dir_okay=False))
+@click.option("--stage", "stages", multiple=True, metavar="NAME", help="Build this stage alone (repeatable).")
+@click.option("--input", "inputs", multiple=True, type=click.Path(), help="Instruction file instead of the profile's.")
+@click.option("--limit", type=click.IntRange(1), help="Plan only the first N rows of each instruction file.")
+@_set
+@_root
+@click.option("--address", default="local", show_default=True, help="Ray: local, auto, or HOST:PORT of a cluster.")
+@click.option("--inline", is_flag=True, help="Without Ray, in this process: for debugging.")
+@click.option("--allow-partial", is_flag=True, help="Let reduce stages (speakers, voices) go on with what is there.")
+@click.option("--replace-voices", is_flag=True, help="Take a changed voice library; all audio becomes stale.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True)
+@_told
+def build(
+    pipeline: str,
+    stages: tuple[str, ...],
+    inputs: tuple[str, ...],
+    limit: int | None,
+    overrides: tuple[str, ...],
+    root: str | None,
+    log_format: Any,
+    **how: Any,
+) -> int:
+    """Build the dataset of PIPELINE; only what is missing, stale or failed is made.
+
+    \b
+    kesc build pipelines/quickstart.yaml
+    kesc build pipelines/quickstart.yaml --input mine.jsonl --limit 20 --root /data/mine
+    kesc build pipelines/quickstart.yaml --stage gate --set stages.gate.max_error.zh=0.1
+    """
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.run.build import build as run_build
+    from kespeechchat.run.guards import GuardStop
+    from kespeechchat.run.progress import Progress
+    from kespeechchat.run.report import summary
+
+    profile = load_pipeline(pipeline, overrides, inputs=inputs, limit=limit, root=root)
+    _known_stages(stages)
+    progress = Progress(log_format)
+    try:
+        result = run_build(profile, progress, stages, **how)
+    except GuardStop as stop:
+        click.echo(f"kesc: stopped by a guard: {stop}", err=True)
+        return TROUBLE
+    click.echo(summary(profile, _store(profile), result))
+    return WELL if result.well else TROUBLE
+
+
+def _known_stages(names: tuple[str, ...]) -> None:
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.config.pipeline import STAGES
+
+    for name in names:
+        if name not in STAGES:
+            raise ConfigError(f"--stage {name}: no such stage; stages are {', '.join(STAGES)}")
+
+
+@main.command()
+@_pipeline
+@_root
+@_set
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option("--why", metavar="STAGE/SHARD", help="What made this shard stale, e.g. gate/3.")
+@_told
+def status(
+    pipeline: str | None, root: str | None, overrides: tuple[str, ...], as_json: bool, why: str | None
+) -> int:
+    """Show shards and rows per stage: done, pending, stale, failed; kept and rejected by reason."""
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.run import status as s
+
+    profile = _named_pipeline(pipeline, root, overrides)
+    if why:
+        stage, _, shard = why.partition("/")
+        _known_stages((stage,))
+        if not shard.isdigit():
+            raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
+        click.echo("\n".join(s.why(profile, _store(profile), stage, int(shard))))
+        return WELL
+    found = s.status(profile, _store(profile))
+    click.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else s.render(found))
+    return WELL
+
+
+@main.command()
+@_pipeline
+@_root
+@_told
+def verify(pipeline: str | None, root: str | None) -> int:
+    """Check every checksum, and that no row is lost or doubled from the first stage to the last."""
+    from kespeechchat.run.verify import incomplete
+    from kespeechchat.run.verify import verify as run_verify
+
+    profile = _named_pipeline(pipeline, root)
+    checked, problems = run_verify(profile, _store(profile))
+    for problem in problems:
+        click.echo(problem)
+    for stage in incomplete(profile, _store(profile)):
+        click.echo(f"not built yet: {stage}")
+    click.echo(f"{checked} shards checked, {len(problems)} problems")
+    return TROUBLE if problems else WELL
+
+
+@main.command()
+@_pipeline
+@_root
+@_told
+def errors(pipeline: str | None, root: str | None) -> int:
+    """List every failed shard with its traceback and every failed row with its error."""
+    from kespeechchat.run.errors import errors as run_errors
+
+    profile = _named_pipeline(pipeline, root)
+    found = 0
+    for line in run_errors(profile, _store(profile)):
+        found += 1
+        click.echo(line)
+    click.echo(f"{found} errors")
+    return TROUBLE if found else WELL
+
+
+@main.command()
+@_pipeline
+@_root
+@click.option("--to", required=True, type=click.Path(file_okay=False), help="Folder to write the dataset to.")
+@click.option("--partition", type=click.Choice(["XS", "S", "M", "L", "XL"]), help="Only this partition's dialogues.")
+@_told
+def export(pipeline: str | None, root: str | None, to: str, partition: str | None) -> int:
+    """Write metadata, WAV files, partitions, statistics and the dataset card of a finished build."""
+    from kespeechchat.run.export import export as run_export
+
+    profile = _named_pipeline(pipeline, root)
+    click.echo(run_export(profile, _store(profile), to, partition))
+    return WELL
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--engine", default="perth", show_default=True, help="Watermark engine to look for.")
+@_told
+def detect(files: tuple[str, ...], engine: str) -> int:
+    """Tell whether each of FILES carries the watermark. Exit 0 where all do, 1 where one does not."""
+    from kespeechchat.run.detect import detect as run_detect
+
+    all_marked = True
+    for line, marked in run_detect(files, engine):
+        click.echo(line)
+        all_marked &= marked
+    return WELL if all_marked else TROUBLE

@@ -1,0 +1,81 @@
+"""`kesc status`: what stands, from names and cached counts alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.run.plan import Plan, State
+from kespeechchat.run.rollup import Rollup
+from kespeechchat.store.commit import Counts, read_record
+from kespeechchat.store.objects import ObjectStore
+
+
+def status(pipeline: Pipeline, store: ObjectStore) -> dict[str, Any]:
+    """{"root", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept", "rejected",
+    "failed_rows"}]}: rows are those of the shards that are done."""
+    plan = Plan(pipeline, store)
+    rollups: dict[str, Rollup] = {}
+    stages = []
+    for stage in STAGES:
+        unit = pipeline.unit_of(stage)[-1]
+        states = list(plan.states(stage).values())
+        rollup = rollups.setdefault(unit, Rollup(store, unit))
+        done = [s.order.key for s in states if s.state is State.DONE]
+        total = sum((c[stage] for c in rollup.counts(done).values() if stage in c), Counts())
+        tally = {state.value: sum(1 for s in states if s.state is state) for state in State}
+        stages.append(
+            {
+                "name": stage,
+                "shards": len(states),
+                **tally,
+                "rows_in": total.rows_in,
+                "kept": total.kept,
+                "rejected": total.rejected,
+                "failed_rows": total.failed,
+            }
+        )
+    return {"root": store.url, "stages": stages}
+
+
+def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[str]:
+    """What changed between a shard's last commit and what the profile asks for now."""
+    plan = Plan(pipeline, store)
+    state = plan.states(stage).get(shard)
+    if state is None:
+        return [f"{stage} has no shard {shard:05d} (or it is not known yet: build the stages before it)"]
+    if state.state is not State.STALE:
+        return [f"{stage} shard {shard:05d} is {state.state.value}"]
+    unit = pipeline.unit_of(stage)[-1]
+    listing = plan.listing(unit)
+    records = [
+        read_record(store, unit, type(state.order.key)(shard, fp, listing.committed[(shard, fp)]))
+        for fp in listing.any_of[shard]
+        if (shard, fp) in listing.committed
+    ]
+    now = state.order.ingredients
+    nearest = min((_differences(r.ingredients, now) for r in records), key=len, default=["its commit was found corrupt"])
+    return [f"{stage} shard {shard:05d} is stale:", *(f"  {line}" for line in nearest)]
+
+
+def _differences(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    names = sorted(set(then) | set(now))
+    return [f"{n}: was {then.get(n, '—')}, is {now.get(n, '—')}" for n in names if then.get(n) != now.get(n)]
+
+
+def render(found: dict[str, Any]) -> str:
+    """The status as a table for a reader."""
+    head = ("stage", "shards", "done", "pending", "stale", "failed", "rows in", "kept", "rejected by reason")
+    lines = [head]
+    for s in found["stages"]:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(s["rejected"].items(), key=lambda kv: -kv[1]))
+        if s["failed_rows"]:
+            reasons = f"{reasons}{', ' if reasons else ''}FAILED {s['failed_rows']}"
+        numbers = [str(s[k]) for k in ("shards", "done", "pending", "stale", "failed", "rows_in", "kept")]
+        lines.append((s["name"], *numbers, reasons))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
+    rows = [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:-1], widths[1:], strict=True)), line[-1]])
+        for line in lines
+    ]
+    return "\n".join([f"root: {found['root']}", *(row.rstrip() for row in rows)])
