@@ -37,7 +37,7 @@ def test_candidates_keep_every_promise():
         assert a.gender == b.gender == c.gender
         assert a.split == b.split == c.split
         assert a.seconds_per_character == b.seconds_per_character
-        assert 0.4 <= min(c.weights)
+        assert min(c.weights) >= 0.4
         assert max(c.weights) <= 0.6
         assert sum(c.weights) == pytest.approx(1)
         np.testing.assert_allclose(

@@ -1,0 +1,229 @@
+"""The paper's own layout: metadata.json, audio/, partitions/, splits/, statistics.json and a dataset card.
+
+The rows are read three times: to cut the partitions, to write metadata and audio, to list the partitions' ids. Every
+file appears whole, by rename, so an export that was killed is simply run again. Same rows, same bytes. Memory grows
+with the dialogues by some 30 bytes each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kespeechchat.config.dataset import ExportSettings, PartitionSettings
+from kespeechchat.dataset.card import CardFacts, card
+from kespeechchat.dataset.metadata import CHANNELS, JsonArray, dialogue_object, write_json, write_text
+from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
+from kespeechchat.dataset.statistics import Statistics
+from kespeechchat.export.wav_tree import ExportError, WavTree, safe_name
+from kespeechchat.seeds import stable_hash
+
+__all__ = ["ExportError", "Report", "Subset", "export", "safe_name"]
+
+Rows = Iterable[Mapping[str, Any]]
+ReadAudio = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
+HELD_OUT = ("dev", "test")
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What to export: one partition, one language, or (None) everything. The cuts are the whole dataset's."""
+
+    partition: str | None = None
+    language: str | None = None
+
+    def languages(self, by_language: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in by_language.items() if self.language in (None, k)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export did; `audio` counts WAV files written, kept and removed, and names foreign ones."""
+
+    dialogues: int
+    plan: Plan
+    audio: WavTree | None
+    statistics: Mapping[str, Any]
+
+
+def export(
+    rows: Rows,
+    read_audio: ReadAudio | None,
+    to: Path,
+    *,
+    genders: Mapping[str, str],
+    seed: int,
+    partitions: PartitionSettings,
+    settings: ExportSettings | None = None,
+    subset: Subset | None = None,
+    release: Cuts | None = None,
+    content: str = "",
+    facts: Mapping[str, Any] | None = None,
+) -> Report:
+    """Writes `rows` (kept rows of stage `gate`, iterable more than once) below the folder `to`.
+
+    `read_audio(row)` gives each role's marked speech (`user`, `agent`) as FLAC; `genders` maps voices to genders;
+    `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `release` cuts
+    the partitions as a release froze them. `facts` go to the card (fields of `CardFacts`).
+    Raises ExportError for an id that is unsafe or comes twice, an unknown partition, audio that does not fit its row.
+    """
+    if iter(rows) is rows:
+        raise TypeError("rows are read three times: give a list, or an object whose __iter__ starts anew")
+    settings, subset = settings or ExportSettings(), subset or Subset()
+    survey = _survey(rows, seed, subset)
+    cut = apply(release, survey.dialogues) if release else plan(survey.dialogues, partitions)
+    count = _count(survey, cut, subset)
+    tree = WavTree(to, fan_out=count > settings.many)
+    with_audio = _wants_audio(settings, read_audio, count)
+    for name in ("partitions", "splits"):
+        (to / name).mkdir(parents=True, exist_ok=True)
+    if with_audio:
+        tree.prepare(content)
+    statistics, keys = Statistics(settings.watermark_threshold), array("Q")
+    with JsonArray(to / "metadata.json") as metadata:
+        for row in _within(rows, subset, cut):
+            metadata.append(dialogue_object(row, genders, tree.folder(row["id"])))
+            statistics.add(row)
+            keys.append(stable_hash(row["id"]))
+            if with_audio and not tree.has(row):
+                tree.write(row, read_audio(row))
+    if with_audio:
+        tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))
+    contents = _write_lists(to, _within(rows, subset, cut), cut, subset)
+    figures = statistics.result()
+    write_json(to / "statistics.json", figures)
+    known = {"name": "Ke-SpeechChat, rebuilt", "splits": dict(survey.splits), "with_audio": with_audio, **(facts or {})}
+    write_text(to / "README.md", card(CardFacts(statistics=figures, partitions=contents, **known)))
+    return Report(len(keys), cut, tree if with_audio else None, figures)
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """The first reading. `splits` counts the dialogues of the languages that are exported."""
+
+    dialogues: Dialogues
+    splits: Counter = field(default_factory=Counter)
+
+
+def _survey(rows: Rows, seed: int, subset: Subset) -> _Survey:
+    survey, keys = _Survey(Dialogues(seed)), array("Q")
+    for row in rows:
+        keys.append(stable_hash(safe_name(row["id"])))
+        if row["split"] == "train":
+            survey.dialogues.add(row["id"], row["language"], *_voices(row), row["seconds"])
+        if subset.language in (None, row["language"]):
+            survey.splits[row["split"]] += 1
+    ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)
+    if len(doubled := ordered[1:][ordered[1:] == ordered[:-1]]):
+        name = next(r["id"] for r in rows if stable_hash(r["id"]) == int(doubled[0]))
+        raise ExportError(f"dialogue id {name!r} comes twice; run `kesc verify`")
+    return survey
+
+
+def _voices(row: Mapping[str, Any]) -> tuple[str, str]:
+    by_role = {t["role"]: t["voice"] for t in row["turns"]}
+    if set(by_role) != set(CHANNELS):
+        raise ExportError(f"dialogue {row['id']}: a user's and an agent's turn are expected, got {sorted(by_role)}")
+    return by_role["user"], by_role["agent"]
+
+
+def _count(survey: _Survey, cut: Plan, subset: Subset) -> int:
+    if subset.partition is None:
+        return survey.splits.total()
+    if subset.partition not in cut.contents:
+        raise ExportError(f"no partition {subset.partition!r}; there is {', '.join(cut.contents)}")
+    return sum(subset.languages(cut.contents[subset.partition].dialogues).values())
+
+
+def _wants_audio(settings: ExportSettings, read_audio: ReadAudio | None, dialogues: int) -> bool:
+    if settings.audio is None and read_audio is not None and dialogues > settings.many:
+        raise ExportError(
+            f"{dialogues:,} dialogues make {2 * dialogues:,} WAV files: "
+            "ask for them (`audio: true`) or for metadata alone (`audio: false`)"
+        )
+    if settings.audio and read_audio is None:
+        raise ExportError("audio was asked for, and there is nothing to read it with")
+    return read_audio is not None and settings.audio is not False
+
+
+def _within(rows: Rows, subset: Subset, cut: Plan) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        if subset.language not in (None, row["language"]):
+            continue
+        if subset.partition is None or _level(row, cut) <= list(cut.contents).index(subset.partition):
+            yield row
+
+
+def _level(row: Mapping[str, Any], cut: Plan) -> int:
+    """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
+    if row["split"] != "train":
+        return len(cut.contents)
+    return cut.cuts.level(row["id"], row["language"], _voices(row))
+
+
+def _write_lists(to: Path, rows: Rows, cut: Plan, subset: Subset) -> dict[str, dict[str, Any]]:
+    """partitions/NAME.json and splits/chat-NAME.json, ids in the order of the rows; gives the partitions' figures."""
+    names = list(cut.contents)
+    if subset.partition is not None:
+        names = names[: names.index(subset.partition) + 1]
+    lists = {name: _IdList(to / "partitions" / f"{name}.json", name) for name in names}
+    held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
+    for row in rows:
+        for one in [held[row["split"]]] if row["split"] != "train" else [lists[n] for n in names[_level(row, cut) :]]:
+            one.append(row)
+    for one in held.values():
+        one.close({})
+    figures = {}
+    for name in names:
+        content = cut.contents[name]
+        shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
+        figures[name] = lists[name].close(shown if subset.language else {**shown, "digest": content.digest})
+    _remove_other(to / "partitions", {one.path for one in lists.values()})
+    return figures
+
+
+class _IdList:
+    """A JSON object of `name`, `ids` (streamed, one a line) and the figures of the dialogues that went in."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self._part = path.with_name(path.name + ".part")
+        self._file = self._part.open("w", encoding="utf-8", newline="\n")
+        self._file.write(f'{{"name": {json.dumps(name)}, "ids": [')
+        self._name, self._dialogues, self._micros, self._speakers = name, Counter(), Counter(), set()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        self._file.write((",\n" if self._dialogues else "\n") + json.dumps(row["id"]))
+        self._dialogues[row["language"]] += 1
+        self._micros[row["language"]] += round(row["seconds"] * 1_000_000)
+        self._speakers.update(_voices(row))
+
+    def close(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Ends the file and puts it in place; gives its figures."""
+        hours = {k: round(v / 3.6e9, 6) for k, v in sorted(self._micros.items())}
+        figures = {"dialogues": dict(sorted(self._dialogues.items())), "hours": hours, "speakers": len(self._speakers)}
+        figures |= more
+        with self._file as file:
+            file.write("\n], " + json.dumps(figures)[1:] + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._part.replace(self.path)
+        return {"name": self._name, **figures}
+
+
+def _remove_other(folder: Path, wanted: set[Path]) -> None:
+    """Lists of partitions that an earlier export had and this one has not."""
+    for path in set(folder.glob("*.json")) - wanted:
+        head = '{"name": ' + json.dumps(path.stem) + ', "ids": ['
+        with path.open(encoding="utf-8") as file:
+            ours = file.read(len(head)) == head
+        if ours:
+            path.unlink()

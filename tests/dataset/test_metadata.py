@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kespeechchat.dataset.metadata import JsonArray, dialogue_object
+
+
+def row() -> dict:
+    return {
+        "id": "belle-1",
+        "language": "zh",
+        "turns": [
+            {"role": "user", "voice": "SPK1486m", "text": "你好", "seconds": 1.5, "sample_rate": 22050},
+            {"role": "agent", "voice": "agentFemale", "text": "您好", "seconds": 2.25, "sample_rate": 22050},
+        ],
+    }
+
+
+GENDERS = {"SPK1486m": "male", "agentFemale": "female"}
+
+
+def test_the_papers_object():
+    assert dialogue_object(row(), GENDERS) == {
+        "id": "belle-1",
+        "speaker": {
+            "SPK1486m": {"role": "user", "gender": "male"},
+            "agentFemale": {"role": "agent", "gender": "female"},
+        },
+        "audio": {"channels": 2, "duration": 3.75, "sample_rate": 22050},
+        "channel": [{"channel_index": 0, "language": "zh"}, {"channel_index": 1, "language": "zh"}],
+        "dialog": [
+            {
+                "channel": 0,
+                "speaker": "SPK1486m",
+                "text": "你好",
+                "start": 0.0,
+                "end": 1.5,
+                "audio_path": "belle-1/belle-1_0_mark.wav",
+            },
+            {
+                "channel": 1,
+                "speaker": "agentFemale",
+                "text": "您好",
+                "start": 1.5,
+                "end": 3.75,
+                "audio_path": "belle-1/belle-1_1_mark.wav",
+            },
+        ],
+    }
+
+
+def test_rows_that_are_no_dialogue():
+    with pytest.raises(ValueError, match="belle-1: a user's turn and an agent's"):
+        dialogue_object({**row(), "turns": row()["turns"][:1]}, GENDERS)
+    with pytest.raises(ValueError, match="agentFemale is not in the voice library"):
+        dialogue_object(row(), {"SPK1486m": "male"})
+    mixed = row()
+    mixed["turns"][1]["sample_rate"] = 24000
+    with pytest.raises(ValueError, match="different sample rates"):
+        dialogue_object(mixed, GENDERS)
+
+
+def test_the_array_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "metadata.json"
+    with pytest.raises(RuntimeError), JsonArray(path) as array:
+        array.append({"id": "a"})
+        raise RuntimeError("killed")
+    assert list(tmp_path.iterdir()) == []
+    with JsonArray(path) as array:
+        array.append({"id": "甲"})
+        assert not path.exists()
+        array.append({"id": "b"})
+    assert json.loads(path.read_text("utf-8")) == [{"id": "甲"}, {"id": "b"}]
+    with JsonArray(path):
+        pass
+    assert json.loads(path.read_text("utf-8")) == []

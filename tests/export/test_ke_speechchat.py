@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import io
+import json
+import wave
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from kespeechchat.config.dataset import ExportSettings, PartitionSettings, PartitionSize
+from kespeechchat.export.ke_speechchat import ExportError, Subset, export, safe_name
+from kespeechchat.export.wav_tree import STATE
+
+RATE = 8000
+NAMES = ("XS", "S", "M", "L", "XL")
+PARTITIONS = PartitionSettings(
+    sizes={n: PartitionSize(fraction=f) for n, f in zip(NAMES, (1 / 40, 0.1, 0.25, 0.5, 1), strict=True)}
+)
+GENDERS = {f"SPK{i}f": "female" for i in range(5)} | {"agentMale": "male"}
+
+
+def turn(role: str, voice: str, samples: int) -> dict:
+    return {
+        "role": role,
+        "voice": voice,
+        "text": "good day",
+        "sample_rate": RATE,
+        "seconds": float(np.float32(samples / RATE)),
+        "watermark_score": 1.0,
+        "scores": [{"head": "dnsmos_ovrl", "value": 3.4}],
+    }
+
+
+def dialogue(i: int, **changes) -> dict:
+    turns = [turn("user", f"SPK{i % 5}f", 80 + i), turn("agent", "agentMale", 160 + i)]
+    return {
+        "id": f"seed-{i:03d}",
+        "language": "en" if i % 3 else "zh",
+        "split": "test" if i % 10 == 9 else "train",
+        "metric": "WER",
+        "error_rate": 0.0,
+        "edits": 0,
+        "units": 4,
+        "seconds": sum(t["seconds"] for t in turns),
+        "turns": turns,
+    } | changes
+
+
+ROWS = [dialogue(i) for i in range(40)]
+
+
+def pcm(row: dict, role: str) -> np.ndarray:
+    found = next(t for t in row["turns"] if t["role"] == role)
+    return np.arange(round(found["seconds"] * RATE), dtype=np.int16) * 7 - 300
+
+
+def read_audio(row: dict) -> dict[str, bytes]:
+    out = {}
+    for role in ("user", "agent"):
+        data = io.BytesIO()
+        soundfile.write(data, pcm(row, role), RATE, format="FLAC", subtype="PCM_16")
+        out[role] = data.getvalue()
+    return out
+
+
+def run(to: Path, rows=ROWS, read=read_audio, **more):
+    return export(rows, read, to, genders=GENDERS, seed=5, partitions=PARTITIONS, **more)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def load(path: Path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_the_whole_layout(tmp_path):
+    report = run(tmp_path)
+    metadata = load(tmp_path / "metadata.json")
+    assert [d["id"] for d in metadata] == [r["id"] for r in ROWS]
+    for data, row in zip(metadata, ROWS, strict=True):
+        for said, role in zip(data["dialog"], ("user", "agent"), strict=True):
+            with wave.open(str(tmp_path / "audio" / said["audio_path"])) as file:
+                assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+                np.testing.assert_array_equal(np.frombuffer(file.readframes(10**6), "<i2"), pcm(row, role))
+    lists = [load(tmp_path / "partitions" / f"{n}.json") for n in NAMES]
+    for small, large in pairwise(lists):
+        assert set(small["ids"]) <= set(large["ids"])
+    held = load(tmp_path / "splits" / "chat-test.json")
+    assert {*lists[-1]["ids"], *held["ids"]} == {r["id"] for r in ROWS}
+    for one, name in zip(lists, NAMES, strict=True):
+        assert one["name"] == name
+        assert one["speakers"] == 6
+        assert sum(one["dialogues"].values()) == len(one["ids"])
+        assert one["hours"] == report.plan.contents[name].hours
+    assert load(tmp_path / "statistics.json")["all"]["dialogues"] == 40
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_again_gives_the_same_bytes(tmp_path):
+    run(tmp_path / "a")
+    run(tmp_path / "b")
+    first = snapshot(tmp_path / "a")
+    assert first == snapshot(tmp_path / "b")
+    assert run(tmp_path / "a").audio.written == 80
+    assert snapshot(tmp_path / "a") == first
+
+
+def test_a_killed_export_goes_on(tmp_path):
+    run(tmp_path / "whole", content="build-1")
+    calls = []
+
+    def dies(row):
+        calls.append(row["id"])
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+        return read_audio(row)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "x", read=dies, content="build-1")
+    assert not (tmp_path / "x" / "metadata.json").exists()
+    (tmp_path / "x" / "audio" / ROWS[3]["id"] / f"{ROWS[3]['id']}_0_mark.wav").write_bytes(b"cut short")
+    report = run(tmp_path / "x", content="build-1")
+    assert (report.audio.kept, report.audio.written) == (26, 54)
+    assert snapshot(tmp_path / "x") == snapshot(tmp_path / "whole")
+
+
+def test_audio_of_another_content_is_never_kept(tmp_path):
+    run(tmp_path, content="build-1")
+
+    def quiet(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, read=quiet, content="build-2")
+    assert run(tmp_path, content="build-2").audio.written == 80
+
+
+def test_leftovers_go_and_foreign_files_stay(tmp_path):
+    run(tmp_path, content="x")
+    (tmp_path / "audio" / "notes.txt").write_text("mine")
+    (tmp_path / "audio" / "seed-000" / "seed-000_0_mark.wav.part").write_bytes(b"half")
+    report = run(tmp_path, rows=ROWS[:10], content="x")
+    assert sorted(p.name for p in (tmp_path / "audio").iterdir()) == ["notes.txt", *sorted(r["id"] for r in ROWS[:10])]
+    assert report.audio.foreign == ["audio/notes.txt"]
+    assert report.audio.removed == 61
+
+
+def test_a_folder_of_somebody_elses_is_refused(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "song.wav").write_bytes(b"x")
+    with pytest.raises(ExportError, match="no export made"):
+        run(tmp_path)
+
+
+def test_one_partition_is_the_one_of_the_whole(tmp_path):
+    run(tmp_path / "whole")
+    run(tmp_path / "s", subset=Subset(partition="S"))
+    whole, part = load(tmp_path / "whole" / "partitions" / "S.json"), load(tmp_path / "s" / "partitions" / "S.json")
+    assert whole == part
+    assert {d["id"] for d in load(tmp_path / "s" / "metadata.json")} == set(whole["ids"])
+    assert sorted(p.stem for p in (tmp_path / "s" / "partitions").iterdir()) == ["S", "XS"]
+    run(tmp_path / "en", subset=Subset(language="en"))
+    english = load(tmp_path / "en" / "partitions" / "S.json")
+    by_id = {r["id"]: r["language"] for r in ROWS}
+    assert english["ids"] == [i for i in whole["ids"] if by_id[i] == "en"]
+    assert set(english["hours"]) == set(english["excess"]) == {"en"}
+    with pytest.raises(ExportError, match="no partition 'XXL'; there is XS, S"):
+        run(tmp_path / "y", subset=Subset(partition="XXL"))
+
+
+def test_a_release_keeps_its_cut(tmp_path):
+    released = run(tmp_path / "old", rows=ROWS[:20]).plan.cuts
+    run(tmp_path / "new", release=released)
+    old, new = (set(load(tmp_path / d / "partitions" / "M.json")["ids"]) for d in ("old", "new"))
+    assert old <= new
+    assert new & {r["id"] for r in ROWS[:20]} == old
+
+
+def test_many_dialogues_fan_out_and_ask_for_audio(tmp_path):
+    with pytest.raises(ExportError, match="make 80 WAV files: ask for them"):
+        run(tmp_path, settings=ExportSettings(many=39))
+    run(tmp_path, settings=ExportSettings(many=39, audio=True))
+    paths = [t["audio_path"] for d in load(tmp_path / "metadata.json") for t in d["dialog"]]
+    assert all(p.count("/") == 2 and (tmp_path / "audio" / p).is_file() for p in paths)
+
+
+def test_without_audio(tmp_path):
+    report = run(tmp_path, read=None)
+    assert report.audio is None
+    assert not (tmp_path / "audio").exists()
+    assert not (tmp_path / STATE).exists()
+
+
+@pytest.mark.parametrize(
+    "bad", ["../up", "a/b", "", ".hidden", "a" * 201, "a..b", "nul\0", "trailing.", "空", "-x", "a\n"]
+)
+def test_unsafe_ids_are_refused(bad, tmp_path):
+    with pytest.raises(ExportError, match="cannot be a file name"):
+        safe_name(bad)
+    with pytest.raises(ExportError):
+        run(tmp_path / "x", rows=[dialogue(1, id=bad)])
+    assert not (tmp_path / "x").exists()
+
+
+def test_ids_that_come_twice(tmp_path):
+    with pytest.raises(ExportError, match="'seed-001' comes twice"):
+        run(tmp_path, rows=[ROWS[1], ROWS[2], ROWS[1]])
+
+
+def test_audio_that_does_not_fit_its_row(tmp_path):
+    with pytest.raises(ExportError, match="seed-000, user: the audio has 81 samples at 8000 Hz, its row says 80"):
+        run(tmp_path, read=lambda row: read_audio(ROWS[1]))
+
+
+def test_an_iterator_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="read three times"):
+        run(tmp_path, rows=iter(ROWS))
+
+
+def test_nothing_to_export(tmp_path):
+    run(tmp_path, rows=[])
+    assert load(tmp_path / "metadata.json") == []
+    assert load(tmp_path / "partitions" / "XL.json")["ids"] == []
+
+
+def test_the_card_says_what_matters(tmp_path):
+    facts = {
+        "name": "Demo",
+        "licences": [{"name": "Kokoro", "use": "speech", "origin": "hexgrad/Kokoro-82M", "licence": "Apache-2.0"}],
+        "departures": [{"setting": "gate.max_error.zh", "paper": "5 %", "here": "20 %", "reason": "a|small model"}],
+        "watermark": "Perth",
+        "privacy": {"circular": True, "note": "the measure is circular", "lowest margin": 0.07},
+        "rejected": {"gate": {"error_rate": 3}},
+    }
+    run(tmp_path, facts=facts)
+    text = (tmp_path / "README.md").read_text("utf-8")
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["language"] == ["zh", "en"]
+    assert front["license_name"] == "Apache-2.0"
+    for expected in (
+        "# Demo",
+        "synthetic and watermarked",
+        "kesc detect",
+        "(Perth)",
+        "hexgrad/Kokoro-82M",
+        "gate.max_error.zh",
+        "a\\|small model",
+        "the measure is circular",
+        "lowest margin: 0.07",
+        "| gate | error_rate | 3 |",
+        "chat-test: 4",
+        "3.40 ± 0.00",
+    ):
+        assert expected in text
