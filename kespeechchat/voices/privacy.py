@@ -116,19 +116,23 @@ def number_voices(outcomes: Sequence[Outcome]) -> list[Outcome]:
     ]
 
 
-def circularity(measuring: str, making: Mapping[str, str]) -> dict[str, Any]:
+def circularity(
+    measuring: Mapping[str, str], mining: Mapping[str, str], projecting: Mapping[str, str]
+) -> dict[str, Any]:
     """Whether the encoder that measures privacy took part in making the voices, for card and report.
 
-    `making` says by role (`mined`, `projected`) which encoder did that. One that made the voices sees what it aimed at.
+    Each argument is an engine's `identity()`: of the encoder of the auditions, of the clips, and of the TTS embedder
+    (which names in any of its values the encoder it works from). An encoder that made the voices sees what it aimed at.
     """
-    roles = sorted(role for role, encoder in making.items() if encoder == measuring)
+    model = measuring.get("model", "unknown")
+    roles = [role for role, identity in (("mined", mining), ("projected", projecting)) if model in identity.values()]
     note = (
-        f"The encoder that measured privacy ({measuring}) also {' and '.join(roles)} the voices: the measure is "
+        f"The encoder that measured privacy ({model}) also {' and '.join(roles)} the voices: the measure is "
         "circular, and another encoder may find a voice closer to a person."
         if roles
-        else f"The encoder that measured privacy ({measuring}) took no part in making the voices."
+        else f"The encoder that measured privacy ({model}) took no part in making the voices."
     )
-    return {"circular": bool(roles), "encoder": measuring, "also": roles, "note": note}
+    return {"circular": bool(roles), "encoder": model, "also": roles, "note": note}
 
 
 def diversity(xvectors: np.ndarray, edges: Sequence[float], block: int = 1024) -> dict[str, Any]:
