@@ -92,6 +92,8 @@ def _serve(path: str, settings: LlamaCppSettings) -> Any:
     p.n_threads_http = settings.slots
     p.warmup = False
     p.verbosity = 1
+    # Flash attention splits its sums by thread: with it, the thread count would change what comes out.
+    p.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     p.swa_full = True  # without it a rolled back slot of a sliding-window model is evaluated again from the start
     p.cache_ram_mib = 0  # no store of old prompts beside the slots
     p.cache_idle_slots = False
