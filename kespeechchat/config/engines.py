@@ -65,6 +65,7 @@ class KokoroProjectionSettings(Settings):
     """A speaker's x-vector (Resemblyzer) as a convex mix of Kokoro's stock styles."""
 
     use: Literal["kokoro_projection"]
+    ridge: float = Field(0.0, ge=0, description="spreads the weights over more voices; 0: plain non-negative least squares")
 
 
 class F0GenderSettings(Settings):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kespeechchat.records import Audio, RowError
+from kespeechchat.records import Audio, Gender, Language, RowError
 
 
 class SpeakerEncoder(Protocol):
@@ -27,9 +27,16 @@ class TTSEmbedder(Protocol):
 
     def identity(self) -> dict[str, str]: ...
 
-    def embed(self, audios: Sequence[Audio], xvectors: Sequence[np.ndarray]) -> list[np.ndarray | RowError]:
+    def embed(
+        self,
+        audios: Sequence[Audio],
+        xvectors: Sequence[np.ndarray],
+        language: Language | None = None,
+        genders: Sequence[Gender] | None = None,
+    ) -> list[np.ndarray | RowError]:
         """Float32 [size] per utterance in the TTS's own speaker space, not normalized. An embedder that works from
-        audio ignores `xvectors` and the other way round."""
+        audio ignores `xvectors` and the other way round; one whose TTS has voices by language and gender stays inside
+        those of the clip."""
         ...
 
 

@@ -50,6 +50,10 @@ class Kokoro:
         libraries = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")
         return {"model": identify(self._settings.model), **{name: version(name) for name in libraries}}
 
+    def style(self, mix: dict[str, float]) -> np.ndarray:
+        """Float32 [256]: the embedding of a convex mix of stock voices (see `kokoro_styles.style`)."""
+        return style(mix)
+
     def speak(self, utterances: Sequence[Utterance]) -> list[Audio | RowError]:
         """24 kHz speech, trimmed. A text without phonemes, a style that is not finite or a speed out of 0.5–2 is a
         RowError; a style of another size (voices made for another engine) or another language an EngineError."""

@@ -1,7 +1,7 @@
 """Kokoro's stock voices as a table: one mean style, one x-vector, a language and a gender for each of the 54.
 
 `kokoro_styles.npz` beside this file is derived by `scripts/derive_kokoro_styles.py`; its origin and licence
-(Apache-2.0) are in `docs/kokoro-styles.md`. A convex mix of styles is a voice of its own, so these 54 × 256 numbers span
+(Apache-2.0) are in `docs/kokoro-styles.md`. A convex mix of styles is a voice of its own: these 54 × 256 numbers span
 every voice that the quick-start profile can speak with.
 """
 

@@ -1,0 +1,77 @@
+"""A speaker for Kokoro: the convex mix of stock styles whose x-vectors come nearest to the speaker's.
+
+Non-negative least squares of the x-vector (Resemblyzer) on the stock voices' x-vectors gives the weights, those weights
+of the stock styles give the embedding. The mix stays inside the clip's language (English voices speak Chinese badly and
+the other way round) and is a likeness of timbre, no copy of the speaker; figures in `docs/voices-quickstart.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kespeechchat.config.engines import KokoroProjectionSettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, StyleTable, table
+from kespeechchat.records import Audio, Gender, Language, RowError
+
+
+class KokoroProjection:
+    """A `TTSEmbedder` that works from x-vectors alone."""
+
+    deterministic = True
+    size = STYLE_SIZE
+
+    def __init__(self, settings: KokoroProjectionSettings) -> None:
+        self._settings = settings
+        self._table = table()
+
+    def identity(self) -> dict[str, str]:
+        import hashlib
+        from importlib.metadata import version
+
+        digest = hashlib.sha256(self._table.styles.tobytes() + self._table.xvectors.tobytes()).hexdigest()[:16]
+        return {"model": f"kokoro_styles sha256:{digest}", "scipy": version("scipy")}
+
+    def embed(
+        self,
+        audios: Sequence[Audio],
+        xvectors: Sequence[np.ndarray],
+        language: Language | None = None,
+        genders: Sequence[Gender] | None = None,
+    ) -> list[np.ndarray | RowError]:
+        """Float32 [256] styles. `language` None mixes every language's voices; a gender of "unknown" both genders'.
+
+        An x-vector of another size is an EngineError (another encoder's), one that is not finite a RowError.
+        """
+        known = genders if genders is not None else ["unknown"] * len(xvectors)
+        return [self._embed(v, language, g) for v, g in zip(xvectors, known, strict=True)]
+
+    def _embed(self, xvector: np.ndarray, language: Language | None, gender: Gender) -> np.ndarray | RowError:
+        vector = np.asarray(xvector, dtype=np.float64)
+        if vector.shape != (self._table.xvectors.shape[1],):
+            raise EngineError(
+                f"x-vector of shape {vector.shape}: kokoro_projection needs Resemblyzer's "
+                f"({self._table.xvectors.shape[1]},); set the profile's speaker encoder to resemblyzer"
+            )
+        if not np.isfinite(vector).all() or not vector.any():
+            return RowError("x-vector is zero or not finite")
+        rows = self._table.rows(language, None if gender == "unknown" else gender)
+        weights = mix_weights(vector, self._table, rows, self._settings.ridge)
+        return (weights @ self._table.styles[rows].astype(np.float64)).astype(np.float32)
+
+
+def mix_weights(vector: np.ndarray, stock: StyleTable, rows: np.ndarray, ridge: float = 0.0) -> np.ndarray:
+    """Weights float64 [len(rows)], non-negative, summing to 1, of the stock voices `rows` for an x-vector."""
+    from scipy.optimize import nnls
+
+    voices = stock.xvectors[rows].astype(np.float64)
+    target = vector / np.linalg.norm(vector)
+    if ridge:
+        voices = np.hstack([voices, np.sqrt(ridge) * np.eye(len(rows))])
+        target = np.concatenate([target, np.zeros(len(rows))])
+    weights, _ = nnls(voices.T, target)
+    if not weights.any():  # opposite to every voice: the nearest one alone
+        weights[int(np.argmax(stock.xvectors[rows] @ vector))] = 1.0
+    return weights / weights.sum()
