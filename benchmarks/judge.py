@@ -3,8 +3,8 @@
     python benchmarks/judge.py DATA_FOLDER [--llm MODEL]
 
 DATA_FOLDER holds `belle_eval.zh.jsonl` (BELLE's evaluation set) and `alpaca_seed_tasks.en.jsonl` (Stanford Alpaca's
-seed tasks); their labels lie beside this file as `judge_labels.json`, keyed by a hash of the text. `safe` is measured on
-`safety_held_out.yaml`. Without `--llm` the embedding judge is measured, with it an LLM judge on that model.
+seed tasks); their labels lie beside this file as `judge_labels.json`, keyed by a hash of the text, in two parts that
+were labelled one after the other. `safe` is also measured on `safety_held_out.yaml`. Without `--llm` the embedding judge is measured, with it an LLM judge on that model.
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ def key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 
-def labelled(folder: Path, language: Language) -> tuple[list[tuple[str, dict]], list[tuple[str, dict]]]:
-    """(text, labels) of the rows and of the cut rows that have labels."""
-    labels = json.loads((HERE / "judge_labels.json").read_text(encoding="utf-8"))
+def labelled(folder: Path, language: Language, part: str) -> tuple[list[tuple[str, dict]], list[tuple[str, dict]]]:
+    """(text, labels) of the rows and of the cut rows that have labels in `part`."""
+    labels = json.loads((HERE / "judge_labels.json").read_text(encoding="utf-8"))[part]
     pairs = list(texts(folder, language))
     found = []
-    for part, candidates in (("rows", [p[0] for p in pairs]), ("cut", [p[1] for p in pairs if p[1]])):
+    for kind, candidates in (("rows", [p[0] for p in pairs]), ("cut", [p[1] for p in pairs if p[1]])):
         by_key = {key(t): t for t in candidates}
-        missing = [k for k in labels[part][language] if k not in by_key]
+        missing = [k for k in labels[kind][language] if k not in by_key]
         if missing:
-            raise SystemExit(f"{folder}: {len(missing)} labelled {language} {part} are not there, e.g. {missing[0]}")
-        found.append([(by_key[k], value) for k, value in labels[part][language].items()])
+            raise SystemExit(f"{folder}: {len(missing)} labelled {language} {kind} are not there, e.g. {missing[0]}")
+        found.append([(by_key[k], value) for k, value in labels[kind][language].items()])
     return found[0], found[1]
 
 
 def cases(folder: Path, language: Language) -> Iterator[tuple[str, str, list[Case]]]:
     """(criterion, what was judged, labelled texts)."""
-    rows, cut = labelled(folder, language)
+    for part in ("first", "second"):
+        rows, cut = labelled(folder, language, part)
+        yield "suitable", part, [(t, v["suitable"]) for t, v in rows]
+        yield "suitable", f"{part}, ≤ 100", [(t, v["suitable"]) for t, v in rows if len(t) <= 100]
+        yield "clear", f"{part} and cut", [(t, v["clear"]) for t, v in [*rows, *cut]]
+        yield "safe", part, [(t, v["safe"]) for t, v in rows]
     held_out = yaml.safe_load((HERE / "safety_held_out.yaml").read_text(encoding="utf-8"))[language]
-    yield "suitable", "rows", [(t, v["suitable"]) for t, v in rows]
-    yield "suitable", "rows ≤ 100", [(t, v["suitable"]) for t, v in rows if len(t) <= 100]
-    yield "clear", "rows", [(t, v["clear"]) for t, v in rows]
-    yield "clear", "rows and cut rows", [(t, v["clear"]) for t, v in [*rows, *cut]]
-    yield "safe", "rows", [(t, v["safe"]) for t, v in rows]
     yield "safe", "held out", [(e["text"], e["label"]) for e in held_out]
 
 
@@ -105,6 +105,10 @@ def measure(
         clean = np.array([rule(t, language) is None for t, _ in found])
         yield "rules", measures(clean, labels, clean.astype(float))
         yield "both", measures(passed & clean, labels, np.where(clean, scores, 0.0))
+
+
+def _shown(values: dict[str, Any]) -> str:
+    return "  ".join(f"{k} {v if isinstance(v, int) else f'{v:.3f}'}" for k, v in values.items() if v is not None)
 
 
 def main() -> None:
