@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kespeechchat.config.base import PROMPT, RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
@@ -121,8 +121,17 @@ class Measure(Settings):
 
 class Gate(Settings):
     max_error: dict[Language, float] = Field({"zh": 0.05, "en": 0.10}, description="CER (zh), WER (en)")
-    unit: dict[Language, str] = Field({"zh": "character", "en": "word"}, description="character | syllable | word")
+    unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
+        {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
+    )
     watermark_threshold: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _units_fit(self) -> Gate:
+        for language, unit in self.unit.items():
+            if unit not in {"zh": ("character", "syllable"), "en": ("word",)}[language]:
+                raise ValueError(f"unit.{language}: {unit!r} is no unit of that language")
+        return self
 
 
 class Stages(Settings):

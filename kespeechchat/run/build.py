@@ -12,6 +12,7 @@ from typing import Protocol
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.engines import EngineError
 from kespeechchat.run.guards import Guards
 from kespeechchat.run.inline import run_inline
 from kespeechchat.run.intake import plan_branch
@@ -20,7 +21,7 @@ from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
 from kespeechchat.run.worker import Built
-from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope
 from kespeechchat.store.objects import ObjectStore, open_store
 
@@ -112,6 +113,8 @@ def _build_segment(
                 progress.expect(unit[-1], shards)
 
         def report(built: Built) -> None:
+            if built.status == "fatal":
+                raise EngineError(f"{built.unit}: {built.error}")
             progress.built(built)
             result.built += built.status != "failed"
             result.failed += built.status == "failed"

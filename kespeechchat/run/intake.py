@@ -69,7 +69,7 @@ def plan_branch(store: ObjectStore, pipeline: Pipeline, branch: str) -> Manifest
 def _plan_rows(
     store: ObjectStore, manifest: Manifest, rows: Iterable[PlannedRow], size: int, digests: dict[str, str]
 ) -> Segment:
-    planned = Counter(id_ for id_, _ in manifest.ids())  # appearances already in the manifest
+    planned = Counter(manifest.ids())  # appearances already in the manifest
     seen: Counter[str] = Counter()
     waiting: dict[str | None, list[dict[str, Any]]] = {}
     shards: list[PlannedShard] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.library import Library, read_pin
-from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.store.commit import Listing, ShardKey, list_commits, read_record, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard

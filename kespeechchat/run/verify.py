@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.records import KEPT
 from kespeechchat.run.plan import Order, Plan, State
-from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore

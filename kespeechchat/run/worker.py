@@ -23,10 +23,12 @@ from typing import Any
 import pyarrow as pa
 
 from kespeechchat import __version__
+from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.run.plan import Input, Order
-from kespeechchat.stages import STAGE_CLASSES
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failure, new_attempt, read_record
 from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
@@ -44,7 +46,7 @@ class Built:
     unit: str
     shard: int
     language: str | None
-    status: str  # committed | failed
+    status: str  # committed | failed | fatal (an engine that cannot work at all)
     counts: dict[str, Counts] = field(default_factory=dict)
     seconds: float = 0.0
     audio_seconds: float = 0.0
@@ -82,6 +84,9 @@ class Worker:
             settled, counts = self._process(order)
             record = self._record(order, attempt, settled, counts, time.monotonic() - began)
             record = commit(self.store, name, record, to_parquet(settled, self.stages[-1].schema))
+        except (EngineError, ConfigError) as error:  # no shard's fault: the build stops and says what to do
+            close_attempt(self.store, name, key, attempt)
+            return Built(name, key.shard, order.language, "fatal", error=str(error))
         except Exception as error:  # whatever it is, it is this shard's failure and no one else's
             built = self._give_up(order, attempt, f"{type(error).__name__}: {error}", began, traceback.format_exc())
             close_attempt(self.store, name, key, attempt)

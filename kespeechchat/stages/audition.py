@@ -11,7 +11,7 @@ from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import LANGUAGES, Audio, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Scope, Stage, Task
-from kespeechchat.text.error_rate import error_edits, pooled, units
+from kespeechchat.text.error_rate import characters, error_edits, pooled
 
 
 class Audition(Stage):
@@ -73,14 +73,14 @@ class Audition(Stage):
         if errors:
             return failed(out, "; ".join(errors))
         edits = [error_edits(text, said.text, lang) for (_, lang, text), said in zip(probes, heard, strict=True)]
-        characters = sum(units(text, lang) for _, lang, text in probes)
+        length = sum(characters(text, lang) for _, lang, text in probes)
         heads = sorted(scores[0]) if scores else []
         return Outcome(
             out
             | {
                 "xvectors": [v.tolist() for v in vectors],
                 "error_rate": pooled(edits),
-                "spoken_seconds_per_character": sum(a.seconds for a in audios) / characters,
+                "spoken_seconds_per_character": sum(a.seconds for a in audios) / length,
                 "scores": [{"head": h, "value": float(np.mean([s[h] for s in scores]))} for h in heads],
             }
         )

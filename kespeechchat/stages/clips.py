@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.stages.base import Reads, Stage, Task
 from kespeechchat.store.audio import AudioError, decode, read
-from kespeechchat.text.error_rate import units
+from kespeechchat.text.error_rate import characters
 
 
 class Clips(Stage):
@@ -61,7 +61,7 @@ class Clips(Stage):
             out |= {
                 "transcript": text,
                 "transcript_from": "manifest" if out["transcript"] else "recognizer",
-                "characters": units(text, task.language),
+                "characters": characters(text, task.language),
                 "gender": out["gender"] if given else gender.gender,
                 "gender_from": "manifest" if given else "engine",
                 "gender_score": gender.score,

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from kespeechchat.config.base import pick
-from kespeechchat.records import Outcome, rejected
+from kespeechchat.records import Language, Outcome, rejected
 from kespeechchat.stages.base import Reads, Stage, Task
-from kespeechchat.text.error_rate import METRIC_NAMES, count_edits, pooled
+from kespeechchat.text.error_rate import Edits, error_edits, pooled, syllable_edits
 
 _CARRIED = (
     "role",
@@ -23,6 +23,8 @@ _CARRIED = (
     "scores",
 )
 
+_METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
+
 
 class Gate(Stage):
     name: ClassVar[str] = "gate"
@@ -36,11 +38,11 @@ class Gate(Stage):
     def _judge(self, row: dict[str, Any]) -> Outcome:
         language = row["language"]
         unit, limit = pick(self.settings.unit, language), pick(self.settings.max_error, language)
-        edits = [count_edits(t["text"], t["transcript"], language, unit) for t in row["turns"]]
+        edits = [_edits(t["text"], t["transcript"], language, unit) for t in row["turns"]]
         error_rate = pooled(edits)
         turns = [{k: t[k] for k in _CARRIED} | {"error_rate": e.rate} for t, e in zip(row["turns"], edits, strict=True)]
         out = {k: row[k] for k in ("id", "source", "language", "split")} | {
-            "metric": METRIC_NAMES[unit],
+            "metric": _METRICS[unit],
             "error_rate": error_rate,
             "edits": sum(e.edits for e in edits),
             "units": sum(e.units for e in edits),
@@ -55,3 +57,7 @@ class Gate(Stage):
             detail = f"{error_rate:.3f}, at most {limit}; heard {worst['transcript']!r} for {worst['text']!r}"
             return rejected(out, "error_rate", detail)
         return Outcome(out)
+
+
+def _edits(reference: str, hypothesis: str, language: Language, unit: str) -> Edits:
+    return syllable_edits(reference, hypothesis) if unit == "syllable" else error_edits(reference, hypothesis, language)

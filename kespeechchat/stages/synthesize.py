@@ -14,7 +14,7 @@ from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Scope, Stage, Task
 from kespeechchat.store.audio import encode_flac
-from kespeechchat.text.error_rate import units
+from kespeechchat.text.error_rate import characters
 
 _COLUMNS = ("source", "language", "split", "instruction", "response")
 
@@ -73,7 +73,7 @@ class Synthesize(Stage):
 
     def _off_pace(self, turn: dict[str, Any], task: Task) -> str | None:
         low, high = pick(self.settings.seconds_per_character, task.language or "en")
-        turn["_pace"] = turn["_audio"].seconds / max(1, units(turn["text"], task.language))
+        turn["_pace"] = turn["_audio"].seconds / max(1, characters(turn["text"], task.language))
         turn["_fault"] = None if low <= turn["_pace"] <= high else f"{turn['_pace']:.3f} s per character, {low}–{high}"
         return turn["_fault"]
 

@@ -67,11 +67,12 @@ class Manifest:
         """Whether the last pass read exactly these inputs."""
         return bool(self.segments) and self.segments[-1].inputs == inputs
 
-    def ids(self) -> Iterator[tuple[str, int]]:
-        """(id, occurrence) of every planned row."""
+    def ids(self) -> Iterator[str]:
+        """The id of every planned row; that of its first appearance for a duplicate."""
         for shard in self.shards:
             table = pq.read_table(io.BytesIO(self.store.get(shard.file)), columns=["id", "occurrence"])
-            yield from zip(table["id"].to_pylist(), table["occurrence"].to_pylist(), strict=True)
+            for id_, occurrence in zip(table["id"].to_pylist(), table["occurrence"].to_pylist(), strict=True):
+                yield id_ if occurrence == 1 else id_.removesuffix(f"-d{occurrence}")
 
     def rows(self, shard: PlannedShard) -> list[dict[str, Any]]:
         return pq.read_table(io.BytesIO(self.store.get(shard.file))).to_pylist()

@@ -1,0 +1,81 @@
+"""The dataset as it stands in ROOT: gated rows, their audio, the voices, for export and report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.store.commit import CommitRecord, read_record
+from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_table
+from kespeechchat.voices.privacy import circularity
+
+
+class GatedRows:
+    """Kept rows of stage `gate`, in shard order, read anew at each iteration; each row names its `shard`."""
+
+    def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
+        self.pipeline, self.store, self.plan = pipeline, store, Plan(pipeline, store)
+        states = self.plan.states("gate")
+        self.orders: dict[int, Order] = {n: s.order for n, s in states.items() if s.state is State.DONE}
+        self.missing = len(states) - len(self.orders)
+        if not self.orders:
+            raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
+        self._audio: tuple[int, dict[str, Any]] | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for shard, order in self.orders.items():
+            record = read_record(self.store, "gate", order.key)
+            for row in read_table(self.store, "gate", record).to_pylist():
+                yield {**row, "shard": shard}
+
+    @property
+    def content(self) -> str:
+        """Changes when what the rows or their audio came from changes."""
+        keys = [f"{o.key.stem}" for o in self.orders.values()]
+        return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+    def audio(self, row: Mapping[str, Any]) -> dict[str, bytes]:
+        """role → marked speech as FLAC. Reads a shard once for all its rows."""
+        shard = row["shard"]
+        if self._audio is None or self._audio[0] != shard:
+            table = read_table(self.store, self._marked, self._record(self._marked, shard), ["turns"])
+            spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
+            self._audio = (shard, {id_: {t["role"]: t["audio"] for t in turns} for id_, turns in spoken})
+        return self._audio[1][row["id"]]
+
+    def voices(self) -> list[dict[str, Any]]:
+        """The pinned voice library."""
+        assert self.plan.pin is not None
+        return read_table(self.store, "voices", read_record(self.store, "voices", self.plan.pin.key)).to_pylist()
+
+    def privacy(self) -> dict[str, Any]:
+        """Whether the measuring encoder took part in making the voices, and the margins it found."""
+        clips = self._engines("clips")
+        found = circularity(
+            self._engines("audition").get("audition.speaker", {}),
+            clips.get("clips.speaker", {}),
+            clips.get("clips.embedder", {}),
+        )
+        nearest = [v["nearest_speaker_cosine"] for v in self.voices()]
+        threshold = self.pipeline.stages.voices.privacy.speaker_threshold
+        return found | {
+            "highest cosine of a voice's speech to a real speaker's clip": f"{max(nearest):.3f}",
+            "same-speaker threshold of that encoder": f"{threshold}",
+        }
+
+    @property
+    def _marked(self) -> str:
+        return self.pipeline.unit_of("watermark")[-1]
+
+    def _record(self, stage: str, shard: int) -> CommitRecord:
+        return self.plan.record(stage, shard)
+
+    def _engines(self, stage: str) -> dict[str, dict[str, str]]:
+        states = self.plan.states(stage)
+        done = next((n for n, s in states.items() if s.state is State.DONE), None)
+        return {} if done is None else self.plan.record(stage, done).engines

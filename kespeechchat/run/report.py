@@ -1,0 +1,66 @@
+"""The table a build ends in: rows in, kept, rejected by reason; hours, voices, error rates, quality by language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.dataset.statistics import Statistics
+from kespeechchat.run.build import Result
+from kespeechchat.run.gated import GatedRows
+from kespeechchat.run.status import render, status
+from kespeechchat.store.objects import ObjectStore
+
+
+def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None) -> str:
+    parts = [render(status(pipeline, store))]
+    try:
+        rows = GatedRows(pipeline, store)
+    except ConfigError:
+        rows = None  # nothing gated yet: the table of shards and rows says so
+    if rows is not None:
+        statistics = Statistics(pipeline.stages.gate.watermark_threshold)
+        for row in rows:
+            statistics.add(row)
+        parts.append(_quality(statistics.result(), rows))
+    if pipeline.departures:
+        parts.append(f"{len(pipeline.departures)} settings depart from the paper; the dataset card gives each reason")
+    if result is not None:
+        parts.append(_result(result))
+    return "\n\n".join(parts)
+
+
+def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
+    lines = [("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "watermark found")]
+    for language in ("zh", "en"):
+        if language in figures:
+            part = figures[language]
+            quality = part["quality"]
+            error = quality["error_rate"]
+            ovrl = quality["scores"].get("dnsmos_ovrl")
+            lines.append(
+                (
+                    language,
+                    str(part["dialogues"]),
+                    f"{part['hours']:.4f}",
+                    str(part["speakers"].get("user", 0)),
+                    f"{error['metric']} {error['pooled']:.2%}" if error["pooled"] is not None else "–",
+                    f"{ovrl['mean']:.2f} ± {ovrl['std']:.2f}" if ovrl else "–",
+                    f"{quality['watermark']['rate']:.0%}" if quality["watermark"]["rate"] is not None else "–",
+                )
+            )
+    voices = rows.voices()
+    users = sum(1 for v in voices if v["role"] == "user")
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    table = "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
+    library = f"voice library: {users} user voices, {len(voices) - users} agents"
+    return f"{table}\n{library}"
+
+
+def _result(result: Result) -> str:
+    if result.blocked:
+        return "stopped: " + "; ".join(result.blocked)
+    if result.failed:
+        return f"{result.built} shards built, {result.failed} failed: `kesc errors` tells why; the same command tries again"
+    return f"{result.built} shards built, all well" if result.built else "nothing to do: all shards are up to date"
