@@ -25,6 +25,7 @@ HEAVY = {"torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa"
 
 def _layer(module: str) -> str:
     top = module.split(".")[1] if "." in module else "__init__"
+    top = "cli" if top == "__main__" else top
     return "bottom" if top in BOTTOM else top
 
 

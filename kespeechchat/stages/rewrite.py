@@ -1,4 +1,8 @@
-"""rewrite: what a person would say aloud (arXiv 2412.01078, section 3.1)."""
+"""rewrite: what a person would say aloud (arXiv 2412.01078, section 3.1).
+
+A directive task ("classify the following …") loses its directive: the model sees the pieces of information alone and
+is told that they are incomplete and only inspire a question.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,65 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from kespeechchat.config.base import pick
-from kespeechchat.engines.llm import Completion, Message, Request
+from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Stage, Task
-from kespeechchat.stages.candidates import best
-from kespeechchat.text.compose import judge_question, parse_question, rewrite_prompt_fields
-from kespeechchat.text.prompts import parse_prompt
+from kespeechchat.stages.candidates import Judged, ask_until_usable
+from kespeechchat.text.compose import judge_question, parse_question, rewrite_fields
+from kespeechchat.text.prompts import Prompt, parse_prompt
 
 
 class Rewrite(Stage):
     name: ClassVar[str] = "rewrite"
     version: ClassVar[int] = 1
     source: ClassVar[Reads] = Reads("ingest")
+
+    def setup(self) -> None:
+        self.llm = self._engine("llm", self.settings.llm)
+
+    @property
+    def fan_out(self) -> int:
+        return self.settings.variants
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        rows = [v for row in task.rows for v in self._variants(row)]
+        prompts = self._prompts(task)
+
+        def request(row: dict[str, Any], candidate: int) -> Request:
+            asked = rewrite_fields(row["instruction"], row["input"] or "", row["task"])
+            return Request(
+                messages(prompts[asked.prompt], **asked.fields),
+                seed=seed_for(self.pipeline.seed, self.name, row["id"], candidate),
+                schema=prompts[asked.prompt].schema,
+                max_tokens=self.settings.max_tokens,
+                temperature=self.settings.temperature,
+            )
+
+        def judge(row: dict[str, Any], text: str) -> Judged:
+            instruction, given = row["instruction"], row["input"] or ""
+            prompt = prompts[rewrite_fields(instruction, given, row["task"]).prompt]
+            question = parse_question(text, prompt.language)
+            longest = pick(self.settings.max_length, prompt.language)
+            return Judged(question, judge_question(question, instruction, given, row["task"], prompt, longest), text)
+
+        found = ask_until_usable(self.llm, rows, request, judge, self.settings.candidates)
+        for row, judged in zip(rows, found, strict=True):
+            if isinstance(judged, RowError):
+                yield failed(row, judged.message)
+            elif judged.reason:
+                yield rejected({**row, "question": judged.answer}, judged.reason, judged.detail)
+            else:
+                yield Outcome({**row, "question": judged.answer})
+
+    def _variants(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}
+        columns = {k: v for k, v in columns.items() if k not in ("reason", "detail")} | {"parent": row["id"]}
+        if self.fan_out == 1:
+            yield columns
+        else:
+            yield from ({**columns, "id": f"{row['id']}-v{k}"} for k in range(self.fan_out))
+
+    def _prompts(self, task: Task) -> dict[str, Prompt]:
+        names = {"plain": self.settings.prompt, "directive": self.settings.directive_prompt}
+        return {kind: parse_prompt(self.pipeline.prompts[n], n, task.language) for kind, n in names.items()}  # type: ignore[arg-type]

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kespeechchat.records import RowError
+from kespeechchat.text.prompts import Prompt
 
 
 @dataclass(frozen=True)
 class Message:
     role: str  # system | user | assistant
     content: str
+
+
+def messages(prompt: Prompt, **fields: str) -> tuple[Message, ...]:
+    """The prompt with its template filled, as messages."""
+    return tuple(Message(role, content) for role, content in prompt.turns(**fields))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""spoken: a question becomes a dialogue in spoken style, an instruction and its response (arXiv 2412.01078, sec. 3.1).
+
+Grounded (off in the paper), the prompt carries the source's own answer and the response is held to it: a small model
+knows little. The dialogue's split is drawn here, on its text, before it gets a voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from kespeechchat.config.base import pick
+from kespeechchat.dataset.splits import dialogue_split
+from kespeechchat.engines.llm import Request, messages
+from kespeechchat.records import Outcome, RowError, failed, rejected
+from kespeechchat.seeds import seed_for
+from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.candidates import Judged, ask_until_usable
+from kespeechchat.text.compose import judge_dialogue, parse_dialogue, spoken_fields
+from kespeechchat.text.prompts import Prompt, parse_prompt
+
+
+class Spoken(Stage):
+    name: ClassVar[str] = "spoken"
+    version: ClassVar[int] = 1
+    source: ClassVar[Reads] = Reads("filter", columns=("source", "language", "task", "question", "reference"))
+
+    def setup(self) -> None:
+        self.llm = self._engine("llm", self.settings.llm)
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        rows = [{k: row[k] for k in ("id", "source", "language", "task", "question", "reference")} for row in task.rows]
+        open_, grounded = (self._prompt(name, task) for name in (self.settings.prompt, self.settings.grounded_prompt))
+
+        def reference(row: dict[str, Any]) -> str | None:
+            return row["reference"] if self.settings.grounded else None
+
+        def request(row: dict[str, Any], candidate: int) -> Request:
+            prompt = grounded if reference(row) else open_
+            return Request(
+                messages(prompt, **spoken_fields(row["question"], reference(row), prompt.language)),
+                seed=seed_for(self.pipeline.seed, self.name, row["id"], candidate),
+                schema=prompt.schema,
+                max_tokens=self.settings.max_tokens,
+                temperature=self.settings.temperature,
+            )
+
+        def judge(row: dict[str, Any], text: str) -> Judged:
+            prompt = grounded if reference(row) else open_
+            dialogue = parse_dialogue(text, prompt.language)
+            longest = pick(self.settings.max_length, prompt.language)
+            return Judged(dialogue, judge_dialogue(dialogue, row["question"], reference(row), prompt, longest), text)
+
+        found = ask_until_usable(self.llm, rows, request, judge, self.settings.candidates)
+        for row, judged in zip(rows, found, strict=True):
+            yield self._settle(row, judged)
+
+    def _settle(self, row: dict[str, Any], judged: Judged | RowError) -> Outcome:
+        if isinstance(judged, RowError):
+            return failed(row, judged.message)
+        if judged.reason:
+            return rejected(row, judged.reason, judged.detail)
+        said = judged.answer.instruction
+        split = dialogue_split(said, self.settings.splits, self.pipeline.seed)
+        return Outcome({**row, "split": split, "instruction": said, "response": judged.answer.response})
+
+    def _prompt(self, name: str, task: Task) -> Prompt:
+        return parse_prompt(self.pipeline.prompts[name], name, task.language)  # type: ignore[arg-type]
