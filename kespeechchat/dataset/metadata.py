@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO, Any
 
 CHANNELS = {"user": 0, "agent": 1}
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _DIGITS = 4  # of seconds: a tenth of a millisecond
 
 
@@ -76,7 +77,7 @@ class JsonArray:
         return self
 
     def append(self, item: Any) -> None:
-        self._file.write(("," if self._items else "") + "\n" + json.dumps(item, ensure_ascii=False, allow_nan=False))
+        self._file.write((",\n" if self._items else "\n") + _encode(item))
         self._items += 1
 
     def __exit__(

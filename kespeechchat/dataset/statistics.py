@@ -6,7 +6,7 @@ on how the work was divided; `merge` joins parts. Memory does not grow with the 
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 from kespeechchat.records import LANGUAGES
 
 _UNIT = 1_000_000
+_LETTERS = re.compile(r"[^\W_]+")
 _BINS = 200  # of an error rate of 0 to 1; beyond 1 counts in the last
 ROLES = {"user": "instruction", "agent": "response"}  # a role's turn, in the paper's words
 
@@ -25,7 +26,7 @@ def length(text: str, language: str) -> int:
     """Words (en) or characters without spaces and punctuation (zh)."""
     if language == "en":
         return len(text.split())
-    return sum(unicodedata.category(c)[0] in "LN" for c in text)
+    return sum(map(len, _LETTERS.findall(text)))
 
 
 @dataclass
@@ -83,11 +84,15 @@ class Part:
     metrics: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any], watermark_threshold: float) -> None:
-        self.counts.update({"dialogues": 1, "turns": len(row["turns"]), f"split:{row['split']}": 1})
+        counts = self.counts
+        counts["dialogues"] += 1
+        counts["turns"] += len(row["turns"])
+        counts[f"split:{row['split']}"] += 1
+        counts["edits"] += row["edits"]
+        counts["units"] += row["units"]
         self.metrics.add(row["metric"])
         self.errors.add(row["error_rate"])
         self.error_bins[min(_BINS - 1, int(row["error_rate"] * _BINS))] += 1
-        self.counts.update({"edits": row["edits"], "units": row["units"]})
         for turn in row["turns"]:
             self._add_turn(turn, row["language"], watermark_threshold)
 
@@ -127,7 +132,8 @@ class Part:
         self.seconds[role].add(turn["seconds"])
         self.voices[role].add(turn["voice"])
         if turn["watermark_score"] is not None:
-            self.counts.update({"checked": 1, "marked": turn["watermark_score"] >= watermark_threshold})
+            self.counts["checked"] += 1
+            self.counts["marked"] += turn["watermark_score"] >= watermark_threshold
         for score in turn["scores"] or ():
             self.scores[score["head"]].add(score["value"])
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from kespeechchat.config.dataset import ExportSettings, PartitionSettings
 from kespeechchat.dataset.card import CardFacts, card
-from kespeechchat.dataset.metadata import CHANNELS, JsonArray, dialogue_object, write_json, write_text
+from kespeechchat.dataset.metadata import JsonArray, dialogue_object, write_json, write_text
 from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.export.wav_tree import ExportError, WavTree, safe_name
@@ -129,10 +129,10 @@ def _survey(rows: Rows, seed: int, subset: Subset) -> _Survey:
 
 
 def _voices(row: Mapping[str, Any]) -> tuple[str, str]:
-    by_role = {t["role"]: t["voice"] for t in row["turns"]}
-    if set(by_role) != set(CHANNELS):
-        raise ExportError(f"dialogue {row['id']}: a user's and an agent's turn are expected, got {sorted(by_role)}")
-    return by_role["user"], by_role["agent"]
+    turns = row["turns"]
+    if [t["role"] for t in turns] != ["user", "agent"]:
+        raise ExportError(f"dialogue {row['id']}: a user's turn, then an agent's, got {[t['role'] for t in turns]}")
+    return turns[0]["voice"], turns[1]["voice"]
 
 
 def _count(survey: _Survey, cut: Plan, subset: Subset) -> int:
@@ -177,8 +177,9 @@ def _write_lists(to: Path, rows: Rows, cut: Plan, subset: Subset) -> dict[str, d
     lists = {name: _IdList(to / "partitions" / f"{name}.json", name) for name in names}
     held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
     for row in rows:
+        entry = (row["id"], row["language"], round(row["seconds"] * 1_000_000), _voices(row))
         for one in [held[row["split"]]] if row["split"] != "train" else [lists[n] for n in names[_level(row, cut) :]]:
-            one.append(row)
+            one.append(*entry)
     for one in held.values():
         one.close({})
     figures = {}
@@ -200,11 +201,12 @@ class _IdList:
         self._file.write(f'{{"name": {json.dumps(name)}, "ids": [')
         self._name, self._dialogues, self._micros, self._speakers = name, Counter(), Counter(), set()
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        self._file.write((",\n" if self._dialogues else "\n") + json.dumps(row["id"]))
-        self._dialogues[row["language"]] += 1
-        self._micros[row["language"]] += round(row["seconds"] * 1_000_000)
-        self._speakers.update(_voices(row))
+    def append(self, dialogue_id: str, language: str, micros: int, voices: tuple[str, str]) -> None:
+        """One dialogue; its id is a safe name, so it needs no escaping."""
+        self._file.write((',\n"' if self._dialogues else '\n"') + dialogue_id + '"')
+        self._dialogues[language] += 1
+        self._micros[language] += micros
+        self._speakers.update(voices)
 
     def close(self, more: Mapping[str, Any]) -> dict[str, Any]:
         """Ends the file and puts it in place; gives its figures."""
