@@ -29,6 +29,8 @@ class CardFacts:
     statistics: Mapping[str, Any]
     partitions: Mapping[str, Mapping[str, Any]]
     splits: Mapping[str, int] = field(default_factory=dict)
+    overlaps: Sequence[str] = ()  # what the splits share, as found in the rows of this export
+    checked: Sequence[str] = ("user voice", "user text")  # what was compared
     licences: Sequence[Mapping[str, str]] = ()
     departures: Sequence[Mapping[str, str]] = ()
     watermark: str = ""
@@ -123,9 +125,15 @@ def _partitions(facts: CardFacts) -> str:
         f"## Partitions\n\n{table(head, rows)}\n\n"
         "Nested, of training dialogues only, each with every voice that has one. A voice's first is always in, "
         "even where the hours are used up by then; 'beyond target' are the hours more (or fewer) than asked "
-        f"for. Held-out dialogues: {held}; they share no user voice, no parent of one and no user text with training, "
-        "and are in no partition: **train on a partition's ids, not on all of metadata.json.**"
+        f"for. Held-out dialogues: {held}. They are in no partition: **train on a partition's ids, not on all of "
+        f"metadata.json.**\n\n{_leaks(facts)}"
     )
+
+
+def _leaks(facts: CardFacts) -> str:
+    if facts.overlaps:
+        return "**The splits overlap:** " + "; ".join(facts.overlaps) + "."
+    return f"Checked over these rows: no {' and no '.join(facts.checked)} is in more than one split."
 
 
 def _quality(facts: CardFacts) -> str:

@@ -10,13 +10,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from kespeechchat.records import LANGUAGES
 
 _UNIT = 1_000_000
 _LETTERS = re.compile(r"[^\W_]+")
-_BINS = 200  # of an error rate of 0 to 1; beyond 1 counts in the last
+_BINS = 200  # of an error rate of 0 to 1, each named by its upper edge; beyond 1 counts in the last
 ROLES = {"user": "instruction", "agent": "response"}  # a role's turn, in the paper's words
 
 PAPER = {"dialogues": "7,000,000", "hours": "over 60,000", "speakers": "42,002"}  # arXiv 2412.01078, abstract
@@ -92,7 +93,7 @@ class Part:
         counts["units"] += row["units"]
         self.metrics.add(row["metric"])
         self.errors.add(row["error_rate"])
-        self.error_bins[min(_BINS - 1, int(row["error_rate"] * _BINS))] += 1
+        self.error_bins[min(_BINS, ceil(round(row["error_rate"] * _BINS, 6)))] += 1
         for turn in row["turns"]:
             self._add_turn(turn, row["language"], watermark_threshold)
 
@@ -159,7 +160,7 @@ class Part:
         for bin_, count in sorted(self.error_bins.items()):
             seen += count
             if seen >= wanted:
-                return (bin_ + 1) / _BINS
+                return bin_ / _BINS
         return None
 
 

@@ -22,6 +22,7 @@ from kespeechchat.config.dataset import ExportSettings, PartitionSettings
 from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.metadata import JsonArray, dialogue_object, write_json, write_text
 from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
+from kespeechchat.dataset.splits import Overlap, OverlapCheck
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.export.wav_tree import ExportError, WavTree, safe_name
 from kespeechchat.seeds import stable_hash
@@ -52,6 +53,7 @@ class Report:
     plan: Plan
     audio: WavTree | None
     statistics: Mapping[str, Any]
+    overlaps: list[Overlap]  # between splits: must be empty
 
 
 def export(
@@ -66,13 +68,15 @@ def export(
     subset: Subset | None = None,
     release: Cuts | None = None,
     content: str = "",
+    parents: Mapping[str, Iterable[str]] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Report:
     """Writes `rows` (kept rows of stage `gate`, iterable more than once) below the folder `to`.
 
     `read_audio(row)` gives each role's marked speech (`user`, `agent`) as FLAC; `genders` maps voices to genders;
     `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `release` cuts
-    the partitions as a release froze them. `facts` go to the card (fields of `CardFacts`).
+    the partitions as a release froze them; `parents` maps voices to their real speakers, to check that no held-out one
+    has a training parent. `facts` go to the card (fields of `CardFacts`).
     Raises ExportError for an id that is unsafe or comes twice, an unknown partition, audio that does not fit its row.
     """
     if iter(rows) is rows:
@@ -87,11 +91,12 @@ def export(
         (to / name).mkdir(parents=True, exist_ok=True)
     if with_audio:
         tree.prepare(content)
-    statistics, keys = Statistics(settings.watermark_threshold), array("Q")
+    statistics, overlap, keys = Statistics(settings.watermark_threshold), OverlapCheck(), array("Q")
     with JsonArray(to / "metadata.json") as metadata:
         for row in _within(rows, subset, cut):
             metadata.append(dialogue_object(row, genders, tree.folder(row["id"])))
             statistics.add(row)
+            overlap.add(row["split"], row["turns"][0]["voice"], row["turns"][0]["text"], row["id"])
             keys.append(stable_hash(row["id"]))
             if with_audio and not tree.has(row):
                 tree.write(row, read_audio(row))
@@ -100,9 +105,17 @@ def export(
     contents = _write_lists(to, _within(rows, subset, cut), cut, subset)
     figures = statistics.result()
     write_json(to / "statistics.json", figures)
-    known = {"name": "Ke-SpeechChat, rebuilt", "splits": dict(survey.splits), "with_audio": with_audio, **(facts or {})}
+    leaks = overlap.overlaps(parents or {})
+    known = {
+        "name": "Ke-SpeechChat, rebuilt",
+        "splits": dict(survey.splits),
+        "with_audio": with_audio,
+        "overlaps": [str(leak) for leak in leaks],
+        "checked": ["user voice", "user text", *(["parent of a user voice"] if parents else [])],
+        **(facts or {}),
+    }
     write_text(to / "README.md", card(CardFacts(statistics=figures, partitions=contents, **known)))
-    return Report(len(keys), cut, tree if with_audio else None, figures)
+    return Report(len(keys), cut, tree if with_audio else None, figures, leaks)
 
 
 @dataclass(frozen=True)

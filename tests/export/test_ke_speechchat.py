@@ -229,6 +229,16 @@ def test_nothing_to_export(tmp_path):
     assert load(tmp_path / "partitions" / "XL.json")["ids"] == []
 
 
+def test_what_the_splits_share_is_told(tmp_path):
+    report = run(tmp_path / "a", parents={"SPK4f": ["x"], "SPK3f": ["x"]})
+    assert {o.kind for o in report.overlaps} == {"text", "voice", "parent"}
+    assert "The splits overlap" in (tmp_path / "a" / "README.md").read_text("utf-8")
+    clean = [dialogue(i, split="train") for i in range(5)]
+    assert run(tmp_path / "b", rows=clean).overlaps == []
+    text = (tmp_path / "b" / "README.md").read_text("utf-8")
+    assert "no user voice and no user text is in more than one split" in text
+
+
 def test_the_card_says_what_matters(tmp_path):
     facts = {
         "name": "Demo",
