@@ -65,7 +65,9 @@ class KokoroProjectionSettings(Settings):
     """A speaker's x-vector (Resemblyzer) as a convex mix of Kokoro's stock styles."""
 
     use: Literal["kokoro_projection"]
-    ridge: float = Field(0.0, ge=0, description="spreads the weights over more voices; 0: plain non-negative least squares")
+    ridge: float = Field(
+        0.0, ge=0, description="spreads the weights over more voices; 0: plain non-negative least squares"
+    )
 
 
 class F0GenderSettings(Settings):
@@ -92,6 +94,7 @@ class FasterWhisperSettings(Settings):
     """Whisper in CTranslate2. `model` may differ by language.
 
     `padding`: seconds of silence that the encoder hears after an utterance; null for Whisper's whole window of 30 s.
+    4 s made the base model 6 to 7 times as fast on a CPU, with the same error rates on 44 spoken sentences.
     """
 
     use: Literal["faster_whisper"]
@@ -108,7 +111,8 @@ class DNSMOSSettings(Settings):
     """DNSMOS P.835 and P.808 from speechmos' ONNX files, with a session of our own.
 
     `windows`: at most that many windows of 9.01 s per clip, spread evenly; null for all, as the reference does. A clip
-    under 9.01 s is repeated to fill one, so that further windows hear the same speech again, at 0.4 s of CPU each.
+    under 9.01 s is repeated to fill one, so that further windows hear the same speech again, at 0.4 s of CPU each. On
+    22 clips of 2 to 14 s one window differed from all by 0.02 in the mean and by 0.16 at most.
     """
 
     use: Literal["dnsmos"]

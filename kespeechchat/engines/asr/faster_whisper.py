@@ -8,7 +8,9 @@ unlikely by Whisper's own two limits is heard again in the whole window.
 
 **Batches** hold utterances of one window length, a whole number of seconds that an utterance's own length gives, so
 batching never pads one utterance for another's sake. Batches are laid out over all that one `transcribe` call is
-given. Decoding is a beam at temperature 0, never sampled.
+given. Decoding is a beam at temperature 0, never sampled. On a CPU, text and scores came out the same to the bit alone
+and in batches of 8 and 16, in either order, with 1 and 2 threads; there a batch saves no
+time.
 """
 
 from __future__ import annotations
