@@ -53,8 +53,8 @@ _CONTENT: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"(?:写|编写|实现|定义|编程).{{0,20}}(?:函数|代码|程序|脚本|算法|正则)|正则表达式|"
             rf"(?:以下|下面|下列|这段|给定|上述|这个).{{0,8}}(?:代码|脚本)|代码(?:的功能|的作用|片段|运行|注释)|"
             rf"\b(?:in|using|a|an|the) (?:{_LANGUAGES_OF_CODE})\b|\b(?:{_LANGUAGES_OF_CODE}) (?:program|function|"
-            rf"script|code|query|class|method)|\bregular expressions?\b|\b(?:write|implement|define) (?:a|an|the)(?: \w+)? "
-            rf"(?:function|method|algorithm)\b|\bwrite (?:a|an|the)(?: computer)? program (?:to|that|which)\b|"
+            rf"script|code|query|class|method)|\bregular expressions?\b|"
+            rf"\b(?:write|implement|define) (?:a|an|the)(?: \w+)? (?:function|method|algorithm)\b|\bwrite (?:a|an|the)(?: computer)? program (?:to|that|which)\b|"
             rf"\b(?:write|generate|fix|debug|refactor|complete|explain|comment)\b.{{0,30}}{_NOT_CODE}\bcode\b|"
             rf"\b(?:given|following|this|below) (?:function|code|script)\b",
             re.I,

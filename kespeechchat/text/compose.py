@@ -1,0 +1,192 @@
+"""Between the stages `rewrite` and `spoken` and a language model: what is asked, how an answer is read, what is wrong.
+
+A stage makes requests from `rewrite_fields` or `spoken_fields`, reads a completion with `parse_question` or
+`parse_dialogue`, and asks `judge_question` or `judge_dialogue` for the reason it cannot be used. Everything is pure.
+
+**What is an echo.** A question that repeats its source word for word is what a person would say only if the source was
+already a question that can be spoken; then it stays. Of a directive, or of an instruction that no voice could say, or
+of a given text, a copy is refused with `echo`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kespeechchat.records import Language
+from kespeechchat.text import checks
+from kespeechchat.text.directive import information, is_directive
+from kespeechchat.text.prompts import Prompt
+from kespeechchat.text.similarity import overlap, similarity
+from kespeechchat.text.speakability import speakable, spoken_numbers
+
+TEMPERATURES = (0.2, 0.5, 0.8)  # of a row's first, second and later candidates: the surest first
+QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
+RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
+_ECHO = 0.9  # Dice, over which a question says its source again
+_SAME_SUBJECT = 0.3  # least share of a question's content that must come back in the spoken instruction
+_GIVEN_AWAY = 0.3  # share of the reference's content that the user may say beyond what the question says
+_INFORMATION = 400  # characters of given text that a prompt shows
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What to ask for: `prompt` is `plain` or `directive`, `fields` fill that prompt's template."""
+
+    prompt: str
+    fields: dict[str, str]
+
+
+def rewrite_fields(instruction: str, input: str, task: str | None) -> Rewrite:
+    """A directive gives its pieces of information alone. "Answer the following question: …" is just that question."""
+    if is_directive(task, instruction, input):
+        pieces = _flat(information(instruction, input))[:_INFORMATION]
+        if not re.fullmatch(r"[^?？。！]+[?？]", pieces):
+            return Rewrite("directive", {"information": pieces})
+        return Rewrite("plain", {"text": pieces})
+    return Rewrite("plain", {"text": _flat(f"{instruction} {input}")[:_INFORMATION]})
+
+
+def spoken_fields(question: str, reference: str | None, language: Language) -> dict[str, str]:
+    """Fields of the prompts `spoken` (question) and `spoken-grounded` (question, reference)."""
+    fields = {"question": _flat(question)}
+    if reference:
+        fields["reference"] = spoken_numbers(_flat(reference), language)
+    return fields
+
+
+def parse_question(completion: str, language: Language) -> str | None:
+    """The question in a completion, numbers in words; None where it is no JSON object with a text `question`."""
+    answer = _object(completion)
+    text = answer.get("question") if answer else None
+    return _tidy(text, language) if isinstance(text, str) else None
+
+
+def parse_dialogue(completion: str, language: Language) -> Dialogue | None:
+    answer = _object(completion) or {}
+    said, reply = answer.get("instruction"), answer.get("response")
+    if not (isinstance(said, str) and isinstance(reply, str)):
+        return None
+    return Dialogue(_tidy(said, language), _tidy(reply, language))
+
+
+def judge_question(
+    question: str | None,
+    instruction: str,
+    input: str,
+    task: str | None,
+    prompt: Prompt,
+    longest: int | None = None,
+) -> str | None:
+    """Why a rewritten question cannot be used, or None. `prompt` is the one that asked for it: its examples must not
+    come back."""
+    if question is None:
+        return "malformed"
+    language = prompt.language
+    short, long = QUESTION_LENGTH[language]
+    return (
+        _ill_formed(question, language, short, longest or long)
+        or (None if question.endswith(("?", "？")) else "no_question")
+        or checks.copied(question, _outputs(prompt, "question"), language, f"{instruction} {input}")
+        or _echo(question, instruction, input, task, language)
+        or _off_subject(question, rewrite_fields(instruction, input, task), language)
+    )
+
+
+def judge_dialogue(
+    dialogue: Dialogue | None,
+    question: str,
+    reference: str | None,
+    prompt: Prompt,
+    longest: int | None = None,
+) -> str | None:
+    """Why a dialogue cannot be used, or None. With a `reference` (as the prompt showed it) the response must agree
+    with it; `longest` is the response's limit in characters (zh) or words (en)."""
+    if dialogue is None:
+        return "malformed"
+    language = prompt.language
+    said, reply = dialogue.instruction, dialogue.response
+    short, long = RESPONSE_LENGTH[language]
+    return (
+        _ill_formed(said, language, *QUESTION_LENGTH[language])
+        or _ill_formed(reply, language, short, longest or long)
+        or (None if said.endswith(("?", "？")) else "no_question")
+        or checks.copied(said, _outputs(prompt, "instruction"), language, question)
+        or checks.copied(reply, _outputs(prompt, "response"), language, f"{question} {reference or ''}")
+        or ("echo" if similarity(said, reply, language) >= _ECHO else None)
+        or ("question_back" if reply.endswith(("?", "？")) else None)
+        or ("off_topic" if overlap(question, said, language, content=True)[0] < _SAME_SUBJECT else None)
+        or checks.changed_kind(said, question, language)
+        or (_gives_away(said, question, reference, language) if reference else None)
+        or (checks.disagrees(reply, spoken_numbers(reference, language), language) if reference else None)
+    )
+
+
+def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:
+    return (
+        checks.wrong_length(text, language, shortest, longest)
+        or checks.other_language(text, language)
+        or speakable(text, language)
+        or checks.meta_talk(text)
+        or checks.repetition(text, language)
+        or checks.unfinished(text)
+    )
+
+
+def _echo(question: str, instruction: str, input: str, task: str | None, language: Language) -> str | None:
+    if similarity(question, instruction, language) >= _ECHO:
+        natural = instruction.strip().endswith(("?", "？")) and not is_directive(task, instruction, input)
+        return None if natural else "echo"
+    if not input.strip() and not is_directive(task, instruction, input):
+        return None
+    pieces = information(instruction, input)
+    asked = pieces.rstrip().endswith(("?", "？"))
+    return None if asked or similarity(question, pieces, language) < _ECHO else "echo"
+
+
+def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | None:
+    """Of a directive the question need only be about its information; else it must also ask for the same."""
+    source = next(iter(rewrite.fields.values()))
+    if overlap(question, source, language, content=True)[0] < _SAME_SUBJECT:
+        return "off_topic"
+    return checks.changed_kind(question, source, language) if rewrite.prompt == "plain" else None
+
+
+def _gives_away(said: str, question: str, reference: str, language: Language) -> str | None:
+    """`gives_answer` where the user already says what the answer should."""
+    in_said = overlap(reference, said, language, content=True)[0]
+    in_question = overlap(reference, question, language, content=True)[0]
+    return "gives_answer" if in_said > in_question + _GIVEN_AWAY else None
+
+
+def _outputs(prompt: Prompt, key: str) -> list[str]:
+    return [str(e["output"][key]) for e in prompt.examples if "output" in e]
+
+
+def _object(completion: str) -> dict[str, Any] | None:
+    """The JSON object in a completion, also one inside a code fence."""
+    start, end = completion.find("{"), completion.rfind("}")
+    try:
+        value = json.loads(completion[start : end + 1])
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tidy(text: str, language: Language) -> str:
+    text = spoken_numbers(_flat(text).strip(' "“”'), language)
+    if language == "zh":
+        return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
+    return text
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
