@@ -2,15 +2,14 @@
 
 **Window.** Whisper pads what it hears to 30 s, so a 3 s utterance costs as much encoder as a 30 s one, and on a CPU
 the encoder is nearly all the cost. CTranslate2 takes shorter input: with `padding` seconds of silence after the speech
-instead of the whole 30 s, the base model ran 7 times as fast with no more errors (`benchmarks/asr.py`). Silence is
+instead of the whole 30 s, the base model ran 6 to 7 times as fast with no more errors (`benchmarks/asr.py`). Silence is
 needed: with 1 s of it, or with zeros in place of silent features, the model repeats itself. What looks repeated or
 unlikely by Whisper's own two limits is heard again in the whole window.
 
 **Batches** hold utterances of one window length, a whole number of seconds that an utterance's own length gives, so
 batching never pads one utterance for another's sake. Batches are laid out over all that one `transcribe` call is
 given. Decoding is a beam at temperature 0, never sampled. On a CPU, text and scores came out the same to the bit alone
-and in batches of 8 and 16, in either order, with 1 and 2 threads; there a batch saves no
-time.
+and in batches of 8 and 16, in either order, with 1 and 2 threads; a batch saves no time there.
 """
 
 from __future__ import annotations
