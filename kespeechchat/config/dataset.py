@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from re import fullmatch
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -50,15 +51,12 @@ class PartitionSettings(Settings):
         default_factory=_paper, description="by name, smallest first (the paper's Table 2)"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _names(cls, data: Any) -> Any:
-        from re import fullmatch
-
-        for name in data.get("sizes", {}) if isinstance(data, dict) else ():
-            if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", str(name)):
+    @model_validator(mode="after")
+    def _names(self) -> PartitionSettings:
+        for name in self.sizes:
+            if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
                 raise ValueError(f"sizes: {name!r} becomes a file name: letters, digits, - and _ only")
-        return data
+        return self
 
 
 class ExportSettings(Settings):
