@@ -27,7 +27,7 @@ SAMPLE_RATE = 24_000
 _SPEEDS = (0.5, 2.0)  # outside, the model slurs or drops phonemes
 _FRAME = SAMPLE_RATE // 100  # 10 ms
 _SILENT = 0.01  # of the loudest frame's RMS
-_KEEP = (0.10, 0.20)  # seconds of silence left before and after the speech
+_KEEP = (0.05, 0.12)  # seconds of silence left before and after the speech
 
 
 class Kokoro:
@@ -101,7 +101,7 @@ class Kokoro:
 
 
 def trim(samples: np.ndarray) -> np.ndarray:
-    """`samples` float32 [T] at 24 kHz with at most 0.1 s of silence before and 0.2 s after the speech."""
+    """`samples` float32 [T] at 24 kHz with at most 0.05 s of silence before and 0.12 s after the speech."""
     usable = len(samples) // _FRAME * _FRAME
     if not usable:
         return samples
