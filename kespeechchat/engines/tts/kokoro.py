@@ -7,9 +7,9 @@ same bits again for any thread count, batch and process (on one CPU type), so `s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def _session(path: str):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not os.path.isfile(path):
+    if not Path(path).is_file():
         raise EngineError(f"Kokoro's model {path} is not a file; name the .onnx file itself")
     try:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
