@@ -4,7 +4,7 @@ import pytest
 from kespeechchat.config.engines import FasterWhisperSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.asr import Transcript, load
-from kespeechchat.engines.asr.faster_whisper import FULL, FasterWhisper, _window
+from kespeechchat.engines.asr.faster_whisper import FULL, FasterWhisper, _failed, _window
 from kespeechchat.records import Audio, RowError
 from kespeechchat.text.error_rate import error_edits, syllable_edits
 from kespeechchat.waveform import resample
@@ -28,6 +28,19 @@ def english(spoken) -> list[Audio]:
 )
 def test_window_is_the_utterances_own(seconds, padding, window):
     assert _window(seconds, padding) == window
+
+
+@pytest.mark.parametrize(
+    ("text", "doubtful"),
+    [
+        ("就是让机器学习。就是让机器学习。", True),
+        ("Point him out to me. point him out to me", True),
+        ("谢谢谢谢，我很好。", False),
+        ("And so on, and so forth, and on we go.", False),
+    ],
+)
+def test_a_sentence_said_twice_is_heard_again(text, doubtful):
+    assert _failed(Transcript(text, -0.2, 1.0, 0.0)) is doubtful
 
 
 def test_building_loads_no_model_and_a_missing_language_is_named():

@@ -3,8 +3,9 @@
 **Window.** Whisper pads what it hears to 30 s, so a 3 s utterance costs as much encoder as a 30 s one, and on a CPU
 the encoder is nearly all the cost. CTranslate2 takes shorter input: with `padding` seconds of silence after the speech
 instead of the whole 30 s, the base model ran 6 to 7 times as fast with no more errors (`benchmarks/asr.py`). Silence is
-needed: with 1 s of it, or with zeros in place of silent features, the model repeats itself. What looks repeated or
-unlikely by Whisper's own two limits is heard again in the whole window.
+needed: with 1 s of it, or with zeros in place of silent features, the model repeats itself. With 4 s it still says a
+sentence twice now and then, so what says six characters twice in a row, or fails Whisper's own two limits (too
+repetitive, too unlikely), is heard again in the whole window.
 
 **Batches** hold utterances of one window length, a whole number of seconds that an utterance's own length gives, so
 batching never pads one utterance for another's sake. Batches are laid out over all that one `transcribe` call is
@@ -15,6 +16,7 @@ and in batches of 8 and 16, in either order, with 1 and 2 threads; a batch saves
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,6 +40,7 @@ _FRAMES = 100  # feature frames a second
 _SHORTEST = 0.1  # s
 # Whisper's own limits for a failed decoding: over this text is repetitive, under this it is unlikely.
 _REPETITIVE, _UNLIKELY = 2.4, -1.0
+_TWICE = re.compile(r"(.{6,})\1", re.DOTALL)
 # No speech has more tokens a second; a decoder that loops is stopped there, not at 448.
 _TOKENS_AT_LEAST, _TOKENS_PER_SECOND = 32, 16
 _MOST_TOKENS = 448  # Whisper's text context
@@ -131,7 +134,11 @@ def _window(seconds: float, padding: float | None) -> int:
 
 
 def _failed(heard: Transcript) -> bool:
-    return heard.compression_ratio > _REPETITIVE or heard.avg_logprob < _UNLIKELY
+    return (
+        heard.compression_ratio > _REPETITIVE
+        or heard.avg_logprob < _UNLIKELY
+        or _TWICE.search(re.sub(r"\W+", "", heard.text.lower())) is not None
+    )
 
 
 def _decode(
