@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME, Settings
 from kespeechchat.records import Language
@@ -54,6 +54,37 @@ class KokoroSettings(Settings):
     threads: Threads = 2
 
 
+class CosyVoiceSettings(Settings):
+    """CosyVoice 1 (22,050 Hz) or 2 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); see docs/cosyvoice.md.
+
+    `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, the LLM
+    reads `instruct_text` instead. `text_frontend`: let the library normalize and split; off, the text is spoken as it
+    stands, in pieces of at most `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine
+    counts as hung; generous, for a slow machine loses its process too.
+    """
+
+    use: Literal["cosyvoice"]
+    model: str
+    version: Literal[1, 2] = 1
+    mode: Literal["sft", "instruct"] = "sft"
+    instruct_text: str | None = None
+    text_frontend: bool = False
+    piece_tokens: int = Field(80, ge=10, description="80 is the library's own limit for a piece")
+    fp16: bool = Field(False, description="half precision; only on a GPU")
+    seconds_per_utterance_limit: Annotated[float, Field(gt=0), RUNTIME] = 600.0
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _instruct(self) -> CosyVoiceSettings:
+        if self.mode == "instruct" and self.version != 1:
+            raise ValueError(
+                "mode: instruct needs version: 1 (version 2 takes instructions only with a recorded prompt)"
+            )
+        if (self.mode == "instruct") != bool(self.instruct_text):
+            raise ValueError("instruct_text belongs to mode: instruct: give both or neither")
+        return self
+
+
 class ResemblyzerSettings(Settings):
     """GE2E speaker encoder, 256-d unit vectors."""
 
@@ -70,12 +101,20 @@ class KokoroProjectionSettings(Settings):
     )
 
 
+class CAMPlusSettings(Settings):
+    """CosyVoice's speaker encoder, 192-d. `model`: `campplus.onnx` itself or a CosyVoice model that holds it."""
+
+    use: Literal["campplus"]
+    model: str
+    threads: Threads = 1
+
+
 class F0GenderSettings(Settings):
     """Median fundamental frequency; abstains between the two limits (Hz)."""
 
     use: Literal["f0"]
-    male_below: float = 155.0
-    female_above: float = 170.0
+    male_below: float = 165.0
+    female_above: float = 172.0
 
 
 class PerthSettings(Settings):
@@ -120,12 +159,90 @@ class DNSMOSSettings(Settings):
     threads: Threads = 1
 
 
+class WavLMSettings(Settings):
+    """WavLM x-vectors (transformers' WavLMForXVector). `model`: a folder, here that of microsoft/wavlm-base-plus-sv.
+
+    `step`: clips are cut to a multiple of so many seconds, since only clips of one length may share a batch.
+    """
+
+    use: Literal["wavlm"]
+    model: str = "models/wavlm-base-plus-sv"
+    step: float = Field(0.1, ge=0.02, le=0.4)
+    device: Device = "auto"
+    threads: Threads = 1
+    batch: Batch = 16
+
+
+class SpeechBrainSettings(Settings):
+    """SpeechBrain's speaker encoder (EncoderClassifier; ECAPA). `step`: as WavLM's."""
+
+    use: Literal["speechbrain"]
+    model: str = "models/spkrec-ecapa-voxceleb"
+    step: float = Field(0.1, ge=0.02, le=0.4)
+    device: Device = "auto"
+    threads: Threads = 1
+    batch: Batch = 16
+
+
+class ClassifierGenderSettings(Settings):
+    """A transformers audio classifier, believed where it is sure and pitch does not contradict it.
+
+    `female`, `male`: the model's own names of its labels; any other label is "unknown".
+    `at_least`: the classifier's probability. `check`: the pitch limits; null to believe the classifier alone.
+    """
+
+    use: Literal["classifier"]
+    model: str
+    female: str = "female"
+    male: str = "male"
+    at_least: float = Field(0.8, gt=0.5, le=1)
+    check: F0GenderSettings | None = F0GenderSettings(use="f0")
+    step: float = Field(0.1, ge=0.02, le=0.4)
+    device: Device = "auto"
+    threads: Threads = 1
+    batch: Batch = 16
+
+
+class AudioSealSettings(Settings):
+    """AudioSeal: presence and a payload (16 bits in the published models), embedded and found at 16 kHz.
+
+    `model`: the folder that holds both checkpoints. `threshold`: the share of frames that must be found marked.
+    `unpickle`: load checkpoints that plain weights loading refuses, which runs whatever code they carry.
+    """
+
+    use: Literal["audioseal"]
+    model: str = "models/audioseal"
+    generator: str = "generator_base.pth"
+    detector: str = "detector_base.pth"
+    threshold: float = Field(0.5, gt=0, le=1)
+    unpickle: Annotated[bool, RUNTIME] = False
+    device: Device = "auto"
+    threads: Threads = 1
+    batch: Batch = 16
+
+
+class UTMOSSettings(Settings):
+    """UTMOS, the strong learner, by utmos-pytorch: one clip at a time. `model`: its file of weights."""
+
+    use: Literal["utmos"]
+    model: str = "models/utmos/utmos_state_dict.pt"
+    device: Device = "auto"
+    threads: Threads = 1
+
+
+class AllMOSSettings(Settings):
+    """Several MOS engines, whose heads are reported together."""
+
+    use: Literal["all"]
+    engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings, Field(discriminator="use")], ...] = Field(min_length=1)
+
+
 LLMSettings = LlamaCppSettings
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
-TTSSettings = KokoroSettings
-SpeakerSettings = ResemblyzerSettings
-EmbedderSettings = KokoroProjectionSettings
-GenderSettings = F0GenderSettings
-WatermarkSettings = PerthSettings
+TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
+SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]
+EmbedderSettings = Annotated[KokoroProjectionSettings | CAMPlusSettings, Field(discriminator="use")]
+GenderSettings = Annotated[F0GenderSettings | ClassifierGenderSettings, Field(discriminator="use")]
+WatermarkSettings = Annotated[PerthSettings | AudioSealSettings, Field(discriminator="use")]
 ASRSettings = FasterWhisperSettings
-MOSSettings = DNSMOSSettings
+MOSSettings = Annotated[DNSMOSSettings | UTMOSSettings | AllMOSSettings, Field(discriminator="use")]
