@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from kespeechchat.records import Language
-from kespeechchat.text.similarity import overlap, similarity, units
+from kespeechchat.text.similarity import similarity, units
 from kespeechchat.text.source_filters import language_of
 
 COPY_SIMILARITY = 0.8  # Dice, over which two texts count as the same sentence
@@ -18,7 +18,7 @@ RECALL_UNITS = 12
 _KINDS: dict[Language, dict[str, re.Pattern[str]]] = {
     "zh": {
         "reason": re.compile(r"为什么|为啥|为何|原因|怎么会|怎么就|何以"),
-        "number": re.compile(r"几[个天年月次种岁点条只]|多少|多久|多长|多大|多远|多高|时间"),
+        "number": re.compile(r"(?<!列举)(?<!介绍)(?<!推荐)(?<!给出)几[个天年月次种岁点条只]|多少|多久|多长|多大|多远|多高|需.{0,4}时间"),
         "person": re.compile(r"谁|哪一?位"),
     },
     "en": {
@@ -29,10 +29,12 @@ _KINDS: dict[Language, dict[str, re.Pattern[str]]] = {
     },
 }
 _SENTENCE = re.compile(r"[^。！？!?.；;]+[。！？!?.；;]*")
+_JOINT = re.compile(r"^(?:and|but|so|or|then)\s+|^(?:而且|并且|所以|然后|也)", re.I)
 _FINISHED = re.compile(r"[。！？!?.…]['\"”’」]?$")
 _META = re.compile(
     r"as an? (?:ai|artificial|language model)|language model|\bi(?:'m| am) an ai\b|\b(?:json|prompt)\b|\brewritten\b|"
-    r"\bways? to (?:explain|describe|list|suggest)\b|here(?:'s| is) (?:the|a|your|my) (?:rewrit|spoken|question|answer|response|reference)|"
+    r"\bways? to (?:explain|describe|list|suggest)\b|"
+    r"here(?:'s| is) (?:the|a|your|my) (?:rewrit|spoken|question|answer|response|reference)|"
     r"\bthe (?:question|instruction|response|reference|input|output) (?:is|was|says|asks)|"
     r"(?:作为|身为)(?:一个|一名)?(?:人工智能|AI|语言模型)|语言模型|以下是|如下[:：]|根据(?:参考|提供的)|"
     r"(?:改写|口语化|参考答案|提示词|输出结果|指令)(?:后|的|是|为|如下|[:：])|(?:这是|下面是).{0,6}(?:问题|回答)",
@@ -109,7 +111,8 @@ def changed_kind(question: str, source: str, language: Language) -> str | None:
 
 def repetition(text: str, language: Language) -> str | None:
     """`repetition`: a sentence or clause said twice, or a run of the same words over and over."""
-    clauses = [re.sub(r"\W", "", c).lower() for c in re.split(r"[。！？!?.；;，,]", text)]
+    parts = (_JOINT.sub("", c.strip()) for c in re.split(r"[。！？!?.；;，,]", text))
+    clauses = [re.sub(r"\W", "", c).lower() for c in parts]
     clauses = [c for c in clauses if len(c) >= (4 if language == "zh" else 8)]
     if len(set(clauses)) < len(clauses):
         return "repetition"
@@ -130,29 +133,36 @@ def unfinished(text: str) -> str | None:
     return None if _FINISHED.search(text.strip()) else "unfinished"
 
 
-def disagrees(response: str, reference: str, language: Language) -> str | None:
-    """`disagrees`, with what differs: content, numbers or negation; None where the response keeps to the reference."""
-    precision, _ = overlap(response, reference, language, content=True)
+def disagrees(response: str, reference: str, language: Language, question: str = "") -> str | None:
+    """Why a response does not say what its reference says, or None; give all texts with their numbers in words.
+
+    `disagrees_added`: too much of its content is neither in the reference nor in the `question`; `disagrees_missing`:
+    too little of the reference is in it; `disagrees_numbers`: a number of its own; `disagrees_negation`: only one of
+    the two negates (not told where the question itself does).
+    """
+    said = units(response, language, content=True)
     theirs = units(reference, language, content=True)
-    common = sum((units(response, language, content=True) & theirs).values())
-    if precision < PRECISION[language]:
+    given = theirs | units(question, language, content=True)
+    if (said & given).total() < PRECISION[language] * said.total():
         return "disagrees_added"
-    if common < RECALL[language] * min(theirs.total(), RECALL_UNITS):
+    if (said & theirs).total() < max(1, RECALL[language] * min(theirs.total(), RECALL_UNITS)):
         return "disagrees_missing"
-    if not numbers(response, language) <= numbers(reference, language):
+    if not numbers(response, language) <= numbers(reference, language) | numbers(question, language):
         return "disagrees_numbers"
-    return "disagrees_negation" if negated(response, language) != negated(reference, language) else None
+    if negated(question, language) or negated(response, language) == negated(reference, language):
+        return None
+    return "disagrees_negation"
 
 
-def agrees(response: str, reference: str, language: Language) -> bool:
-    """Whether a spoken response says what its reference says and nothing else. Give both with numbers in words.
+def agrees(response: str, reference: str, language: Language, question: str = "") -> bool:
+    """Whether a spoken response says what its reference says and nothing else.
 
     >>> agrees("Water boils at about a hundred degrees.", "Water boils at one hundred degrees Celsius.", "en")
     True
     >>> agrees("Water boils at fifty degrees.", "Water boils at one hundred degrees Celsius.", "en")
     False
     """
-    return disagrees(response, reference, language) is None
+    return disagrees(response, reference, language, question) is None
 
 
 def numbers(text: str, language: Language) -> set[str]:

@@ -26,7 +26,10 @@ TEMPERATURES = (0.2, 0.5, 0.8)  # of a row's first, second and later candidates:
 QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
 RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
 _ECHO = 0.9  # Dice, over which a question says its source again
-_SAME_SUBJECT = 0.3  # least share of a question's content that must come back in the spoken instruction
+# Least share of the content (pairs of characters, stems of words) that two wordings of one question have in common.
+_SAME_SUBJECT = {"zh": 0.2, "en": 0.3}
+_REPEATED = 0.75  # share of a given text that a question may say again …
+_GIVEN_TEXT = {"zh": 12, "en": 8}  # … where that text is at least so long (characters, words)
 _GIVEN_AWAY = 0.3  # share of the reference's content that the user may say beyond what the question says
 _INFORMATION = 400  # characters of given text that a prompt shows
 
@@ -123,17 +126,18 @@ def judge_dialogue(
         or checks.copied(reply, _outputs(prompt, "response"), language, f"{question} {reference or ''}")
         or ("echo" if similarity(said, reply, language) >= _ECHO else None)
         or ("question_back" if reply.endswith(("?", "？")) else None)
-        or ("off_topic" if overlap(question, said, language, content=True)[0] < _SAME_SUBJECT else None)
+        or ("off_topic" if overlap(question, said, language, content=True)[0] < _SAME_SUBJECT[language] else None)
         or checks.changed_kind(said, question, language)
         or (_gives_away(said, question, reference, language) if reference else None)
-        or (checks.disagrees(reply, spoken_numbers(reference, language), language) if reference else None)
+        or (checks.disagrees(reply, spoken_numbers(reference, language), language, question) if reference else None)
     )
 
 
 def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:
     return (
-        checks.wrong_length(text, language, shortest, longest)
+        ("empty" if not text else None)
         or checks.other_language(text, language)
+        or checks.wrong_length(text, language, shortest, longest)
         or speakable(text, language)
         or checks.meta_talk(text)
         or checks.repetition(text, language)
@@ -148,14 +152,17 @@ def _echo(question: str, instruction: str, input: str, task: str | None, languag
     if not input.strip() and not is_directive(task, instruction, input):
         return None
     pieces = information(instruction, input)
-    asked = pieces.rstrip().endswith(("?", "？"))
-    return None if asked or similarity(question, pieces, language) < _ECHO else "echo"
+    if pieces.rstrip().endswith(("?", "？")):
+        return None
+    repeated = overlap(pieces, question, language)[0] if checks.length(pieces, language) >= _GIVEN_TEXT[language] else 0
+    return "echo" if repeated >= _REPEATED or similarity(question, pieces, language) >= _ECHO else None
 
 
 def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | None:
     """Of a directive the question need only be about its information; else it must also ask for the same."""
     source = next(iter(rewrite.fields.values()))
-    if overlap(question, source, language, content=True)[0] < _SAME_SUBJECT:
+    common = overlap(question, source, language, content=True)[0]
+    if common == 0 or (rewrite.prompt == "plain" and common < _SAME_SUBJECT[language]):
         return "off_topic"
     return checks.changed_kind(question, source, language) if rewrite.prompt == "plain" else None
 
@@ -183,6 +190,7 @@ def _object(completion: str) -> dict[str, Any] | None:
 
 def _tidy(text: str, language: Language) -> str:
     text = spoken_numbers(_flat(text).strip(' "“”'), language)
+    text = re.sub(r"([?？!！。.,，])\1+$", r"\1", text)
     if language == "zh":
         return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
     return text

@@ -36,8 +36,8 @@ _CONTENT: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "task_translation",
         re.compile(
-            rf"翻译(?:成|为|到|下|以下|下列|这|一下|文本|给定|如下|上)|(?:译成|译为)(?:{_TONGUES_ZH})|"
-            rf"(?:{_TONGUES_ZH})[文语]?翻译[:：。]|(?:给出|提供|进行|做).{{0,8}}翻译|^翻译|的翻译[:：。]?$|"
+            rf"翻译(?:成|为|到|下|以下|下列|这[句段篇些首封份]|一下|文本|给定|如下|上)|(?:译成|译为)(?:{_TONGUES_ZH})|"
+            rf"(?:{_TONGUES_ZH})[文语]?翻译[:：。]|(?:给出|提供|进行|做).{{0,8}}翻译|^翻译(?![家官员机的是这行工软和与专硕])|的翻译[:：。]?$|"
             rf"(?:用|在)(?:{_TONGUES_ZH})[文语]里?(?:怎么|如何)(?:说|讲|表达|写)|"
             rf"^(?:please |can you |could you )?translate\b|\btranslate (?:the|this|these|following|it|each|between)\b|"
             rf"\btranslat\w+ .{{0,60}}\b(?:in)?to (?:{_TONGUES_EN})\b|"
@@ -48,13 +48,15 @@ _CONTENT: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "task_code",
         re.compile(
-            rf"```|(?:写|实现|定义|给出|生成|创建|设计|使用|用).{{0,20}}(?<![A-Za-z])(?:{_LANGUAGES_OF_CODE})(?![A-Za-z])|"
+            rf"```|在(?:{_LANGUAGES_OF_CODE})[中里]|"
+            rf"(?:写|实现|定义|给出|生成|创建|设计|使用|用).{{0,20}}(?<![A-Za-z])(?:{_LANGUAGES_OF_CODE})(?![A-Za-z])|"
             rf"(?<![A-Za-z])(?:{_LANGUAGES_OF_CODE})(?![A-Za-z]).{{0,16}}(?:代码|程序|函数|脚本|语句|查询|中如何|如何|实现|判断)|"
             rf"(?:写|编写|实现|定义|编程).{{0,20}}(?:函数|代码|程序|脚本|算法|正则)|正则表达式|"
             rf"(?:以下|下面|下列|这段|给定|上述|这个).{{0,8}}(?:代码|脚本)|代码(?:的功能|的作用|片段|运行|注释)|"
             rf"\b(?:in|using|a|an|the) (?:{_LANGUAGES_OF_CODE})\b|\b(?:{_LANGUAGES_OF_CODE}) (?:program|function|"
             rf"script|code|query|class|method)|\bregular expressions?\b|"
-            rf"\b(?:write|implement|define) (?:a|an|the)(?: \w+)? (?:function|method|algorithm)\b|\bwrite (?:a|an|the)(?: computer)? program (?:to|that|which)\b|"
+            rf"\b(?:write|implement|define) (?:a|an|the)(?: \w+)? (?:function|method|algorithm)\b|"
+            rf"\bwrite (?:a|an|the)(?: computer)? program (?:to|that|which)\b|"
             rf"\b(?:write|generate|fix|debug|refactor|complete|explain|comment)\b.{{0,30}}{_NOT_CODE}\bcode\b|"
             rf"\b(?:given|following|this|below) (?:function|code|script)\b",
             re.I,
