@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from kespeechchat.records import LANGUAGES
 
@@ -41,6 +41,17 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_languages(cls, data: Any) -> Any:
+        """One language's part given alone leaves the other's default as it is."""
+        if isinstance(data, dict):
+            for name, info in cls.model_fields.items():
+                given, default = data.get(name), info.default
+                if isinstance(given, dict) and isinstance(default, dict) and set(default) == set(LANGUAGES):
+                    data = {**data, name: {**default, **given}}
+        return data
+
     def relevant(self, language: str | None = None) -> dict[str, Any]:
         """What can change the output of a shard of `language`: plain data for hashing.
 
@@ -56,12 +67,19 @@ class Settings(BaseModel):
         """The engines and prompts that these settings name, nested ones included."""
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            marks = [mark for mark in info.metadata if isinstance(mark, (EngineRef, _PromptRef))]
+            marks = [m for m in (*info.metadata, *_nested(info.annotation)) if isinstance(m, (EngineRef, _PromptRef))]
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 if isinstance(item, Settings):
                     yield from item.references(language)
                 elif isinstance(item, str):
                     yield from ((mark, item) for mark in marks)
+
+
+def _nested(annotation: Any) -> Iterator[Any]:
+    """Marks inside an annotation, as in `Annotated[str, MARK] | None`: pydantic lifts only the outermost."""
+    yield from getattr(annotation, "__metadata__", ())
+    for part in get_args(annotation):
+        yield from _nested(part)
 
 
 def _plain(value: Any, language: str | None) -> Any:

@@ -30,6 +30,7 @@ def export(pipeline: Pipeline, store: ObjectStore, to: str, partition: str | Non
             partitions=pipeline.partitions,
             subset=Subset(partition=partition),
             content=rows.content,
+            parents={v["id"]: v["parents"] for v in voices},
             facts={
                 "name": f"kespeechchat: {pipeline.name}",
                 "licences": [licence.model_dump() for licence in pipeline.licences],
@@ -47,6 +48,7 @@ def export(pipeline: Pipeline, store: ObjectStore, to: str, partition: str | Non
 def _told(report: Report, folder: Path, missing: int, table: str) -> str:
     first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
     lines = [table, "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]
+    lines += [f"        OVERLAP: {overlap}" for overlap in report.overlaps]
     if missing:
         lines.append(f"        {missing} shards are not gated yet and not in it: `kesc status` tells which")
     if first is not None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-import numpy as np
-
 from kespeechchat.records import Outcome
 from kespeechchat.stages.base import Reads, Scope, Stage, Task
 from kespeechchat.voices.blending import targets
+from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, number_voices, select
 
 
@@ -22,7 +21,7 @@ class Voices(Stage):
 
     def process(self, task: Task) -> Iterable[Outcome]:
         clips = task.also["clips"]
-        real = RealClips(np.asarray(clips["xvector"].to_pylist(), dtype=np.float32), clips["recording"].to_pylist())
+        real = RealClips(matrix(clips["xvector"]), clips["recording"].to_pylist())
         cells = targets(self.pipeline.stages.blend.blending, set(clips["language"].to_pylist()))
         rows = [{k: v for k, v in row.items() if k in self.schema.names} for row in task.rows]
         yield from number_voices(select(rows, real, cells, self.settings.privacy, self.pipeline.seed))

@@ -1,0 +1,76 @@
+"""Commits recorded shards in place of models: what plan, resume and status are measured and tested on.
+
+Every order of a plan gets a real commit (data file, record, names) whose rows are few and empty. No engine runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.records import SCHEMAS, Outcome
+from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.library import pin
+from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
+from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import to_parquet
+
+
+def questions(path: Path, count: int) -> Path:
+    """A JSONL file of `count` plain questions, half of them Chinese."""
+    lines = (
+        json.dumps({"instruction": f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？"}, ensure_ascii=False)
+        for n in range(count)
+    )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def recipe(path: Path, clips: int) -> Path:
+    """A speech recipe of `clips` clips, ten a recording."""
+    lines = ["recordings:"]
+    for n in range(0, clips, 10):
+        texts = ", ".join(f"{{text: Clip number {i}.}}" for i in range(n, min(n + 10, clips)))
+        lines.append(f"- {{id: r{n}, language: en, gender: female, style: {{af_heart: 1}}, clips: [{texts}]}}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None) -> int:
+    """Plans both branches and commits every pending shard of `stages` (None: of all). Returns how many."""
+    store.put("pipeline.json", pipeline.to_json().encode())
+    for branch in ("instructions", "speech"):
+        plan_branch(store, pipeline, branch)
+    wanted = set(stages) if stages is not None else None
+    built = 0
+    for unit in pipeline.units:
+        if wanted is not None and unit[-1] not in wanted:
+            continue
+        plan = Plan(pipeline, store)  # a reduce stage before it may have changed what is known
+        for state in plan.states(unit[-1]).values():
+            if state.state is not State.DONE:
+                record = _commit(store, state.order)
+                built += 1
+                if unit[-1] == "voices":
+                    pin(store, record)
+    return built
+
+
+def _commit(store: ObjectStore, order: Order) -> CommitRecord:
+    rows = [(order.name, Outcome({"id": f"{order.name}-{order.key.shard}"}))]
+    record = CommitRecord(
+        status="committed",
+        stage=order.name,
+        shard=order.key.shard,
+        fingerprint=order.key.fingerprint,
+        generation=order.key.generation,
+        attempt=new_attempt(),
+        language=order.language,
+        ingredients=order.ingredients,
+        counts={stage: Counts(1, 1) for stage in order.unit},
+        content="recorded" if order.name == "voices" else None,
+    )
+    return commit(store, order.name, record, to_parquet(rows, SCHEMAS[order.name]))

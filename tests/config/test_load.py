@@ -1,0 +1,93 @@
+"""Profiles: errors name file, line, field, value and cure; overrides and references work."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from kespeechchat.config.base import EngineRef
+from kespeechchat.config.load import ConfigError, from_json, load_pipeline
+
+
+@pytest.fixture
+def profile(tmp_path, quickstart):
+    """A copy of the quick start, to be harmed by `edit(old, new)`."""
+    (tmp_path / "pipelines").mkdir()
+    for folder in ("prompts", "examples"):
+        (tmp_path / folder).symlink_to(quickstart.parent.parent / folder)
+    copy = tmp_path / "pipelines" / "mine.yaml"
+    text = quickstart.read_text(encoding="utf-8")
+
+    def edit(old: str, new: str):
+        assert old in text
+        copy.write_text(text.replace(old, new), encoding="utf-8")
+        return copy
+
+    return edit
+
+
+def _line_of(file, part: str) -> int:
+    return next(n for n, line in enumerate(file.read_text().splitlines(), 1) if part in line)
+
+
+def test_a_typo_names_file_line_and_the_likely_name(profile):
+    file = profile("  shard_size: 6\n", "  shard_sise: 6\n")
+    with pytest.raises(ConfigError) as error:
+        load_pipeline(file)
+    assert f"mine.yaml:{_line_of(file, 'shard_sise')}: instructions.shard_sise" in str(error.value)
+    assert "did you mean 'shard_size'?" in str(error.value)
+
+
+def test_a_wrong_value_is_shown_with_its_line(profile):
+    file = profile("seed: 2412", "seed: often")
+    with pytest.raises(ConfigError, match=rf"mine.yaml:{_line_of(file, 'seed: often')}: seed: 'often'"):
+        load_pipeline(file)
+
+
+def test_an_unknown_engine_name_lists_those_there_are(profile):
+    with pytest.raises(ConfigError, match="no llm engine named 'gemna'; there is gemma"):
+        load_pipeline(profile("rewrite: {llm: gemma", "rewrite: {llm: gemna"))
+
+
+def test_a_missing_prompt_file_is_named(profile):
+    with pytest.raises(ConfigError, match=r"prompts/nowhere.yaml: no such prompt file"):
+        load_pipeline(profile("{prompt: clear,", "{prompt: nowhere,"))
+
+
+def test_phases_must_hold_all_stages_in_order(profile):
+    with pytest.raises(ConfigError, match="phases: the stages must be, in this order"):
+        load_pipeline(profile("[ingest, rewrite, filter, spoken]", "[ingest, filter, rewrite, spoken]"))
+
+
+def test_broken_yaml_and_missing_file(tmp_path, profile):
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_pipeline(profile("seed: 2412", "seed: [2412"))
+    with pytest.raises(ConfigError, match="no such pipeline file"):
+        load_pipeline(tmp_path / "none.yaml")
+
+
+def test_set_overrides_one_language_and_leaves_the_other(quickstart):
+    pipeline = load_pipeline(quickstart, ("stages.gate.max_error.zh=0.2",))
+    assert pipeline.stages.gate.max_error == {"zh": 0.2, "en": 0.10}
+
+
+@pytest.mark.parametrize("override", ["nonsense", "seed.x=1", "stages.gate.max_errror.zh=1", "speech.inputs.7.path=x"])
+def test_a_wrong_override_is_an_error_of_use(quickstart, override):
+    with pytest.raises(ConfigError):
+        load_pipeline(quickstart, (override,))
+
+
+def test_the_resolved_pipeline_reads_back_the_same(quickstart):
+    pipeline = load_pipeline(quickstart)
+    assert from_json(pipeline.to_json()) == pipeline
+
+
+def test_optional_engine_settings_are_references_too(quickstart):
+    pipeline = load_pipeline(quickstart)
+    named = {mark.capability for mark, _ in pipeline.stages.clips.references() if isinstance(mark, EngineRef)}
+    assert named >= {"speaker", "embedder", "gender", "asr"}
+
+
+def test_paths_are_relative_to_the_profile(quickstart):
+    pipeline = load_pipeline(quickstart)
+    assert pipeline.root == str((quickstart.parent / yaml.safe_load(quickstart.read_text())["root"]).resolve())
