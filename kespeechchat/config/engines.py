@@ -57,8 +57,8 @@ class KokoroSettings(Settings):
 class CosyVoiceSettings(Settings):
     """CosyVoice 1 (22,050 Hz) or 2 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); see docs/cosyvoice.md.
 
-    `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, the LLM
-    reads `instruct_text` instead. `text_frontend`: let the library normalize and split; off, the text is spoken as it
+    `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
+    the LLM reads `instruct_text`. `text_frontend`: let the library normalize and split; off, the text is spoken as it
     stands, in pieces of at most `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine
     counts as hung; generous, for a slow machine loses its process too.
     """
@@ -78,7 +78,7 @@ class CosyVoiceSettings(Settings):
     def _instruct(self) -> CosyVoiceSettings:
         if self.mode == "instruct" and self.version != 1:
             raise ValueError(
-                "mode: instruct needs version: 1 (version 2 takes instructions only with a recorded prompt)"
+                "mode: instruct needs version: 1; version 2 takes instructions only with a recorded prompt"
             )
         if (self.mode == "instruct") != bool(self.instruct_text):
             raise ValueError("instruct_text belongs to mode: instruct: give both or neither")

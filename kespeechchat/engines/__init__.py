@@ -15,3 +15,11 @@ from __future__ import annotations
 
 class EngineError(RuntimeError):
     """The engine cannot work at all (no model, wrong setting). The message says what to do."""
+
+
+class EngineDead(EngineError):
+    """The engine hangs or its GPU context is broken: this process cannot go on with it, a fresh process can.
+
+    A worker process leaves (`os._exit`, for a hung thread cannot be joined) so that it is started again; what runs in
+    the user's own process stops with the message.
+    """

@@ -46,6 +46,14 @@ def load(settings: Any) -> SpeakerEncoder:
             from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
 
             return Resemblyzer(settings)
+        case "wavlm":
+            from kespeechchat.engines.speaker.wavlm import WavLM
+
+            return WavLM(settings)
+        case "speechbrain":
+            from kespeechchat.engines.speaker.speechbrain import SpeechBrain
+
+            return SpeechBrain(settings)
     raise ValueError(f"unknown speaker encoder {settings.use!r}")
 
 
@@ -55,4 +63,8 @@ def load_embedder(settings: Any) -> TTSEmbedder:
             from kespeechchat.engines.speaker.kokoro_projection import KokoroProjection
 
             return KokoroProjection(settings)
+        case "campplus":
+            from kespeechchat.engines.speaker.campplus import CAMPlus
+
+            return CAMPlus(settings)
     raise ValueError(f"unknown TTS embedder {settings.use!r}")

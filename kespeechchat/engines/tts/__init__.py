@@ -24,6 +24,7 @@ class Utterance:
 
 class TTS(Protocol):
     deterministic: bool
+    seeded: bool  # whether another seed gives other speech at all; if not, a second try with a new seed is in vain
     sample_rate: int  # Hz, of everything it speaks
     embedding_size: int
     languages: tuple[Language, ...]
@@ -41,4 +42,8 @@ def load(settings: Any) -> TTS:
             from kespeechchat.engines.tts.kokoro import Kokoro
 
             return Kokoro(settings)
+        case "cosyvoice":
+            from kespeechchat.engines.tts.cosyvoice import CosyVoice
+
+            return CosyVoice(settings)
     raise ValueError(f"unknown tts engine {settings.use!r}")
