@@ -29,4 +29,8 @@ def load(settings: Any) -> GenderClassifier:
             from kespeechchat.engines.gender.f0 import F0Gender
 
             return F0Gender(settings)
+        case "classifier":
+            from kespeechchat.engines.gender.classifier import ClassifierGender
+
+            return ClassifierGender(settings)
     raise ValueError(f"unknown gender engine {settings.use!r}")

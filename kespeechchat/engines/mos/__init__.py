@@ -24,4 +24,12 @@ def load(settings: Any) -> MOS:
             from kespeechchat.engines.mos.dnsmos import DNSMOS
 
             return DNSMOS(settings)
+        case "utmos":
+            from kespeechchat.engines.mos.utmos import UTMOS
+
+            return UTMOS(settings)
+        case "all":
+            from kespeechchat.engines.mos.combined import CombinedMOS
+
+            return CombinedMOS(settings)
     raise ValueError(f"unknown mos engine {settings.use!r}")

@@ -35,4 +35,8 @@ def load(settings: Any) -> Watermark:
             from kespeechchat.engines.watermark.perth import Perth
 
             return Perth(settings)
+        case "audioseal":
+            from kespeechchat.engines.watermark.audioseal import AudioSealWatermark
+
+            return AudioSealWatermark(settings)
     raise ValueError(f"unknown watermark engine {settings.use!r}")
