@@ -18,7 +18,7 @@ RECALL_UNITS = 12
 _KINDS: dict[Language, dict[str, re.Pattern[str]]] = {
     "zh": {
         "reason": re.compile(r"为什么|为啥|为何|原因|怎么会|怎么就|何以"),
-        "number": re.compile(r"(?<!列举)(?<!介绍)(?<!推荐)(?<!给出)几[个天年月次种岁点条只]|多少|多久|多长|多大|多远|多高|需.{0,4}时间"),
+        "number": re.compile(r"(?<![举绍荐出])几[个天年月次种岁点条只]|多少|多久|多长|多大|多远|多高|需.{0,4}时间"),
         "person": re.compile(r"谁|哪一?位"),
     },
     "en": {
