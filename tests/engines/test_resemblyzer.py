@@ -38,7 +38,7 @@ def test_unit_vectors_that_tell_speakers_apart(encoder, speech):
             assert np.linalg.norm(v) == pytest.approx(1, abs=1e-5)
     same = min(float(a @ b) for a, b in vectors.values())
     different = max(float(a @ b) for a in vectors["af_heart"] for b in vectors["am_onyx"])
-    assert same > 0.8 > 0.7 > different
+    assert same > 0.7 > different  # the pair threshold of docs/voices-quickstart.md
 
 
 def test_the_shipped_table_knows_its_voices(encoder, speech):
