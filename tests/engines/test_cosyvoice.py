@@ -1,0 +1,330 @@
+"""CosyVoice's real code on a tiny model with random weights: voices go in and leave, and nothing fails in silence."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from kespeechchat.config.engines import CAMPlusSettings, CosyVoiceSettings
+from kespeechchat.engines import EngineDead, EngineError
+from kespeechchat.engines.speaker import load_embedder
+from kespeechchat.engines.tts import Utterance, load
+from kespeechchat.engines.tts.cosyvoice_library import check_folder
+from kespeechchat.records import Audio, RowError
+from tests.engines import tiny_cosyvoice
+
+RATE = 22_050
+FILES = ("cosyvoice.yaml", "llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx")
+ANNA, BERT = np.random.default_rng(0).standard_normal((2, 192)).astype(np.float32)
+
+
+def settings(folder, **change):
+    return CosyVoiceSettings(**{"use": "cosyvoice", "model": str(folder), **change})
+
+
+def say(text="Good morning to all of you.", language="en", voice=ANNA, seed=1, **change):
+    return Utterance(text, language, voice, seed, **change)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_cosyvoice.build(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def cosyvoice(folder):
+    with tiny_cosyvoice.llm_loaded():
+        return load(settings(folder))
+
+
+@pytest.fixture
+def heard(cosyvoice):
+    """What reaches the speaker layers of LLM and flow: [1, 192] each time."""
+    seen = {"llm": [], "flow": []}
+    hooks = [
+        getattr(cosyvoice._model, name).spk_embed_affine_layer.register_forward_pre_hook(
+            lambda _, given, into=into: into.append(given[0].numpy().copy())
+        )
+        for name, into in seen.items()
+    ]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+# --- before any GPU time: settings and the folder
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"mode": "instruct"}, "both or neither"),
+        ({"instruct_text": "warm"}, "both or neither"),
+        ({"mode": "instruct", "instruct_text": "warm", "version": 2}, "needs version: 1"),
+        ({"version": 3}, "1 or 2"),
+    ],
+)
+def test_settings_that_contradict_each_other(change, says):
+    with pytest.raises(ValidationError, match=says):
+        settings("x", **change)
+
+
+def test_only_the_time_limit_and_the_device_leave_the_output_alone():
+    kept = settings("x").relevant()
+    assert "seconds_per_utterance_limit" not in kept and "device" not in kept and {"mode", "fp16", "model"} <= set(kept)
+
+
+def test_a_folder_that_is_not_whole_or_of_another_version(tmp_path):
+    with pytest.raises(EngineError, match="not a folder"):
+        check_folder(tmp_path / "nowhere", 1)
+    for name in FILES[:-2]:
+        (tmp_path / name).touch()
+    with pytest.raises(EngineError, match=r"lacks campplus\.onnx, speech_tokenizer_v1\.onnx"):
+        check_folder(tmp_path, 1)
+    with pytest.raises(EngineError, match="CosyVoice 1 model, and the profile says 2: set version: 1"):
+        check_folder(tmp_path, 2)
+    (tmp_path / "cosyvoice.yaml").rename(tmp_path / "cosyvoice3.yaml")
+    with pytest.raises(EngineError, match="only versions 1 and 2"):
+        check_folder(tmp_path, 1)
+
+
+# --- the real library
+
+
+@pytest.mark.model
+def test_a_build_of_the_library_that_leaves_its_llm_unloaded_is_refused(folder):
+    with pytest.raises(EngineError, match="does not load its LLM"):
+        load(settings(folder))
+
+
+@pytest.mark.model
+def test_settings_that_the_machine_cannot_follow(folder):
+    import torch
+
+    if torch.cuda.is_available():
+        with pytest.raises(EngineError, match="CUDA_VISIBLE_DEVICES"):
+            load(settings(folder, device="cpu"))
+        return
+    with pytest.raises(EngineError, match="sees no GPU"):
+        load(settings(folder, device="cuda"))
+    with pytest.raises(EngineError, match="fp16: true needs a GPU"):
+        load(settings(folder, fp16=True))
+
+
+@pytest.mark.model
+def test_weights_of_another_shape(folder, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "flow.pt").write_bytes((folder / "hift.pt").read_bytes())
+    with tiny_cosyvoice.llm_loaded(), pytest.raises(EngineError, match="cannot load .* state_dict"):
+        load(settings(tmp_path))
+
+
+@pytest.mark.model
+def test_a_blended_voice_reaches_llm_and_flow_and_leaves(cosyvoice, heard, folder):
+    blend = 0.45 * ANNA + 0.55 * BERT
+    (audio,) = cosyvoice.speak([say(voice=blend)])
+    assert isinstance(audio, Audio) and audio.sample_rate == cosyvoice.sample_rate == RATE
+    assert audio.samples.dtype == np.float32 and 0.1 < audio.seconds < 30 and np.abs(audio.samples).max() <= 1
+    assert len(heard["llm"]) == len(heard["flow"]) == 1
+    for given in (*heard["llm"], *heard["flow"]):
+        np.testing.assert_allclose(given, [blend / np.linalg.norm(blend)], rtol=1e-5)
+    assert cosyvoice._frontend.spk2info == {} and not (folder / "spk2info.pt").exists()
+
+
+@pytest.mark.model
+def test_seeds_and_voices(cosyvoice, folder):
+    one, other_voice, other_seed, again = cosyvoice.speak([say(), say(voice=BERT), say(seed=2), say()])
+    np.testing.assert_array_equal(one.samples, again.samples)
+    for other in (other_voice, other_seed):
+        assert len(other.samples) != len(one.samples) or np.abs(other.samples - one.samples).max() > 1e-3
+    with tiny_cosyvoice.llm_loaded():
+        (fresh,) = load(settings(folder)).speak([say()])
+    np.testing.assert_array_equal(one.samples, fresh.samples)
+
+
+@pytest.mark.model
+def test_the_voice_alone_changes_the_flow(cosyvoice):
+    """With the LLM's voice held fixed, so with the same speech tokens, the flow's makes other speech."""
+    llm = cosyvoice._model.llm.spk_embed_affine_layer
+    hook = llm.register_forward_pre_hook(lambda *_: (llm.weight.new_ones(1, 192) / 192**0.5,))
+    try:
+        anna, bert = cosyvoice.speak([say(), say(voice=BERT)])
+    finally:
+        hook.remove()
+    assert len(anna.samples) == len(bert.samples) and np.abs(anna.samples - bert.samples).max() > 1e-3
+
+
+@pytest.mark.model
+def test_an_exception_in_the_llm_thread_is_that_rows_error(cosyvoice):
+    """It strikes after five tokens: the library alone would deliver those as the whole utterance."""
+    calls = 0
+
+    def strike(*_):
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise ValueError("struck")
+
+    (before,) = cosyvoice.speak([say(seed=3)])
+    hook = cosyvoice._model.llm.llm_decoder.register_forward_hook(strike)
+    try:
+        failed, after = cosyvoice.speak([say(), say(seed=3)])
+    finally:
+        hook.remove()
+    assert failed == RowError("CosyVoice: ValueError: struck")
+    np.testing.assert_array_equal(after.samples, before.samples)
+    assert not cosyvoice._model.tts_speech_token_dict and cosyvoice._frontend.spk2info == {}
+
+
+@pytest.mark.model
+def test_an_exception_in_the_flow_is_that_rows_error(cosyvoice, monkeypatch):
+    inference = cosyvoice._model.flow.inference
+    broken = iter([True, False])
+
+    def flow(**given):
+        if next(broken):
+            raise RuntimeError("flow struck")
+        return inference(**given)
+
+    monkeypatch.setattr(cosyvoice._model.flow, "inference", flow)
+    failed, audio = cosyvoice.speak([say(), say()])
+    assert failed == RowError("CosyVoice: RuntimeError: flow struck") and isinstance(audio, Audio)
+    assert not cosyvoice._model.hift_cache_dict and cosyvoice._frontend.spk2info == {}
+
+
+@pytest.mark.model
+def test_broken_output_is_that_rows_error(cosyvoice, monkeypatch):
+    original = cosyvoice._model.hift.inference
+    factors = iter([float("nan"), 0.0, 1.0])
+    monkeypatch.setattr(
+        cosyvoice._model.hift, "inference", lambda **k: (original(**k)[0] * next(factors), original(**k)[1])
+    )
+    nan, silent, audio = cosyvoice.speak([say(), say(), say()])
+    assert "NaN" in nan.message and "silence" in silent.message and isinstance(audio, Audio)
+
+
+@pytest.mark.model
+def test_what_the_model_cannot_take_is_refused_before_anything_is_spoken(cosyvoice, heard):
+    with pytest.raises(EngineError, match=r"shape \(256,\).*needs \(192,\)"):
+        cosyvoice.speak([say(), say(voice=np.zeros(256, np.float32))])
+    with pytest.raises(EngineError, match="speaks zh, en here, not 'de'"):
+        cosyvoice.speak([say(), say("Guten Morgen.", "de")])
+    assert heard == {"llm": [], "flow": []}
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (say(""), "nothing to speak"),
+        (say("……！"), "nothing to speak"),
+        (say("Stop.<|endoftext|>"), "control mark"),
+        (say(voice=ANNA * np.nan), "not finite"),
+        (say(voice=ANNA * 0), "zero"),
+        (say(speed=5.0), "speed 5.0"),
+    ],
+)
+def test_bad_rows_fail_alone(cosyvoice, bad, says):
+    failed, audio = cosyvoice.speak([bad, say()])
+    assert isinstance(failed, RowError) and says in failed.message and isinstance(audio, Audio)
+
+
+@pytest.mark.model
+def test_long_text_is_spoken_in_pieces_and_joined(cosyvoice, monkeypatch):
+    spoken = []
+    original = cosyvoice._cosyvoice.inference_sft
+
+    def inference_sft(text, *args, **kwargs):
+        for item in original(text, *args, **kwargs):
+            spoken.append((text, item["tts_speech"].shape[1]))
+            yield item
+
+    monkeypatch.setattr(cosyvoice._cosyvoice, "inference_sft", inference_sft)
+    text = "今天天气很好，我们一起去公园散步吧。" * 12
+    (audio,) = cosyvoice.speak([say(text, "zh")])
+    assert len(spoken) > 2 and "".join(t for t, _ in spoken) == text
+    assert len(audio.samples) == sum(n for _, n in spoken)
+
+
+@pytest.mark.model
+def test_the_librarys_own_splits_are_joined_too(cosyvoice, monkeypatch):
+    monkeypatch.setattr(cosyvoice._frontend, "text_normalize", lambda text, split, text_frontend: text.split("|"))
+    both, first = cosyvoice.speak([say("Good morning.|See you later."), say("Good morning.")])
+    np.testing.assert_array_equal(both.samples[: len(first.samples)], first.samples)
+    assert both.seconds > first.seconds
+
+
+@pytest.mark.model
+def test_speed(cosyvoice):
+    slow, fast = cosyvoice.speak([say(speed=0.8), say(speed=1.6)])
+    assert slow.seconds == pytest.approx(2 * fast.seconds, rel=0.05)
+
+
+@pytest.mark.model
+def test_instruct_gives_the_voice_to_the_flow_alone(tmp_path):
+    wanted = {"mode": "instruct", "instruct_text": "A calm speaker."}
+    plain = tiny_cosyvoice.build(tmp_path / "tiny")
+    with tiny_cosyvoice.llm_loaded():
+        with pytest.raises(EngineError, match="-Instruct"):
+            load(settings(plain, **wanted))
+        engine = load(settings(plain.rename(tmp_path / "tiny-Instruct"), **wanted))
+    prompts, voices = [], []
+    engine._model.llm.spk_embed_affine_layer.register_forward_pre_hook(lambda *_: voices.append("llm"))
+    engine._model.flow.spk_embed_affine_layer.register_forward_pre_hook(lambda *_: voices.append("flow"))
+    engine._model.llm.text_embedding.register_forward_pre_hook(lambda _, given: prompts.append(given[0][0].tolist()))
+    (audio,) = engine.speak([say()])
+    assert isinstance(audio, Audio) and voices == ["flow"] and engine._frontend.spk2info == {}
+    assert engine._frontend.tokenizer.decode(prompts[0]).startswith("A calm speaker.<endofprompt>Good morning")
+
+
+@pytest.mark.model
+def test_campplus_makes_the_librarys_own_embedding(cosyvoice, folder):
+    import torch
+
+    noise = np.random.default_rng(5).standard_normal(16_000).astype(np.float32) * 0.1
+    (mine,) = load_embedder(CAMPlusSettings(use="campplus", model=str(folder))).embed([Audio(noise, 16_000)], [])
+    theirs = cosyvoice._frontend._extract_spk_embedding(torch.from_numpy(noise)[None])
+    np.testing.assert_allclose(mine, theirs.numpy()[0], rtol=1e-5)
+    assert mine.shape == (cosyvoice.embedding_size,)
+
+
+@pytest.mark.model
+def test_identity_names_model_and_code(cosyvoice):
+    identity = cosyvoice.identity()
+    assert identity["model"].startswith("tiny sample-sha256:") and identity["cosyvoice"].startswith("source sha256:")
+    assert cosyvoice.seeded and cosyvoice.embedding_size == 192
+
+
+@pytest.mark.model
+def test_a_hung_call_makes_the_engine_dead_and_leaves_the_process_free(folder):
+    with tiny_cosyvoice.llm_loaded():
+        engine = load(settings(folder, seconds_per_utterance_limit=0.5))
+    release = threading.Event()
+    engine._model.llm.text_embedding.register_forward_pre_hook(lambda *_: release.wait() and None)
+    before = set(threading.enumerate())
+    try:
+        with pytest.raises(EngineDead, match=r"not answered for 0\.5 s on 'Good morning"):
+            engine.speak([say()])
+        hung = set(threading.enumerate()) - before
+        assert len(hung) == 2 and all(thread.daemon for thread in hung)
+        with pytest.raises(EngineDead, match="must be started again"):
+            engine.speak([say()])
+    finally:
+        release.set()
+
+
+@pytest.mark.model
+def test_a_broken_gpu_context_makes_the_engine_dead(folder):
+    with tiny_cosyvoice.llm_loaded():
+        engine = load(settings(folder))
+
+    def strike(*_):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    engine._model.llm.text_embedding.register_forward_pre_hook(strike)
+    with pytest.raises(EngineDead, match="device-side assert"):
+        engine.speak([say(), say()])
