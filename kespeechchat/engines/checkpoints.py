@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.engines import EngineError
+from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.engines.models import resolve
 
 _WEIGHT_NORM = ("weight_g", "weight_v", "parametrizations.weight.original0", "parametrizations.weight.original1")
@@ -34,7 +34,10 @@ def pick_device(wanted: str, engine: str) -> str:
 
 @contextlib.contextmanager
 def working(threads: int) -> Iterator[None]:
-    """No gradients, and an engine's own thread count for as long as it works: torch has one for the process."""
+    """No gradients, and an engine's own thread count for as long as it works: torch has one for the process.
+
+    A GPU that is out of memory becomes an EngineError with the cure, one whose context is broken an EngineDead.
+    """
     import torch
 
     before = torch.get_num_threads()
@@ -42,6 +45,12 @@ def working(threads: int) -> Iterator[None]:
     try:
         with torch.inference_mode():
             yield
+    except torch.OutOfMemoryError as error:
+        raise EngineError(f"out of GPU memory: lower the engine's batch ({_first_line(error)})") from error
+    except RuntimeError as error:
+        if str(error).startswith("CUDA error"):
+            raise EngineDead(f"the GPU's context is broken: {_first_line(error)}") from error
+        raise
     finally:
         torch.set_num_threads(before)
 

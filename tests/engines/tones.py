@@ -10,7 +10,7 @@ from kespeechchat.records import Audio
 def voice(seconds: float, rate: int = 16_000, pitch: float = 120.0, seed: int = 0) -> Audio:
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate)) / rate
-    glide = pitch * (1 + 0.05 * np.sin(2 * np.pi * 0.7 * t + rng.uniform(0, 6)))
+    glide = pitch * (1 + 0.02 * np.sin(2 * np.pi * 0.7 * t + rng.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(glide) / rate
     sound = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 20))
     syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * t + rng.uniform(0, 6))

@@ -1,0 +1,153 @@
+"""SpeechBrain's real EncoderClassifier on a tiny ECAPA with random weights, made here."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+import numpy as np
+import pytest
+from tones import unusable, voice
+
+from kespeechchat.config.engines import SpeechBrainSettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.speaker import load
+from kespeechchat.records import RowError
+from kespeechchat.waveform import resample
+
+pytestmark = pytest.mark.model
+# Laid out as the published encoders are: the weights' place is a hub address.
+HYPERPARAMS = """
+    pretrained_path: someone/an-encoder-on-the-hub
+    n_mels: 20
+    compute_features: !new:speechbrain.lobes.features.Fbank
+        n_mels: !ref <n_mels>
+    mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+        norm_type: sentence
+        std_norm: False
+    embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+        input_size: !ref <n_mels>
+        channels: [16, 16, 16, 16, 48]
+        kernel_sizes: [5, 3, 3, 3, 1]
+        dilations: [1, 2, 3, 4, 1]
+        attention_channels: 8
+        res2net_scale: 4
+        se_channels: 8
+        lin_neurons: 24
+    classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
+        input_size: 24
+        out_neurons: 3
+    modules:
+        compute_features: !ref <compute_features>
+        mean_var_norm: !ref <mean_var_norm>
+        embedding_model: !ref <embedding_model>
+        classifier: !ref <classifier>
+    pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+        loadables:
+            embedding_model: !ref <embedding_model>
+            classifier: !ref <classifier>
+        paths:
+            embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+            classifier: !ref <pretrained_path>/classifier.ckpt
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    import torch
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("speechbrain")
+    (path / "hyperparams.yaml").write_text(textwrap.dedent(HYPERPARAMS), encoding="utf-8")
+    network = ECAPA_TDNN(
+        20, lin_neurons=24, channels=[16] * 4 + [48], attention_channels=8, res2net_scale=4, se_channels=8
+    )
+    torch.save(network.state_dict(), path / "embedding_model.ckpt")
+    torch.save(Classifier(24, out_neurons=3).state_dict(), path / "classifier.ckpt")
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(folder):
+    return _load(folder)
+
+
+def _load(folder, **more):
+    return load(SpeechBrainSettings(use="speechbrain", model=str(folder), device="cpu", **more))
+
+
+def test_vectors_are_unit_and_repeat(engine, folder):
+    audio = voice(1.3)
+    (vector,) = engine.xvectors([audio])
+    assert vector.shape == (engine.size,) == (24,) and vector.dtype == np.float32
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(vector, _load(folder).xvectors([audio])[0])
+
+
+def test_batch_and_order_change_nothing(folder):
+    audios = [voice(s, seed=i) for i, s in enumerate((0.4, 1.0, 2.03, 1.0, 1.02, 0.77, 2.0))]
+    alone = [_load(folder, batch=1).xvectors([a])[0] for a in audios]
+    together = _load(folder, batch=4).xvectors(audios)
+    backwards = _load(folder, batch=3).xvectors(audios[::-1])[::-1]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    np.testing.assert_allclose(backwards, alone, atol=1e-4)
+    assert len({v.tobytes() for v in alone}) == len(audios)
+
+
+def test_other_rates_are_resampled(engine):
+    audio = voice(1.5, rate=24_000)
+    np.testing.assert_allclose(*engine.xvectors([audio, resample(audio, 16_000)]), atol=1e-5)
+
+
+def test_what_cannot_be_embedded_fails_alone(engine):
+    good = voice(1.0)
+    out = engine.xvectors([*unusable(), voice(0.39), good])
+    assert [isinstance(x, RowError) for x in out] == [True] * 6 + [False]
+    np.testing.assert_allclose(out[6], engine.xvectors([good])[0], atol=1e-4)
+
+
+def test_a_missing_model_says_what_to_fetch_and_where(tmp_path):
+    with pytest.raises(EngineError) as error:
+        _load(tmp_path / "ecapa")
+    command = "hf download speechbrain/spkrec-ecapa-voxceleb hyperparams.yaml embedding_model.ckpt --local-dir"
+    assert f"{command} {tmp_path}/ecapa" in str(error.value)
+
+
+def test_a_folder_without_a_file(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / "classifier.ckpt").unlink()
+    with pytest.raises(EngineError, match=r"classifier\.ckpt"):
+        _load(copy)
+
+
+def test_weights_of_another_network_are_refused(folder, tmp_path):
+    import torch
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    state = torch.load(copy / "embedding_model.ckpt", weights_only=True)
+    state.pop("fc.conv.weight")
+    torch.save(state, copy / "embedding_model.ckpt")
+    with pytest.raises(EngineError, match=r"fc\.conv\.weight"):
+        _load(copy)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "extra: !apply:os.mkdir [ran]",
+        "extra: !new:subprocess.Popen [[touch, ran]]",
+        "extra: !name:os.system",
+        "extra: !new:speechbrain.lobes.features.torch.os.mkdir [ran]",
+        "extra: !include:other.yaml",
+        "extra: !!python/object/apply:os.mkdir [ran]",
+    ],
+)
+def test_a_folder_that_would_run_code_is_refused(folder, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    copy = shutil.copytree(folder, tmp_path / "model")
+    with (copy / "hyperparams.yaml").open("a", encoding="utf-8") as out:
+        out.write(f"\n{line}\n")
+    with pytest.raises(EngineError, match="no part of a speaker encoder"):
+        _load(copy)
+    assert not (tmp_path / "ran").exists()
