@@ -20,6 +20,7 @@ from kespeechchat.text import checks
 from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.prompts import Prompt
 from kespeechchat.text.similarity import overlap, similarity
+from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable, spoken_numbers
 
 TEMPERATURES = (0.2, 0.5, 0.8)  # of a row's first, second and later candidates: the surest first
@@ -51,11 +52,11 @@ class Rewrite:
 def rewrite_fields(instruction: str, input: str, task: str | None) -> Rewrite:
     """A directive gives its pieces of information alone. "Answer the following question: …" is just that question."""
     if is_directive(task, instruction, input):
-        pieces = _flat(information(instruction, input))[:_INFORMATION]
+        pieces = _in_words(information(instruction, input))
         if not re.fullmatch(r"[^?？。！]+[?？]", pieces):
             return Rewrite("directive", {"information": pieces})
         return Rewrite("plain", {"text": pieces})
-    return Rewrite("plain", {"text": _flat(f"{instruction} {input}")[:_INFORMATION]})
+    return Rewrite("plain", {"text": _in_words(f"{instruction} {input}")})
 
 
 def spoken_fields(question: str, reference: str | None, language: Language) -> dict[str, str]:
@@ -164,7 +165,11 @@ def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | N
     common = overlap(question, source, language, content=True)[0]
     if common == 0 or (rewrite.prompt == "plain" and common < _SAME_SUBJECT[language]):
         return "off_topic"
-    return checks.changed_kind(question, source, language) if rewrite.prompt == "plain" else None
+    if rewrite.prompt == "directive":
+        return None
+    if checks.numbers(question, language) != checks.numbers(source, language):
+        return "changed_numbers"
+    return checks.changed_kind(question, source, language)
 
 
 def _gives_away(said: str, question: str, reference: str, language: Language) -> str | None:
@@ -194,6 +199,11 @@ def _tidy(text: str, language: Language) -> str:
     if language == "zh":
         return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
     return text
+
+
+def _in_words(text: str) -> str:
+    flat = _flat(text)[:_INFORMATION]
+    return spoken_numbers(flat, language_of(flat) or "en")
 
 
 def _flat(text: str) -> str:

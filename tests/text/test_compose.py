@@ -69,6 +69,8 @@ def test_an_instruction_to_answer_a_question_is_that_question():
         ("What does ice do on water?", "Explain why ice floats on water.", "", None, "changed_kind"),
         ("Why do people float on a salty lake.", "Explain why people float on a salty lake.", "", None, "no_question"),
         ("Can you tell me why cats purr?", "Why do cats sleep so much?", "", None, "copied_example"),
+        ("What do five apples and two pears cost?", "What do 5 apples and 2 pears cost?", "", None, None),
+        ("What do five apples and pears cost?", "What do 5 apples and 2 pears cost?", "", None, "changed_numbers"),
         (None, "Why do cats sleep?", "", None, "malformed"),
         ("为什么猫喜欢睡觉？", "Why do cats sleep?", "", None, "other_language"),
     ],
