@@ -119,7 +119,7 @@ def test_weights_of_another_shape(folder, tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "flow.pt").write_bytes((folder / "hift.pt").read_bytes())
-    with tiny_cosyvoice.llm_loaded(), pytest.raises(EngineError, match="cannot load .* state_dict"):
+    with tiny_cosyvoice.llm_loaded(), pytest.raises(EngineError, match=r"cannot load .* state_dict"):
         load(settings(tmp_path))
 
 
