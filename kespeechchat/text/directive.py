@@ -37,7 +37,9 @@ _EN_DIRECTIVE = re.compile(
     rf".{{0,80}}?\b(?:{_EN_OPERATION})",
     re.I,
 )
-_EN_ORDER = re.compile(r"^(?:please )?(?:output|return|answer|respond|reply|use only|write only|give only|yes or no)\b", re.I)
+_EN_ORDER = re.compile(
+    r"^(?:please )?(?:output|return|answer|respond|reply|use only|write only|give only|yes or no)\b", re.I
+)
 _EN_IMPERATIVE = re.compile(rf"^(?:please )?(?:{_EN_OPERATION})", re.I)
 _EN_GIVEN = re.compile(
     r"\b(?:following|given|below|provided|sentences?|paragraph|text|passage|article|list|statement|e-?mail|document|"
