@@ -233,6 +233,23 @@ def test_a_model_that_the_library_saved_itself_loads_too(tmp_path):
     assert isinstance(_load(write(tmp_path, names=dict)).embed([voice(0.5)], "a5a5")[0], Audio)
 
 
+def test_weights_without_a_configuration_are_built_by_the_published_card(tmp_path):
+    """Real size: what the card in the package describes."""
+    import torch
+    from audioseal import builder
+    from audioseal.loader import AudioSeal, load_local_model_config
+
+    for name, card, kind, create in (
+        ("generator", "audioseal_wm_16bits", builder.AudioSealWMConfig, builder.create_generator),
+        ("detector", "audioseal_detector_16bits", builder.AudioSealDetectorConfig, builder.create_detector),
+    ):
+        network = create(AudioSeal.parse_config(dict(load_local_model_config(card)), config_type=kind))
+        torch.save({"model": published(network.state_dict())}, tmp_path / f"{name}_base.pth")
+    engine = _load(tmp_path)
+    assert engine.payload_bits == 16
+    assert isinstance(engine.embed([voice(0.2, rate=22_050)], "a5a5")[0], Audio)
+
+
 def test_other_payload_sizes_follow_the_model(tmp_path):
     engine = _load(write(tmp_path, nbits=8))
     assert engine.payload_bits == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 
 import numpy as np
@@ -151,3 +152,8 @@ def test_a_folder_that_would_run_code_is_refused(folder, tmp_path, monkeypatch, 
     with pytest.raises(EngineError, match="no part of a speaker encoder"):
         _load(copy)
     assert not (tmp_path / "ran").exists()
+
+
+def test_loaded_modules_can_be_walked(engine):
+    for module in list(sys.modules.values()):
+        getattr(module, "__file__", None)

@@ -7,6 +7,7 @@ of an encoder let through, the weights are taken from the folder alone, and the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -56,6 +57,7 @@ class SpeechBrain:
             from speechbrain.inference.classifiers import EncoderClassifier
         except ImportError as error:
             raise EngineError(f"{_SETTING} needs speechbrain ({error}): pip install 'kespeechchat[paper]'") from error
+        _forget_lazy_modules()
         files = ["hyperparams.yaml", _WEIGHTS]
         folder = model_folder(_SETTING, settings.model, files, "speechbrain/spkrec-ecapa-voxceleb")
         self._settings = settings
@@ -82,6 +84,16 @@ class SpeechBrain:
         import torch
 
         return self._model.encode_batch(torch.from_numpy(clips))[:, 0].float().cpu().numpy()
+
+
+def _forget_lazy_modules() -> None:
+    """SpeechBrain leaves stand-ins in `sys.modules` that import optional packages (k2, spacy…) when looked at, so that
+    whoever merely walks the loaded modules afterwards gets an ImportError."""
+    from speechbrain.utils.importutils import LazyModule
+
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, LazyModule):
+            del sys.modules[name]
 
 
 def _load(kind: Any, folder: Path, device: str) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -180,7 +181,9 @@ def _filled(path: Path, create: Any, kind: type, config: Any, state: dict[str, A
 
     network = create(AudioSeal.parse_config(dict(config), config_type=kind, nbits=16))
     check_whole(_SETTING, path, absent_weights(network, state))
-    load_state_dict(network, state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's old weight norm, inside the library
+        load_state_dict(network, state)
     return network.eval()
 
 
