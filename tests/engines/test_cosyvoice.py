@@ -16,6 +16,7 @@ from kespeechchat.engines.tts.cosyvoice_library import check_folder
 from kespeechchat.records import Audio, RowError
 from tests.engines import tiny_cosyvoice
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # the library's own
 RATE = 22_050
 FILES = ("cosyvoice.yaml", "llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx")
 ANNA, BERT = np.random.default_rng(0).standard_normal((2, 192)).astype(np.float32)
@@ -223,6 +224,8 @@ def test_what_the_model_cannot_take_is_refused_before_anything_is_spoken(cosyvoi
         (say(""), "nothing to speak"),
         (say("……！"), "nothing to speak"),
         (say("Stop.<|endoftext|>"), "control mark"),
+        (say("He was [quick_breath] late."), "control mark"),
+        (say("A <strong>big</strong> one."), "control mark"),
         (say(voice=ANNA * np.nan), "not finite"),
         (say(voice=ANNA * 0), "zero"),
         (say(speed=5.0), "speed 5.0"),
@@ -264,14 +267,19 @@ def test_speed(cosyvoice):
     assert slow.seconds == pytest.approx(2 * fast.seconds, rel=0.05)
 
 
+INSTRUCT = {"mode": "instruct", "instruct_text": "A calm speaker."}
+
+
+@pytest.mark.model
+def test_a_release_that_goes_by_the_folders_name(folder):
+    with tiny_cosyvoice.llm_loaded(), pytest.raises(EngineError, match="-Instruct"):
+        load(settings(folder, **INSTRUCT))
+
+
 @pytest.mark.model
 def test_instruct_gives_the_voice_to_the_flow_alone(tmp_path):
-    wanted = {"mode": "instruct", "instruct_text": "A calm speaker."}
-    plain = tiny_cosyvoice.build(tmp_path / "tiny")
     with tiny_cosyvoice.llm_loaded():
-        with pytest.raises(EngineError, match="-Instruct"):
-            load(settings(plain, **wanted))
-        engine = load(settings(plain.rename(tmp_path / "tiny-Instruct"), **wanted))
+        engine = load(settings(tiny_cosyvoice.build(tmp_path / "tiny-Instruct"), **INSTRUCT))
     prompts, voices = [], []
     engine._model.llm.spk_embed_affine_layer.register_forward_pre_hook(lambda *_: voices.append("llm"))
     engine._model.flow.spk_embed_affine_layer.register_forward_pre_hook(lambda *_: voices.append("flow"))
@@ -279,6 +287,20 @@ def test_instruct_gives_the_voice_to_the_flow_alone(tmp_path):
     (audio,) = engine.speak([say()])
     assert isinstance(audio, Audio) and voices == ["flow"] and engine._frontend.spk2info == {}
     assert engine._frontend.tokenizer.decode(prompts[0]).startswith("A calm speaker.<endofprompt>Good morning")
+
+
+@pytest.mark.model
+def test_version_2_gives_the_voice_to_the_flow_alone(tmp_path):
+    with tiny_cosyvoice.llm_loaded():
+        engine = load(settings(tiny_cosyvoice.build2(tmp_path / "tiny2"), version=2))
+    voices = []
+    engine._model.flow.spk_embed_affine_layer.register_forward_pre_hook(lambda _, given: voices.append(given[0][0]))
+    anna, bert, again = engine.speak([say("早上好。", "zh", v) for v in (ANNA, BERT, ANNA)])
+    assert engine.sample_rate == anna.sample_rate == 24_000 and engine.embedding_size == 192
+    np.testing.assert_allclose(voices[0], ANNA / np.linalg.norm(ANNA), rtol=1e-5)
+    np.testing.assert_array_equal(anna.samples, again.samples)
+    assert len(anna.samples) == len(bert.samples)  # the same speech tokens: its LLM hears no voice
+    assert np.abs(anna.samples - bert.samples).max() > 1e-4
 
 
 @pytest.mark.model
@@ -315,6 +337,8 @@ def test_a_hung_call_makes_the_engine_dead_and_leaves_the_process_free(folder):
             engine.speak([say()])
     finally:
         release.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
 
 
 @pytest.mark.model

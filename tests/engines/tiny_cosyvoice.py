@@ -1,4 +1,4 @@
-"""A CosyVoice 1 model folder of a few hundred kilobytes with random weights, for the library's own loader.
+"""CosyVoice model folders with random weights, small enough for a test, for the library's own loader.
 
 Every module is the library's; only widths and depths are small. Its speech is noise, but a voice, a seed and an
 exception take the ways they take in the real model. `campplus.onnx` pools the filter banks over time and projects them
@@ -15,135 +15,67 @@ import numpy as np
 
 SPEAKER = 192
 
-_ENCODER = """
-        output_size: 16
-        attention_heads: 2
-        linear_units: 32
-        num_blocks: 1
-        dropout_rate: 0.1
-        positional_dropout_rate: 0.1
-        attention_dropout_rate: 0.0
-        pos_enc_layer_type: 'rel_pos_espnet'
-        selfattention_layer_type: 'rel_selfattn'"""
-
-YAML = f"""
-sample_rate: 22050
-llm: !new:cosyvoice.llm.llm.TransformerLM
-    text_encoder_input_size: 16
-    llm_input_size: 16
-    llm_output_size: 16
-    text_token_size: 51866
-    speech_token_size: 32
-    spk_embed_dim: {SPEAKER}
-    text_encoder: !new:cosyvoice.transformer.encoder.ConformerEncoder
-        input_size: 16
-        input_layer: 'linear'
-        use_cnn_module: False
-        macaron_style: False
-        static_chunk_size: 1{_ENCODER}
-    llm: !new:cosyvoice.transformer.encoder.TransformerEncoder
-        input_size: 16
-        input_layer: 'linear_legacy'
-        static_chunk_size: 1{_ENCODER}
-    sampling: !name:cosyvoice.utils.common.ras_sampling
-        top_p: 0.8
-        top_k: 25
-        win_size: 10
-        tau_r: 0.1
-flow: !new:cosyvoice.flow.flow.MaskedDiffWithXvec
-    input_size: 16
-    output_size: 80
-    spk_embed_dim: {SPEAKER}
-    vocab_size: 32
-    input_frame_rate: 50
-    encoder: !new:cosyvoice.transformer.encoder.ConformerEncoder
-        input_size: 16
-        input_layer: 'linear'
-        use_cnn_module: False
-        macaron_style: False{_ENCODER}
-    length_regulator: !new:cosyvoice.flow.length_regulator.InterpolateRegulator
-        channels: 80
-        sampling_ratios: [1]
-    decoder: !new:cosyvoice.flow.flow_matching.ConditionalCFM
-        in_channels: 240
-        n_spks: 1
-        spk_emb_dim: 80
-        cfm_params: !new:omegaconf.DictConfig
-            content:
-                sigma_min: 1e-06
-                solver: 'euler'
-                t_scheduler: 'cosine'
-                training_cfg_rate: 0.2
-                inference_cfg_rate: 0.7
-                reg_loss_type: 'l1'
-        estimator: !new:cosyvoice.flow.decoder.ConditionalDecoder
-            in_channels: 320
-            out_channels: 80
-            channels: [32]
-            dropout: 0.0
-            attention_head_dim: 8
-            n_blocks: 1
-            num_mid_blocks: 1
-            num_heads: 2
-            act_fn: 'gelu'
-hift: !new:cosyvoice.hifigan.generator.HiFTGenerator
-    in_channels: 80
-    base_channels: 16
-    nb_harmonics: 2
-    sampling_rate: 22050
-    nsf_alpha: 0.1
-    nsf_sigma: 0.003
-    nsf_voiced_threshold: 10
-    upsample_rates: [8, 8]
-    upsample_kernel_sizes: [16, 16]
-    istft_params:
-        n_fft: 16
-        hop_len: 4
-    resblock_kernel_sizes: [3]
-    resblock_dilation_sizes: [[1, 3, 5]]
-    source_resblock_kernel_sizes: [7, 11]
-    source_resblock_dilation_sizes: [[1], [1]]
-    lrelu_slope: 0.1
-    audio_limit: 0.99
-    f0_predictor: !new:cosyvoice.hifigan.f0_predictor.ConvRNNF0Predictor
-        num_class: 1
-        in_channels: 80
-        cond_channels: 16
-get_tokenizer: !name:whisper.tokenizer.get_tokenizer
-    multilingual: True
-    num_languages: 100
-    language: 'en'
-    task: 'transcribe'
-allowed_special: 'all'
-feat_extractor: !name:matcha.utils.audio.mel_spectrogram
-    n_fft: 1024
-    num_mels: 80
-    sampling_rate: 22050
-    hop_size: 256
-    win_size: 1024
-    fmin: 0
-    fmax: 8000
-    center: False
-"""
+YAML = Path(__file__).with_name("tiny_cosyvoice.yaml").read_text(encoding="utf-8")
+YAML2 = Path(__file__).with_name("tiny_cosyvoice2.yaml").read_text(encoding="utf-8")
 
 
 def build(folder: Path, seed: int = 0) -> Path:
-    """Writes the model folder; the weights are a function of `seed`."""
+    """Writes a CosyVoice 1 model folder; the weights are a function of `seed`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cosyvoice.yaml").write_text(YAML, encoding="utf-8")
+    _weights(folder, YAML, {}, seed)
+    _speech_tokenizer(folder / "speech_tokenizer_v1.onnx")
+    return folder
+
+
+def build2(folder: Path, seed: int = 0) -> Path:
+    """Writes a CosyVoice 2 model folder (the library fixes 512 channels in its flow encoder: some 30 MB)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cosyvoice2.yaml").write_text(YAML2, encoding="utf-8")
+    qwen = folder / "CosyVoice-BlankEN"
+    _qwen(qwen, seed)
+    _weights(folder, YAML2, {"qwen_pretrain_path": str(qwen)}, seed)
+    _speech_tokenizer(folder / "speech_tokenizer_v2.onnx")
+    return folder
+
+
+def _weights(folder: Path, yaml: str, overrides: dict[str, str], seed: int) -> None:
     import torch
     from hyperpyyaml import load_hyperpyyaml
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cosyvoice.yaml").write_text(YAML, encoding="utf-8")
     torch.manual_seed(seed)
-    parts = load_hyperpyyaml(YAML)
+    parts = load_hyperpyyaml(yaml, overrides=overrides)
     with torch.no_grad():  # a voice must be heard over the rest of so small a model
         for part in (parts["llm"], parts["flow"]):
-            part.spk_embed_affine_layer.weight.mul_(20)
+            if hasattr(part, "spk_embed_affine_layer"):
+                part.spk_embed_affine_layer.weight.mul_(20)
     for name in ("llm", "flow", "hift"):
         torch.save(parts[name].state_dict(), folder / f"{name}.pt")
     campplus(folder / "campplus.onnx", seed)
-    _speech_tokenizer(folder / "speech_tokenizer_v1.onnx")
-    return folder
+
+
+def _qwen(folder: Path, seed: int) -> None:
+    """A Qwen 2 of one layer and a byte-level tokenizer without merges: one token a byte."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = {c: i for i, c in enumerate([*alphabet, "<|endoftext|>"])}
+    tokenizer = Tokenizer(models.BPE(vocab=words, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(folder)
+    config = Qwen2Config(
+        vocab_size=320,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
 
 
 def campplus(path: Path, seed: int = 0, size: int = SPEAKER, name: str = "input") -> Path:
@@ -190,22 +122,30 @@ def _save(graph: object, path: Path) -> None:
 
 @contextmanager
 def llm_loaded() -> Iterator[None]:
-    """Inside, the library's loader loads the LLM as FunAudioLLM's own does; cosyvoice-minicpmo leaves that out.
+    """Inside, the library loads its LLM as FunAudioLLM's own code does; cosyvoice-minicpmo leaves that out.
 
-    With the official code it changes nothing.
+    It never loads version 1's weights and drops version 2's LLM altogether. With the official code this does nothing.
     """
     import torch
+    from cosyvoice.cli import cosyvoice as cli
     from cosyvoice.cli.model import CosyVoiceModel
 
-    original = CosyVoiceModel.load
+    load_parts, load_weights = cli.load_hyperpyyaml, CosyVoiceModel.load
+    parts: dict[str, object] = {}
+
+    def remember(*args, **kwargs):  # type: ignore[no-untyped-def]
+        parts.update(load_parts(*args, **kwargs))
+        return dict(parts)
 
     def load(self, llm, flow, hift):  # type: ignore[no-untyped-def]
-        original(self, llm, flow, hift)
+        load_weights(self, llm, flow, hift)
+        if getattr(self, "llm", None) is None:
+            self.llm = parts["llm"]
         self.llm.load_state_dict(torch.load(llm, map_location=self.device, weights_only=True), strict=True)
         self.llm.to(self.device).eval()
 
-    CosyVoiceModel.load = load
+    cli.load_hyperpyyaml, CosyVoiceModel.load = remember, load
     try:
         yield
     finally:
-        CosyVoiceModel.load = original
+        cli.load_hyperpyyaml, CosyVoiceModel.load = load_parts, load_weights

@@ -16,6 +16,7 @@ Traps, and what is done about them:
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,6 +34,7 @@ from kespeechchat.records import Audio, Language, RowError
 _VOICE = "kespeechchat-virtual"  # the one name under which voices pass through the library's table
 _SPEEDS = (0.5, 2.0)  # outside, stretching the spectrogram is heard
 _SHORTEST = 0.1  # seconds; less is no speech
+_MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>, [laughter]
 
 
 class CosyVoice:
@@ -90,8 +92,8 @@ class CosyVoice:
             return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
         if not speakable(utterance.text):
             return RowError(f"nothing to speak in {utterance.text[:40]!r}")
-        if "<|" in utterance.text or "<endofprompt>" in utterance.text:
-            return RowError(f"control mark of CosyVoice's tokenizer in {utterance.text[:40]!r}")
+        if mark := _MARK.search(utterance.text):
+            return RowError(f"{mark.group()!r} is a control mark to CosyVoice; it takes plain text")
         return None
 
     def _within_limit(self, utterance: Utterance) -> Audio | RowError:
