@@ -12,6 +12,7 @@ from pathlib import Path
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.kept import keep_pipeline
 from kespeechchat.run.library import pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
@@ -21,10 +22,8 @@ from kespeechchat.store.shards import to_parquet
 
 def questions(path: Path, count: int) -> Path:
     """A JSONL file of `count` plain questions, half of them Chinese."""
-    lines = (
-        json.dumps({"instruction": f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？"}, ensure_ascii=False)
-        for n in range(count)
-    )
+    asked = (f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？" for n in range(count))
+    lines = (json.dumps({"instruction": question}, ensure_ascii=False) for question in asked)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -41,7 +40,7 @@ def recipe(path: Path, clips: int) -> Path:
 
 def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None) -> int:
     """Plans both branches and commits every pending shard of `stages` (None: of all). Returns how many."""
-    store.put("pipeline.json", pipeline.to_json().encode())
+    keep_pipeline(pipeline)
     for branch in ("instructions", "speech"):
         plan_branch(store, pipeline, branch)
     wanted = set(stages) if stages is not None else None

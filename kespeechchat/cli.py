@@ -60,8 +60,8 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
 
 def _named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str, ...] = ()) -> Pipeline:
     """The PIPELINE file, or the resolved one that a build keeps in its ROOT."""
-    from kespeechchat.config.load import ConfigError, absolute_root, from_json, load_pipeline
-    from kespeechchat.store.objects import open_store
+    from kespeechchat.config.load import ConfigError, absolute_root, load_pipeline
+    from kespeechchat.run.kept import kept_pipeline
 
     if pipeline:
         return load_pipeline(pipeline, overrides, root=root)
@@ -69,9 +69,9 @@ def _named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str
         raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
     url = absolute_root(root)
     try:
-        return from_json(open_store(url).get("pipeline.json").decode()).model_copy(update={"root": url})
+        return kept_pipeline(url)
     except FileNotFoundError:
-        raise ConfigError(f"{url}: no build here (no pipeline.json); run `kesc build PIPELINE --root {url}`") from None
+        raise ConfigError(f"{url}: no build here; run `kesc build PIPELINE --root {url}`") from None
 
 
 def _store(pipeline: Pipeline) -> ObjectStore:
@@ -149,9 +149,7 @@ def _known_stages(names: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @click.option("--why", metavar="STAGE/SHARD", help="What made this shard stale, e.g. gate/3.")
 @_told
-def status(
-    pipeline: str | None, root: str | None, overrides: tuple[str, ...], as_json: bool, why: str | None
-) -> int:
+def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], as_json: bool, why: str | None) -> int:
     """Show shards and rows per stage: done, pending, stale, failed; kept and rejected by reason."""
     from kespeechchat.config.load import ConfigError
     from kespeechchat.run import status as s

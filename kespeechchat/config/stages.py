@@ -1,4 +1,4 @@
-"""Settings of the stages, named as in the flow. Defaults are the paper's figures (arXiv 2412.01078) where it has one."""
+"""Settings of the stages, named as in the flow. Defaults: the paper's figures (arXiv 2412.01078) where it has any."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Rewrite(Settings):
     directive_prompt: PromptName = Field("rewrite-directive", description="for directive tasks, without the directive")
     variants: int = Field(1, ge=1, description="questions made of one instruction")
     candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
-    temperature: float = Field(0.7, ge=0)
+    temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
     max_tokens: int = Field(128, ge=8)
     max_length: dict[Language, int] = Field({"zh": 100, "en": 60}, description="characters (zh), words (en)")
 
@@ -42,6 +42,9 @@ class Criterion(Settings):
     prompt: PromptName
     judge: JudgeName
     threshold: float = Field(0.5, ge=0, le=1, description="lowest score that passes")
+    texts: tuple[Literal["question", "instruction"], ...] = Field(
+        ("question",), min_length=1, description="what is judged; of several the lowest score counts"
+    )
 
 
 class Filter(Settings):
@@ -54,8 +57,9 @@ class Spoken(Settings):
     prompt: PromptName = "spoken"
     grounded_prompt: PromptName = Field("spoken-grounded", description="for rows whose source has an answer")
     grounded: bool = Field(False, description="carry the source's answer in the prompt and hold the response to it")
+    require_reference: bool = Field(False, description="refuse a row whose source has no answer to its question")
     candidates: int = Field(1, ge=1)
-    temperature: float = Field(0.7, ge=0)
+    temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
     max_tokens: int = Field(512, ge=8)
     max_length: dict[Language, int] = Field(
         {"zh": 250, "en": 150}, description="longest response: characters (zh), words (en)"

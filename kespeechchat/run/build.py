@@ -16,13 +16,14 @@ from kespeechchat.engines import EngineError
 from kespeechchat.run.guards import Guards
 from kespeechchat.run.inline import run_inline
 from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.kept import keep_pipeline
 from kespeechchat.run.library import pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
 from kespeechchat.run.worker import Built
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.objects import ObjectStore, open_store
 
 _ROUNDS = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next round
@@ -62,7 +63,7 @@ def build(
 ) -> Result:
     """Builds what is missing, stale or failed. Everything committed stays, whenever this stops."""
     store = open_store(pipeline.root)
-    store.put("pipeline.json", pipeline.to_json().encode())
+    keep_pipeline(pipeline)
     wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
     for branch in ("instructions", "speech"):
         if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
@@ -98,6 +99,7 @@ def _build_segment(
 ) -> bool:
     """Runs one segment until nothing is left that can be done. False where what follows cannot start."""
     failed_before: set[tuple[str, int]] = set()
+    guards = Guards(pipeline.guards)
     for _ in range(_ROUNDS):
         plan = Plan(pipeline, store)
         if blocked := _blocked(plan, units, allow_partial):
@@ -107,7 +109,6 @@ def _build_segment(
         chains = _chains(plan, units, failed_before)
         if not chains:
             return True
-        guards = Guards(pipeline.guards)
         for unit in units:
             if shards := sum(1 for chain in chains for order in chain if order.unit == unit):
                 progress.expect(unit[-1], shards)

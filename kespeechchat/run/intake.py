@@ -167,7 +167,7 @@ def _raw_rows(path: Path) -> Iterator[tuple[int, str, str | None]]:
                 yield number, json.dumps(row, ensure_ascii=False, default=str), None
         return
     if path.suffix not in (".jsonl", ".json", ".ndjson"):
-        raise ConfigError(f"{path}: inputs are .jsonl or .parquet files, not {path.suffix or 'files without an ending'!r}")
+        raise ConfigError(f"{path}: inputs are .jsonl or .parquet files, not {path.suffix or 'files without ending'!r}")
     with open(path, "rb") as file:
         number = 0
         while line := file.readline(MAX_LINE + 1):
@@ -175,7 +175,8 @@ def _raw_rows(path: Path) -> Iterator[tuple[int, str, str | None]]:
             if len(line) > MAX_LINE:
                 while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
                     pass
-                yield number, line[:200].decode("utf-8", "replace"), f"{path.name}:{number}: longer than {MAX_LINE} bytes"
+                problem = f"{path.name}:{number}: longer than {MAX_LINE} bytes"
+                yield number, line[:200].decode("utf-8", "replace"), problem
             elif line.strip():
                 text, problem = line.decode("utf-8", "replace").strip(), None
                 try:

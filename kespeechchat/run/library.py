@@ -35,7 +35,7 @@ def read_pin(store: ObjectStore) -> Library | None:
 
 
 def pin(store: ObjectStore, record: CommitRecord, replace: bool = False) -> tuple[Library, bool]:
-    """Pins the library of `record` unless one is pinned. Returns what is pinned, and whether `record`'s content is it."""
+    """Pins the library of `record` unless one is pinned. Returns what is pinned, and whether it is `record`'s."""
     assert record.content is not None
     new = Library(record.content, record.shard, record.fingerprint, record.generation)
     data = json.dumps(asdict(new)).encode()

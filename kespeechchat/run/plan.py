@@ -16,8 +16,8 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.library import Library, read_pin
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Reads, Scope
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import Listing, ShardKey, list_commits, read_record, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
@@ -143,7 +143,8 @@ class Plan:
             start, stop = slice_ or (0, None)
             keys = self._keys(reads, shard)
             source = self.pipeline.unit_of(reads.stage)[-1]
-            inputs.append(Input(reads.stage, source, keys, *((start, stop) if reads.scope is Scope.SLICE else (0, None))))
+            part = (start, stop) if reads.scope is Scope.SLICE else (0, None)
+            inputs.append(Input(reads.stage, source, keys, *part))
             names = [f"{k.fingerprint}.g{k.generation}" for k in keys]
             told = names[0] if len(names) == 1 else short_hash(names)
             ingredients[f"input:{reads.stage}"] = f"{told}[{start}:{stop}]" if reads.scope is Scope.SLICE else told

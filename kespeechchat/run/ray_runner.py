@@ -21,6 +21,7 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
+from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.plan import Order
 from kespeechchat.run.worker import Built, Worker
 
@@ -34,12 +35,14 @@ class Cluster:
         import ray
 
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
         self.session = session
         self._local = address == "local"
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self._local:
             # a folder of files and a dashboard serve nobody on one machine; loopback keeps every port off the network
-            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            with _silent_stderr():
+                ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(address=address, **quiet)
         context = ray.data.DataContext.get_current()
@@ -81,7 +84,7 @@ class Cluster:
         return dataset.map_batches(
             _Actor,
             batch_size=1,
-            fn_constructor_args=(pipeline.model_dump_json(), unit, self.session, self._board),
+            fn_constructor_args=(pipeline.root, keep_pipeline(pipeline), unit, self.session, self._board),
             compute=ray.data.ActorPoolStrategy(
                 min_size=min(wanted.min_actors, most), max_size=most, max_tasks_in_flight_per_actor=1
             ),
@@ -120,6 +123,19 @@ class Cluster:
             report(built)
 
 
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Ray's C++ side greets on file descriptor 2, whatever its log level; what goes wrong comes as an exception."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 class _Board:
     """Collects what workers built until the driver takes it."""
 
@@ -137,12 +153,12 @@ class _Board:
 class _Actor:
     """One worker process of a unit's pool."""
 
-    def __init__(self, pipeline_json: str, unit: tuple[str, ...], session: str, board: Any) -> None:
+    def __init__(self, root: str, kept: str, unit: tuple[str, ...], session: str, board: Any) -> None:
         import ray
 
         self._unit, self._board = unit, board
         node = ray.get_runtime_context().get_node_id()
-        self._worker = Worker(Pipeline.model_validate_json(pipeline_json), unit, session, node)
+        self._worker = Worker(kept_pipeline(root, kept), unit, session, node)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import ray

@@ -62,5 +62,5 @@ def _result(result: Result) -> str:
     if result.blocked:
         return "stopped: " + "; ".join(result.blocked)
     if result.failed:
-        return f"{result.built} shards built, {result.failed} failed: `kesc errors` tells why; the same command tries again"
+        return f"{result.built} shards built, {result.failed} failed: `kesc errors` says why; build again to retry"
     return f"{result.built} shards built, all well" if result.built else "nothing to do: all shards are up to date"

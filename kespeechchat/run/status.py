@@ -54,7 +54,8 @@ def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[
         if (shard, fp) in listing.committed
     ]
     now = state.order.ingredients
-    nearest = min((_differences(r.ingredients, now) for r in records), key=len, default=["its commit was found corrupt"])
+    found = [_differences(r.ingredients, now) for r in records]
+    nearest = min(found, key=len, default=["its commit was found corrupt"])
     return [f"{stage} shard {shard:05d} is stale:", *(f"  {line}" for line in nearest)]
 
 
@@ -74,8 +75,8 @@ def render(found: dict[str, Any]) -> str:
         numbers = [str(s[k]) for k in ("shards", "done", "pending", "stale", "failed", "rows_in", "kept")]
         lines.append((s["name"], *numbers, reasons))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
-    rows = [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:-1], widths[1:], strict=True)), line[-1]])
-        for line in lines
-    ]
-    return "\n".join([f"root: {found['root']}", *(row.rstrip() for row in rows)])
+    rows = []
+    for name, *numbers, reasons in lines:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
+        rows.append("  ".join([name.ljust(widths[0]), *aligned, reasons]).rstrip())
+    return "\n".join([f"root: {found['root']}", *rows])

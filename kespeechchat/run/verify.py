@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.records import KEPT
 from kespeechchat.run.plan import Order, Plan, State
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import CorruptShard, read_checked
@@ -78,9 +78,7 @@ class _Check:
                 i for i, status, at in rows if at in later or (at == stage and status == KEPT)
             ]
 
-    def _check_counts(
-        self, order: Order, record: CommitRecord, rows: list[tuple[str, str, str]], where: str
-    ) -> None:
+    def _check_counts(self, order: Order, record: CommitRecord, rows: list[tuple[str, str, str]], where: str) -> None:
         for position, stage in enumerate(order.unit):
             cls, counts = STAGE_CLASSES[stage], record.counts.get(stage)
             here = [id_ for id_, _, at in rows if at in order.unit[position:]]
@@ -93,7 +91,8 @@ class _Check:
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here
             if settled != given:
                 lost, extra = Counter(given) - Counter(settled), Counter(settled) - Counter(given)
-                self.problems.append(f"{where}: {stage} lost {sum(lost.values())} rows and has {sum(extra.values())} extra")
+                told = f"{sum(lost.values())} rows and has {sum(extra.values())} extra"
+                self.problems.append(f"{where}: {stage} lost {told}")
 
     def _given(self, order: Order, stage: str, fan_out: int) -> Iterator[str]:
         source = STAGE_CLASSES[stage].source

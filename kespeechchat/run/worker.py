@@ -28,8 +28,8 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.run.plan import Input, Order
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
+from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failure, new_attempt, read_record
 from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
 from kespeechchat.store.manifest import Manifest
@@ -256,5 +256,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-

@@ -46,8 +46,10 @@ class Audition(Stage):
             mine = by_row[row["id"]]
             errors = [x.message for i in mine for x in (audios[i], heard[i]) if isinstance(x, RowError)]
             out = {k: v for k, v in row.items() if k in self.schema.names}
-            yield failed(out, "; ".join(errors)) if errors else self._measured(
-                out, [probes[i] for i in mine], [audios[i] for i in mine], [heard[i] for i in mine]
+            yield (
+                failed(out, "; ".join(errors))
+                if errors
+                else self._measured(out, [probes[i] for i in mine], [audios[i] for i in mine], [heard[i] for i in mine])
             )
 
     def _probes(self, row: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -41,3 +41,8 @@ def ask_until_usable(
             found[i] = completion if isinstance(completion, RowError) else judge(rows[i], completion.text)
         waiting = [i for i in waiting if isinstance(found[i], RowError) or found[i].reason is not None]  # type: ignore[union-attr]
     return found
+
+
+def nth(values: Sequence[float], candidate: int) -> float:
+    """The candidate's own value; the last one for all beyond."""
+    return values[min(candidate, len(values) - 1)]

@@ -51,7 +51,8 @@ class Clips(Stage):
         texts = self._transcripts(sound, task)
         for (out, audio), vector, gender, score, text in zip(sound, vectors, genders, scores, texts, strict=True):
             errors = [x.message for x in (vector, gender, score, text) if isinstance(x, RowError)]
-            embedding = None if errors else self.embedder.embed([audio], [vector])[0]
+            sex = out["gender"] or getattr(gender, "gender", "unknown")
+            embedding = None if errors else self.embedder.embed([audio], [vector], task.language, [sex])[0]
             if isinstance(embedding, RowError):
                 errors.append(embedding.message)
             if errors:

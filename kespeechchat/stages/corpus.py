@@ -36,7 +36,7 @@ class Corpus(Stage):
         if not clips:
             return {}
         if not (self.settings.tts and self.settings.watermark):
-            raise ConfigError("stages.corpus: a recipe needs `tts` and `watermark`: name the engines that speak and mark it")
+            raise ConfigError("stages.corpus: a recipe needs `tts` and `watermark`: the engines that speak and mark it")
         tts = self._engine("tts", self.settings.tts)
         mark = self._engine("watermark", self.settings.watermark)
         seeds = [seed_for(self.pipeline.seed, self.name, out["id"]) for out, _ in clips]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from kespeechchat.config.stages import Criterion
+from kespeechchat.engines.judge import Verdict
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Stage, Task
@@ -21,14 +23,21 @@ class Filter(Stage):
         self.judges = [self._engine("judge", c.judge, f"judge:{c.prompt}") for c in self.settings.criteria]
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        texts = [row["question"] for row in task.rows]
-        judged = []
-        for criterion, judge in zip(self.settings.criteria, self.judges, strict=True):
-            prompt = parse_prompt(self.pipeline.prompts[criterion.prompt], criterion.prompt, task.language)
-            seeds = [seed_for(self.pipeline.seed, self.name, row["id"], criterion.prompt) for row in task.rows]
-            judged.append(judge.judge(texts, prompt, task.language, seeds) if texts else [])
+        judged = [self._judge(c, judge, task) for c, judge in zip(self.settings.criteria, self.judges, strict=True)]
         for i, row in enumerate(task.rows):
             yield self._settle(row, [verdicts[i] for verdicts in judged], task)
+
+    def _judge(self, criterion: Criterion, judge: Any, task: Task) -> list[Verdict | RowError]:
+        """Per row the lowest verdict on the texts that the criterion looks at."""
+        if not task.rows:
+            return []
+        prompt = parse_prompt(self.pipeline.prompts[criterion.prompt], criterion.prompt, task.language)
+        lowest: list[Verdict | RowError] = []
+        for column in criterion.texts:
+            seeds = [seed_for(self.pipeline.seed, self.name, row["id"], criterion.prompt, column) for row in task.rows]
+            found = judge.judge([row[column] for row in task.rows], prompt, task.language, seeds)
+            lowest = [_lower(*pair) for pair in zip(lowest, found, strict=True)] if lowest else found
+        return lowest
 
     def _settle(self, row: dict[str, Any], verdicts: list[Any], task: Task) -> Outcome:
         row = {k: v for k, v in row.items() if k in self.schema.names}
@@ -48,3 +57,9 @@ class Filter(Stage):
                 detail = f"{verdict.score:.2f}, at least {criterion.threshold}: {row['question'][:120]}"
                 return rejected(row, f"not_{criterion.prompt}", detail)
         return Outcome(row)
+
+
+def _lower(one: Verdict | RowError, other: Verdict | RowError) -> Verdict | RowError:
+    if isinstance(one, RowError):
+        return one
+    return other if isinstance(other, RowError) or other.score < one.score else one

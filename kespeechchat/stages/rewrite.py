@@ -14,7 +14,7 @@ from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Stage, Task
-from kespeechchat.stages.candidates import Judged, ask_until_usable
+from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
 from kespeechchat.text.compose import judge_question, parse_question, rewrite_fields
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
@@ -42,7 +42,7 @@ class Rewrite(Stage):
                 seed=seed_for(self.pipeline.seed, self.name, row["id"], candidate),
                 schema=prompts[asked.prompt].schema,
                 max_tokens=self.settings.max_tokens,
-                temperature=self.settings.temperature,
+                temperature=nth(self.settings.temperatures, candidate),
             )
 
         def judge(row: dict[str, Any], text: str) -> Judged:

@@ -15,21 +15,29 @@ from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Stage, Task
-from kespeechchat.stages.candidates import Judged, ask_until_usable
+from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
 from kespeechchat.text.compose import judge_dialogue, parse_dialogue, spoken_fields
+from kespeechchat.text.directive import is_directive
 from kespeechchat.text.prompts import Prompt, parse_prompt
+
+_COLUMNS = ("source", "language", "task", "instruction", "input", "question", "reference")
+_CARRIED = ("id", "source", "language", "task", "question", "reference")
 
 
 class Spoken(Stage):
     name: ClassVar[str] = "spoken"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("filter", columns=("source", "language", "task", "question", "reference"))
+    source: ClassVar[Reads] = Reads("filter", columns=_COLUMNS)
 
     def setup(self) -> None:
         self.llm = self._engine("llm", self.settings.llm)
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        rows = [{k: row[k] for k in ("id", "source", "language", "task", "question", "reference")} for row in task.rows]
+        carried = [({k: row[k] for k in _CARRIED}, _answers_the_question(row)) for row in task.rows]
+        if self.settings.require_reference:
+            yield from (rejected(row, "no_reference", row["question"]) for row, answered in carried if not answered)
+            carried = [(row, answered) for row, answered in carried if answered]
+        rows = [row if answered else {**row, "reference": None} for row, answered in carried]
         open_, grounded = (self._prompt(name, task) for name in (self.settings.prompt, self.settings.grounded_prompt))
 
         def reference(row: dict[str, Any]) -> str | None:
@@ -42,7 +50,7 @@ class Spoken(Stage):
                 seed=seed_for(self.pipeline.seed, self.name, row["id"], candidate),
                 schema=prompt.schema,
                 max_tokens=self.settings.max_tokens,
-                temperature=self.settings.temperature,
+                temperature=nth(self.settings.temperatures, candidate),
             )
 
         def judge(row: dict[str, Any], text: str) -> Judged:
@@ -66,3 +74,8 @@ class Spoken(Stage):
 
     def _prompt(self, name: str, task: Task) -> Prompt:
         return parse_prompt(self.pipeline.prompts[name], name, task.language)  # type: ignore[arg-type]
+
+
+def _answers_the_question(row: dict[str, Any]) -> bool:
+    """A directive's reference answers the directive ("positive"), which the question no longer asks."""
+    return bool(row["reference"]) and not is_directive(row["task"], row["instruction"], row["input"] or "")

@@ -68,7 +68,7 @@ class Synthesize(Stage):
             for turn, audio in zip(waiting, audios, strict=True):
                 turn["_audio"] = audio
             waiting = [t for t in waiting if isinstance(t["_audio"], RowError) or self._off_pace(t, task)]
-            if not waiting or self.tts.deterministic and not self.tts.seeded:
+            if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
 
     def _off_pace(self, turn: dict[str, Any], task: Task) -> str | None:

@@ -46,7 +46,7 @@ def test_a_wrong_value_is_shown_with_its_line(profile):
 
 def test_an_unknown_engine_name_lists_those_there_are(profile):
     with pytest.raises(ConfigError, match="no llm engine named 'gemna'; there is gemma"):
-        load_pipeline(profile("rewrite: {llm: gemma", "rewrite: {llm: gemna"))
+        load_pipeline(profile("    llm: gemma\n", "    llm: gemna\n"))
 
 
 def test_a_missing_prompt_file_is_named(profile):

@@ -17,7 +17,8 @@ FP = "0123456789ab"
 
 
 def _record(attempt: str = "a" * 16, generation: int = 0, shard: int = 7) -> c.CommitRecord:
-    return c.CommitRecord("committed", "gate", shard, FP, generation, attempt, counts={"gate": c.Counts(2, 1, {"x": 1})})
+    counts = {"gate": c.Counts(2, 1, {"x": 1})}
+    return c.CommitRecord("committed", "gate", shard, FP, generation, attempt, counts=counts)
 
 
 @pytest.fixture
