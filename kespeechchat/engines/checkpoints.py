@@ -84,6 +84,14 @@ def transformers_folder(setting: str, model: str, source: str) -> Path:
     return folder
 
 
+def read_part(setting: str, kind: type, folder: Path) -> Any:
+    """`kind.from_pretrained(folder)` of what holds no weights: a configuration, a feature extractor."""
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers raises many kinds: broken JSON, a type it does not know
+        raise EngineError(f"{setting}: {folder} does not load as {kind.__name__}: {_first_line(error)}") from error
+
+
 def from_pretrained(setting: str, kind: type, folder: Path, ignored: Sequence[str] = ()) -> Any:
     """`kind.from_pretrained(folder)` in eval mode, with every weight from the checkpoint. `ignored`: prefixes of
     parameters that inference does not use (a loss, a mask embedding). Raises EngineError otherwise."""

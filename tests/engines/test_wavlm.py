@@ -105,6 +105,14 @@ def test_a_folder_without_a_file(folder, tmp_path, file):
         _load(copy)
 
 
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_damaged_file(folder, tmp_path, file):
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / file).write_bytes(b"{ not this")
+    with pytest.raises(EngineError, match=f"speaker.use: wavlm: {copy} does not load as"):
+        _load(copy)
+
+
 def test_a_model_without_an_xvector_head_is_refused(folder, tmp_path):
     from transformers import WavLMConfig, WavLMModel
 

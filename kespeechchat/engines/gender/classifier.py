@@ -14,7 +14,7 @@ import numpy as np
 from kespeechchat.config.engines import ClassifierGenderSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.batches import cut, heard, in_batches
-from kespeechchat.engines.checkpoints import from_pretrained, pick_device, transformers_folder, working
+from kespeechchat.engines.checkpoints import from_pretrained, pick_device, read_part, transformers_folder, working
 from kespeechchat.engines.gender import GenderScore
 from kespeechchat.engines.gender.f0 import F0Gender
 from kespeechchat.engines.models import identify
@@ -38,7 +38,7 @@ class ClassifierGender:
         self._settings = settings
         self._device = pick_device(settings.device, _SETTING)
         self._model = from_pretrained(_SETTING, AutoModelForAudioClassification, folder).to(self._device)
-        self._features = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        self._features = read_part(_SETTING, AutoFeatureExtractor, folder)
         self._rate = int(self._features.sampling_rate)
         self._columns = _columns(self._model.config.id2label, settings)
         self._check = F0Gender(settings.check) if settings.check else None

@@ -14,7 +14,7 @@ import numpy as np
 from kespeechchat.config.engines import WavLMSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.batches import cut, heard, in_batches
-from kespeechchat.engines.checkpoints import from_pretrained, pick_device, transformers_folder, working
+from kespeechchat.engines.checkpoints import from_pretrained, pick_device, read_part, transformers_folder, working
 from kespeechchat.engines.models import identify
 from kespeechchat.records import Audio, RowError
 
@@ -32,14 +32,14 @@ class WavLM:
         except ImportError as error:
             raise EngineError(f"{_SETTING} needs transformers ({error}): pip install 'kespeechchat[paper]'") from error
         folder = transformers_folder(_SETTING, settings.model, "microsoft/wavlm-base-plus-sv")
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        kind = read_part(_SETTING, AutoConfig, folder).model_type
         if kind != "wavlm":
             raise EngineError(f"{_SETTING}: model {settings.model!r} is of type {kind!r}, wanted 'wavlm'")
         self._settings = settings
         self._device = pick_device(settings.device, _SETTING)
         model = from_pretrained(_SETTING, WavLMForXVector, folder, ignored=("objective.", "classifier."))
         self._model = model.to(self._device)
-        self._features = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        self._features = read_part(_SETTING, AutoFeatureExtractor, folder)
         self._rate = int(self._features.sampling_rate)
         self.size = int(model.config.xvector_output_dim)
         self.deterministic = self._device == "cpu"
