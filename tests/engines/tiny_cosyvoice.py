@@ -49,6 +49,7 @@ def _weights(folder: Path, yaml: str, overrides: dict[str, str], seed: int) -> N
         for part in (parts["llm"], parts["flow"]):
             if hasattr(part, "spk_embed_affine_layer"):
                 part.spk_embed_affine_layer.weight.mul_(20)
+        parts["llm"].llm_decoder.bias[33:] = -100  # version 2's fill tokens, after 32 of speech and the end; never said
     for name in ("llm", "flow", "hift"):
         torch.save(parts[name].state_dict(), folder / f"{name}.pt")
     campplus(folder / "campplus.onnx", seed)
