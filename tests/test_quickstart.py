@@ -1,0 +1,157 @@
+"""The whole flow on the real small models: through Ray, then inline and killed on the way; both must end alike."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import yaml
+
+from kespeechchat.config.pipeline import STAGES
+from kespeechchat.text.error_rate import error_edits
+
+ROOT = Path(__file__).parent.parent
+PROFILE = ROOT / "pipelines" / "quickstart.yaml"
+pytestmark = pytest.mark.model
+
+
+def _kesc(*words: object, **how: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kespeechchat", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **how)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> list[str]:
+    """Options that shrink the quick start: four rows a language, three speakers a cell."""
+    folder = tmp_path_factory.mktemp("small")
+    options = []
+    for language in ("zh", "en"):
+        lines = (ROOT / "examples" / f"instructions.{language}.jsonl").read_text(encoding="utf-8").splitlines()
+        file = folder / f"instructions.{language}.jsonl"
+        file.write_text("\n".join([*lines[:4], "{ no json", lines[0]]) + "\n", encoding="utf-8")
+        options += ["--input", str(file)]
+    recipe = yaml.safe_load((ROOT / "examples" / "corpus.yaml").read_text(encoding="utf-8"))
+    recipe["recordings"] = [r for r in recipe["recordings"] if r["id"][-1] in "123" or r["id"] == "en-mixed"]
+    (folder / "corpus.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
+    for override in (
+        f"speech.inputs=[{{path: {folder / 'corpus.yaml'}}}]",
+        "stages.speakers.mining.splits.per_cell={}",
+        "stages.blend.blending.users={train: 4}",
+        "stages.spoken.splits={dev: 0, test: 0}",
+        "guards={}",
+    ):
+        options += ["--set", override]
+    return options
+
+
+@pytest.fixture(scope="module")
+def built(small, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("built")
+    done = _kesc("build", PROFILE, "--root", root, *small)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "all well" in done.stdout
+    return root
+
+
+def _table(root: Path, unit: str) -> list[dict]:
+    rows: list[dict] = []
+    for record in sorted((root / unit / "commits").glob("*.json")):
+        rows += pq.read_table(root / json.loads(record.read_text())["file"]).to_pylist()
+    return sorted(rows, key=lambda row: row["id"])
+
+
+def test_every_stage_is_done_and_rows_are_accounted_for(built):
+    status = json.loads(_kesc("status", "--root", built, "--json").stdout)
+    stages = {s["name"]: s for s in status["stages"]}
+    assert list(stages) == list(STAGES)
+    assert all(s["done"] == s["shards"] > 0 and not s["failed_rows"] for s in stages.values())
+    assert stages["ingest"]["rejected"] == {"duplicate": 2, "malformed": 2}
+    assert stages["speakers"]["rejected"].keys() <= {"few_pairs", "mixed_speakers"}
+    assert stages["gate"]["kept"] >= 3
+    checked = _kesc("verify", "--root", built)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_export_holds_speech_that_says_its_text_and_carries_the_mark(built, tmp_path):
+    done = _kesc("export", "--root", built, "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    metadata = json.loads((tmp_path / "out" / "metadata.json").read_text(encoding="utf-8"))
+    gated = [row for row in _table(built, "gate") if row["status"] == "kept"]
+    assert sorted(d["id"] for d in metadata) == [row["id"] for row in gated]
+    files = [tmp_path / "out" / "audio" / turn["audio_path"] for d in metadata for turn in d["dialog"]]
+    files = [f if f.exists() else tmp_path / "out" / f.relative_to(tmp_path / "out" / "audio") for f in files]
+    assert all(soundfile.info(f).samplerate == 24_000 for f in files)
+    assert _kesc("detect", *files[:4]).returncode == 0
+    for row in gated:
+        for turn in row["turns"]:
+            assert error_edits(turn["text"], turn["transcript"], row["language"]).rate <= 0.35
+    names = {p.stem for p in (tmp_path / "out" / "partitions").glob("*.json")}
+    assert names == {"XS", "S", "M", "L", "XL"}
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "Kokoro-82M" in card and "kesc detect" in card and "circular" in card
+
+
+def test_unmarked_speech_is_not_detected(built, tmp_path):
+    from kespeechchat.engines.tts.kokoro_styles import style
+
+    noise = tmp_path / "tone.wav"
+    import numpy as np
+
+    assert style({"af_heart": 1.0}).shape == (256,)
+    t = np.arange(48_000) / 24_000
+    soundfile.write(noise, 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + 0.5 * np.sin(2 * np.pi * 3 * t)), 24_000)
+    assert _kesc("detect", noise).returncode == 1
+
+
+def test_a_changed_threshold_regates_and_nothing_else(built, small):
+    again = _kesc("build", PROFILE, "--root", built, *small, "--inline", "--set", "stages.gate.max_error.en=0.5")
+    assert again.returncode == 0, again.stderr
+    lines = [line for line in again.stderr.splitlines() if "shards," in line]
+    assert lines and all(" gate: " in line for line in lines), again.stderr
+    back = _kesc("build", PROFILE, "--root", built, *small, "--inline")
+    assert "nothing to do" in back.stdout
+
+
+@pytest.mark.faults
+def test_killed_and_resumed_inline_it_ends_with_the_same_rows_and_audio(built, small, tmp_path):
+    """Another runner, one process instead of many, killed three times: text, voices and audio must be the same."""
+    command = [sys.executable, "-m", "kespeechchat", "build", str(PROFILE), "--root", str(tmp_path), "--inline", *small]
+    moments = random.Random(7)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(moments.uniform(10, 40))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for unit in ("spoken", "voices", "gate"):
+        assert _table(tmp_path, unit) == _table(built, unit), unit
+    for mine, theirs in zip(_table(tmp_path, "watermark"), _table(built, "watermark"), strict=True):
+        assert mine["id"] == theirs["id"]
+        assert [t["audio"] for t in mine["turns"]] == [t["audio"] for t in theirs["turns"]], mine["id"]
+
+
+def test_nothing_unmarked_lies_in_root(built):
+    """All audio in ROOT is FLAC with the mark: of the corpus and of the dialogues."""
+    from kespeechchat.config.engines import PerthSettings
+    from kespeechchat.engines.watermark.perth import Perth
+    from kespeechchat.store.audio import decode
+
+    sounds = [row["audio"] for row in _table(built, "corpus")][:4]
+    sounds += [t["audio"] for row in _table(built, "watermark") if row["status"] == "kept" for t in row["turns"]][:4]
+    assert all(soundfile.info(io.BytesIO(s)).subtype == "PCM_16" for s in sounds)
+    assert all(d.score >= 0.75 for d in Perth(PerthSettings(use="perth")).detect([decode(s) for s in sounds]))
+    assert not (built / "synthesize").exists()
