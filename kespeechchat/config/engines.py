@@ -6,7 +6,7 @@ a path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,53 @@ class LlamaCppSettings(Settings):
     threads: Threads = 2
 
 
+class OpenAISettings(Settings):
+    """Any server with OpenAI's HTTP interface: `vllm serve`, llama.cpp's, a hosted one.
+
+    `model` is the server's own name of it, so name it with its revision where the server lets you: what the server
+    swaps unseen makes no shard stale. `chat: false` sends few-shot text to `/completions`, for base models. The key is
+    read from the environment variable that `key_variable` names; it stands in no profile, record, log or error.
+    """
+
+    use: Literal["openai"]
+    url: Annotated[str, RUNTIME] = Field(
+        pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$",
+        description="with the version part, e.g. http://HOST:8000/v1; no key in it",
+    )
+    model: str
+    chat: bool = Field(True, description="false: few-shot text for a base model")
+    extra: dict[str, Any] = Field({}, description="further fields of every request body, e.g. chat_template_kwargs")
+    key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), RUNTIME] = None
+    concurrency: Annotated[int, Field(ge=1, description="requests under way at once, per actor"), RUNTIME] = 32
+    timeout: Annotated[float, Field(gt=0, description="seconds that one try may take"), RUNTIME] = 120.0
+    retries: Annotated[int, Field(ge=0, description="tries after the first, on 429, 5xx, time-out"), RUNTIME] = 5
+    backoff: Annotated[float, Field(gt=0, description="seconds before the first retry; doubles"), RUNTIME] = 1.0
+
+
+class VLLMSettings(Settings):
+    """vLLM in process, in an environment of its own (docs/vllm.md). Not repeatable: sums depend on the batch."""
+
+    use: Literal["vllm"]
+    model: str
+    chat: bool | None = Field(None, description="null: a chat where the tokenizer has a template, else few-shot text")
+    template_arguments: dict[str, Any] = Field({}, description="of the chat template, e.g. enable_thinking: false")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantization: str | None = Field(None, description="null: as the checkpoint says")
+    max_model_len: int = Field(4096, ge=64, description="tokens of prompt and answer together")
+    max_num_seqs: Annotated[int, Field(ge=1, description="requests decoded together at most"), RUNTIME] = 256
+    tensor_parallel_size: Annotated[int, Field(ge=1, description="GPUs that share the model"), RUNTIME] = 1
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), RUNTIME] = 0.9
+    enforce_eager: Annotated[bool, Field(description="no CUDA graphs: slower, less memory"), RUNTIME] = False
+    prefix_caching: Annotated[bool, Field(description="evaluate a prompt's shared part once"), RUNTIME] = True
+    seconds_per_request_limit: Annotated[float, Field(gt=0, description="then the engine counts as hung"), RUNTIME] = (
+        1800.0
+    )
+
+
+# discriminated by `use`; the judge below asks any of them
+LLMSettings = Annotated[LlamaCppSettings | OpenAISettings | VLLMSettings, Field(discriminator="use")]
+
+
 class EmbeddingJudgeSettings(Settings):
     """A ridge classifier on text embeddings, trained on the labelled examples of the criterion's prompt file."""
 
@@ -42,7 +89,7 @@ class LLMJudgeSettings(Settings):
     """A language model asked for a verdict; the model is one of the profile's own LLM engines."""
 
     use: Literal["llm"]
-    llm: LlamaCppSettings
+    llm: LLMSettings
     shots: int = Field(8, ge=0, description="labelled examples shown to the model, true and false in turn")
 
 
@@ -237,7 +284,6 @@ class AllMOSSettings(Settings):
     engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings, Field(discriminator="use")], ...] = Field(min_length=1)
 
 
-LLMSettings = LlamaCppSettings
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
 SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]

@@ -7,7 +7,8 @@ import pytest
 from kespeechchat.config.engines import LlamaCppSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.llm import Completion, Message, Request
-from kespeechchat.engines.llm.llamacpp import LlamaCpp, few_shot_text
+from kespeechchat.engines.llm.few_shot import few_shot_text
+from kespeechchat.engines.llm.llamacpp import LlamaCpp
 from kespeechchat.records import RowError
 
 SCHEMA = {

@@ -58,4 +58,12 @@ def load(settings: Any) -> LLM:
             from kespeechchat.engines.llm.llamacpp import LlamaCpp
 
             return LlamaCpp(settings)
+        case "openai":
+            from kespeechchat.engines.llm.openai import OpenAIServer
+
+            return OpenAIServer(settings)
+        case "vllm":
+            from kespeechchat.engines.llm.vllm import VLLM
+
+            return VLLM(settings)
     raise ValueError(f"unknown llm engine {settings.use!r}")

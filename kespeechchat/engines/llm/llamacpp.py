@@ -19,11 +19,11 @@ from typing import Any
 
 from kespeechchat.config.engines import LlamaCppSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.llm import Completion, Message, Request
+from kespeechchat.engines.llm import Completion, Request
+from kespeechchat.engines.llm.few_shot import STOPS, chat_messages, few_shot_text, shared_text
 from kespeechchat.engines.models import resolve
 from kespeechchat.records import RowError
 
-_LABELS = {"user": "Input: ", "assistant": "Output: "}
 _TOP_K = 40
 _RANDOM_SEED = 2**32 - 1  # llama.cpp takes this one value as "choose a seed yourself"
 
@@ -47,9 +47,9 @@ class LlamaCpp:
             with ThreadPoolExecutor(self._settings.slots) as pool:
                 return list(pool.map(self._complete, requests))
         results: dict[int, Completion | RowError] = {}
-        for i in sorted(range(len(requests)), key=lambda i: _shared(requests[i])):
+        for i in sorted(range(len(requests)), key=lambda i: shared_text(requests[i])):
             if not self._settings.chat:
-                self._prime(_shared(requests[i]))
+                self._prime(shared_text(requests[i]))
             results[i] = self._complete(requests[i])
         return [results[i] for i in range(len(requests))]
 
@@ -68,11 +68,13 @@ class LlamaCpp:
     def _complete(self, request: Request) -> Completion | RowError:
         chat = self._settings.chat
         handle = self._server.handle_chat_completions if chat else self._server.handle_completions
-        body = _sampling(request) | ({"messages": _messages(request)} if chat else {"prompt": few_shot_text(request)})
+        body = _sampling(request) | (
+            {"messages": chat_messages(request)} if chat else {"prompt": few_shot_text(request)}
+        )
         if request.schema is not None:
             body |= _schema(request.schema, chat)
         elif not chat:
-            body["stop"] = ["\n\n", "\n" + _LABELS["user"]]
+            body["stop"] = list(STOPS)
         body["cache_prompt"] = not chat or not self.deterministic
         try:
             return _completion(handle(body))
@@ -102,26 +104,6 @@ def _serve(path: str, settings: LlamaCppSettings) -> Any:
         return xllamacpp.Server(p)
     except Exception as e:
         raise EngineError(f"llamacpp: model {settings.model!r} does not load from {path}: {e}") from e
-
-
-def few_shot_text(request: Request) -> str:
-    """The messages as the text that a base model goes on with."""
-    return _shared(request) + _block(request.messages[-1]) + "\n" + _LABELS["assistant"].rstrip()
-
-
-def _shared(request: Request) -> str:
-    out = ""
-    for m in request.messages[:-1]:
-        out += _block(m) + ("\n" if m.role == "user" else "\n\n")
-    return out
-
-
-def _block(message: Message) -> str:
-    return _LABELS.get(message.role, "") + message.content
-
-
-def _messages(request: Request) -> list[dict[str, str]]:
-    return [{"role": m.role, "content": m.content} for m in request.messages]
 
 
 def _sampling(request: Request) -> dict[str, Any]:
