@@ -140,7 +140,7 @@ def _read(item: InstructionInput | SpeechInput, limit: int | None) -> Iterator[P
 
 def _instructions(item: InstructionInput) -> Iterator[PlannedRow]:
     path = Path(item.path)
-    source = item.source or _slug(path.name.split(".")[0])
+    source = item.source or _slug(path.stem)
     for line, raw, problem in _raw_rows(path):
         if problem is None:
             try:
