@@ -116,6 +116,12 @@ def test_settings_that_the_machine_cannot_follow(folder):
 
 
 @pytest.mark.model
+def test_a_text_frontend_that_is_not_installed(folder):
+    with tiny_cosyvoice.llm_loaded(), pytest.raises(EngineError, match="neither ttsfrd nor wetext"):
+        load(settings(folder, text_frontend=True))
+
+
+@pytest.mark.model
 def test_weights_of_another_shape(folder, tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
