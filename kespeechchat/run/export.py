@@ -2,55 +2,157 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.export.ke_speechchat import ExportError, Report, Subset
-from kespeechchat.export.ke_speechchat import export as write
+from kespeechchat.export import ke_speechchat
+from kespeechchat.export.folder import Done
+from kespeechchat.export.selection import ReadAudio, Selection, Subset, select
+from kespeechchat.export.wav_tree import ExportError
 from kespeechchat.run.gated import GatedRows
+from kespeechchat.run.release import read_release
 from kespeechchat.run.report import summary
 from kespeechchat.run.status import status
+from kespeechchat.run.units import units_reader
 from kespeechchat.store.objects import ObjectStore
 
+_SAMPLED = 8  # dialogues whose FLAC size an estimate rests on
+_TEXT = 1500  # bytes of a dialogue's metadata, about
 
-def export(pipeline: Pipeline, store: ObjectStore, to: str, partition: str | None = None) -> str:
-    """Writes the export and returns what to tell the user. Raises ConfigError where it cannot be made as asked."""
-    rows = GatedRows(pipeline, store)
-    folder = Path(to)
-    voices = rows.voices()
-    folder.mkdir(parents=True, exist_ok=True)
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number)."""
+
+    layout: str = "ke-speechchat"
+    partition: str | None = None
+    language: str | None = None
+    release: str | None = None
+    audio: bool | None = None
+
+
+def export(
+    pipeline: Pipeline, store: ObjectStore, to: str, wanted: Wanted, tell: Callable[[str], None] = lambda line: None
+) -> str:
+    """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
+    where it cannot be made as asked."""
+    rows, folder = GatedRows(pipeline, store), Path(to)
+    release = read_release(store, wanted.release).cuts if wanted.release else None
     try:
-        report = write(
+        selection = select(
             rows,
-            rows.audio,
-            folder,
-            genders={v["id"]: v["gender"] for v in voices},
             seed=pipeline.seed,
             partitions=pipeline.partitions,
-            subset=Subset(partition=partition),
-            content=rows.content,
-            parents={v["id"]: v["parents"] for v in voices},
-            facts={
-                "name": f"kespeechchat: {pipeline.name}",
-                "licences": [licence.model_dump() for licence in pipeline.licences],
-                "departures": [departure.model_dump() for departure in pipeline.departures],
-                "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
-                "privacy": rows.privacy(),
-                "rejected": {s["name"]: s["rejected"] for s in status(pipeline, store)["stages"] if s["rejected"]},
-            },
+            subset=Subset(wanted.partition, wanted.language),
+            release=release,
         )
-    except ExportError as error:
+        read_audio = None if wanted.audio is False else rows.audio
+        tell(_sizes(selection, read_audio, wanted.layout, folder))
+        write = _paper if wanted.layout == "ke-speechchat" else _other
+        return write(pipeline, store, rows, selection, read_audio, folder, wanted)
+    except (ExportError, ValueError) as error:
         raise ConfigError(str(error)) from None
-    return _told(report, folder, rows.missing, summary(pipeline, store))
 
 
-def _told(report: Report, folder: Path, missing: int, table: str) -> str:
+def _paper(
+    pipeline: Pipeline,
+    store: ObjectStore,
+    rows: GatedRows,
+    selection: Selection,
+    read_audio: ReadAudio | None,
+    folder: Path,
+    wanted: Wanted,
+) -> str:
+    voices = rows.voices()
+    report = ke_speechchat.export(
+        selection,
+        read_audio,
+        folder,
+        genders={v["id"]: v["gender"] for v in voices},
+        settings=ExportSettings(audio=wanted.audio),
+        content=rows.content,
+        parents={v["id"]: v["parents"] for v in voices},
+        facts={
+            "name": f"kespeechchat: {pipeline.name}",
+            "licences": [licence.model_dump() for licence in pipeline.licences],
+            "departures": [departure.model_dump() for departure in pipeline.departures],
+            "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
+            "privacy": rows.privacy(),
+            "rejected": {s["name"]: s["rejected"] for s in status(pipeline, store)["stages"] if s["rejected"]},
+        },
+    )
     first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
-    lines = [table, "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]
+    lines = [summary(pipeline, store), "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]
     lines += [f"        OVERLAP: {overlap}" for overlap in report.overlaps]
-    if missing:
-        lines.append(f"        {missing} shards are not gated yet and not in it: `kesc status` tells which")
+    lines += _missing(rows)
     if first is not None:
         lines += [f"listen: any player, for example {first}", f"check:  kesc detect {first}"]
     return "\n".join(lines)
+
+
+def _other(
+    pipeline: Pipeline,
+    store: ObjectStore,
+    rows: GatedRows,
+    selection: Selection,
+    read_audio: ReadAudio | None,
+    folder: Path,
+    wanted: Wanted,
+) -> str:
+    layout = import_module(f"kespeechchat.export.{wanted.layout.replace('-', '_')}")
+    options: dict[str, Any] = {}
+    if wanted.layout in ("stereo", "ke-omni"):
+        options["settings"] = ExportSettings(audio=wanted.audio)
+    if wanted.layout == "ke-omni":
+        options["units"] = units_reader(pipeline)
+    genders = {v["id"]: v["gender"] for v in rows.voices()}
+    done: Done = layout.export(selection, read_audio, folder, genders=genders, content=rows.content, **options)
+    kept = f", {done.kept} of an earlier run kept" if done.kept else ""
+    lines = [f"export: {folder.resolve()} ({done.dialogues} dialogues, {done.written} files written{kept})"]
+    return "\n".join([*lines, *(f"        {note}" for note in done.notes), *_missing(rows)])
+
+
+def _missing(rows: GatedRows) -> list[str]:
+    found = f"{rows.missing} shards are not gated yet and not in it: `kesc status` tells which"
+    return [f"        {found}"] if rows.missing else []
+
+
+def _sizes(selection: Selection, read_audio: ReadAudio | None, layout: str, folder: Path) -> str:
+    """How much the export is, before it starts. Its bytes are estimated: FLAC from the first dialogues' own."""
+    hours = ", ".join(f"{language} {h:,.2f} h" for language, h in selection.hours.items())
+    size = _TEXT * selection.dialogues + round(
+        3600 * sum(selection.hours.values()) * _rate(selection, read_audio, layout)
+    )
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    short = f" — only {_bytes(free)} are free at {there}" if size > free else ""
+    return f"{layout}: {selection.dialogues:,} dialogues, {hours or '0 h'}, about {_bytes(size)}{short}"
+
+
+def _rate(selection: Selection, read_audio: ReadAudio | None, layout: str) -> float:
+    """Bytes of audio that the layout writes, by second of dialogue."""
+    if read_audio is None or not selection.dialogues:
+        return 0.0
+    if layout == "ke-speechchat":
+        return 2.0 * max(selection.rates)
+    sampled = [(read_audio(row), row["seconds"]) for row in islice(selection, _SAMPLED)]
+    flac = sum(len(data) for speech, _ in sampled for data in speech.values()) / sum(s for _, s in sampled)
+    return flac * selection.user_share if layout == "ke-omni" else flac
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Callable, Sequence
 
 from kespeechchat.config.pipeline import Pipeline
@@ -16,7 +18,8 @@ def run_inline(
     report: Callable[[Built], None],
 ) -> None:
     """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders fails."""
-    workers = {unit[-1]: Worker(pipeline, unit) for unit in units}
+    session = secrets.token_hex(8)  # worker and driver die together here, so no death is ever a shard's
+    workers = {unit[-1]: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
     for chain in chains:
         for order in chain:
             built = workers[order.name].build(order)

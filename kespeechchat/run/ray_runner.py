@@ -21,6 +21,7 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
+from kespeechchat.engines import EngineDead
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.plan import Order
 from kespeechchat.run.worker import Built, Worker
@@ -165,7 +166,10 @@ class _Actor:
 
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
-            built = self._worker.build(chain.pop(0))
+            try:
+                built = self._worker.build(chain.pop(0))
+            except EngineDead:
+                os._exit(1)  # Ray starts a fresh process and gives it this shard again; the journal counts the death
             ray.get(self._board.tell.remote(built))
             if built.status == "failed":
                 chain = []

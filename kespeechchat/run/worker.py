@@ -25,7 +25,7 @@ import pyarrow as pa
 from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.engines import EngineError
+from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.run.plan import Input, Order
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
@@ -57,7 +57,7 @@ class Built:
 class Worker:
     """`session` and `node` name the driver's run and this machine in the attempt journal."""
 
-    def __init__(self, pipeline: Pipeline, unit: Sequence[str], session: str = "inline", node: str = "local") -> None:
+    def __init__(self, pipeline: Pipeline, unit: Sequence[str], session: str, node: str) -> None:
         self.pipeline, self.unit = pipeline, tuple(unit)
         self.session, self.node = session, node
         self.store: ObjectStore = open_store(pipeline.root)
@@ -84,6 +84,8 @@ class Worker:
             settled, counts = self._process(order)
             record = self._record(order, attempt, settled, counts, time.monotonic() - began)
             record = commit(self.store, name, record, to_parquet(settled, self.stages[-1].schema))
+        except EngineDead:  # only a new process helps; the open attempt says that this shard was in it
+            raise
         except (EngineError, ConfigError) as error:  # no shard's fault: the build stops and says what to do
             close_attempt(self.store, name, key, attempt)
             return Built(name, key.shard, order.language, "fatal", error=str(error))
