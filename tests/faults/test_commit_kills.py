@@ -7,69 +7,67 @@ committed before the kill keeps its bytes.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-HERE = Path(__file__).parent
-PROFILE = HERE.parent.parent / "pipelines" / "quickstart.yaml"
+from tests.faults.ground import PROFILE, committed, ingested, questions
+
 STEPS = {"plan", "attempts", "data", "commits"}
 
 
-def _build(root: Path, inputs: Path, kill_at: int = -1, log: Path | None = None) -> int:
-    """Exit code of `kesc build --stage ingest`; -9 where the injected kill met it."""
-    env = dict(os.environ, PYTHONPATH=str(HERE / "inject"))
-    if log:
-        env |= {"KESC_KILL_AT": str(kill_at), "KESC_KILL_ROOT": str(root), "KESC_KILL_LOG": str(log)}
-    command = [sys.executable, "-m", "kespeechchat", "build", str(PROFILE), "--inline", "--stage", "ingest"]
-    command += ["--root", str(root), "--input", str(inputs), "--set", "instructions.shard_size=2"]
-    return subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+class Builds:
+    """`kesc build --stage ingest --inline`, each in a process of its own."""
+
+    def __init__(self, inputs: Path) -> None:
+        self._inputs = inputs
+        self._server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).parent / "forked.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self, root: Path, kill_at: int | None = None, log: Path | None = None) -> int:
+        """Its exit code; -9 where the kill met it."""
+        command = ["build", str(PROFILE), "--inline", "--stage", "ingest", "--root", str(root)]
+        command += ["--input", str(self._inputs), "--set", "instructions.shard_size=2"]
+        asked = {"command": command, "kill_at": kill_at, "root": str(root), "log": str(log)}
+        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def close(self) -> None:
+        self._server.stdin.close()
+        self._server.wait(10)
 
 
-def _committed(root: Path) -> dict[str, bytes]:
-    """Every committed shard's data, by the name of its record."""
-    records = sorted((root / "ingest" / "commits").glob("*.json"))
-    return {r.name: (root / json.loads(r.read_text())["file"]).read_bytes() for r in records}
-
-
-def _rows(root: Path) -> list[dict]:
-    tables = [pq.read_table(pa.BufferReader(data)) for data in _committed(root).values()]
-    return sorted(pa.concat_tables(tables).to_pylist(), key=lambda row: row["id"])
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("inputs") / "questions.jsonl"
-    rows = [{"instruction": f"How high is hill number {n}?"} for n in range(3)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file
+@pytest.fixture
+def build(tmp_path):
+    builds = Builds(questions(tmp_path / "questions.jsonl", 3))
+    yield builds
+    builds.close()
 
 
 @pytest.mark.faults
-def test_a_kill_at_any_boundary_loses_and_doubles_nothing(tmp_path, inputs):
-    assert _build(tmp_path / "undisturbed", inputs) == 0
-    wanted = _rows(tmp_path / "undisturbed")
+def test_a_kill_at_any_boundary_loses_and_doubles_nothing(tmp_path, build):
+    assert build(tmp_path / "undisturbed") == 0
+    wanted = ingested(tmp_path / "undisturbed")
     log = tmp_path / "kills.log"
     kills = 0
-    while True:
-        root = tmp_path / f"killed-{kills:03d}"
-        code = _build(root, inputs, kills, log)
-        if code != -signal.SIGKILL:
-            assert code == 0
-            break
-        before = _committed(root)
-        assert _build(root, inputs) == 0, f"the build after kill {kills} failed"
-        after = _committed(root)
-        assert _rows(root) == wanted, f"other rows after kill {kills}"
+    while (code := build(root := tmp_path / f"killed-{kills:03d}", kills, log)) == -signal.SIGKILL:
+        before = committed(root)
+        assert build(root) == 0, f"the build after kill {kills} failed"
+        after = committed(root)
         assert {name: after[name] for name in before} == before, f"a committed shard changed after kill {kills}"
+        assert ingested(root) == wanted, f"other rows after kill {kills}"
         kills += 1
+    assert code == 0
     hits = Counter(log.read_text().splitlines())
     print(f"\n{kills} kills: " + ", ".join(f"{step} ×{n}" for step, n in sorted(hits.items())))
     assert kills == sum(hits.values())

@@ -1,0 +1,90 @@
+"""Serves builds to a test: imports `kesc` once, then runs each command line asked for in a forked process of its own.
+
+A command is a line of JSON on stdin, its exit code a line on stdout. With `kill_at` N, the process is killed with
+SIGKILL at the N-th boundary of the store's writes that it reaches. Every call that makes something durable or visible
+(fsync, link, replace, unlink) has a boundary before it and one after; the middle of a write is a third. No hook stands
+in the product for this.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_CALLS = {"fsync": 0, "link": 1, "replace": 1, "unlink": 0}  # os function → which argument names the target
+
+
+class Killer:
+    """Kills this process at its `target`-th boundary inside `root`, and writes the boundary's name to `log` first."""
+
+    def __init__(self, target: int, root: str, log: str) -> None:
+        self._target, self._root, self._log, self._reached = target, root, log, 0
+
+    def arm(self) -> None:
+        for name, which in _CALLS.items():
+            setattr(os, name, self._wrapped(name, which, getattr(os, name)))
+
+    def _wrapped(self, name: str, which: int, real: Callable) -> Callable:
+        def call(*args, **kwargs):
+            target = args[which]
+            path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.fspath(target)
+            what = f"{name} of a folder" if name == "fsync" and os.path.isdir(path) else name
+            if what == "fsync" and self._step(path):  # in the middle of the write: half of the bytes are there
+                if self._reached == self._target:
+                    os.truncate(path, os.path.getsize(path) // 2)
+                self._boundary("half written", path)
+            self._boundary(f"before {what}", path)
+            result = real(*args, **kwargs)
+            self._boundary(f"after {what}", path)
+            return result
+
+        return call
+
+    def _step(self, path: str) -> str | None:
+        """The part of ROOT that a path belongs to: plan, attempts, data, commits, or what stands in ROOT itself."""
+        inside = os.path.relpath(path, self._root).split(os.sep)
+        if inside[0] == "..":
+            return None
+        known = [part for part in inside if part in ("plan", "attempts", "data", "commits")]
+        return known[0] if known else "root"
+
+    def _boundary(self, name: str, path: str) -> None:
+        step = self._step(path)
+        if step is None:
+            return
+        if self._reached == self._target:
+            with open(self._log, "a") as log:
+                log.write(f"{step}: {name}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._reached += 1
+
+
+def serve() -> None:
+    import pyarrow as pa
+
+    import kespeechchat.run.build
+    import kespeechchat.run.report  # noqa: F401
+    from kespeechchat.cli import main
+
+    pa.array([0])  # loads pandas where it is installed, once here instead of in every fork
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if asked.get("kill_at") is not None:
+                Killer(asked["kill_at"], asked["root"], asked["log"]).arm()
+            try:
+                main(asked["command"])
+            except SystemExit as end:
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
