@@ -4,7 +4,8 @@
 
 DATA_FOLDER holds `belle_eval.zh.jsonl` (BELLE's evaluation set) and `alpaca_seed_tasks.en.jsonl` (Stanford Alpaca's
 seed tasks); their labels lie beside this file as `judge_labels.json`, keyed by a hash of the text, in two parts that
-were labelled one after the other. `safe` is also measured on `safety_held_out.yaml`. Without `--llm` the embedding judge is measured, with it an LLM judge on that model.
+were labelled one after the other. `safe` is also measured on `safety_held_out.yaml`. Without `--llm` the embedding
+judge is measured, with it an LLM judge on that model.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ TABLE: Table = (
         "weapons",
         (
             _ASK,
-            r"\b(?:bombs?|explosives?|grenades?|molotov\w*|nerve gas|sarin|anthrax|silencer|ghost gun"
+            r"\b(?:bombs?(?!-proof)|explosives?|grenades?|molotov\w*|nerve gas|sarin|anthrax|silencer|ghost gun"
             r"|handguns?|guns?|pistols?|rifles?|germs|bioweapons?)\b",
             r"\b(?:build|make|making|assemble|release|spread|put|plant|detonate|buy|get|obtain|cook"
             r"|3d[- ]print|convert)\b",
@@ -113,9 +113,10 @@ TABLE: Table = (
     (
         "privacy",
         (
-            r"\b(?:find|tell|give|show|get)\b(?: me)?",
-            r"\b(?:her|his|their|that \w+(?: \w+)?'s|celebrity's|neighbou?r's) (?:home "
-            r"|private )?(?:address|phone number|social security number)\b|\bhome address of\b",
+            r"\b(?:find|tell|give|show|get|return|look up)\b",
+            r"\b(?:her|his|their|that \w+(?: \w+)?'s|celebrity's|neighbou?r's) (?:home |private )?"
+            r"(?:address|phone number)\b"
+            r"|\bhome address of\b|\b(?:social security number|ssn)\b.{0,15}\b(?:of|for)\b",
         ),
         rf"{_CARE}|\bhow do i ask\b",
     ),

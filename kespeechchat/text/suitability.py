@@ -39,9 +39,11 @@ _WRITTEN: dict[Language, re.Pattern[str]] = {
     ),
     "en": re.compile(
         r"\b(?:\d{3,}|hundred|thousand)[ -]words?\b|\b(?:as|in|into) a (?:table|spreadsheet|flow ?chart|mind map)\b"
-        r"|\b(?:make|draw|create|build|sketch) (?:a|an|the) (?:\w+ ){0,3}(?:table|chart|diagram|flow ?chart|mind map|poster)\b"
+        r"|\b(?:make|draw|create|build|sketch) (?:a|an|the) (?:\w+ ){0,3}"
+        r"(?:table|chart|diagram|flow ?chart|mind map|poster)\b"
         r"|\b(?:write|draft|compose|prepare|create|design) (?:a|an|the) (?:\w+ ){0,4}"
-        r"(?:essay|article|report|manual|business plan|contract|resume|cv|press release|screenplay|syllabus|e-?mail|cover letter)\b",
+        r"(?:essay|article|report|manual|business plan|screenplay|syllabus"
+        r"|contract|resume|cv|press release|e-?mail|cover letter)\b",
         re.I,
     ),
 }
@@ -50,7 +52,8 @@ _MANY: dict[Language, re.Pattern[str]] = {
         r"(?:[2-9]\d|\d{3,}|[二三四五六七八九]十|一?百)(?:个|条|种|项|句|道|首|位)[^，。钱元岁年]{0,12}(?:列表|清单|问题|建议|单词|成语|句子|例子|名字|词语|动词|方法)"
     ),
     "en": re.compile(
-        r"\b(?:list|give|name|write|generate|suggest)\b[^.,]{0,20}\b(?:[2-9]\d|\d{3,}|twenty|thirty|forty|fifty|(?:a|one) hundred)\b(?! words?| years?)",
+        r"\b(?:list|give|name|write|generate|suggest)\b[^.,]{0,20}"
+        r"\b(?:[2-9]\d|\d{3,}|twenty|thirty|forty|fifty|(?:a|one) hundred)\b(?! words?| years?)",
         re.I,
     ),
 }

@@ -1,8 +1,9 @@
 """A linear classifier for a few dozen labelled vectors: ridge regression in closed form, calibrated by leave-one-out.
 
-The regression's target is ±1. Its margins have no scale of their own, so a logistic curve (Platt 1999, with his smoothed
-targets) is fitted to the margins that each example gets from the *other* examples; those come free of refitting, from
-the diagonal of the hat matrix. Everything is float64 and without chance, so the same examples give the same classifier.
+The regression's target is ±1. Its margins have no scale of their own, so a logistic curve (Platt 1999, with his
+smoothed targets) is fitted to the margins that each example gets from the *other* examples; those come free of
+refitting, from the diagonal of the hat matrix. Everything is float64 and without chance, so the same examples give the
+same classifier.
 """
 
 from __future__ import annotations
