@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kespeechchat.export import LAYOUTS
+
 if TYPE_CHECKING:
     from kespeechchat.config.pipeline import Pipeline
     from kespeechchat.store.objects import ObjectStore
@@ -207,14 +209,46 @@ def errors(pipeline: str | None, root: str | None) -> int:
 @_pipeline
 @_root
 @click.option("--to", required=True, type=click.Path(file_okay=False), help="Folder to write the dataset to.")
-@click.option("--partition", type=click.Choice(["XS", "S", "M", "L", "XL"]), help="Only this partition's dialogues.")
+@click.option("--format", "layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], show_default=True, help="Layout.")
+@click.option("--partition", metavar="NAME", help="Only this partition's dialogues: XS, S, M, L or XL.")
+@click.option("--language", type=click.Choice(["zh", "en"]), help="Only this language's dialogues.")
+@click.option("--release", metavar="NAME", help="Partitions as `kesc release NAME` froze them.")
+@click.option(
+    "--audio/--no-audio", default=None, help="With or without audio; unsaid: with, where that makes no huge folder."
+)
 @_told
-def export(pipeline: str | None, root: str | None, to: str, partition: str | None) -> int:
-    """Write metadata, WAV files, partitions, statistics and the dataset card of a finished build."""
+def export(pipeline: str | None, root: str | None, to: str, **wanted: Any) -> int:
+    """Write a finished build as a dataset: the paper's layout, or another trainer's (--format).
+
+    \b
+    kesc export --root build/quickstart --to my-dataset
+    kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
+    """
+    from kespeechchat.run.export import Wanted
     from kespeechchat.run.export import export as run_export
 
     profile = _named_pipeline(pipeline, root)
-    click.echo(run_export(profile, _store(profile), to, partition))
+    click.echo(run_export(profile, _store(profile), to, Wanted(**wanted), click.echo))
+    return WELL
+
+
+@main.command()
+@click.argument("name")
+@click.argument("pipeline", required=False, type=click.Path(dir_okay=False))
+@_root
+@click.option("--allow-partial", is_flag=True, help="Freeze what is gated though shards are still missing.")
+@_told
+def release(name: str, pipeline: str | None, root: str | None, allow_partial: bool) -> int:
+    """Freeze the partitions' cuts as NAME, so that later data never re-cuts them; or compare data with release NAME.
+
+    \b
+    kesc release v1 --root build/quickstart
+    kesc export --release v1 --root build/quickstart --to my-dataset
+    """
+    from kespeechchat.run.release import release as run_release
+
+    profile = _named_pipeline(pipeline, root)
+    click.echo(run_release(profile, _store(profile), name, allow_partial))
     return WELL
 
 

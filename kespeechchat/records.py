@@ -34,6 +34,15 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word as a recognizer heard it: `text`, from `start` to `end` in seconds of its utterance."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
 class RowError:
     """What an engine puts in an item's place when that item alone failed; the rest of its batch stands."""
 

@@ -284,6 +284,19 @@ class AllMOSSettings(Settings):
     engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings, Field(discriminator="use")], ...] = Field(min_length=1)
 
 
+class HubertUnitsSettings(Settings):
+    """HuBERT k-means units: `model` a HuBERT folder, `centroids` float32 [K, D] as .npy, `layer` of hidden states."""
+
+    use: Literal["hubert"]
+    model: str = "models/hubert"
+    centroids: str = "models/hubert/centroids.npy"
+    layer: int = Field(9, ge=0)
+    chunk: float = Field(20.0, ge=0, description="seconds that the model hears at once; 0: the whole utterance")
+    context: float = Field(1.0, ge=0, description="seconds heard on both sides of a chunk and left out again")
+    device: Device = "auto"
+    threads: Threads = 1
+
+
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
 SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]
@@ -292,3 +305,4 @@ GenderSettings = Annotated[F0GenderSettings | ClassifierGenderSettings, Field(di
 WatermarkSettings = Annotated[PerthSettings | AudioSealSettings, Field(discriminator="use")]
 ASRSettings = FasterWhisperSettings
 MOSSettings = Annotated[DNSMOSSettings | UTMOSSettings | AllMOSSettings, Field(discriminator="use")]
+UnitsSettings = HubertUnitsSettings

@@ -57,6 +57,7 @@ class Engines(Settings):
     watermark: dict[str, e.WatermarkSettings]
     asr: dict[str, e.ASRSettings]
     mos: dict[str, e.MOSSettings] = {}
+    units: dict[str, e.UnitsSettings] = {}
 
 
 class Phase(Settings):

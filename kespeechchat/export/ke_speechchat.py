@@ -11,38 +11,26 @@ import json
 import os
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kespeechchat.config.dataset import ExportSettings, PartitionSettings
+from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.metadata import JsonArray, dialogue_object, write_json, write_text
-from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
+from kespeechchat.dataset.partitions import Plan
 from kespeechchat.dataset.splits import Overlap, OverlapCheck
 from kespeechchat.dataset.statistics import Statistics
+from kespeechchat.export.selection import ReadAudio, Selection, voices_of
 from kespeechchat.export.wav_tree import ExportError, WavTree, safe_name
 from kespeechchat.seeds import stable_hash
 
-__all__ = ["ExportError", "Report", "Subset", "export", "safe_name"]
+__all__ = ["ExportError", "Report", "export", "safe_name"]
 
-Rows = Iterable[Mapping[str, Any]]
-ReadAudio = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
 HELD_OUT = ("dev", "test")
-
-
-@dataclass(frozen=True)
-class Subset:
-    """What to export: one partition, one language, or (None) everything. The cuts are the whole dataset's."""
-
-    partition: str | None = None
-    language: str | None = None
-
-    def languages(self, by_language: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in by_language.items() if self.language in (None, k)}
 
 
 @dataclass(frozen=True)
@@ -57,34 +45,25 @@ class Report:
 
 
 def export(
-    rows: Rows,
+    selection: Selection,
     read_audio: ReadAudio | None,
     to: Path,
     *,
     genders: Mapping[str, str],
-    seed: int,
-    partitions: PartitionSettings,
     settings: ExportSettings | None = None,
-    subset: Subset | None = None,
-    release: Cuts | None = None,
     content: str = "",
     parents: Mapping[str, Iterable[str]] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Writes `rows` (kept rows of stage `gate`, iterable more than once) below the folder `to`.
+    """Writes `selection` below the folder `to`.
 
     `read_audio(row)` gives each role's marked speech (`user`, `agent`) as FLAC; `genders` maps voices to genders;
-    `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `release` cuts
-    the partitions as a release froze them; `parents` maps voices to their real speakers, to check that no held-out one
-    has a training parent. `facts` go to the card (fields of `CardFacts`).
-    Raises ExportError for an id that is unsafe or comes twice, an unknown partition, audio that does not fit its row.
+    `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `parents` maps
+    voices to their real speakers, to check that no held-out one has a training parent. `facts` go to the card (fields
+    of `CardFacts`). Raises ExportError for audio that does not fit its row.
     """
-    if iter(rows) is rows:
-        raise TypeError("rows are read three times: give a list, or an object whose __iter__ starts anew")
-    settings, subset = settings or ExportSettings(), subset or Subset()
-    survey = _survey(rows, seed, subset)
-    cut = apply(release, survey.dialogues) if release else plan(survey.dialogues, partitions)
-    count = _count(survey, cut, subset)
+    settings, cut = settings or ExportSettings(), selection.plan
+    count = selection.dialogues
     tree = WavTree(to, fan_out=count > settings.many)
     with_audio = _wants_audio(settings, read_audio, count)
     for name in ("partitions", "splits"):
@@ -93,7 +72,7 @@ def export(
         tree.prepare(content)
     statistics, overlap, keys = Statistics(settings.watermark_threshold), OverlapCheck(), array("Q")
     with JsonArray(to / "metadata.json") as metadata:
-        for row in _within(rows, subset, cut):
+        for row in selection:
             metadata.append(dialogue_object(row, genders, tree.folder(row["id"])))
             statistics.add(row)
             overlap.add(row["split"], row["turns"][0]["voice"], row["turns"][0]["text"], row["id"])
@@ -102,13 +81,13 @@ def export(
                 tree.write(row, read_audio(row))
     if with_audio:
         tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))
-    contents = _write_lists(to, _within(rows, subset, cut), cut, subset)
+    contents = _write_lists(to, selection)
     figures = statistics.result()
     write_json(to / "statistics.json", figures)
     leaks = overlap.overlaps(parents or {})
     known = {
         "name": "Ke-SpeechChat, rebuilt",
-        "splits": dict(survey.splits),
+        "splits": dict(selection.splits),
         "with_audio": with_audio,
         "overlaps": [str(leak) for leak in leaks],
         "checked": ["user voice", "user text", *(["parent of a user voice"] if parents else [])],
@@ -116,44 +95,6 @@ def export(
     }
     write_text(to / "README.md", card(CardFacts(statistics=figures, partitions=contents, **known)))
     return Report(len(keys), cut, tree if with_audio else None, figures, leaks)
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """The first reading. `splits` counts the dialogues of the languages that are exported."""
-
-    dialogues: Dialogues
-    splits: Counter = field(default_factory=Counter)
-
-
-def _survey(rows: Rows, seed: int, subset: Subset) -> _Survey:
-    survey, keys = _Survey(Dialogues(seed)), array("Q")
-    for row in rows:
-        keys.append(stable_hash(safe_name(row["id"])))
-        if row["split"] == "train":
-            survey.dialogues.add(row["id"], row["language"], *_voices(row), row["seconds"])
-        if subset.language in (None, row["language"]):
-            survey.splits[row["split"]] += 1
-    ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)
-    if len(doubled := ordered[1:][ordered[1:] == ordered[:-1]]):
-        name = next(r["id"] for r in rows if stable_hash(r["id"]) == int(doubled[0]))
-        raise ExportError(f"dialogue id {name!r} comes twice; run `kesc verify`")
-    return survey
-
-
-def _voices(row: Mapping[str, Any]) -> tuple[str, str]:
-    turns = row["turns"]
-    if [t["role"] for t in turns] != ["user", "agent"]:
-        raise ExportError(f"dialogue {row['id']}: a user's turn, then an agent's, got {[t['role'] for t in turns]}")
-    return turns[0]["voice"], turns[1]["voice"]
-
-
-def _count(survey: _Survey, cut: Plan, subset: Subset) -> int:
-    if subset.partition is None:
-        return survey.splits.total()
-    if subset.partition not in cut.contents:
-        raise ExportError(f"no partition {subset.partition!r}; there is {', '.join(cut.contents)}")
-    return sum(subset.languages(cut.contents[subset.partition].dialogues).values())
 
 
 def _wants_audio(settings: ExportSettings, read_audio: ReadAudio | None, dialogues: int) -> bool:
@@ -167,37 +108,24 @@ def _wants_audio(settings: ExportSettings, read_audio: ReadAudio | None, dialogu
     return read_audio is not None and settings.audio is not False
 
 
-def _within(rows: Rows, subset: Subset, cut: Plan) -> Iterator[Mapping[str, Any]]:
-    for row in rows:
-        if subset.language not in (None, row["language"]):
-            continue
-        if subset.partition is None or _level(row, cut) <= list(cut.contents).index(subset.partition):
-            yield row
-
-
-def _level(row: Mapping[str, Any], cut: Plan) -> int:
-    """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
-    if row["split"] != "train":
-        return len(cut.contents)
-    return cut.cuts.level(row["id"], row["language"], _voices(row))
-
-
-def _write_lists(to: Path, rows: Rows, cut: Plan, subset: Subset) -> dict[str, dict[str, Any]]:
+def _write_lists(to: Path, selection: Selection) -> dict[str, dict[str, Any]]:
     """partitions/NAME.json and splits/chat-NAME.json, ids in the order of the rows; gives the partitions' figures."""
-    names = list(cut.contents)
+    names, subset = selection.names, selection.subset
     if subset.partition is not None:
         names = names[: names.index(subset.partition) + 1]
     lists = {name: _IdList(to / "partitions" / f"{name}.json", name) for name in names}
     held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
-    for row in rows:
-        entry = (row["id"], row["language"], round(row["seconds"] * 1_000_000), _voices(row))
-        for one in [held[row["split"]]] if row["split"] != "train" else [lists[n] for n in names[_level(row, cut) :]]:
+    for row in selection:
+        entry = (row["id"], row["language"], round(row["seconds"] * 1_000_000), voices_of(row))
+        for one in (
+            [held[row["split"]]] if row["split"] != "train" else [lists[n] for n in names[selection.level(row) :]]
+        ):
             one.append(*entry)
     for one in held.values():
         one.close({})
     figures = {}
     for name in names:
-        content = cut.contents[name]
+        content = selection.plan.contents[name]
         shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
         figures[name] = lists[name].close(shown if subset.language else {**shown, "digest": content.digest})
     _remove_other(to / "partitions", {one.path for one in lists.values()})

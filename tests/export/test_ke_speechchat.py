@@ -12,7 +12,8 @@ import soundfile
 import yaml
 
 from kespeechchat.config.dataset import ExportSettings, PartitionSettings, PartitionSize
-from kespeechchat.export.ke_speechchat import ExportError, Subset, export, safe_name
+from kespeechchat.export.ke_speechchat import ExportError, export, safe_name
+from kespeechchat.export.selection import Subset, select
 from kespeechchat.export.wav_tree import STATE
 
 RATE = 8000
@@ -67,8 +68,9 @@ def read_audio(row: dict) -> dict[str, bytes]:
     return out
 
 
-def run(to: Path, rows=ROWS, read=read_audio, **more):
-    return export(rows, read, to, genders=GENDERS, seed=5, partitions=PARTITIONS, **more)
+def run(to: Path, rows=ROWS, read=read_audio, subset=None, release=None, **more):
+    selection = select(rows, seed=5, partitions=PARTITIONS, subset=subset, release=release)
+    return export(selection, read, to, genders=GENDERS, **more)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -219,7 +221,7 @@ def test_audio_that_does_not_fit_its_row(tmp_path):
 
 
 def test_an_iterator_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="read three times"):
+    with pytest.raises(TypeError, match="read several times"):
         run(tmp_path, rows=iter(ROWS))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kespeechchat.records import Audio, Language, RowError
+from kespeechchat.records import Audio, Language, RowError, Word
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class ASR(Protocol):
     def identity(self) -> dict[str, str]: ...
 
     def transcribe(self, audios: Sequence[Audio], language: Language) -> list[Transcript | RowError]: ...
+
+    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
+        """What was heard, with times: words (en) or short runs of characters (zh). Only layouts with units need it."""
+        ...
 
 
 def load(settings: Any) -> ASR:

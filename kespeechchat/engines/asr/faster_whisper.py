@@ -31,7 +31,7 @@ from kespeechchat.config.engines import FasterWhisperSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.records import LANGUAGES, Audio, Language, RowError
+from kespeechchat.records import LANGUAGES, Audio, Language, RowError, Word
 from kespeechchat.waveform import defect, resample
 
 RATE = 16000  # Hz
@@ -80,6 +80,13 @@ class FasterWhisper:
         doubtful = {i: samples for i, samples in short.items() if self._window(samples) < FULL and _failed(out[i])}
         self._fill(out, doubtful, model, language, None)
         return out  # type: ignore[return-value]  # each is filled: by its fault, as long, or as short
+
+    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
+        """Words with times by Whisper's own alignment (cross-attention, dynamic time warping), in the whole window."""
+        model, beam = self._model(language), self._settings.beam
+        return [
+            defect(audio, _SHORTEST) or _words(model, resample(audio, RATE).samples, language, beam) for audio in audios
+        ]
 
     def _fill(
         self, out: list, heard: dict[int, np.ndarray], model: WhisperModel, language: Language, padding: float | None
@@ -211,3 +218,16 @@ def _long(model: WhisperModel, samples: np.ndarray, language: Language, beam: in
         _compression(text),
         float(np.average([s.no_speech_prob for s in found], weights=weights)),
     )
+
+
+def _words(model: WhisperModel, samples: np.ndarray, language: Language, beam: int) -> list[Word]:
+    segments, _ = model.transcribe(
+        samples,
+        language=language,
+        beam_size=beam,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        vad_filter=False,
+        word_timestamps=True,
+    )
+    return [Word(w.word.strip(), float(w.start), float(w.end)) for s in segments for w in s.words or ()]

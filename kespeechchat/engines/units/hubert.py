@@ -1,0 +1,122 @@
+"""HuBERT k-means units: hidden states of one layer (transformers' HubertModel), each frame's nearest centroid.
+
+Hsu et al. 2021 (HuBERT) cluster such states; KE-Omni (arXiv 2412.01078) takes 4,000 clusters. The centroids are the
+trainer's: a .npy file. Frames come every 320 samples at 16 kHz, 50 a second.
+
+Long audio is heard in chunks, each with context on both sides whose frames are thrown away. All chunks but the last
+begin and end on frame borders, so frames are neither lost nor doubled: n samples give floor((n - 400) / 320) + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from kespeechchat.config.engines import HubertUnitsSettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.batches import heard
+from kespeechchat.engines.checkpoints import from_pretrained, model_folder, pick_device, working
+from kespeechchat.engines.models import identify, resolve
+from kespeechchat.engines.units import RATE
+from kespeechchat.records import Audio, RowError
+
+_SETTING = "units.use: hubert"
+SAMPLE_RATE = 16_000  # Hz
+HOP = SAMPLE_RATE // RATE  # samples from frame to frame
+FIELD = 400  # samples that one frame hears
+_SHORTEST = FIELD / SAMPLE_RATE  # s
+
+
+class HubertUnits:
+    """A `Units` engine. Chunked audio differs from whole audio by what the context leaves out, nothing else."""
+
+    def __init__(self, settings: HubertUnitsSettings) -> None:
+        """Raises EngineError where model or centroids are missing or do not fit each other."""
+        try:
+            from transformers import AutoConfig, HubertModel
+        except ImportError as error:
+            raise EngineError(f"{_SETTING} needs transformers ({error}): pip install 'kespeechchat[paper]'") from error
+        folder = model_folder(_SETTING, settings.model, ["config.json"], "facebook/hubert-large-ll60k")
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if config.model_type != "hubert":
+            raise EngineError(f"{_SETTING}: model {settings.model!r} is of type {config.model_type!r}, wanted 'hubert'")
+        if settings.layer > config.num_hidden_layers:
+            raise EngineError(f"{_SETTING}: layer: {settings.layer}, but the model has {config.num_hidden_layers}")
+        if int(np.prod(config.conv_stride)) != HOP:
+            raise EngineError(
+                f"{_SETTING}: the model makes a frame every {np.prod(config.conv_stride)} samples, not 320"
+            )
+        self._settings = settings
+        self._device = pick_device(settings.device, _SETTING)
+        self._model = from_pretrained(_SETTING, HubertModel, folder).to(self._device)
+        self._normalize = _normalizes(folder)
+        self._centroids, self._halves = _centroids(settings.centroids, config.hidden_size, self._device)
+        self.size = len(self._centroids)
+        self.deterministic = self._device == "cpu"
+
+    def identity(self) -> dict[str, str]:
+        settings = self._settings
+        named = {"model": identify(settings.model), "centroids": identify(settings.centroids)}
+        return {**named, "layer": str(settings.layer), **{n: version(n) for n in ("transformers", "torch", "soxr")}}
+
+    def units(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+        """Int32 [floor((n - 400) / 320) + 1] for n samples at 16 kHz, per utterance of any rate, in order; a RowError
+        for one that is broken, silent or under 25 ms."""
+        clips = [heard(audio, SAMPLE_RATE, _SHORTEST) for audio in audios]
+        with working(self._settings.threads):
+            return [clip if isinstance(clip, RowError) else self._of(clip) for clip in clips]
+
+    def _of(self, samples: np.ndarray) -> np.ndarray:
+        """Int32 [frames] of float32 [n]."""
+        if self._normalize:
+            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+        frames = (len(samples) - FIELD) // HOP + 1
+        chunk, context = (round(seconds * RATE) for seconds in (self._settings.chunk, self._settings.context))
+        cuts = pieces(frames, chunk or frames, context)
+        parts = [self._nearest(samples[a:b])[skip : skip + n] for a, b, skip, n in cuts]
+        return np.concatenate(parts)
+
+    def _nearest(self, samples: np.ndarray) -> np.ndarray:
+        """Nearest centroids, int32 [frames], of float32 [n]."""
+        import torch
+
+        values = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None].to(self._device)
+        states = self._model(values, output_hidden_states=True).hidden_states[self._settings.layer][0].float()
+        # |s - c|² = |s|² - 2 (s·c - |c|²/2): the nearest has the greatest s·c - |c|²/2.
+        return (states @ self._centroids.T - self._halves).argmax(dim=1).to(torch.int32).cpu().numpy()
+
+
+def pieces(frames: int, chunk: int, context: int) -> Iterator[tuple[int, int, int, int]]:
+    """(first sample, sample after the last, frames to skip, frames to take) of each chunk of at most `chunk` frames."""
+    for start in range(0, frames, chunk):
+        take = min(chunk, frames - start)
+        before, after = max(0, start - context), min(frames, start + take + context)
+        yield before * HOP, (after - 1) * HOP + FIELD, start - before, take
+
+
+def _centroids(path: str, width: int, device: str):
+    """Torch float32 [K, width] and half their squared lengths [K]."""
+    import torch
+
+    try:
+        table = np.load(resolve(path), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{_SETTING}: centroids {path!r} cannot be read as a .npy file: {error}") from error
+    if table.ndim != 2 or table.shape[1] != width or not np.isfinite(table).all():
+        raise EngineError(
+            f"{_SETTING}: centroids {path!r} has shape {list(table.shape)}; this model needs finite [K, {width}]"
+        )
+    centroids = torch.from_numpy(table.astype(np.float32)).to(device)
+    return centroids, centroids.square().sum(dim=1) / 2
+
+
+def _normalizes(folder: Path) -> bool:
+    """Whether the checkpoint wants audio of mean 0 and variance 1: its feature extractor says so (base: no)."""
+    from transformers import AutoFeatureExtractor
+
+    if not (folder / "preprocessor_config.json").is_file():
+        return False
+    return bool(AutoFeatureExtractor.from_pretrained(folder, local_files_only=True).do_normalize)

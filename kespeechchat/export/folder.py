@@ -1,0 +1,166 @@
+"""The folder of an export that is made of files: claimed by a note, filled by renames, resumable.
+
+The note (`.kesc-export.json`) says what lies here: layout, content, subset, options. A file appears by rename, so one
+that is there is whole; where the note is the same, it is also the right one, because a layout's files depend on nothing
+else. Where the note differs, the layout's own files go before the new note is written. Files of somebody else's are
+never touched.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kespeechchat.dataset.metadata import write_text
+from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.wav_tree import STATE, ExportError
+
+_PART = ".part"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an export did: its files (by shard, of some layouts), and what the user should know."""
+
+    dialogues: int
+    written: int
+    kept: int  # files of an earlier run
+    notes: tuple[str, ...] = ()
+
+
+class ExportFolder:
+    """`to`, for a `layout` whose files match `ours` (their path below `to`).
+
+    `content` is a hash of what the rows and their audio came from; empty: nothing is ever kept. `options`: whatever
+    else the files depend on. Raises ExportError where `to` holds another layout, or files and no note.
+    """
+
+    def __init__(self, to: Path, layout: str, ours: str, selection: Selection, content: str, options: Any) -> None:
+        self.to, self._ours = to, re.compile(rf"(?:{ours})(?:\.part)?")
+        self.written = self.kept = 0
+        to.mkdir(parents=True, exist_ok=True)
+        note = {"layout": layout, "content": content, "selection": selection.digest(), "options": options}
+        state, said = to / STATE, json.dumps(note, sort_keys=True)
+        standing = state.read_text("utf-8") if state.exists() else None
+        if standing is None and any(p.name != STATE + _PART for p in to.iterdir()):
+            raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
+        if standing is not None and (found := json.loads(standing).get("layout")) != layout:
+            raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
+        self._trusted = bool(content) and standing == said
+        self._remove(parts_only=self._trusted)
+        write_text(state, said)
+
+    def has(self, *names: str) -> bool:
+        """Whether these files stand here from an earlier run of the same export; counts them."""
+        there = self._trusted and all((self.to / name).is_file() for name in names)
+        self.kept += len(names) * there
+        return there
+
+    def parts(self, names: Sequence[str]) -> list[Path]:
+        """Where to write the files `names` until `publish` gives them their names or `drop` removes them."""
+        found = [self.to / (name + _PART) for name in names]
+        for part in found:
+            part.parent.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def publish(self, names: Sequence[str]) -> None:
+        """The written files get their names, the last name last."""
+        for part, name in zip(self.parts(names), names, strict=True):
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(self.to / name)
+            self.written += 1
+
+    def drop(self, names: Sequence[str]) -> None:
+        for part in self.parts(names):
+            part.unlink(missing_ok=True)
+
+    def _remove(self, parts_only: bool) -> None:
+        for folder, _, files in os.walk(self.to, topdown=False):
+            for name in files:
+                path = Path(folder) / name
+                if self._ours.fullmatch(path.relative_to(self.to).as_posix()) and (
+                    not parts_only or name.endswith(_PART)
+                ):
+                    path.unlink()
+            if Path(folder) != self.to and not os.listdir(folder):
+                Path(folder).rmdir()
+
+
+class ShardWriter(Protocol):
+    """Writes one shard's files. `close` is called when all its dialogues are in."""
+
+    def add(self, row: Mapping[str, Any], speech: Mapping[str, bytes]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def write_shards(
+    folder: ExportFolder,
+    selection: Selection,
+    read_audio: ReadAudio | None,
+    per_shard: int,
+    names: Callable[[str, int], tuple[str, ...]],
+    open_writer: Callable[[list[Path]], ShardWriter],
+    group: Callable[[Mapping[str, Any]], str] = lambda row: row["split"],
+) -> dict[str, list[tuple[str, int]]]:
+    """Deals the dialogues to shards of `per_shard`, by `group` (their split), in the order of the rows; every group's
+    shard is open while its dialogues pass, so that audio is read once and in order. `names(group, i)`: a shard's files.
+
+    Gives per group the (first file, dialogues) of its shards, those that an earlier run wrote included.
+    """
+    seen: Counter = Counter()
+    open_: dict[str, tuple[tuple[str, ...], ShardWriter]] = {}
+
+    def finish(split: str) -> None:
+        if split in open_:
+            open_[split][1].close()
+            folder.publish(open_[split][0])
+            del open_[split]
+
+    try:
+        for row in selection:
+            split = group(row)
+            at, place = divmod(seen[split], per_shard)
+            seen[split] += 1
+            if place == 0:
+                finish(split)
+                if not folder.has(*names(split, at)):
+                    open_[split] = (names(split, at), open_writer(folder.parts(names(split, at))))
+            if split in open_:
+                open_[split][1].add(row, {} if read_audio is None else fitting(row, read_audio(row)))
+        for split in list(open_):
+            finish(split)
+    finally:  # an export that breaks off leaves no shard that is not whole
+        for files, _ in open_.values():
+            folder.drop(files)
+    return {
+        split: [(names(split, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
+        for split, n in seen.items()
+    }
+
+
+def fitting(row: Mapping[str, Any], speech: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """`speech` (FLAC by role), if it is as long as its row says. Raises ExportError where it is not."""
+    import soundfile
+
+    for turn in row["turns"]:
+        with soundfile.SoundFile(io.BytesIO(speech[turn["role"]])) as file:
+            found, said = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
+        if found != said:
+            raise ExportError(
+                f"dialogue {row['id']}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
+                f"says {said[0]} at {said[1]} Hz; run `kesc verify`, then `kesc build` again"
+            )
+    return speech
+
+
+def samples_of(turn: Mapping[str, Any]) -> int:
+    return round(turn["seconds"] * turn["sample_rate"])

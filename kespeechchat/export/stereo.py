@@ -1,0 +1,106 @@
+"""One two-channel file a dialogue: the user on the left, the agent on the right, one after the other.
+
+`audio/ID.flac` (or .wav), 16 bit; folders fan out by a hash of the id where there are many. `dialogues.jsonl` has a
+line for each dialogue: its file, its turns' times, texts and voices.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kespeechchat.config.dataset import ExportSettings
+from kespeechchat.dataset.metadata import CHANNELS
+from kespeechchat.export.facts import facts
+from kespeechchat.export.folder import Done, ExportFolder, fitting
+from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.wav_tree import ExportError
+from kespeechchat.seeds import stable_hash
+
+_LIST = "dialogues.jsonl"
+
+
+def export(
+    selection: Selection,
+    read_audio: ReadAudio | None,
+    to: Path,
+    *,
+    genders: Mapping[str, str],
+    content: str = "",
+    settings: ExportSettings | None = None,
+    container: Literal["flac", "wav"] = "flac",
+) -> Done:
+    """Writes `selection` below `to`; the list alone where `read_audio` is None. Raises ExportError for audio that does
+    not fit its row, for sample rates that differ, and for very many files that nobody asked for."""
+    settings = settings or ExportSettings()
+    many_files(selection, read_audio, settings, 1)
+    fan_out, audio = selection.dialogues > settings.many, read_audio is not None
+    rate = selection.rate()
+    options = {"audio": audio, "container": container, "fan_out": fan_out, "version": 1}
+    ours = rf"audio/(?:[0-9a-f]{{2}}/)?[^/]+\.(?:flac|wav)|{_LIST}"
+    folder = ExportFolder(to, "stereo", ours, selection, content, options)
+    list_part = folder.parts((_LIST,))[0]
+    with list_part.open("w", encoding="utf-8", newline="\n") as lines:
+        for row in selection:
+            name = f"audio/{fan(row['id'], fan_out)}{row['id']}.{container}"
+            if audio and not folder.has(name):
+                write_file(folder, name, encoded(joined(row, fitting(row, read_audio(row))), rate, container))
+            said = {**facts(row, selection, genders), **timing(row), **({"audio": name} if audio else {})}
+            lines.write(json.dumps(said, ensure_ascii=False, allow_nan=False) + "\n")
+    folder.publish((_LIST,))
+    return Done(selection.dialogues, folder.written, folder.kept)
+
+
+def many_files(selection: Selection, read_audio: ReadAudio | None, settings: ExportSettings, each: int) -> None:
+    """Raises ExportError where files of their own, `each` a dialogue, would be very many and nobody asked for them."""
+    if settings.audio is None and read_audio is not None and selection.dialogues > settings.many:
+        raise ExportError(
+            f"{selection.dialogues:,} dialogues make {each * selection.dialogues:,} audio files: ask for them "
+            "(--audio), or for the rest alone (--no-audio), or take a layout of shards: huggingface, webdataset, lhotse"
+        )
+
+
+def fan(dialogue_id: str, fan_out: bool) -> str:
+    """What stands before a file's name: `ab/` or nothing."""
+    return f"{stable_hash(dialogue_id) >> 56:02x}/" if fan_out else ""
+
+
+def write_file(folder: ExportFolder, name: str, data: bytes) -> None:
+    (part,) = folder.parts((name,))
+    part.write_bytes(data)
+    folder.publish((name,))
+
+
+def timing(row: Mapping[str, Any]) -> dict[str, float]:
+    """When the agent begins and the dialogue ends, in seconds; the user begins at 0."""
+    user, agent = (turn["seconds"] for turn in row["turns"])
+    return {"agent_start": round(user, 4), "seconds": round(user + agent, 4)}
+
+
+def joined(row: Mapping[str, Any], speech: Mapping[str, bytes]) -> np.ndarray:
+    """The dialogue as int16 [T, 2]: the very samples of each turn, silence on the other channel."""
+    import soundfile
+
+    turns = [
+        (CHANNELS[t["role"]], soundfile.read(io.BytesIO(speech[t["role"]]), dtype="int16")[0]) for t in row["turns"]
+    ]
+    out = np.zeros((sum(len(samples) for _, samples in turns), len(CHANNELS)), dtype=np.int16)
+    clock = 0
+    for channel, samples in turns:
+        out[clock : clock + len(samples), channel] = samples
+        clock += len(samples)
+    return out
+
+
+def encoded(samples: np.ndarray, rate: int, container: Literal["flac", "wav"] = "flac") -> bytes:
+    """int16 [T, C] as a file's bytes."""
+    import soundfile
+
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format=container.upper(), subtype="PCM_16")
+    return out.getvalue()
