@@ -253,6 +253,27 @@ def release(name: str, pipeline: str | None, root: str | None, allow_partial: bo
 
 
 @main.command()
+@_pipeline
+@_root
+@click.option("--yes", is_flag=True, help="Remove; without it only show what would go.")
+@_told
+def clean(pipeline: str | None, root: str | None, yes: bool) -> int:
+    """Remove superseded shards and what killed attempts left behind; never what is current."""
+    from kespeechchat.run.clean import clean as run_clean
+    from kespeechchat.run.clean import removable
+
+    profile = _named_pipeline(pipeline, root)
+    removals = list(removable(profile, _store(profile)))
+    for removal in removals:
+        click.echo(f"{removal.why}: {removal.key} ({removal.size:,} bytes)")
+    if not yes:
+        click.echo(f"{len(removals)} objects, {sum(r.size for r in removals):,} bytes would go; --yes removes them")
+        return WELL
+    click.echo(f"{len(removals)} objects, {run_clean(_store(profile), removals):,} bytes removed")
+    return WELL
+
+
+@main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--engine", default="perth", show_default=True, help="Watermark engine to look for.")
 @_told
