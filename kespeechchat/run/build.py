@@ -25,6 +25,7 @@ from kespeechchat.run.worker import Built
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.shards import CorruptShard
 
 _ROUNDS = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next round
 
@@ -46,6 +47,7 @@ class Result:
     built: int = 0
     failed: int = 0
     blocked: list[str] = field(default_factory=list)
+    corrupt: int = 0  # shards whose bytes were not what their records say
 
     @property
     def well(self) -> bool:
@@ -70,14 +72,31 @@ def build(
             _take_in(store, pipeline, branch, progress)
     result = Result()
     with _runners(address, inline, progress) as runner, progress.shown():
-        for segment in Plan(pipeline, store).segments:
-            units = [unit for unit in segment if unit in wanted]
-            if units and not _build_segment(pipeline, store, units, runner, progress, result, allow_partial):
+        for _ in range(_ROUNDS):
+            found = result.corrupt
+            result.blocked.clear()
+            try:
+                for segment in Plan(pipeline, store).segments:
+                    units = [unit for unit in segment if unit in wanted]
+                    if units and not _build_segment(pipeline, store, units, runner, progress, result, allow_partial):
+                        break
+                    if ("voices",) in units:
+                        _pin_voices(pipeline, store, replace_voices, progress)
+            except CorruptShard as error:  # a reduce stage's record, read for the plan
+                result.corrupt += 1
+                progress.say(str(error), "warning")
+            if result.corrupt == found:
                 break
-            if ("voices",) in units:
-                _pin_voices(pipeline, store, replace_voices, progress)
+    if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted)):
+        result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
     update_rollup(store, [unit[-1] for unit in pipeline.units])
     return result
+
+
+def _waiting(plan: Plan, wanted: set[tuple[str, ...]]) -> str:
+    ended = (State.DONE, State.FAILED)
+    units = [unit[-1] for unit in plan.pipeline.units if unit in wanted]
+    return ", ".join(unit for unit in units if any(s.state not in ended for s in plan.states(unit).values()))
 
 
 def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Progress) -> None:
@@ -116,6 +135,10 @@ def _build_segment(
         def report(built: Built) -> None:
             if built.status == "fatal":
                 raise EngineError(f"{built.unit}: {built.error}")
+            if built.status == "stale":
+                result.corrupt += 1
+                progress.say(f"{built.unit} shard {built.shard:05d}: {built.error}", "warning")
+                return
             progress.built(built)
             result.built += built.status != "failed"
             result.failed += built.status == "failed"

@@ -17,12 +17,12 @@ def run_inline(
     chains: Sequence[Sequence[Order]],
     report: Callable[[Built], None],
 ) -> None:
-    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders fails."""
+    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders is not built."""
     session = secrets.token_hex(8)  # worker and driver die together here, so no death is ever a shard's
     workers = {unit[-1]: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
     for chain in chains:
         for order in chain:
             built = workers[order.name].build(order)
             report(built)
-            if built.status == "failed":
+            if built.status != "committed":
                 break

@@ -18,9 +18,10 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.library import Library, read_pin
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
-from kespeechchat.store.commit import Listing, ShardKey, list_commits, read_record, short_hash
+from kespeechchat.store.commit import Listing, ShardKey, list_commits, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_sound_record
 
 
 class State(Enum):
@@ -96,7 +97,7 @@ class Plan:
 
     def record(self, stage: str, shard: int = 0) -> Any:
         order = self.states(stage)[shard].order
-        return read_record(self.store, order.name, order.key)
+        return read_sound_record(self.store, order.name, order.key)
 
     # --- orders
 

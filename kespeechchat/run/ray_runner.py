@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +34,11 @@ class Cluster:
     """A connection to Ray: `local` starts one on this machine, `auto` or HOST:PORT joins one that runs."""
 
     def __init__(self, address: str, session: str) -> None:
+        # read when Ray is imported: its thread that outlives an interrupt would start another Ray by its first call
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
         import ray
 
+        terminated = signal.getsignal(signal.SIGTERM)  # Ray puts a handler of its own in its place
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
         self.session = session
@@ -46,6 +50,8 @@ class Cluster:
                 ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(address=address, **quiet)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminated)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = 0
@@ -171,6 +177,6 @@ class _Actor:
             except EngineDead:
                 os._exit(1)  # Ray starts a fresh process and gives it this shard again; the journal counts the death
             ray.get(self._board.tell.remote(built))
-            if built.status == "failed":
+            if built.status != "committed":
                 chain = []
         return {"chain": [chain]}

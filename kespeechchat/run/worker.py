@@ -34,7 +34,7 @@ from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failu
 from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
 from kespeechchat.store.manifest import Manifest
 from kespeechchat.store.objects import ObjectStore, open_store
-from kespeechchat.store.shards import count, read_table, to_parquet
+from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table, to_parquet
 
 MAX_DEATHS = 3  # of a worker that ran the shard alone, before the shard is given up
 
@@ -46,7 +46,7 @@ class Built:
     unit: str
     shard: int
     language: str | None
-    status: str  # committed | failed | fatal (an engine that cannot work at all)
+    status: str  # committed | failed | stale (an input is corrupt) | fatal (an engine that cannot work at all)
     counts: dict[str, Counts] = field(default_factory=dict)
     seconds: float = 0.0
     audio_seconds: float = 0.0
@@ -74,10 +74,14 @@ class Worker:
 
     def build(self, order: Order) -> Built:
         name, key, attempt, began = order.name, order.key, new_attempt(), time.monotonic()
+        if standing := self._standing(order):
+            return standing
         deaths = self._deaths(order)
         if deaths >= MAX_DEATHS:
             error = f"its worker died {deaths} times while it ran alone; the shard is given up"
-            return self._give_up(order, attempt, error, began)
+            built = self._give_up(order, attempt, error, began)
+            self._forget_attempts(order)
+            return built
         open_attempt(self.store, name, key, attempt, self.session, self.node)
         try:
             self.load()
@@ -89,21 +93,22 @@ class Worker:
         except (EngineError, ConfigError) as error:  # no shard's fault: the build stops and says what to do
             close_attempt(self.store, name, key, attempt)
             return Built(name, key.shard, order.language, "fatal", error=str(error))
+        except CorruptShard as error:  # its input's fault: that is marked, and the next plan builds both again
+            close_attempt(self.store, name, key, attempt)
+            return Built(name, key.shard, order.language, "stale", error=str(error))
         except Exception as error:  # whatever it is, it is this shard's failure and no one else's
             built = self._give_up(order, attempt, f"{type(error).__name__}: {error}", began, traceback.format_exc())
             close_attempt(self.store, name, key, attempt)
             return built
         self._forget_attempts(order)
-        return Built(
-            name,
-            key.shard,
-            order.language,
-            record.status,
-            record.counts,
-            record.seconds,
-            record.audio_seconds,
-            examples=_examples(settled),
-        )
+        return _built(order, record, _examples(settled))
+
+    def _standing(self, order: Order) -> Built | None:
+        """The shard where it is committed already: its worker or node was lost after that, and Ray asks again."""
+        try:
+            return _built(order, read_record(self.store, order.name, order.key))
+        except FileNotFoundError:
+            return None
 
     # --- one shard
 
@@ -140,7 +145,7 @@ class Worker:
         return tables
 
     def _read(self, given: Input, columns: Sequence[str] | None) -> pa.Table:
-        records = [read_record(self.store, given.unit, key) for key in given.keys]
+        records = [read_sound_record(self.store, given.unit, key) for key in given.keys]
         table = pa.concat_tables(read_table(self.store, given.unit, record, columns) for record in records)
         return table.slice(given.start, None if given.stop is None else given.stop - given.start)
 
@@ -148,7 +153,7 @@ class Worker:
         if order.library is None:
             raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
         if self._library is None or self._library[0] != order.library.content:
-            record = read_record(self.store, "voices", order.library.key)
+            record = read_sound_record(self.store, "voices", order.library.key)
             self._library = (order.library.content, read_table(self.store, "voices", record))
         return self._library[1]
 
@@ -204,6 +209,19 @@ class Worker:
         name, key = order.name, order.key
         for entry in open_attempts(self.store, name).get((key.shard, key.fingerprint), []):
             close_attempt(self.store, name, key, entry.attempt)
+
+
+def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -> Built:
+    return Built(
+        order.name,
+        record.shard,
+        order.language,
+        record.status,
+        record.counts,
+        record.seconds,
+        record.audio_seconds,
+        examples=examples,
+    )
 
 
 def _conserved(stage: Stage, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:

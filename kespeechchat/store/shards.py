@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kespeechchat.records import KEPT, Outcome
-from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt
+from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
 from kespeechchat.store.objects import ObjectStore
 
 
@@ -27,6 +27,16 @@ def read_table(
     data = read_checked(store, unit, record)
     table = pq.read_table(io.BytesIO(data), columns=None if columns is None else ["id", "status", *columns])
     return table.filter(pc.equal(table["status"], KEPT)) if kept_only else table
+
+
+def read_sound_record(store: ObjectStore, unit: str, key: ShardKey) -> CommitRecord:
+    """The commit record. Raises CorruptShard, naming the file, where it is gone or no record (torn, edited by hand)."""
+    try:
+        return read_record(store, unit, key)
+    except (ValueError, FileNotFoundError) as error:
+        why = f"{store.url}/{record_key(unit, key)}: {error}"
+        mark_corrupt(store, unit, key, why)
+        raise CorruptShard(f"{why}; the shard will be rebuilt") from None
 
 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
