@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
         from kespeechchat.engines import EngineError
         from kespeechchat.store.objects import StoreError
 
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             code = command(*args, **kwargs)
         except (ConfigError, StoreError) as error:
@@ -58,6 +59,11 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
         sys.exit(code or WELL)
 
     return run
+
+
+def _terminated(*_: object) -> None:
+    os.write(2, b"kesc: ended by SIGTERM. What was committed stays; the same command goes on from there.\n")
+    sys.exit(143)
 
 
 def _named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str, ...] = ()) -> Pipeline:
