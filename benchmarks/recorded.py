@@ -6,8 +6,9 @@ Every order of a plan gets a real commit (data file, record, names) whose rows a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.records import SCHEMAS, Outcome
@@ -38,8 +39,16 @@ def recipe(path: Path, clips: int) -> Path:
     return path
 
 
-def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None) -> int:
-    """Plans both branches and commits every pending shard of `stages` (None: of all). Returns how many."""
+Rows = Callable[[Order], list[dict[str, Any]]]
+
+
+def one_row(order: Order) -> list[dict[str, Any]]:
+    return [{"id": f"{order.name}-{order.key.shard}"}]
+
+
+def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None, rows: Rows = one_row) -> int:
+    """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it.
+    Returns how many."""
     keep_pipeline(pipeline)
     for branch in ("instructions", "speech"):
         plan_branch(store, pipeline, branch)
@@ -51,15 +60,15 @@ def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = 
         plan = Plan(pipeline, store)  # a reduce stage before it may have changed what is known
         for state in plan.states(unit[-1]).values():
             if state.state is not State.DONE:
-                record = _commit(store, state.order)
+                record = _commit(store, state.order, rows(state.order))
                 built += 1
                 if unit[-1] == "voices":
                     pin(store, record)
     return built
 
 
-def _commit(store: ObjectStore, order: Order) -> CommitRecord:
-    rows = [(order.name, Outcome({"id": f"{order.name}-{order.key.shard}"}))]
+def _commit(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -> CommitRecord:
+    outcomes = [(order.name, Outcome(row)) for row in rows]
     record = CommitRecord(
         status="committed",
         stage=order.name,
@@ -69,7 +78,7 @@ def _commit(store: ObjectStore, order: Order) -> CommitRecord:
         attempt=new_attempt(),
         language=order.language,
         ingredients=order.ingredients,
-        counts={stage: Counts(1, 1) for stage in order.unit},
+        counts={stage: Counts(len(rows), len(rows)) for stage in order.unit},
         content="recorded" if order.name == "voices" else None,
     )
-    return commit(store, order.name, record, to_parquet(rows, SCHEMAS[order.name]))
+    return commit(store, order.name, record, to_parquet(outcomes, SCHEMAS[order.name]))

@@ -1,0 +1,81 @@
+"""Gated dialogues and their audio for the layouts' tests: sines, each of its dialogue's and role's own pitch."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kespeechchat.config.dataset import PartitionSettings, PartitionSize
+from kespeechchat.export.selection import Selection, Subset, select
+
+RATE = 8000
+NAMES = ("XS", "S", "M", "L", "XL")
+PARTITIONS = PartitionSettings(
+    sizes={n: PartitionSize(fraction=f) for n, f in zip(NAMES, (1 / 40, 0.1, 0.25, 0.5, 1), strict=True)}
+)
+GENDERS = {f"SPK{i}f": "female" for i in range(5)} | {"agentMale": "male", "agentFemale": "female"}
+_SAID = {"en": ("How far is the moon?", "Far, my friend!"), "zh": ("月亮有多远？", "很远，朋友。")}
+
+
+def dialogue(i: int, **changes) -> dict:
+    language = "en" if i % 3 else "zh"
+    voices = (f"SPK{i % 5}f", "agentMale" if i % 2 else "agentFemale")
+    turns = [
+        {
+            "role": role,
+            "voice": voice,
+            "text": text,
+            "sample_rate": RATE,
+            "seconds": float(np.float32((800 + 40 * i + 300 * k) / RATE)),
+            "watermark_score": 1.0,
+            "scores": [{"head": "dnsmos_ovrl", "value": 3.4}],
+        }
+        for k, (role, voice, text) in enumerate(zip(("user", "agent"), voices, _SAID[language], strict=True))
+    ]
+    return {
+        "id": f"seed-{i:03d}",
+        "language": language,
+        "split": {9: "test", 8: "dev"}.get(i % 10, "train"),
+        "metric": "WER",
+        "error_rate": 0.025,
+        "edits": 1,
+        "units": 40,
+        "seconds": sum(t["seconds"] for t in turns),
+        "turns": turns,
+    } | changes
+
+
+ROWS = [dialogue(i) for i in range(40)]
+
+
+def pcm(row: dict, role: str) -> np.ndarray:
+    """int16 [T]: what the turn sounds like."""
+    turn = next(t for t in row["turns"] if t["role"] == role)
+    pitch = 200 + 5 * int(row["id"][-3:]) + (300 if role == "agent" else 0)
+    time = np.arange(round(turn["seconds"] * RATE)) / RATE
+    return np.rint(8000 * np.sin(2 * np.pi * pitch * time)).astype(np.int16)
+
+
+def read_audio(row: dict) -> dict[str, bytes]:
+    return {role: flac(pcm(row, role)) for role in ("user", "agent")}
+
+
+def flac(samples: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, RATE, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
+
+
+def selected(rows=ROWS, subset: Subset | None = None, **more) -> Selection:
+    return select(rows, seed=5, partitions=PARTITIONS, subset=subset, **more)
+
+
+def split_ids(split: str, rows=ROWS) -> list[str]:
+    return [r["id"] for r in rows if r["split"] == split]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

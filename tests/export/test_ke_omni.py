@@ -1,0 +1,101 @@
+"""KE-Omni's two stages as files. The engines that make units and words have tests of their own."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
+
+from kespeechchat.export.ke_omni import export
+from kespeechchat.records import RowError, Word
+
+BY_ID = {r["id"]: r for r in ROWS}
+
+
+class Reader:
+    """Numbers in order for units; the words are those of the row whose audio it is."""
+
+    rate, size, settings = 50, 10, {"made": "by a test"}
+
+    def __init__(self, deaf: tuple[str, ...] = ()) -> None:
+        self._rows = {pcm(r, "agent").tobytes(): r for r in ROWS}
+        self._deaf, self.calls = deaf, []
+
+    def read(self, audios, language):
+        self.calls.append((language, len(audios)))
+        return [self._one(audio) for audio in audios]
+
+    def _one(self, audio):
+        row = self._rows[np.rint(audio.samples * 32768).astype(np.int16).tobytes()]
+        if row["id"] in self._deaf:
+            return RowError("audio is silent")
+        frames = int(audio.seconds * self.rate)
+        parts = row["turns"][1]["text"].split()
+        edges = np.linspace(0, audio.seconds, len(parts) + 1)
+        words = [Word(w, a, b) for w, a, b in zip(parts, edges, edges[1:], strict=False)]
+        return np.arange(frames, dtype=np.int32) % self.size, words
+
+
+def run(to, rows=ROWS, read=read_audio, **more):
+    return export(selected(rows), read, to, genders=GENDERS, **more)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_stage_1_is_the_users_audio_and_both_texts(tmp_path):
+    done = run(tmp_path)
+    assert done.notes == ("stage 1 alone: the profile names no unit engine (engines.units)",)
+    assert not (tmp_path / "stage2").exists()
+    for split in ("train", "dev", "test"):
+        found = lines(tmp_path / "stage1" / f"{split}.jsonl")
+        assert [x["id"] for x in found] == [r["id"] for r in ROWS if r["split"] == split]
+        for line in found:
+            row = BY_ID[line["id"]]
+            samples, _ = soundfile.read(tmp_path / line["audio"], dtype="int16")
+            np.testing.assert_array_equal(samples, pcm(row, "user"))
+            assert [line["text"], line["response"]] == [t["text"] for t in row["turns"]]
+
+
+def test_stage_2_has_units_and_durations_by_agent(tmp_path):
+    reader = Reader()
+    done = run(tmp_path, units=reader, per_shard=6)
+    assert done.notes == ()
+    assert json.loads((tmp_path / "stage2" / "units.json").read_text()) == {"units": 10, "per_second": 50}
+    seen = set()
+    for agent in ("agentMale", "agentFemale"):
+        for path in sorted((tmp_path / "stage2" / agent).glob("*.jsonl")):
+            for line in lines(path):
+                row = BY_ID[line["id"]]
+                assert row["turns"][1]["voice"] == agent and path.name.startswith(row["split"])
+                assert len(line["durations"]) == len(line["text"]) == len(row["turns"][1]["text"])
+                assert sum(line["durations"]) == len(line["units"])
+                seen.add(line["id"])
+    assert seen == set(BY_ID)
+    assert all(n <= 6 for _, n in reader.calls)
+
+
+def test_answers_without_units_are_told_of(tmp_path):
+    done = run(tmp_path, units=Reader(deaf=("seed-003",)))
+    assert done.notes == ("1 answers have no units and are left out, e.g. seed-003: audio is silent",)
+    assert "seed-003" in (tmp_path / "stage1" / "train.jsonl").read_text()
+
+
+def test_units_that_stand_are_not_made_again(tmp_path):
+    run(tmp_path, units=Reader(), per_shard=6, content="b")
+    whole, reader = snapshot(tmp_path), Reader()
+    (tmp_path / "stage2" / "agentMale" / "train-00001.jsonl").unlink()
+    run(tmp_path, units=reader, per_shard=6, content="b")
+    assert sum(n for _, n in reader.calls) == 6
+    assert snapshot(tmp_path) == whole
+
+
+def test_an_agents_name_is_a_folder(tmp_path):
+    row = dialogue(1)
+    row["turns"][1]["voice"] = "../up"
+    with pytest.raises(ValueError, match="cannot be a file name"):
+        export(selected([row]), read_audio, tmp_path / "x", genders={**GENDERS, "../up": "male"}, units=Reader())
