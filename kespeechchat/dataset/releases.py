@@ -26,9 +26,7 @@ class Release:
     @classmethod
     def of(cls, name: str, plan: Plan, source: str = "") -> Release:
         """Raises ValueError for a name that cannot be a file's."""
-        if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) or len(name) > 64:
-            raise ValueError(f"release {name!r}: up to 64 letters, digits, '-', '_' and single dots inside")
-        return cls(name, plan.cuts, plan.contents, source)
+        return cls(checked_name(name), plan.cuts, plan.contents, source)
 
     def to_json(self) -> dict[str, Any]:
         contents = {name: asdict(content) for name, content in self.contents.items()}
@@ -38,6 +36,13 @@ class Release:
     def from_json(cls, data: Mapping[str, Any]) -> Release:
         contents = {name: Content(**content) for name, content in data["contents"].items()}
         return cls(data["name"], Cuts.from_json(data), contents, data["source"])
+
+
+def checked_name(name: str) -> str:
+    """`name`, if a release may have it. Raises ValueError if not."""
+    if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) or len(name) > 64:
+        raise ValueError(f"release {name!r}: up to 64 letters, digits, '-', '_' and single dots inside")
+    return name
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.dataset.releases import Release, compare
+from kespeechchat.dataset.releases import Release, checked_name, compare
 from kespeechchat.export.selection import Selection, select
 from kespeechchat.export.wav_tree import ExportError
 from kespeechchat.run.gated import GatedRows
@@ -19,6 +19,7 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
     Nothing is ever overwritten. Raises ConfigError for a bad name, and for data that is not complete unless
     `allow_partial`.
     """
+    _key(name)
     rows = GatedRows(pipeline, store)
     try:
         today = select(rows, seed=pipeline.seed, partitions=pipeline.partitions)
@@ -71,4 +72,7 @@ def _read(store: ObjectStore, name: str) -> Release | None:
 
 
 def _key(name: str) -> str:
-    return f"releases/{name}.json"
+    try:
+        return f"releases/{checked_name(name)}.json"
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
