@@ -259,6 +259,25 @@ def release(name: str, pipeline: str | None, root: str | None, allow_partial: bo
 
 
 @main.command()
+@click.argument("pipeline", type=click.Path(dir_okay=False))
+@_set
+@_root
+@click.option("--address", default="local", show_default=True, help="Ray: local, auto, or HOST:PORT of a cluster.")
+@click.option("--inline", is_flag=True, help="Without Ray, in this process.")
+@_told
+def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address: str, inline: bool) -> int:
+    """Check ROOT, inputs, models and resources before a long build: one row goes through every stage."""
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.run.doctor import doctor as run_doctor
+
+    well = True
+    for finding in run_doctor(load_pipeline(pipeline, overrides, root=root), address, inline):
+        click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.check}: {finding.told}")
+        well &= finding.well
+    return WELL if well else TROUBLE
+
+
+@main.command()
 @_pipeline
 @_root
 @click.option("--yes", is_flag=True, help="Remove; without it only show what would go.")

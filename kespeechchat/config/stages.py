@@ -50,6 +50,7 @@ class Criterion(Settings):
 class Filter(Settings):
     criteria: tuple[Criterion, ...]
     safety_rules: bool = Field(True, description="also refuse by the readable rules of text.safety")
+    suitability_rules: bool = Field(True, description="also refuse forms that no voice can give (text.suitability)")
 
 
 class Spoken(Settings):

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def plan_branch(store: ObjectStore, pipeline: Pipeline, branch: str) -> Manifest
         manifest = Manifest(store, branch)
         if manifest.knows(digests):
             return manifest
-        rows = (row for item in settings.inputs for row in _read(item, getattr(settings, "limit", None)))
+        rows = (row for item in settings.inputs for row in islice(input_rows(item), getattr(settings, "limit", None)))
         segment = _plan_rows(store, manifest, rows, settings.shard_size, digests)
         try:
             manifest.append(segment)
@@ -113,9 +114,8 @@ def _write(
 
 def _digest(item: InstructionInput | SpeechInput, settings: Any) -> str:
     """What a pass over this input depends on: its bytes (a folder: its names), and how it is read."""
+    input_rows(item)  # says so where there is none
     path = Path(item.path)
-    if not path.exists():
-        raise ConfigError(f"{path}: no such input file; name one that exists under inputs or with --input")
     how = item.model_dump_json(exclude={"path"}) + str(getattr(settings, "limit", None)) + str(settings.shard_size)
     digest = hashlib.sha256(how.encode())
     if path.is_dir():
@@ -130,12 +130,11 @@ def _digest(item: InstructionInput | SpeechInput, settings: Any) -> str:
 # --- instructions
 
 
-def _read(item: InstructionInput | SpeechInput, limit: int | None) -> Iterator[PlannedRow]:
-    rows = _instructions(item) if isinstance(item, InstructionInput) else _clips(item)
-    for count, row in enumerate(rows):
-        if limit is not None and count >= limit:
-            return
-        yield row
+def input_rows(item: InstructionInput | SpeechInput) -> Iterator[PlannedRow]:
+    """Every row of one input, sound or not, in its order. Raises ConfigError for a file of an unknown kind."""
+    if not Path(item.path).exists():
+        raise ConfigError(f"{item.path}: no such input file; name one that exists under inputs or with --input")
+    return _instructions(item) if isinstance(item, InstructionInput) else _clips(item)
 
 
 def _instructions(item: InstructionInput) -> Iterator[PlannedRow]:

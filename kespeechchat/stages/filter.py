@@ -12,6 +12,7 @@ from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Stage, Task
 from kespeechchat.text.prompts import parse_prompt
 from kespeechchat.text.safety import unsafe
+from kespeechchat.text.suitability import unsuitable
 
 
 class Filter(Stage):
@@ -48,15 +49,23 @@ class Filter(Stage):
         row["verdicts"] = [
             {"criterion": c.prompt, "passed": v.score >= c.threshold, "score": v.score} for c, v in pairs
         ]
-        if self.settings.safety_rules:
-            for text in (row["instruction"], row["input"], row["question"]):
-                if text and (rule := unsafe(text, task.language)):
-                    return rejected(row, "unsafe_rule", f"{rule}: {text[:120]}")
+        if refused := self._by_rule(row, task):
+            return rejected(row, *refused)
         for criterion, verdict in pairs:
             if verdict.score < criterion.threshold:
                 detail = f"{verdict.score:.2f}, at least {criterion.threshold}: {row['question'][:120]}"
                 return rejected(row, f"not_{criterion.prompt}", detail)
         return Outcome(row)
+
+    def _by_rule(self, row: dict[str, Any], task: Task) -> tuple[str, str] | None:
+        """(reason, detail) of the first readable rule that the row breaks."""
+        if self.settings.safety_rules:
+            for text in (row["instruction"], row["input"], row["question"]):
+                if text and (rule := unsafe(text, task.language)):
+                    return "unsafe_rule", f"{rule}: {text[:120]}"
+        if self.settings.suitability_rules and (rule := unsuitable(row["question"], task.language)):
+            return "unsuitable_rule", f"{rule}: {row['question'][:120]}"
+        return None
 
 
 def _lower(one: Verdict | RowError, other: Verdict | RowError) -> Verdict | RowError:
