@@ -8,6 +8,7 @@ record; the build goes on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -33,7 +34,7 @@ from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failure, new_attempt, read_record
 from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
 from kespeechchat.store.manifest import Manifest
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.objects import ObjectStore, StoreError, open_store
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table, to_parquet
 
 MAX_DEATHS = 3  # of a worker that ran the shard alone, before the shard is given up
@@ -90,8 +91,9 @@ class Worker:
             record = commit(self.store, name, record, to_parquet(settled, self.stages[-1].schema))
         except EngineDead:  # only a new process helps; the open attempt says that this shard was in it
             raise
-        except (EngineError, ConfigError) as error:  # no shard's fault: the build stops and says what to do
-            close_attempt(self.store, name, key, attempt)
+        except (EngineError, ConfigError, StoreError) as error:  # no shard's fault: the build stops and says why
+            with contextlib.suppress(StoreError):
+                close_attempt(self.store, name, key, attempt)
             return Built(name, key.shard, order.language, "fatal", error=str(error))
         except CorruptShard as error:  # its input's fault: that is marked, and the next plan builds both again
             close_attempt(self.store, name, key, attempt)

@@ -79,10 +79,17 @@ class LocalFolder:
         """A synced temporary file beside `path`."""
         _make_folder(path.parent)
         staged = path.parent / f".{path.name[:200]}.{secrets.token_hex(6)}.tmp"
-        with open(staged, "xb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+        try:
+            with open(staged, "xb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        except OSError as error:
+            staged.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path}: cannot be written: {error.strerror}; mend that (space, permissions) and run the same command "
+                "again: it goes on from here"
+            ) from None
         return staged
 
     def create(self, key: str, data: bytes) -> None:

@@ -6,13 +6,16 @@ conditional put by overwriting would lose shards in silence, so it is tried once
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from kespeechchat.store.objects import AlreadyExists, StoreError, checked_key
 
 _PROBE = "plan/.conditional-put-probe"
+_TRIES = 4  # of a conditional put whose answer did not arrive, on top of the client's own
 
 
 class RemoteStore:
@@ -43,35 +46,57 @@ class RemoteStore:
         self._create(key, data)
 
     def _create(self, key: str, data: bytes) -> None:
-        from obstore.exceptions import AlreadyExistsError
+        """Asks again where no answer came; a put that did arrive then "exists already", and `commit` looks whose."""
+        from obstore.exceptions import AlreadyExistsError, GenericError
 
-        try:
-            self._obstore.put(self._store, checked_key(key), data, mode="create", use_multipart=False)
-        except AlreadyExistsError:
-            raise AlreadyExists(key) from None
+        for last in [False] * (_TRIES - 1) + [True]:
+            with self._told(key):
+                try:
+                    self._obstore.put(self._store, checked_key(key), data, mode="create", use_multipart=False)
+                    return
+                except AlreadyExistsError:
+                    raise AlreadyExists(key) from None
+                except GenericError:
+                    if last:
+                        raise
+            time.sleep(0.5)
 
     def put(self, key: str, data: bytes) -> None:
-        self._obstore.put(self._store, checked_key(key), data)
+        with self._told(key):
+            self._obstore.put(self._store, checked_key(key), data)
 
     def get(self, key: str) -> bytes:
-        try:
-            return self._obstore.get(self._store, checked_key(key)).bytes().to_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{self.url}/{key}") from None
+        with self._told(key):
+            return bytes(self._obstore.get(self._store, checked_key(key)).bytes())
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        entries = [
-            (entry["path"], entry["size"])
-            for batch in self._obstore.list(self._store, prefix=checked_key(prefix) + "/", chunk_size=1000)
-            for entry in batch
-        ]
+        with self._told(prefix):
+            entries = [
+                (entry["path"], entry["size"])
+                for batch in self._obstore.list(self._store, prefix=checked_key(prefix) + "/", chunk_size=1000)
+                for entry in batch
+            ]
         yield from sorted(entries)
 
     def delete(self, key: str) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError), self._told(key):
             self._obstore.delete(self._store, checked_key(key))
-        except FileNotFoundError:
-            return
+
+    @contextlib.contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        """Errors of the client as FileNotFoundError or as a StoreError that names the object."""
+        from obstore.exceptions import BaseError, NotFoundError
+
+        try:
+            yield
+        except (FileNotFoundError, NotFoundError):
+            raise FileNotFoundError(f"{self.url}/{key}") from None
+        except BaseError as error:
+            line = " ".join(str(error).split("Debug source")[0].split())
+            raise StoreError(
+                f"{self.url}/{key}: {line}; check the endpoint and the credentials in the environment "
+                "(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), then run the same command again"
+            ) from None
 
     def _require_conditional_put(self) -> None:
         """Creates one object twice; the second time must be refused."""

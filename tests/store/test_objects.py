@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -73,3 +75,15 @@ def test_any_accepted_key_stays_inside(key):
         return
     assert not key.startswith("/")
     assert ".." not in key.split("/")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store = LocalFolder(str(tmp_path))
+    (tmp_path / "s").mkdir()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="s/a: cannot be written: No space left"):
+        store.create("s/a", b"1")
+    assert list((tmp_path / "s").iterdir()) == []
