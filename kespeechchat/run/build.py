@@ -76,12 +76,12 @@ def build(
             found = result.corrupt
             result.blocked.clear()
             try:
-                for segment in Plan(pipeline, store).segments:
+                for segment in Plan(pipeline, store, allow_partial).segments:
                     units = [unit for unit in segment if unit in wanted]
                     if units and not _build_segment(pipeline, store, units, runner, progress, result, allow_partial):
                         break
                     if ("voices",) in units:
-                        _pin_voices(pipeline, store, replace_voices, progress)
+                        _pin_voices(Plan(pipeline, store, allow_partial), replace_voices, progress)
             except CorruptShard as error:  # a reduce stage's record, read for the plan
                 result.corrupt += 1
                 progress.say(str(error), "warning")
@@ -120,7 +120,7 @@ def _build_segment(
     failed_before: set[tuple[str, int]] = set()
     guards = Guards(pipeline.guards)
     for _ in range(_ROUNDS):
-        plan = Plan(pipeline, store)
+        plan = Plan(pipeline, store, allow_partial)
         if blocked := _blocked(plan, units, allow_partial):
             result.blocked.append(blocked)
             progress.say(blocked, "error")
@@ -172,7 +172,7 @@ def _inputs_ready(plan: Plan, order: Order, units: list[tuple[str, ...]]) -> boo
             continue
         listing = plan.listing(given.unit)
         if any(listing.generation(k.shard, k.fingerprint) != k.generation for k in given.keys):
-            return len(given.keys) > 1  # a reduce stage's partial input was allowed by `_blocked`
+            return False
     return True
 
 
@@ -198,14 +198,13 @@ def _blocked(plan: Plan, units: list[tuple[str, ...]], allow_partial: bool) -> s
     return None
 
 
-def _pin_voices(pipeline: Pipeline, store: ObjectStore, replace: bool, progress: Progress) -> None:
-    plan = Plan(pipeline, store)
+def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> None:
     if not plan.complete("voices"):
         return
     record = plan.record("voices")
     if record.counts["voices"].kept == 0:
         raise ConfigError("voices: every candidate was refused, so there is no voice to speak with; see `kesc status`")
-    pinned, taken = pin(store, record, replace)
+    pinned, taken = pin(plan.store, record, replace)
     if not taken:
         progress.say(
             f"voices: the library changed ({record.content}), this build keeps speaking with the pinned one "

@@ -66,10 +66,14 @@ class ShardState:
 
 
 class Plan:
-    """The state of a build as its names tell it. Make a new one when something was committed."""
+    """The state of a build as its names tell it. Make a new one when something was committed.
 
-    def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
-        self.pipeline, self.store = pipeline, store
+    `partial`: a reduce stage takes the shards that are done as all there are. What it makes of them is another shard
+    (its fingerprint names its inputs), so a plan without `partial` calls it stale and makes it again from all.
+    """
+
+    def __init__(self, pipeline: Pipeline, store: ObjectStore, partial: bool = False) -> None:
+        self.pipeline, self.store, self.partial = pipeline, store, partial
         self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
         self.pin = read_pin(store)
         self._listings: dict[str, Listing] = {}
@@ -164,7 +168,8 @@ class Plan:
     def _keys(self, reads: Reads, shard: int) -> tuple[ShardKey, ...]:
         states = self.states(reads.stage)
         if reads.scope is Scope.ALL:
-            return tuple(states[n].order.key for n in sorted(states))
+            ready = (n for n in sorted(states) if not self.partial or states[n].state is State.DONE)
+            return tuple(states[n].order.key for n in ready)
         return (states[0 if reads.scope is Scope.SLICE else shard].order.key,)
 
     def _static_ingredients(self, unit: tuple[str, ...], language: str | None) -> dict[str, str]:

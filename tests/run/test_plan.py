@@ -137,3 +137,15 @@ def test_status_counts_shards_and_rows_from_names_and_cached_counts(build):
     assert all(s["done"] == s["shards"] > 0 and s["kept"] == s["rows_in"] == s["done"] for s in found.values())
     stale = {s["name"]: s["stale"] for s in status(make("stages.gate.max_error.zh=0.2"), store)["stages"]}
     assert {name for name, n in stale.items() if n} == {"gate"}
+
+
+def test_a_partial_reduction_is_another_shard_and_stale_once_all_is_there(build):
+    make, store = build
+    for key in [s.order.key for s in Plan(make(), store).states("clips").values()][:1]:
+        mark_corrupt(store, "clips", key, "torn")
+    partial = Plan(make(), store, partial=True)
+    speakers = partial.states("speakers")[0]
+    assert len(speakers.order.inputs[0].keys) == len(partial.states("clips")) - 1
+    assert speakers.state is State.STALE
+    whole = Plan(make(), store).states("speakers")[0].order
+    assert whole.key.fingerprint != speakers.order.key.fingerprint
