@@ -1,7 +1,8 @@
 """`kesc verify`: every checksum, and no row lost or doubled from the first stage to the last.
 
 What a stage got is what the stage before it kept, so the sums close along the whole flow: per shard, the ids a stage
-settled are exactly the ids its source kept (with their variants), each once.
+settled are exactly the ids its source kept (with their variants), each once. And of the gated dialogues: no two splits
+share a user voice, a real speaker behind one, or a text.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.dataset.splits import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
-from kespeechchat.store.shards import CorruptShard, read_checked
+from kespeechchat.store.shards import CorruptShard, read_checked, read_table
+
+_GATED = "gate"
 
 
 def verify(pipeline: Pipeline, store: ObjectStore) -> tuple[int, list[str]]:
@@ -33,6 +39,7 @@ class _Check:
         self.problems: list[str] = []
         self.checked = 0
         self._kept: dict[tuple[str, int], list[str]] = {}  # (stage, shard) → ids
+        self._overlap = OverlapCheck()
 
     def run(self) -> tuple[int, list[str]]:
         for branch, manifest in self.plan.manifests.items():
@@ -47,6 +54,7 @@ class _Check:
                     self._check_shard(state.order)
                 elif state.state is State.FAILED:
                     self.problems.append(f"{unit[-1]} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
+        self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
         return self.checked, self.problems
 
     def _check_shard(self, order: Order) -> None:
@@ -65,10 +73,32 @@ class _Check:
         self._check_counts(order, record, rows, where)
 
     def _rows(self, unit: str, record: CommitRecord) -> list[tuple[str, str, str]]:
-        """(id, status, stage) of each row."""
+        """(id, status, stage) of each row. Gated dialogues are noted for the overlap check on the way."""
         data = read_checked(self.store, unit, record)
-        table = pq.read_table(io.BytesIO(data), columns=["id", "status", "stage"])
+        more = ["split", "turns"] if unit == _GATED else []
+        table = pq.read_table(io.BytesIO(data), columns=["id", "status", "stage", *more])
+        if more:
+            self._note_dialogues(table)
         return list(zip(*(table[c].to_pylist() for c in ("id", "status", "stage")), strict=True))
+
+    def _note_dialogues(self, table: pa.Table) -> None:
+        kept = table.filter(pc.and_(pc.equal(table["status"], KEPT), pc.is_valid(table["turns"])))
+        for row in kept.select(["id", "split", "turns"]).to_pylist():
+            for turn in row["turns"]:
+                if turn["role"] == "user":
+                    self._overlap.add(row["split"], turn["voice"], turn["text"], row["id"])
+
+    def _parents(self) -> dict[str, list[str]]:
+        """Voice → its real speakers, of the pinned library; empty where it cannot be read, which is told."""
+        if self.plan.pin is None:
+            return {}
+        try:
+            record = read_record(self.store, "voices", self.plan.pin.key)
+            table = read_table(self.store, "voices", record, ["parents"])
+        except (CorruptShard, ValueError, FileNotFoundError) as error:
+            self.problems.append(f"the pinned voice library: {error}")
+            return {}
+        return dict(zip(table["id"].to_pylist(), table["parents"].to_pylist(), strict=True))
 
     def _keep(self, order: Order, rows: list[tuple[str, str, str]]) -> None:
         """What each stage of the unit kept: of a fused stage, what it did not settle itself."""
