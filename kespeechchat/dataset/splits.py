@@ -27,8 +27,18 @@ def text_key(text: str) -> str:
 
     Frozen: a change would move dialogues between splits. It is not the normalization of the error rates.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if unicodedata.category(c)[0] in "LN")
+    return unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS_AND_DIGITS)
+
+
+class _Kept(dict[int, int | None]):
+    """Code point → itself, if it is a letter or digit, else nothing; filled as they come."""
+
+    def __missing__(self, point: int) -> int | None:
+        self[point] = point if unicodedata.category(chr(point))[0] in "LN" else None
+        return self[point]
+
+
+_LETTERS_AND_DIGITS = _Kept()
 
 
 def dialogue_split(text: str, settings: SplitSettings, seed: int) -> Split:

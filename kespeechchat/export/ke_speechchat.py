@@ -1,8 +1,8 @@
 """The paper's own layout: metadata.json, audio/, partitions/, splits/, statistics.json and a dataset card.
 
-The rows are read three times: to cut the partitions, to write metadata and audio, to list the partitions' ids. Every
-file appears whole, by rename, so an export that was killed is simply run again. Same rows, same bytes. Memory grows
-with the dialogues by some 30 bytes each.
+The rows are read twice: to cut the partitions (`selection.select`), and to write all of this. Every file appears whole,
+by rename, so an export that was killed is simply run again. Same rows, same bytes. Memory grows with the dialogues by
+some 30 bytes each.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def export(
     if with_audio:
         tree.prepare(content)
     statistics, overlap, keys = Statistics(settings.watermark_threshold), OverlapCheck(), array("Q")
+    lists = _Lists(to, selection)
     with JsonArray(to / "metadata.json") as metadata:
         for row in selection:
+            lists.add(row)
             metadata.append(dialogue_object(row, genders, tree.folder(row["id"])))
             statistics.add(row)
             overlap.add(row["split"], row["turns"][0]["voice"], row["turns"][0]["text"], row["id"])
@@ -81,7 +83,7 @@ def export(
                 tree.write(row, read_audio(row))
     if with_audio:
         tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))
-    contents = _write_lists(to, selection)
+    contents = lists.close()
     figures = statistics.result()
     write_json(to / "statistics.json", figures)
     leaks = overlap.overlaps(parents or {})
@@ -108,28 +110,36 @@ def _wants_audio(settings: ExportSettings, read_audio: ReadAudio | None, dialogu
     return read_audio is not None and settings.audio is not False
 
 
-def _write_lists(to: Path, selection: Selection) -> dict[str, dict[str, Any]]:
-    """partitions/NAME.json and splits/chat-NAME.json, ids in the order of the rows; gives the partitions' figures."""
-    names, subset = selection.names, selection.subset
-    if subset.partition is not None:
-        names = names[: names.index(subset.partition) + 1]
-    lists = {name: _IdList(to / "partitions" / f"{name}.json", name) for name in names}
-    held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
-    for row in selection:
+class _Lists:
+    """partitions/NAME.json and splits/chat-NAME.json, ids in the order of the rows."""
+
+    def __init__(self, to: Path, selection: Selection) -> None:
+        names, subset = selection.names, selection.subset
+        if subset.partition is not None:
+            names = names[: names.index(subset.partition) + 1]
+        self._selection = selection
+        self._folder = to / "partitions"
+        self._lists = {name: _IdList(self._folder / f"{name}.json", name) for name in names}
+        self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
+        self._from = [[self._lists[n] for n in names[i:]] for i in range(len(names) + 1)]
+
+    def add(self, row: Mapping[str, Any]) -> None:
         entry = (row["id"], row["language"], round(row["seconds"] * 1_000_000), voices_of(row))
-        for one in (
-            [held[row["split"]]] if row["split"] != "train" else [lists[n] for n in names[selection.level(row) :]]
-        ):
+        held = row["split"] != "train"
+        for one in [self._held[row["split"]]] if held else self._from[self._selection.level(row)]:
             one.append(*entry)
-    for one in held.values():
-        one.close({})
-    figures = {}
-    for name in names:
-        content = selection.plan.contents[name]
-        shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
-        figures[name] = lists[name].close(shown if subset.language else {**shown, "digest": content.digest})
-    _remove_other(to / "partitions", {one.path for one in lists.values()})
-    return figures
+
+    def close(self) -> dict[str, dict[str, Any]]:
+        """Ends the files and removes those of other partitions; gives the partitions' figures."""
+        for one in self._held.values():
+            one.close({})
+        figures, subset = {}, self._selection.subset
+        for name, one in self._lists.items():
+            content = self._selection.plan.contents[name]
+            shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
+            figures[name] = one.close(shown if subset.language else {**shown, "digest": content.digest})
+        _remove_other(self._folder, {one.path for one in self._lists.values()})
+        return figures
 
 
 class _IdList:

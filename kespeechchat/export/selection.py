@@ -23,6 +23,8 @@ from kespeechchat.seeds import stable_hash
 Rows = Iterable[Mapping[str, Any]]
 ReadAudio = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
 _MICRO = 1_000_000
+_OF_TURN = ("role", "voice", "sample_rate", "seconds")
+SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,14 @@ def select(
     release: Cuts | None = None,
 ) -> Selection:
     """Reads `rows` once (they must be iterable more than once) and cuts the partitions, or takes them from `release`.
+    Where they have a method `columns(names)`, which gives them with those Parquet columns alone, that is read.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
     if iter(rows) is rows:
         raise TypeError("rows are read several times: give a list, or an object whose __iter__ starts anew")
     subset = subset or Subset()
-    survey = _survey(rows, seed, subset)
+    survey = _survey(rows.columns(SURVEYED) if hasattr(rows, "columns") else rows, seed, subset)
     cut = apply(release, survey.dialogues) if release else plan(survey.dialogues, partitions)
     dialogues, hours = survey.splits.total(), survey.hours()
     if subset.partition is not None:

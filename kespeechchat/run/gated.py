@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -13,6 +17,21 @@ from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
 from kespeechchat.voices.privacy import circularity
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def ahead(load: Callable[[Item], Result], items: Iterable[Item], by: int = 2) -> Iterator[Result]:
+    """`load` of each item in order, done by a thread up to `by` items ahead: reading and decoding need no Python lock,
+    so they go on while what was read is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque = deque()
+        for item in items:
+            waiting.append(pool.submit(load, item))
+            if len(waiting) > by:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class GatedRows:
@@ -28,10 +47,22 @@ class GatedRows:
         self._audio: tuple[int, dict[str, Any]] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for shard, order in self.orders.items():
-            record = read_record(self.store, "gate", order.key)
-            for row in read_table(self.store, "gate", record).to_pylist():
-                yield {**row, "shard": shard}
+        for shard, table in self._tables(None):
+            for row in table.to_pylist():
+                row["shard"] = shard
+                yield row
+
+    def columns(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The same rows, with `id` and these columns alone."""
+        for _, table in self._tables(names):
+            yield from table.to_pylist()
+
+    def _tables(self, names: Sequence[str] | None) -> Iterator[tuple[int, pa.Table]]:
+        def load(shard: int) -> tuple[int, pa.Table]:
+            record = read_record(self.store, "gate", self.orders[shard].key)
+            return shard, read_table(self.store, "gate", record, names)
+
+        return ahead(load, self.orders)
 
     @property
     def content(self) -> str:

@@ -23,9 +23,11 @@ class CorruptShard(RuntimeError):
 def read_table(
     store: ObjectStore, unit: str, record: CommitRecord, columns: Sequence[str] | None = None, kept_only: bool = True
 ) -> pa.Table:
-    """The rows of a committed shard. Raises CorruptShard, naming the file, where bytes and checksum differ."""
-    data = read_checked(store, unit, record)
-    table = pq.read_table(io.BytesIO(data), columns=None if columns is None else ["id", "status", *columns])
+    """The rows of a committed shard. Raises CorruptShard, naming the file, where bytes and checksum differ.
+
+    `columns`: names, or paths of Parquet's own such as `turns.list.element.voice` for a part of a nested column.
+    """
+    table = parquet_table(read_checked(store, unit, record), None if columns is None else ["id", "status", *columns])
     return table.filter(pc.equal(table["status"], KEPT)) if kept_only else table
 
 
@@ -37,6 +39,13 @@ def read_sound_record(store: ObjectStore, unit: str, key: ShardKey) -> CommitRec
         why = f"{store.url}/{record_key(unit, key)}: {error}"
         mark_corrupt(store, unit, key, why)
         raise CorruptShard(f"{why}; the shard will be rebuilt") from None
+
+
+def parquet_table(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    source = pa.BufferReader(data)
+    if columns is not None and any("." in name for name in columns):  # pq.read_table knows no path inside a list
+        return pq.ParquetFile(source).read(columns=list(columns))
+    return pq.read_table(source, columns=columns)
 
 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
