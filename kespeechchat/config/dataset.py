@@ -1,4 +1,4 @@
-"""Settings of the products: dialogue splits, partitions, export."""
+"""Settings of the products: dialogue splits, partitions, ASR and TTS subsets, export."""
 
 from __future__ import annotations
 
@@ -57,6 +57,34 @@ class PartitionSettings(Settings):
             if not fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
                 raise ValueError(f"sizes: {name!r} becomes a file name: letters, digits, - and _ only")
         return self
+
+
+class ASRSubset(Settings):
+    """User utterances to train and test recognizers on (the paper's Table 3). Small data give what they have."""
+
+    partition: str = Field("S", description="train on this partition's user utterances")
+    speakers: int | None = Field(
+        None,
+        ge=1,
+        description="training speakers per language; null: all of the partition. The paper's table has 1000, with "
+        "3,291 h; here a partition holds every voice, so that 1000 of them have a small share of its hours",
+    )
+    test_speakers: int = Field(100, ge=0, description="test speakers per language, of split test; each tests one")
+
+
+class TTSSubset(Settings):
+    """A few utterances of each of many speakers (the paper's Table 3)."""
+
+    speakers: int = Field(2000, ge=1, description="training user voices; the agents come on top (the paper: 2,002)")
+    utterances: dict[Language, int] = Field({"zh": 10, "en": 10}, description="training utterances per speaker")
+    test_speakers: int = Field(100, ge=0, description="test speakers, of split test")
+    prompts: int = Field(1, ge=1, description="prompt utterances per test speaker and language")
+    test_utterances: dict[Language, int] = Field({"zh": 6, "en": 5}, description="utterances to say, beside prompts")
+
+
+class SubsetSettings(Settings):
+    asr: ASRSubset = ASRSubset()
+    tts: TTSSubset = TTSSubset()
 
 
 class ExportSettings(Settings):

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
-from kespeechchat.config.dataset import PartitionSettings
+from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.records import LANGUAGES, Language
 
@@ -44,6 +44,7 @@ class SpeechInput(Settings):
 class Speech(Settings):
     inputs: tuple[SpeechInput, ...]
     shard_size: int = Field(500, ge=1, description="clips of one shard")
+    limit: int | None = Field(None, ge=1, description="plan only the first so many clips of each input")
     audition_shard_size: int = Field(100, ge=1, description="candidates of one audition shard")
 
 
@@ -68,12 +69,17 @@ class Phase(Settings):
 
 
 class Licence(Settings):
-    """A model or data set the profile uses, for card and `kesc models`."""
+    """A model or data set the profile uses, for card and `kesc models`.
+
+    `model`: as the engine's setting names it. `gb`: what must be fetched, in GB, about.
+    """
 
     name: str
     use: str
     origin: str
     licence: str
+    model: str | None = None
+    gb: float | None = None
 
 
 class Departure(Settings):
@@ -94,6 +100,7 @@ class Pipeline(Settings):
     engines: Engines
     stages: Stages
     partitions: PartitionSettings = PartitionSettings()
+    subsets: SubsetSettings = SubsetSettings()
     phases: tuple[Phase, ...]
     resources: Annotated[dict[str, Resources], RUNTIME] = {}
     guards: Annotated[dict[str, Guard], RUNTIME] = {}

@@ -1,0 +1,223 @@
+"""The ASR and TTS subsets (arXiv 2412.01078, Table 3): who trains, who tests, and with which utterances.
+
+Speakers and utterances are ranked by hashes and the lowest taken, so the choice depends on no order and no worker.
+Training comes from split train, tests from split test. What would still be shared is left out of training: a voice or
+a real speaker behind a test voice, a text that a test says. Two readings: `Subsets.add` every row, `choose`, then ask
+`Chosen.asr_train` of every row again (training utterances of the ASR subset are too many to hold).
+
+Memory: the test split's user utterances, and 20 utterances of each of the TTS speakers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush, heappushpop
+from typing import Any
+
+from kespeechchat.config.dataset import SubsetSettings
+from kespeechchat.dataset.splits import text_key
+from kespeechchat.records import LANGUAGES
+from kespeechchat.seeds import stable_hash
+
+PLACES = {"user": 0, "agent": 1}  # of a turn in its dialogue: utterance ids are those of the paper's audio files
+
+
+@dataclass(frozen=True, order=True)
+class Utterance:
+    """One turn: `id` is its dialogue's id and its place (`DIALOGUE_0`), `text` letters and digits alone."""
+
+    rank: int
+    id: str
+    speaker: str
+    language: str
+    seconds: float
+    text: str
+
+
+@dataclass
+class Lowest:
+    """The `size` utterances of lowest rank, in any order of arrival alike."""
+
+    size: int
+    _heap: list[tuple[int, Utterance]] = field(default_factory=list)
+
+    def add(self, rank: int, make: Callable[[], Utterance]) -> None:
+        if len(self._heap) < self.size:
+            heappush(self._heap, (-rank, make()))
+        elif self._heap and -rank > self._heap[0][0]:
+            heappushpop(self._heap, (-rank, make()))
+
+    def sorted(self) -> list[Utterance]:
+        return sorted(utterance for _, utterance in self._heap)
+
+
+@dataclass
+class Subsets:
+    """The first reading. `in_partition(row)`: whether a training row is in the partition that ASR trains on."""
+
+    settings: SubsetSettings
+    seed: int
+    in_partition: Callable[[Mapping[str, Any]], bool]
+    test: dict[str, list[Utterance]] = field(default_factory=lambda: defaultdict(list))  # by voice
+    speaks: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # ASR training voice → languages
+    lowest: dict[str, dict[str, Lowest]] = field(default_factory=dict)  # TTS voice → language → utterances
+    _places: dict[str, int] = field(default_factory=dict)  # voice → rank, of users
+    _chosen: list[tuple[int, str]] = field(default_factory=list)  # heap of the user voices of lowest rank
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        user, agent = row["turns"]
+        if row["split"] == "test":
+            self.test[user["voice"]].append(self._utterance(row, user))
+        if row["split"] != "train":
+            return
+        if self.settings.asr.speakers is not None and self.in_partition(row):
+            self.speaks[user["voice"]].add(row["language"])
+        if self._in_lowest(user["voice"]):
+            self._offer(row, user)
+        self.lowest.setdefault(agent["voice"], {})
+        self._offer(row, agent)
+
+    def choose(self, parents: Mapping[str, Iterable[str]] | None = None) -> Chosen:
+        """`parents` maps a voice to its real speakers."""
+        asr = self.settings.asr
+        held = {v: {u.language for u in said} for v, said in self.test.items()}
+        tests = _alternate(held, asr.test_speakers, lambda voice: self._rank("asr-test", voice))
+        asr_test = sorted((u for v, tongue in tests.items() for u in self.test[v] if u.language == tongue), key=_by_id)
+        prompts, tts_test = self._tts_test()
+        barred = _Barred.of([*asr_test, *prompts, *tts_test], parents or {})
+        train = None
+        if asr.speakers is not None:
+            free = {v: tongues for v, tongues in self.speaks.items() if v not in barred.voices}
+            train = _alternate(free, asr.speakers, lambda voice: self._rank("asr", voice))
+        said = [u for own in self.lowest.values() for kept in own.values() for u in kept.sorted()]
+        tts_train = sorted((u for u in said if barred.allows(u.speaker, u.text)), key=_by_id)
+        return Chosen(tuple(asr_test), tuple(tts_train), tuple(prompts), tuple(tts_test), train, barred)
+
+    def _tts_test(self) -> tuple[list[Utterance], list[Utterance]]:
+        """Prompts and test utterances of the test voices that have most of what is wanted, ties by rank."""
+        shares = {voice: self._shares(said) for voice, said in self.test.items()}
+        order = sorted((-sum(len(s) for _, s in own), self._rank("tts-test", v), v) for v, own in shares.items())
+        taken = [voice for missing, _, voice in order if missing < 0][: self.settings.tts.test_speakers]
+        prompts = [u for voice in taken for p, _ in shares[voice] for u in p]
+        said = [u for voice in taken for _, s in shares[voice] for u in s]
+        return sorted(prompts, key=_by_id), sorted(said, key=_by_id)
+
+    def _shares(self, said: Iterable[Utterance]) -> list[tuple[list[Utterance], list[Utterance]]]:
+        """(prompts, test utterances) of one voice by language; a language with nothing to say needs no prompt."""
+        tts, found = self.settings.tts, []
+        for language, wanted in tts.test_utterances.items():
+            mine = sorted(u for u in said if u.language == language)
+            unlike = list({u.text: u for u in reversed(mine)}.values())[::-1]  # of equal texts the lowest rank
+            prompts, rest = unlike[: tts.prompts], unlike[tts.prompts :][:wanted]
+            if rest:
+                found.append((prompts, rest))
+        return found
+
+    def _offer(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> None:
+        own, language = self.lowest[turn["voice"]], row["language"]
+        if language not in own:
+            own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
+        own[language].add(self._rank("utterance", _id(row, turn)), lambda: self._utterance(row, turn))
+
+    def _in_lowest(self, voice: str) -> bool:
+        """Whether a user voice is among the lowest seen so far. One that left never comes back: ranks only fall."""
+        if voice in self._places:
+            return voice in self.lowest
+        rank = self._places[voice] = self._rank("tts", voice)
+        heappush(self._chosen, (-rank, voice))
+        self.lowest[voice] = {}
+        if len(self._chosen) > self.settings.tts.speakers:
+            del self.lowest[heappop(self._chosen)[1]]
+        return voice in self.lowest
+
+    def _utterance(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> Utterance:
+        id_ = _id(row, turn)
+        rank = self._rank("utterance", id_)
+        return Utterance(rank, id_, turn["voice"], row["language"], turn["seconds"], text_key(turn["text"]))
+
+    def _rank(self, purpose: str, name: str) -> int:
+        return stable_hash(self.seed, "subset", purpose, name)
+
+
+@dataclass(frozen=True)
+class _Barred:
+    """What training may not have: texts that tests say, test voices and those that share a parent with one."""
+
+    texts: frozenset[str]
+    voices: frozenset[str]
+
+    @classmethod
+    def of(cls, tests: Collection[Utterance], parents: Mapping[str, Iterable[str]]) -> _Barred:
+        voices = {u.speaker for u in tests}
+        people = {p for v in voices for p in parents.get(v, ())}
+        related = {v for v, own in parents.items() if people.intersection(own)}
+        return cls(frozenset(u.text for u in tests), frozenset(voices | related))
+
+    def allows(self, voice: str, text: str) -> bool:
+        return voice not in self.voices and text not in self.texts
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Both subsets, but for the training utterances of ASR, of which it only knows the rule. Sorted by id."""
+
+    asr_test: tuple[Utterance, ...]
+    tts_train: tuple[Utterance, ...]
+    tts_prompts: tuple[Utterance, ...]
+    tts_test: tuple[Utterance, ...]
+    asr_speakers: Mapping[str, str] | None  # training voice → its language; None: every voice, every language
+    barred: _Barred
+
+    def asr_train(self, row: Mapping[str, Any], in_partition: bool) -> Utterance | None:
+        """The user's utterance of a row, where ASR trains on it."""
+        if row["split"] != "train" or not in_partition:
+            return None
+        turn = row["turns"][0]
+        if self.asr_speakers is not None and self.asr_speakers.get(turn["voice"]) != row["language"]:
+            return None
+        text = text_key(turn["text"])
+        if not self.barred.allows(turn["voice"], text):
+            return None
+        return Utterance(0, _id(row, turn), turn["voice"], row["language"], turn["seconds"], text)
+
+
+@dataclass
+class Tally:
+    """Speakers, utterances and hours by language of what was added; exact, so in any order alike."""
+
+    speakers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    utterances: Counter = field(default_factory=Counter)
+    micros: Counter = field(default_factory=Counter)
+
+    def add(self, one: Utterance) -> None:
+        self.speakers[one.language].add(one.speaker)
+        self.utterances[one.language] += 1
+        self.micros[one.language] += round(one.seconds * 1_000_000)
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "speakers": {k: sorted(v) for k, v in sorted(self.speakers.items())},
+            "utterances": dict(sorted(self.utterances.items())),
+            "hours": {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())},
+        }
+
+
+def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str], int]) -> dict[str, str]:
+    """Voice → the one language it serves: in rank order, each the language that has fewest voices so far."""
+    counts, found = dict.fromkeys(LANGUAGES, 0), {}
+    for voice in sorted(speaks, key=lambda v: (rank(v), v)):
+        open_ = [t for t in LANGUAGES if t in speaks[voice] and counts[t] < wanted]
+        if open_:
+            found[voice] = min(open_, key=counts.__getitem__)
+            counts[found[voice]] += 1
+    return found
+
+
+def _id(row: Mapping[str, Any], turn: Mapping[str, Any]) -> str:
+    return f"{row['id']}_{PLACES[turn['role']]}"
+
+
+def _by_id(one: Utterance) -> str:
+    return one.id
