@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.statistics import Statistics
@@ -11,6 +13,8 @@ from kespeechchat.run.build import Result
 from kespeechchat.run.gated import GatedRows
 from kespeechchat.run.status import render, status
 from kespeechchat.store.objects import ObjectStore
+
+_KEPT = "report.json"
 
 
 def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None) -> str:
@@ -20,15 +24,29 @@ def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None
     except ConfigError:
         rows = None  # nothing gated yet: the table of shards and rows says so
     if rows is not None:
-        statistics = Statistics(pipeline.stages.gate.watermark_threshold)
-        for row in rows:
-            statistics.add(row)
-        parts.append(_quality(statistics.result(), rows))
+        parts.append(_quality(_figures(rows), rows))
     if pipeline.departures:
         parts.append(f"{len(pipeline.departures)} settings depart from the paper; the dataset card gives each reason")
     if result is not None:
         parts.append(_result(result))
     return "\n\n".join(parts)
+
+
+def _figures(rows: GatedRows) -> dict[str, Any]:
+    """Statistics of the gated rows, kept in ROOT for as long as no gated shard changes: a large build has many."""
+    of = f"{__version__} {rows.content}"
+    try:
+        kept = json.loads(rows.store.get(_KEPT))
+        if kept["of"] == of:
+            return kept["figures"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # none yet, or torn: it is only a cache
+    statistics = Statistics(rows.pipeline.stages.gate.watermark_threshold)
+    for row in rows:
+        statistics.add(row)
+    figures = statistics.result()
+    rows.store.put(_KEPT, json.dumps({"of": of, "figures": figures}, ensure_ascii=False).encode())
+    return figures
 
 
 def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
