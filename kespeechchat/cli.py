@@ -151,6 +151,50 @@ def _known_stages(names: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("pipeline", type=click.Path(dir_okay=False))
+@click.option("--pilot", type=click.IntRange(1), metavar="N", help="First build N rows of each input, in ROOT-pilot.")
+@click.option("--pilot-clips", type=click.IntRange(1), metavar="N", help="Clips of each speech input in the pilot.")
+@click.option("--rows", type=click.IntRange(1), help="Instruction rows to estimate for.  [default: the inputs' own]")
+@click.option("--gpus", type=click.IntRange(0), help="GPUs of the cluster.  [default: all that the pools may take]")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_set
+@_root
+@click.option("--address", default="local", show_default=True, help="Of the pilot: local, auto, or HOST:PORT.")
+@click.option("--inline", is_flag=True, help="The pilot without Ray, in this process.")
+@_told
+def plan(
+    pipeline: str,
+    pilot: int | None,
+    pilot_clips: int | None,
+    rows: int | None,
+    gpus: int | None,
+    as_json: bool,
+    overrides: tuple[str, ...],
+    root: str | None,
+    **how: Any,
+) -> int:
+    """Estimate yield, hours, GPU-hours, wall time and storage, from a pilot or from what ROOT holds.
+
+    \b
+    kesc plan pipelines/quickstart.yaml --pilot 20
+    kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
+    """
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.run.outlook import outlook
+    from kespeechchat.run.outlook_text import render
+    from kespeechchat.run.pilot import pilot_of, run_pilot
+    from kespeechchat.run.progress import Progress
+
+    profile = measured_in = load_pipeline(pipeline, overrides, root=root)
+    if pilot:
+        measured_in = pilot_of(profile, pilot, pilot_clips)
+        run_pilot(measured_in, Progress(), **how)
+    found = outlook(profile, measured_in, _store(measured_in), rows, gpus)
+    click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else render(found))
+    return WELL
+
+
+@main.command()
 @_pipeline
 @_root
 @_set
@@ -296,6 +340,26 @@ def clean(pipeline: str | None, root: str | None, yes: bool) -> int:
         return WELL
     click.echo(f"{len(removals)} objects, {run_clean(_store(profile), removals):,} bytes removed")
     return WELL
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(dir_okay=False))
+@_set
+@_told
+def models(pipeline: str, overrides: tuple[str, ...]) -> int:
+    """List the models that PIPELINE names, with licence and size, and which are here. Exit 1 where one is missing.
+
+    \b
+    kesc models pipelines/ke-speechchat.yaml
+    """
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.run.models import models as find_models
+    from kespeechchat.run.models import render
+
+    found = find_models(load_pipeline(pipeline, overrides))
+    for line in render(found):
+        click.echo(line)
+    return TROUBLE if any(m.problem for m in found) else WELL
 
 
 @main.command()

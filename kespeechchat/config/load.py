@@ -100,10 +100,22 @@ def _resolve_paths(data: dict[str, Any], here: Path) -> None:
         for item in inputs if isinstance(inputs, list) else ():
             if isinstance(item, dict) and isinstance(item.get("path"), str):
                 item["path"] = str((here / item["path"]).resolve())
-    for engines in (data.get("engines") or {}).values() if isinstance(data.get("engines"), dict) else ():
-        for engine in engines.values() if isinstance(engines, dict) else ():
-            if isinstance(engine, dict) and isinstance(engine.get("model"), str) and engine["model"].startswith("."):
-                engine["model"] = str((here / engine["model"]).resolve())
+    for branch in ("engines", "licences"):
+        _resolve_models(data.get(branch), here)
+
+
+def _resolve_models(node: Any, here: Path) -> None:
+    """Every `model`, however deep (a judge's LLM, one of several MOS engines), given once or per language."""
+    for child in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        _resolve_models(child, here)
+    if isinstance(node, dict) and isinstance(model := node.get("model"), (str, dict)):
+        node["model"] = _beside(model, here)
+
+
+def _beside(model: Any, here: Path) -> Any:
+    if isinstance(model, dict):
+        return {language: _beside(one, here) for language, one in model.items()}
+    return str((here / model).resolve()) if isinstance(model, str) and model.startswith(".") else model
 
 
 def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class Phase(Settings):
 class Licence(Settings):
     """A model or data set the profile uses, for card and `kesc models`.
 
-    `model`: as the engine's setting names it. `gb`: what must be fetched, in GB, about.
+    `model`: as the engine's setting names it. `gb`: what must be fetched, about, in GB. `fetch`: how to get a model
+    that no hub id names.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Licence(Settings):
     licence: str
     model: str | None = None
     gb: float | None = None
+    fetch: str | None = None
 
 
 class Departure(Settings):

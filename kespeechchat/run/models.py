@@ -1,0 +1,94 @@
+"""`kesc models`: what a profile needs of models, under which licence, and what of it is here.
+
+Nothing is downloaded: a hub id counts as present where its snapshot lies in the local hub cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kespeechchat.config.base import Settings
+from kespeechchat.config.engines import OpenAISettings
+from kespeechchat.config.pipeline import Engines, Licence, Pipeline
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.models import resolve
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model of a profile. `problem` is None where it is here, else says how to get it."""
+
+    model: str
+    used_by: tuple[str, ...]  # CAPABILITY:NAME of the profile's engines
+    licence: str | None
+    size: float | None  # GB: of the files where they are here, else as the profile says
+    problem: str | None = None
+
+
+def models(pipeline: Pipeline) -> list[ModelStatus]:
+    """The models that the profile's engines name, each once, in the order of the profile."""
+    users: dict[str, list[str]] = {}
+    for capability in Engines.model_fields:
+        for name, settings in getattr(pipeline.engines, capability).items():
+            for model in _named(settings):
+                users.setdefault(model, []).append(f"{capability}:{name}")
+    licences = {entry.model: entry for entry in pipeline.licences if entry.model}
+    with _offline():
+        return [_status(model, tuple(dict.fromkeys(by)), licences.get(model)) for model, by in users.items()]
+
+
+def render(found: list[ModelStatus]) -> list[str]:
+    """Two lines a model, and how to get those that are missing."""
+    lines = []
+    for m in found:
+        size = "size not known" if m.size is None else f"{m.size:.1f} GB"
+        lines.append(f"{'present' if m.problem is None else 'MISSING'}  {m.model}")
+        lines.append(f"         {', '.join(m.used_by)}; {size}; {m.licence or 'licence not named in the profile'}")
+        if m.problem:
+            lines.append(f"         {m.problem}")
+    missing = sum(m.problem is not None for m in found)
+    return [*lines, f"{len(found)} models, {missing} missing"]
+
+
+def _named(settings: Settings) -> Iterator[str]:
+    """Models named anywhere in an engine's settings; what a server holds is the server's own affair."""
+    if isinstance(settings, OpenAISettings):
+        return
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        if field == "model" and value:
+            yield from value.values() if isinstance(value, dict) else [value]
+        for nested in value if isinstance(value, tuple) else [value]:
+            if isinstance(nested, Settings):
+                yield from _named(nested)
+
+
+def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> ModelStatus:
+    terms, told, fetch = (licence.licence, licence.gb, licence.fetch) if licence else (None, None, None)
+    try:
+        return ModelStatus(model, used_by, terms, _gigabytes(resolve(model)))
+    except EngineError as error:
+        cure = f"get it with: {fetch}" if fetch else str(error).rsplit("; ", 1)[-1]
+        return ModelStatus(model, used_by, terms, told, cure)
+
+
+def _gigabytes(path: Path) -> float:
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files) / 1e9
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    before = os.environ.get("HF_HUB_OFFLINE")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HF_HUB_OFFLINE"]
+        else:
+            os.environ["HF_HUB_OFFLINE"] = before

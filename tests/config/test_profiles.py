@@ -1,0 +1,120 @@
+"""The shipped profiles load, plan, and hold the paper's figures (docs: the table in the paper profile's comments)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recorded import questions, recipe
+from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.models import models
+from kespeechchat.run.plan import Plan, State
+from kespeechchat.store.objects import open_store
+
+PROFILES = Path(__file__).parents[2] / "pipelines"
+NAMES = ("quickstart", "ke-speechchat")
+VLLM, COSYVOICE = ("rewrite", "filter", "spoken"), ("audition", "synthesize")
+
+
+@pytest.fixture(scope="module")
+def paper() -> Pipeline:
+    return load_pipeline(PROFILES / "ke-speechchat.yaml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_plans_on_inputs_of_ones_own(name: str, tmp_path: Path):
+    speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
+    file = questions(tmp_path / "questions.jsonl", 12)
+    pipeline = load_pipeline(PROFILES / f"{name}.yaml", (speech,), inputs=[file], root=str(tmp_path / "root"))
+    store = open_store(pipeline.root)
+    for branch in ("instructions", "speech"):
+        plan_branch(store, pipeline, branch)
+    plan = Plan(pipeline, store)
+    for stage in STAGES:
+        states = {s.state for s in plan.states(stage).values()}
+        assert states == (set() if stage == "audition" else {State.PENDING}), (
+            stage
+        )  # its shards are the blend's to count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_fuses_speech_with_its_watermark_and_names_every_licence(name: str):
+    pipeline = load_pipeline(PROFILES / f"{name}.yaml")
+    assert pipeline.unit_of("synthesize") == ("synthesize", "watermark")
+    named = {entry.model for entry in pipeline.licences}
+    assert [m.model for m in models(pipeline) if m.model not in named] == []
+    assert pipeline.departures
+
+
+def test_the_papers_figures_of_text(paper: Pipeline):
+    stages = paper.stages
+    assert stages.ingest.max_characters == 100
+    assert "Qwen2.5-14B-Instruct@" in paper.engines.llm[stages.rewrite.llm].model
+    assert "Qwen2.5-72B-Instruct@" in paper.engines.llm[stages.spoken.llm].model
+    judges = {c.prompt: paper.engines.judge[c.judge].llm.model for c in stages.filter.criteria}
+    assert set(judges) == {"suitable", "clear", "safe"}
+    assert "Qwen2.5-14B-Instruct@" in judges["suitable"] and judges["clear"] == judges["suitable"]
+    assert "Qwen2-72B-Instruct@" in judges["safe"] and stages.filter.safety_rules
+    assert not stages.spoken.grounded
+    assert stages.spoken.max_length == {"zh": 250, "en": 150}
+    splits = stages.spoken.splits
+    assert (splits.dev, splits.test, splits.of) == (2754, 2481, 7_000_000)
+
+
+def test_the_papers_figures_of_voices(paper: Pipeline):
+    mining, blending = paper.stages.speakers.mining, paper.stages.blend.blending
+    assert mining.corpus_score.min == 4.0 and mining.corpus_score.required and mining.measured_score is None
+    assert (mining.min_clips, mining.pairs_per_two_clips, mining.similarity) == (10, 5, 0.97)
+    assert (mining.rule, mining.cluster_share, mining.rate_step, mining.balance_genders) == ("cluster", 0.9, 0.01, True)
+    assert blending.users == {"train": 41_700, "dev": 100, "test": 200}
+    assert sum(blending.users.values()) + 2 * blending.agents_per_gender == 42_002
+    assert (blending.weight_min, blending.weight_max, blending.rate_bin) == (0.4, 0.6, 0.01)
+    assert not blending.same_language
+    assert paper.engines.speaker[paper.stages.clips.speaker].use == "wavlm"
+
+
+def test_the_papers_figures_of_audio(paper: Pipeline):
+    stages, tts = paper.stages, paper.engines.tts[paper.stages.synthesize.tts]
+    assert (tts.use, tts.version) == ("cosyvoice", 1)  # 22,050 Hz
+    assert tts.model == paper.engines.embedder[stages.clips.embedder].model
+    assert paper.engines.watermark[stages.watermark.watermark].use == "audioseal"
+    assert re.fullmatch("[0-9a-f]{4}", stages.watermark.payload)
+    asr = paper.engines.asr[stages.measure.asr].model
+    assert "belle-whisper-large-v3-turbo-zh" in asr["zh"] and "whisper-large-v3-turbo" in asr["en"]
+    assert stages.gate.max_error == {"zh": 0.05, "en": 0.10}
+    assert stages.gate.unit == {"zh": "character", "en": "word"}
+    hours = {"XS": 1000, "S": 4000, "M": 10_000, "L": 20_000}
+    sizes = paper.partitions.sizes
+    assert list(sizes) == [*hours, "XL"] and sizes["XL"].fraction == 1
+    assert {name: sizes[name].hours for name in hours} == {n: {"zh": h, "en": h / 2} for n, h in hours.items()}
+
+
+def test_every_hub_model_is_pinned_and_every_other_says_how_to_get_it(paper: Pipeline):
+    fetched = {entry.model for entry in paper.licences if entry.fetch}
+    for found in models(paper):
+        pinned = re.fullmatch(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}", found.model)
+        assert pinned or found.model in fetched, found.model
+
+
+def test_libraries_that_exclude_each_other_run_from_environments_of_their_own(paper: Pipeline):
+    python = {s: paper.resources[s].runtime_env.get("py_executable", "") for s in STAGES if s in paper.resources}
+    assert {python[s] for s in VLLM} == {"/opt/kespeechchat/envs/vllm/bin/python"}
+    assert {python[s] for s in COSYVOICE} == {"/opt/kespeechchat/envs/cosyvoice/bin/python"}
+    assert {p for s, p in python.items() if s not in VLLM + COSYVOICE} == {""}
+
+
+def test_an_actor_has_the_gpus_that_its_engines_share(paper: Pipeline):
+    engines = paper.engines
+    wanted = {
+        "rewrite": [engines.llm[paper.stages.rewrite.llm]],
+        "filter": [engines.judge[c.judge].llm for c in paper.stages.filter.criteria],
+        "spoken": [engines.llm[paper.stages.spoken.llm]],
+    }
+    for stage, llms in wanted.items():
+        assert {llm.tensor_parallel_size for llm in llms} == {paper.resources[stage].num_gpus}, stage
+    shared = {llm.model: llm.gpu_memory_utilization for llm in wanted["filter"]}
+    assert sum(shared.values()) <= 0.92
