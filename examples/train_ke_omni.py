@@ -63,6 +63,10 @@ def transformers_encoder(folder: str | None) -> Encoder:
         model = WhisperModel.from_pretrained(folder, local_files_only=True)
         features = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
     encoder = model.encoder.eval()
+    if folder is None:  # as initialized, sound is lost beside the positions' sines
+        with torch.no_grad():
+            for convolution in (encoder.conv1, encoder.conv2):
+                convolution.weight.normal_(0, 0.3)
 
     @torch.inference_mode()
     def encode(samples: np.ndarray) -> Tensor:
@@ -111,7 +115,12 @@ class TinyOmni(nn.Module):
 
     def __init__(self, width: int, vocabulary: int, size: int = 128, layers: int = 2) -> None:
         super().__init__()
-        self.adapter = nn.Sequential(nn.Linear(JOINED * width, 2 * size), nn.ReLU(), nn.Linear(2 * size, size))
+        self.adapter = nn.Sequential(
+            nn.BatchNorm1d(JOINED * width, affine=False),
+            nn.Linear(JOINED * width, size),
+            nn.ReLU(),
+            nn.Linear(size, size),
+        )  # what tells two utterances apart is small beside what all of an encoder's states share
         self.embedding = nn.Embedding(vocabulary, size, padding_idx=PAD)
         self.position = nn.Embedding(2048, size)
         layer = nn.TransformerEncoderLayer(size, 4, 4 * size, dropout=0.0, batch_first=True, norm_first=True)
