@@ -3,31 +3,48 @@ PYTHON ?= python3.11
 VENV := .venv
 KESC := $(VENV)/bin/kesc
 READY := $(VENV)/.ready
+TESTED := $(VENV)/.ready-test
+VLLM := .venv-vllm
 
-.PHONY: demo test test-fast lint setup clean
+.PHONY: demo test test-fast test-vllm vllm lint setup clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml requirements/no-deps.txt
+	@echo 'Setting up $(VENV): about 7 GB, a few minutes'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade pip
-	$(VENV)/bin/pip install --quiet -e '.[quickstart,test]'
+	$(VENV)/bin/pip install --quiet -e '.[quickstart]'
 	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps.txt
+	touch $@
+
+$(TESTED): $(READY) requirements/no-deps-test.txt
+	$(VENV)/bin/pip install --quiet -e '.[quickstart,test]'
+	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps-test.txt
 	touch $@
 
 demo: $(READY)
 	$(KESC) build pipelines/quickstart.yaml
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 
-test: $(READY) lint
-	$(VENV)/bin/pytest
+test: $(TESTED) lint
+	$(VENV)/bin/pytest -m 'not vllm'
 
-test-fast: $(READY) lint
-	$(VENV)/bin/pytest -m 'not model and not faults'
+# vLLM's CPU build excludes the project's own numpy and torch, so it has an environment of its own (3.5 GB).
+test-vllm: $(VLLM)/.ready $(TESTED)
+	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py
 
-lint: $(READY)
+vllm: $(VLLM)/.ready
+
+$(VLLM)/.ready: pyproject.toml scripts/vllm_cpu_env.sh scripts/gguf_to_folder.py | $(READY)
+	scripts/vllm_cpu_env.sh $(VLLM) $(VENV)/bin/python
+	touch $@
+
+test-fast: $(TESTED) lint
+	$(VENV)/bin/pytest -m 'not model and not faults and not vllm'
+
+lint: $(TESTED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 clean:
-	rm -rf build $(VENV)
+	rm -rf build $(VENV) $(VLLM)
