@@ -17,7 +17,7 @@ from kespeechchat.run.guards import Guards
 from kespeechchat.run.inline import run_inline
 from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.kept import keep_pipeline
-from kespeechchat.run.library import pin
+from kespeechchat.run.library import pin, read_pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
@@ -76,12 +76,14 @@ def build(
             found = result.corrupt
             result.blocked.clear()
             try:
-                for segment in Plan(pipeline, store, allow_partial).segments:
-                    units = [unit for unit in segment if unit in wanted]
-                    if units and not _build_segment(pipeline, store, units, runner, progress, result, allow_partial):
+                plan = Plan(pipeline, store, allow_partial)
+                for segment in plan.segments:
+                    if units := [unit for unit in segment if unit in wanted]:
+                        plan = _build_segment(plan, units, runner, progress, result, allow_partial)
+                    if plan is None:
                         break
                     if ("voices",) in units:
-                        _pin_voices(Plan(pipeline, store, allow_partial), replace_voices, progress)
+                        plan = _pin_voices(plan, replace_voices, progress)
             except CorruptShard as error:  # a reduce stage's record, read for the plan
                 result.corrupt += 1
                 progress.say(str(error), "warning")
@@ -89,7 +91,7 @@ def build(
                 break
     if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted)):
         result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
-    update_rollup(store, [unit[-1] for unit in pipeline.units])
+    update_rollup(pipeline, store)
     return result
 
 
@@ -108,26 +110,26 @@ def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Prog
 
 
 def _build_segment(
-    pipeline: Pipeline,
-    store: ObjectStore,
+    plan: Plan,
     units: list[tuple[str, ...]],
     runner: _Lazy,
     progress: Progress,
     result: Result,
     allow_partial: bool,
-) -> bool:
-    """Runs one segment until nothing is left that can be done. False where what follows cannot start."""
+) -> Plan | None:
+    """Runs one segment until nothing is left that can be done. The plan as it stands then; None where what follows
+    cannot start."""
+    pipeline, store = plan.pipeline, plan.store
     failed_before: set[tuple[str, int]] = set()
     guards = Guards(pipeline.guards)
     for _ in range(_ROUNDS):
-        plan = Plan(pipeline, store, allow_partial)
         if blocked := _blocked(plan, units, allow_partial):
             result.blocked.append(blocked)
             progress.say(blocked, "error")
-            return False
+            return None
         chains = _chains(plan, units, failed_before)
         if not chains:
-            return True
+            return plan
         for unit in units:
             if shards := sum(1 for chain in chains for order in chain if order.unit == unit):
                 progress.expect(unit[-1], shards)
@@ -148,7 +150,8 @@ def _build_segment(
 
         live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
         runner.get()(pipeline, live, chains, report)
-    return True
+        plan = Plan(pipeline, store, allow_partial)
+    return plan
 
 
 def _chains(plan: Plan, units: list[tuple[str, ...]], given_up: set[tuple[str, int]]) -> list[list[Order]]:
@@ -198,9 +201,10 @@ def _blocked(plan: Plan, units: list[tuple[str, ...]], allow_partial: bool) -> s
     return None
 
 
-def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> None:
+def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> Plan:
+    """Pins the voice library, if there is one. The plan as it stands then."""
     if not plan.complete("voices"):
-        return
+        return plan
     record = plan.record("voices")
     if record.counts["voices"].kept == 0:
         raise ConfigError("voices: every candidate was refused, so there is no voice to speak with; see `kesc status`")
@@ -211,6 +215,7 @@ def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> None:
             f"({pinned.content}); --replace-voices takes the new one and makes all audio stale",
             "warning",
         )
+    return plan if read_pin(plan.store) == plan.pin else Plan(plan.pipeline, plan.store, plan.partial)
 
 
 class _Lazy:

@@ -37,8 +37,8 @@ def ahead(load: Callable[[Item], Result], items: Iterable[Item], by: int = 2) ->
 class GatedRows:
     """Kept rows of stage `gate`, in shard order, read anew at each iteration; each row names its `shard`."""
 
-    def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
-        self.pipeline, self.store, self.plan = pipeline, store, Plan(pipeline, store)
+    def __init__(self, pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> None:
+        self.pipeline, self.store, self.plan = pipeline, store, plan or Plan(pipeline, store)
         states = self.plan.states("gate")
         self.orders: dict[int, Order] = {n: s.order for n, s in states.items() if s.state is State.DONE}
         self.missing = len(states) - len(self.orders)

@@ -11,6 +11,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.run.build import Result
 from kespeechchat.run.gated import GatedRows
+from kespeechchat.run.plan import Plan
 from kespeechchat.run.status import render, status
 from kespeechchat.store.objects import ObjectStore
 
@@ -18,9 +19,10 @@ _KEPT = "report.json"
 
 
 def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None) -> str:
-    parts = [render(status(pipeline, store))]
+    plan = Plan(pipeline, store)
+    parts = [render(status(pipeline, store, plan))]
     try:
-        rows = GatedRows(pipeline, store)
+        rows = GatedRows(pipeline, store, plan)
     except ConfigError:
         rows = None  # nothing gated yet: the table of shards and rows says so
     if rows is not None:

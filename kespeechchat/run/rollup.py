@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, record_key
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
 from kespeechchat.store.objects import ObjectStore
 
 _Summary = dict[str, Counts]
@@ -41,10 +42,8 @@ class Rollup:
         return {stage: asdict(counts) for stage, counts in record.counts.items()}
 
 
-def update_rollup(store: ObjectStore, units: Iterable[str]) -> None:
-    from kespeechchat.store.commit import list_commits
-
-    for unit in units:
+def update_rollup(pipeline: Pipeline, store: ObjectStore) -> None:
+    for unit in (unit[-1] for unit in pipeline.units):
         listing = list_commits(store, unit)
         rollup = Rollup(store, unit)
         before = len(rollup._known)

@@ -11,10 +11,10 @@ from kespeechchat.store.commit import Counts, read_record
 from kespeechchat.store.objects import ObjectStore
 
 
-def status(pipeline: Pipeline, store: ObjectStore) -> dict[str, Any]:
+def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> dict[str, Any]:
     """{"root", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept", "rejected",
     "failed_rows"}]}: rows are those of the shards that are done."""
-    plan = Plan(pipeline, store)
+    plan = plan or Plan(pipeline, store)
     rollups: dict[str, Rollup] = {}
     stages = []
     for stage in STAGES:

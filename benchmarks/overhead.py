@@ -1,0 +1,133 @@
+"""What store and runner cost: the same rows through the same engines, as a bare loop and as `kesc build`, in one run.
+
+    python -m benchmarks.overhead
+    python -m benchmarks.overhead --shards 4 --shard-size 2
+
+The stages rewrite, filter and spoken of the quick start (Gemma 3 270M through llama.cpp, e5) run over example rows.
+The bare loop is two processes that take shards from a queue and hand each row's dictionary from stage to stage: no
+store, no Parquet, no journal, no Ray. `kesc build` has pools of at most two actors for the language model, one for the
+judge. Every engine has one thread on both sides.
+
+Left out of both: loading models, and what happens once (imports, starting Ray). The loop is timed after each process
+has loaded its engines and done one shard. A build cannot be stopped there, so it is run twice, over two shards (a
+Chinese one, an English one) and over `--shards` more, and the difference of the two walls is what the additional
+shards cost. Both sides must give the same dialogues, or this fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing as mp
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measured import PROFILE, kesc
+from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.run.plan import Plan
+from kespeechchat.stages.base import Task, output_kept
+from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.store.commit import read_record
+from kespeechchat.store.objects import open_store
+from kespeechchat.store.shards import read_table
+
+STAGES = ("rewrite", "filter", "spoken")
+WORKERS, LIMIT = 2, 1.2
+Shard = tuple[int, str, list[dict[str, Any]]]  # number, language, rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=int, default=12, help="shards that are timed")
+    parser.add_argument("--shard-size", type=int, default=3, help="rows of a shard")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        few = _prepare(Path(folder) / "few", 1, asked.shard_size)
+        many = _prepare(Path(folder) / "many", 1 + asked.shards // 2, asked.shard_size)
+        shards = _shards(many, "ingest")
+        loop, dialogues = bare_loop(many, shards)
+        print(f"bare loop   {loop:6.1f} s", flush=True)
+        walls = [_kesc(pipeline, *STAGES) for pipeline in (many, few)]
+        if {row["id"]: row["response"] for _, _, rows in _shards(many, "spoken") for row in rows} != dialogues:
+            raise RuntimeError("the bare loop and the build gave different dialogues: their times do not compare")
+    built = walls[0] - walls[1]
+    timed = shards[WORKERS:]
+    print(
+        f"kesc build  {built:6.1f} s  ({walls[0]:.1f} s less {walls[1]:.1f} s)\n"
+        f"ratio       {built / loop:6.2f}  (aim: at most {LIMIT})\n"
+        f"{len(STAGES)} stages, {len(timed)} shards of {asked.shard_size} rows ({sum(len(r) for _, _, r in timed)} in "
+        f"all, {len(dialogues)} dialogues with those left out), {WORKERS} workers a language-model stage, 1 thread each"
+    )
+
+
+def _prepare(where: Path, pairs: int, size: int) -> Pipeline:
+    """A pipeline over so many Chinese and as many English shards of example rows, with `ingest` built."""
+    overrides = [f"instructions.shard_size={size}", f"instructions.limit={pairs * size}", "engines.judge.e5.threads=1"]
+    pipeline = load_pipeline(PROFILE, overrides, root=str(where / "root"))
+    where.mkdir()
+    (where / "set").write_text("\n".join(overrides))
+    _kesc(pipeline, "ingest", "--inline")
+    return pipeline
+
+
+def _kesc(pipeline: Pipeline, *stages: str) -> float:
+    overrides = (Path(pipeline.root).parent / "set").read_text().splitlines()
+    words = [w for o in overrides for w in ("--set", o)]
+    words += [w for s in stages for w in ((s,) if s.startswith("--") else ("--stage", s))]
+    return kesc("build", str(PROFILE), "--root", pipeline.root, *words).seconds
+
+
+def _shards(pipeline: Pipeline, stage: str) -> list[Shard]:
+    """Kept rows of each shard; the first of each language lead, as those are what the short build has."""
+    store = open_store(pipeline.root)
+    found: list[Shard] = []
+    for number, state in Plan(pipeline, store).states(stage).items():
+        record = read_record(store, stage, state.order.key)
+        found.append((number, state.order.language or "", read_table(store, stage, record).to_pylist()))
+    first = {language: min(n for n, at, _ in found if at == language) for _, language, _ in found}
+    return sorted(found, key=lambda shard: (shard[0] != first[shard[1]], shard[0]))
+
+
+def bare_loop(pipeline: Pipeline, shards: list[Shard]) -> tuple[float, dict[str, str]]:
+    """Seconds for all shards but the first of each worker, and response by id."""
+    context = mp.get_context("spawn")
+    queue, done = context.Queue(), context.Queue()
+    ready = context.Barrier(WORKERS + 1)
+    ends = [context.Process(target=_loop, args=(pipeline, n, shards, queue, done, ready)) for n in range(WORKERS)]
+    for process in ends:
+        process.start()
+    for shard in range(WORKERS, len(shards)):
+        queue.put(shard)
+    for _ in ends:
+        queue.put(None)
+    ready.wait()
+    began = time.perf_counter()
+    found = [done.get() for _ in ends]
+    seconds = time.perf_counter() - began
+    for process in ends:
+        process.join()
+    return seconds, {id_: text for part in found for id_, text in part.items()}
+
+
+def _loop(pipeline: Pipeline, number: int, shards: list[Shard], queue: Any, done: Any, ready: Any) -> None:
+    stages = [STAGE_CLASSES[name](pipeline) for name in STAGES]
+    for stage in stages:
+        stage.setup()
+    found = _through(stages, shards[number])
+    ready.wait()
+    while (shard := queue.get()) is not None:
+        found |= _through(stages, shards[shard])
+    done.put(found)
+
+
+def _through(stages: list[Any], shard: Shard) -> dict[str, str]:
+    number, language, rows = shard
+    for stage in stages:
+        rows = output_kept(list(stage.process(Task(number, language, rows))))
+    return {row["id"]: row["response"] for row in rows}
+
+
+if __name__ == "__main__":
+    main()
