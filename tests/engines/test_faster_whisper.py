@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kespeechchat.config.engines import FasterWhisperSettings
+from kespeechchat.dataset.durations import character_frames
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.asr import Transcript, load
 from kespeechchat.engines.asr.faster_whisper import FULL, FasterWhisper, _failed, _window
@@ -99,3 +100,18 @@ def test_silence_is_a_transcript_not_a_loss(engine):
 @pytest.mark.model
 def test_identity_names_model_and_libraries(engine):
     assert {"model", "compute_type", "faster-whisper", "ctranslate2"} <= set(engine.identity())
+
+
+@pytest.mark.model
+def test_words_have_times_that_durations_can_be_made_of(engine, spoken):
+    for s in spoken:
+        heard, fault = engine.words([s.audio, Audio(np.zeros(0, np.float32), 16000)], s.language)
+        assert isinstance(fault, RowError)
+        assert all(0 <= w.start <= w.end <= s.audio.seconds + 0.1 for w in heard)
+        assert [w.start for w in heard] == sorted(w.start for w in heard)
+        said = ("" if s.language == "zh" else " ").join(w.text for w in heard)
+        edits = syllable_edits(s.text, said) if s.language == "zh" else error_edits(s.text, said, "en")
+        assert edits.rate <= 0.15, (s.text, said)
+        frames = character_frames(s.text, heard, int(50 * s.audio.seconds), 50)
+        spoken_frames = [n for c, n in zip(s.text, frames, strict=True) if c.isalnum()]
+        assert max(spoken_frames) < 60 and sum(n == 0 for n in spoken_frames) < len(spoken_frames) / 4
