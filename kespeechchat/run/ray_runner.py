@@ -24,6 +24,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.engines import EngineDead
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
+from kespeechchat.run.metrics import Metrics
 from kespeechchat.run.plan import Order
 from kespeechchat.run.worker import Built, Worker
 
@@ -164,6 +165,7 @@ class _Actor:
         import ray
 
         self._unit, self._board = unit, board
+        self._metrics = Metrics(unit[-1])
         node = ray.get_runtime_context().get_node_id()
         self._worker = Worker(kept_pipeline(root, kept), unit, session, node)
 
@@ -173,9 +175,11 @@ class _Actor:
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
             try:
-                built = self._worker.build(chain.pop(0))
+                with self._metrics.at_work():
+                    built = self._worker.build(chain.pop(0))
             except EngineDead:
                 os._exit(1)  # Ray starts a fresh process and gives it this shard again; the journal counts the death
+            self._metrics.add(built)
             ray.get(self._board.tell.remote(built))
             if built.status != "committed":
                 chain = []
