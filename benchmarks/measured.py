@@ -33,13 +33,14 @@ def rows(order: Order) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class Run:
     seconds: float
+    cpu: float  # seconds, of this process alone like `peak`
     peak: float  # MiB of the process itself; Ray's own processes are not in it
     code: int
     said: str  # stdout and stderr
 
     @property
     def figures(self) -> str:
-        return f"{self.seconds:6.2f} s, {self.peak:5.0f} MiB"
+        return f"{self.seconds:6.2f} s, {self.cpu:6.2f} s of CPU, {self.peak:5.0f} MiB"
 
 
 def kesc(*words: str) -> Run:
@@ -51,7 +52,7 @@ def kesc(*words: str) -> Run:
         seconds = time.perf_counter() - began
         process.returncode = code = os.waitstatus_to_exitcode(status)
         out.seek(0)
-        run = Run(seconds, usage.ru_maxrss / 1024, code, out.read())
+        run = Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, code, out.read())
     if code != 0:
         raise RuntimeError(f"kesc {' '.join(words)} ended in {code}: {run.said[-2000:]}")
     return run

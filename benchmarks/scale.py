@@ -118,8 +118,12 @@ def measured(name: str, work: Callable[[], object]) -> None:
     if child == 0:
         try:
             said = work()
-            print(f"{name:34} {time.perf_counter() - began:6.2f} s, ", end="")
-            print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:5.0f} MiB", end="")
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            print(
+                f"{name:34} {time.perf_counter() - began:6.2f} s, {used.ru_utime + used.ru_stime:6.2f} s of CPU, ",
+                end="",
+            )
+            print(f"{used.ru_maxrss / 1024:5.0f} MiB", end="")
             print(f"  ({said})" if isinstance(said, str) else "", flush=True)
             os._exit(0)
         finally:
