@@ -17,6 +17,7 @@ _SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
+_SUBSETS = "\n- `subsets/asr.json`, `subsets/tts.json`: utterance ids to train and test recognizers and synthesizers on"
 _NAMES = {"zh": "Chinese", "en": "English"}
 
 
@@ -195,7 +196,9 @@ def _layout(facts: CardFacts) -> str:
         f"{audio if facts.with_audio else ''}"
         "- `partitions/NAME.json`: `name`, `ids`, `dialogues` and `hours` by language, `speakers`\n"
         "- `splits/chat-dev.json`, `splits/chat-test.json`: the held-out dialogues\n"
-        "- `statistics.json`: counts, lengths and quality by language"
+        "- `statistics.json`, `statistics.md`: counts, lengths, partitions and subsets, beside the paper's\n"
+        "- `quality.json`, `quality_voices.json`: scores and error rates by language, gender and voice; yields"
+        + (_SUBSETS if "subsets" in facts.statistics else "")
     )
 
 

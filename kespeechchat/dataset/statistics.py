@@ -30,7 +30,7 @@ def length(text: str, language: str) -> int:
     return sum(map(len, _LETTERS.findall(text)))
 
 
-@dataclass
+@dataclass(slots=True)
 class Moments:
     """Count, sum, sum of squares and extremes of a quantity, in millionths."""
 
@@ -124,7 +124,7 @@ class Part:
             "speakers": {role: len(names) for role, names in sorted(self.voices.items(), reverse=True)},
             "splits": splits,
             **per_turn,
-            "quality": self._quality(),
+            "quality": self.quality(),
         }
 
     def _add_turn(self, turn: Mapping[str, Any], language: str, watermark_threshold: float) -> None:
@@ -138,13 +138,15 @@ class Part:
         for score in turn["scores"] or ():
             self.scores[score["head"]].add(score["value"])
 
-    def _quality(self) -> dict[str, Any]:
+    def quality(self) -> dict[str, Any]:
+        """Error rates (the histogram's bins named by their upper edge), scores by head, watermarks found."""
         return {
             "error_rate": {
                 "metric": "/".join(sorted(self.metrics)) or None,
                 "pooled": _ratio(self.counts["edits"], self.counts["units"]),
                 "per_dialogue": self.errors.result(),
                 "quantiles": {str(q): self._quantile(q) for q in (0.5, 0.9, 0.99)},
+                "histogram": {f"{bin_ / _BINS:g}": n for bin_, n in sorted(self.error_bins.items())},
             },
             "scores": {head: m.result() for head, m in sorted(self.scores.items())},
             "watermark": {

@@ -2,8 +2,8 @@
 
 Speakers and utterances are ranked by hashes and the lowest taken, so the choice depends on no order and no worker.
 Training comes from split train, tests from split test. What would still be shared is left out of training: a voice or
-a real speaker behind a test voice, a text that a test says. Two readings: `Subsets.add` every row, `choose`, then ask
-`Chosen.asr_train` of every row again (training utterances of the ASR subset are too many to hold).
+a real speaker behind a test voice, a text that a test says. One reading: `Subsets.add` every row, which gives back what
+ASR might train on and is not held here (there are too many); after `choose`, `Chosen.asr_trains` tells of each.
 
 Memory: the test split's user utterances, and 20 utterances of each of the TTS speakers.
 """
@@ -26,14 +26,14 @@ PLACES = {"user": 0, "agent": 1}  # of a turn in its dialogue: utterance ids are
 
 @dataclass(frozen=True, order=True)
 class Utterance:
-    """One turn: `id` is its dialogue's id and its place (`DIALOGUE_0`), `text` letters and digits alone."""
+    """One turn: `id` is its dialogue's id and its place (`DIALOGUE_0`), `text` a hash of its letters."""
 
     rank: int
     id: str
     speaker: str
     language: str
     seconds: float
-    text: str
+    text: int
 
 
 @dataclass
@@ -55,29 +55,31 @@ class Lowest:
 
 @dataclass
 class Subsets:
-    """The first reading. `in_partition(row)`: whether a training row is in the partition that ASR trains on."""
+    """Collects. Rows need `id`, `language`, `split` and the turns' voice, role, text and seconds."""
 
     settings: SubsetSettings
     seed: int
-    in_partition: Callable[[Mapping[str, Any]], bool]
     test: dict[str, list[Utterance]] = field(default_factory=lambda: defaultdict(list))  # by voice
     speaks: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # ASR training voice → languages
     lowest: dict[str, dict[str, Lowest]] = field(default_factory=dict)  # TTS voice → language → utterances
     _places: dict[str, int] = field(default_factory=dict)  # voice → rank, of users
     _chosen: list[tuple[int, str]] = field(default_factory=list)  # heap of the user voices of lowest rank
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any], in_partition: bool) -> Utterance | None:
+        """One row; `in_partition`: it is in the partition that ASR trains on. Gives what ASR might train on."""
         user, agent = row["turns"]
         if row["split"] == "test":
             self.test[user["voice"]].append(self._utterance(row, user))
         if row["split"] != "train":
-            return
-        if self.settings.asr.speakers is not None and self.in_partition(row):
-            self.speaks[user["voice"]].add(row["language"])
+            return None
         if self._in_lowest(user["voice"]):
             self._offer(row, user)
         self.lowest.setdefault(agent["voice"], {})
         self._offer(row, agent)
+        if not in_partition:
+            return None
+        self.speaks[user["voice"]].add(row["language"])
+        return self._utterance(row, user)
 
     def choose(self, parents: Mapping[str, Iterable[str]] | None = None) -> Chosen:
         """`parents` maps a voice to its real speakers."""
@@ -135,7 +137,8 @@ class Subsets:
     def _utterance(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> Utterance:
         id_ = _id(row, turn)
         rank = self._rank("utterance", id_)
-        return Utterance(rank, id_, turn["voice"], row["language"], turn["seconds"], text_key(turn["text"]))
+        text = stable_hash("text", text_key(turn["text"]))
+        return Utterance(rank, id_, turn["voice"], row["language"], turn["seconds"], text)
 
     def _rank(self, purpose: str, name: str) -> int:
         return stable_hash(self.seed, "subset", purpose, name)
@@ -145,7 +148,7 @@ class Subsets:
 class _Barred:
     """What training may not have: texts that tests say, test voices and those that share a parent with one."""
 
-    texts: frozenset[str]
+    texts: frozenset[int]
     voices: frozenset[str]
 
     @classmethod
@@ -155,7 +158,7 @@ class _Barred:
         related = {v for v, own in parents.items() if people.intersection(own)}
         return cls(frozenset(u.text for u in tests), frozenset(voices | related))
 
-    def allows(self, voice: str, text: str) -> bool:
+    def allows(self, voice: str, text: int) -> bool:
         return voice not in self.voices and text not in self.texts
 
 
@@ -170,17 +173,10 @@ class Chosen:
     asr_speakers: Mapping[str, str] | None  # training voice → its language; None: every voice, every language
     barred: _Barred
 
-    def asr_train(self, row: Mapping[str, Any], in_partition: bool) -> Utterance | None:
-        """The user's utterance of a row, where ASR trains on it."""
-        if row["split"] != "train" or not in_partition:
-            return None
-        turn = row["turns"][0]
-        if self.asr_speakers is not None and self.asr_speakers.get(turn["voice"]) != row["language"]:
-            return None
-        text = text_key(turn["text"])
-        if not self.barred.allows(turn["voice"], text):
-            return None
-        return Utterance(0, _id(row, turn), turn["voice"], row["language"], turn["seconds"], text)
+    def asr_trains(self, one: Utterance) -> bool:
+        """Whether ASR trains on what `Subsets.add` gave."""
+        chosen = self.asr_speakers is None or self.asr_speakers.get(one.speaker) == one.language
+        return chosen and self.barred.allows(one.speaker, one.text)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The paper's own layout: metadata.json, audio/, partitions/, splits/, statistics.json and a dataset card.
+"""The paper's own layout: metadata.json, audio/, partitions/, splits/, subsets/, statistics, quality and a card.
 
 The rows are read twice: to cut the partitions (`selection.select`), and to write all of this. Every file appears whole,
 by rename, so an export that was killed is simply run again. Same rows, same bytes. Memory grows with the dialogues by
@@ -11,19 +11,19 @@ import json
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kespeechchat.config.dataset import ExportSettings
+from kespeechchat.config.dataset import ExportSettings, SubsetSettings
 from kespeechchat.dataset.card import CardFacts, card
-from kespeechchat.dataset.metadata import JsonArray, dialogue_object, write_json, write_text
+from kespeechchat.dataset.metadata import JsonArray, dialogue_object, write_text
 from kespeechchat.dataset.partitions import Plan
-from kespeechchat.dataset.splits import Overlap, OverlapCheck
-from kespeechchat.dataset.statistics import Statistics
+from kespeechchat.dataset.splits import Overlap
+from kespeechchat.export.figures import Figures
 from kespeechchat.export.selection import ReadAudio, Selection, voices_of
 from kespeechchat.export.wav_tree import ExportError, WavTree, safe_name
 from kespeechchat.seeds import stable_hash
@@ -51,16 +51,19 @@ def export(
     *,
     genders: Mapping[str, str],
     settings: ExportSettings | None = None,
+    subsets: SubsetSettings | None = None,
     content: str = "",
     parents: Mapping[str, Iterable[str]] | None = None,
     facts: Mapping[str, Any] | None = None,
+    yields: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Writes `selection` below the folder `to`.
 
     `read_audio(row)` gives each role's marked speech (`user`, `agent`) as FLAC; `genders` maps voices to genders;
     `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `parents` maps
     voices to their real speakers, to check that no held-out one has a training parent. `facts` go to the card (fields
-    of `CardFacts`). Raises ExportError for audio that does not fit its row.
+    of `CardFacts`), `yields` (per stage: name, rows_in, kept, rejected, failed_rows) to quality.json. Raises
+    ExportError for audio that does not fit its row.
     """
     settings, cut = settings or ExportSettings(), selection.plan
     count = selection.dialogues
@@ -70,23 +73,19 @@ def export(
         (to / name).mkdir(parents=True, exist_ok=True)
     if with_audio:
         tree.prepare(content)
-    statistics, overlap, keys = Statistics(settings.watermark_threshold), OverlapCheck(), array("Q")
-    lists = _Lists(to, selection)
+    keys, lists = array("Q"), _Lists(to, selection)
+    figures = Figures(to, selection, genders, settings.watermark_threshold, subsets or SubsetSettings())
     with JsonArray(to / "metadata.json") as metadata:
         for row in selection:
-            lists.add(row)
+            figures.add(row, lists.add(row))
             metadata.append(dialogue_object(row, genders, tree.folder(row["id"])))
-            statistics.add(row)
-            overlap.add(row["split"], row["turns"][0]["voice"], row["turns"][0]["text"], row["id"])
             keys.append(stable_hash(row["id"]))
             if with_audio and not tree.has(row):
                 tree.write(row, read_audio(row))
     if with_audio:
         tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))
     contents = lists.close()
-    figures = statistics.result()
-    write_json(to / "statistics.json", figures)
-    leaks = overlap.overlaps(parents or {})
+    found, leaks = figures.close(contents, selection.splits, parents or {}, yields)
     known = {
         "name": "Ke-SpeechChat, rebuilt",
         "splits": dict(selection.splits),
@@ -95,8 +94,8 @@ def export(
         "checked": ["user voice", "user text", *(["parent of a user voice"] if parents else [])],
         **(facts or {}),
     }
-    write_text(to / "README.md", card(CardFacts(statistics=figures, partitions=contents, **known)))
-    return Report(len(keys), cut, tree if with_audio else None, figures, leaks)
+    write_text(to / "README.md", card(CardFacts(statistics=found, partitions=contents, **known)))
+    return Report(len(keys), cut, tree if with_audio else None, found, leaks)
 
 
 def _wants_audio(settings: ExportSettings, read_audio: ReadAudio | None, dialogues: int) -> bool:
@@ -123,11 +122,13 @@ class _Lists:
         self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
         self._from = [[self._lists[n] for n in names[i:]] for i in range(len(names) + 1)]
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any]) -> int:
+        """One row; gives its place in `selection.names`."""
         entry = (row["id"], row["language"], round(row["seconds"] * 1_000_000), voices_of(row))
-        held = row["split"] != "train"
-        for one in [self._held[row["split"]]] if held else self._from[self._selection.level(row)]:
+        level = self._selection.level(row)
+        for one in [self._held[row["split"]]] if row["split"] != "train" else self._from[level]:
             one.append(*entry)
+        return level
 
     def close(self) -> dict[str, dict[str, Any]]:
         """Ends the files and removes those of other partitions; gives the partitions' figures."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +19,62 @@ from kespeechchat.export.selection import Selection
 
 
 class SubsetFiles:
-    """`add` every row of the selection, `choose`, `write` every row again, `close`. Files appear when whole."""
+    """`add` every row of a selection of everything, then `close`. Files appear when whole.
+
+    What ASR may train on waits in a file of its own: the tests, known at the end, decide what it may have.
+    """
 
     def __init__(self, to: Path, selection: Selection, settings: SubsetSettings) -> None:
-        self._folder, self._names, self._settings = to / "subsets", selection.names, settings
-        self._selection = selection
-        wanted = settings.asr.partition
-        self.partition = wanted if wanted in self._names else None  # None: there is none of that name, so take all
-        self._subsets = Subsets(settings, selection.plan.cuts.seed, self._holds)
-        self._chosen: Chosen | None = None
-        self._train = Tally()
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        self._subsets.add(row)
-
-    def choose(self, parents: Mapping[str, Iterable[str]]) -> None:
-        """After the last `add`. `parents` maps voices to their real speakers."""
-        self._chosen = self._subsets.choose(parents)
+        self._folder, self._settings = to / "subsets", settings
+        names, wanted = selection.names, settings.asr.partition
+        self.partition = wanted if wanted in names else None  # None: there is none of that name, so take all
+        self._last = names.index(wanted) if wanted in names else len(names)
+        self._subsets = Subsets(settings, selection.plan.cuts.seed)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._part = self._folder / "asr.json.part"
-        self._file = self._part.open("w", encoding="utf-8", newline="\n")
-        self._file.write('{"name": "asr", "train": {"ids": [')
+        self._offered = self._folder / "asr.offered.part"
+        self._file = self._offered.open("w", encoding="utf-8", newline="\n")
 
-    def write(self, row: Mapping[str, Any], level: int) -> None:
-        """A row's second coming; `level` is its place in `selection.names`."""
-        one = self._chosen.asr_train(row, self._inside(level))
+    def add(self, row: Mapping[str, Any], level: int) -> None:
+        """One row; `level` is its place in `selection.names`."""
+        one = self._subsets.add(row, level <= self._last)
         if one is not None:
-            self._file.write((",\n" if self._train.utterances else "\n") + json.dumps(one.id))
-            self._train.add(one)
+            self._file.write(json.dumps(astuple(one)) + "\n")
 
-    def close(self) -> dict[str, Any]:
-        """Ends both files; gives their figures, with numbers of speakers in place of their names."""
-        chosen, train = self._chosen, self._train.result()
-        asr = {"partition": self.partition, "settings": self._settings.asr.model_dump(), "test": _part(chosen.asr_test)}
+    def close(self, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+        """Ends both files; gives their figures, with numbers of speakers in place of their names.
+
+        `parents` maps voices to their real speakers.
+        """
+        self._file.close()
+        chosen = self._subsets.choose(parents)
+        asr_test = _part(chosen.asr_test)
+        more = {"partition": self.partition, "settings": self._settings.asr.model_dump(), "test": asr_test}
+        train = self._write_asr(chosen, more)
         parts = {"train": chosen.tts_train, "prompts": chosen.tts_prompts, "test": chosen.tts_test}
-        tts = {"name": "tts", **{name: _part(said) for name, said in parts.items()}}
-        tts["settings"] = self._settings.tts.model_dump()
-        with self._file as file:
-            file.write("\n], " + json.dumps(train)[1:] + ",\n" + json.dumps(asr)[1:] + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._part.replace(self._folder / "asr.json")
-        write_json(self._folder / "tts.json", tts)
+        tts = {name: _part(said) for name, said in parts.items()}
+        write_json(self._folder / "tts.json", {"name": "tts", **tts, "settings": self._settings.tts.model_dump()})
         return {
-            "asr": {"partition": self.partition, "train": _figures(train), "test": _figures(asr["test"])},
-            "tts": {name: _figures(tts[name]) for name in parts},
+            "asr": {"partition": self.partition, "train": _figures(train), "test": _figures(asr_test)},
+            "tts": {name: _figures(part) for name, part in tts.items()},
         }
 
-    def _holds(self, row: Mapping[str, Any]) -> bool:
-        return self._inside(self._selection.level(row))
-
-    def _inside(self, level: int) -> bool:
-        return self.partition is None or level <= self._names.index(self.partition)
+    def _write_asr(self, chosen: Chosen, more: Mapping[str, Any]) -> dict[str, Any]:
+        """asr.json, its training ids one by one. Gives the figures of training."""
+        tally, part = Tally(), self._folder / "asr.json.part"
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write('{"name": "asr", "train": {"ids": [')
+            with self._offered.open(encoding="utf-8") as offered:
+                for one in (Utterance(*json.loads(line)) for line in offered):
+                    if chosen.asr_trains(one):
+                        file.write((",\n" if tally.utterances else "\n") + json.dumps(one.id))
+                        tally.add(one)
+            train = tally.result()
+            file.write("\n], " + json.dumps(train)[1:] + ",\n" + json.dumps(more)[1:] + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._folder / "asr.json")
+        self._offered.unlink()
+        return train
 
 
 def remove_subsets(to: Path) -> None:

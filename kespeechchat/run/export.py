@@ -71,13 +71,14 @@ def _paper(
     folder: Path,
     wanted: Wanted,
 ) -> str:
-    voices = rows.voices()
+    voices, stages = rows.voices(), status(pipeline, store)["stages"]
     report = ke_speechchat.export(
         selection,
         read_audio,
         folder,
         genders={v["id"]: v["gender"] for v in voices},
-        settings=ExportSettings(audio=wanted.audio),
+        settings=ExportSettings(audio=wanted.audio, watermark_threshold=pipeline.stages.gate.watermark_threshold),
+        subsets=pipeline.subsets,
         content=rows.content,
         parents={v["id"]: v["parents"] for v in voices},
         facts={
@@ -86,8 +87,9 @@ def _paper(
             "departures": [departure.model_dump() for departure in pipeline.departures],
             "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
             "privacy": rows.privacy(),
-            "rejected": {s["name"]: s["rejected"] for s in status(pipeline, store)["stages"] if s["rejected"]},
+            "rejected": {s["name"]: s["rejected"] for s in stages if s["rejected"]},
         },
+        yields=stages,
     )
     first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
     lines = [summary(pipeline, store), "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.config.dataset import ASRSubset, SubsetSettings, TTSSubset
-from kespeechchat.dataset.splits import text_key
 from kespeechchat.dataset.subsets import Subsets
 
 PARENTS = {f"train{i}": [f"p{i}", f"p{i + 1}"] for i in range(8)} | {f"test{i}": [f"q{i}", "q9"] for i in range(6)}
@@ -22,12 +21,10 @@ def row(i: int, split: str = "train", voice: int = 0, language: str = "zh", text
 
 
 def chosen(rows, asr=None, tts=None, parents=PARENTS, seed=0):
-    subsets = Subsets(SubsetSettings(asr=asr or ASRSubset(), tts=tts or TTSSubset()), seed, lambda r: r["small"])
-    for one in rows:
-        subsets.add(one)
+    subsets = Subsets(SubsetSettings(asr=asr or ASRSubset(), tts=tts or TTSSubset()), seed)
+    offered = [one for one in (subsets.add(r, r["small"]) for r in rows) if one]
     picked = subsets.choose(parents)
-    train = [u for u in (picked.asr_train(r, r["small"]) for r in rows) if u]
-    return picked, sorted(train, key=lambda u: u.id)
+    return picked, sorted((one for one in offered if picked.asr_trains(one)), key=lambda u: u.id)
 
 
 MANY = [row(i, "test" if i % 4 == 0 else "train", i % 7 % 6, ("zh", "en")[i % 5 == 0]) for i in range(400)]
@@ -110,7 +107,7 @@ def test_one_text_is_said_once_in_a_voice_s_test():
     rows = [row(i, "test", 0, "zh", text=f"Say {i % 3}!") for i in range(9)]
     picked, _ = chosen(rows)
     said = [*picked.tts_prompts, *picked.tts_test]
-    assert sorted(u.text for u in said) == [text_key(f"Say {i}!") for i in range(3)]
+    assert len(said) == len({u.text for u in said}) == 3
 
 
 def test_settings_name_what_is_wrong():

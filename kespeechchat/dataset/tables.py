@@ -1,0 +1,153 @@
+"""statistics.md: the paper's Tables 1 to 5 and 9 of this dataset, each beside the figures that the paper states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kespeechchat.dataset.card import table
+from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
+from kespeechchat.dataset.statistics import PAPER, ROLES
+from kespeechchat.records import LANGUAGES
+
+_HOURS = {"XS": (1000, 500), "S": (4000, 2000), "M": (10_000, 5000), "L": (20_000, 10_000)}  # Table 2: zh, en
+_SPLITS = {"dev": "100 voices, 2,754 dialogues", "test": "200 voices, 2,481 dialogues"}  # Table 9
+_SUBSETS = {  # Table 3
+    "asr train": "1,000 zh + 1,000 en speakers, 3,291 h",
+    "asr test": "100 zh + 100 en unseen speakers, 11.3 + 16.2 h",
+    "tts train": "2,002 speakers, 10 zh + 10 en utterances each",
+    "tts prompts": "one per test speaker and language",
+    "tts test": "100 unseen speakers, 6 zh + 5 en utterances each",
+}
+
+Figures = Mapping[str, Any]
+
+
+def statistics_markdown(figures: Figures, quality: Figures) -> str:
+    """`figures` is statistics.json, `quality` quality.json."""
+    sections = [
+        "# Statistics",
+        "Hours are of audio; lengths are characters (zh) or words (en); ± is the standard deviation. 'Paper' is "
+        "arXiv 2412.01078; – where it states no figure that this project knows of.",
+        *_contents(figures),
+        *_partitions(figures),
+        *_subsets(figures),
+        *_splits(figures),
+        *_quality(quality),
+        *_yields(quality.get("yields", ())),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _contents(figures: Figures) -> Iterator[str]:
+    parts = [figures[lang] for lang in LANGUAGES if lang in figures]
+    whole = figures["all"]
+    rows: list[list[Any]] = [
+        ["dialogues", *(p["dialogues"] for p in parts), whole["dialogues"], PAPER["dialogues"]],
+        ["turns", *(p["turns"] for p in parts), whole["turns"], None],
+        ["hours", *(_hours(p["hours"]) for p in parts), _hours(whole["hours"]), PAPER["hours"]],
+        ["speakers", *(sum(p["speakers"].values()) for p in parts), whole["speakers"], PAPER["speakers"]],
+    ]
+    for name in ROLES.values():
+        lengths = [p.get(name, {}) for p in parts]
+        both = [p.get("characters") or p.get("words") for p in lengths]
+        rows.append([f"{name}: length", *map(_spread, both), None, None])
+        rows.append([f"{name}: seconds", *(_spread(p.get("seconds")) for p in lengths), None, None])
+    yield "## Contents (Table 1)"
+    yield table(["", *_languages(figures), "in all", "paper"], rows)
+
+
+def _partitions(figures: Figures) -> Iterator[str]:
+    languages = _languages(figures)
+    rows = []
+    for name, part in figures.get("partitions", {}).items():
+        paper = " / ".join(f"{h:,}" for h in _HOURS[name]) if name in _HOURS else "all" if name == "XL" else None
+        of = [cell for lang in languages for cell in (part["dialogues"].get(lang, 0), _hours(part["hours"].get(lang)))]
+        rows.append([name, *of, part["speakers"], paper])
+    if rows:
+        yield "## Partitions (Table 2)"
+        head = [f"{lang} {what}" for lang in languages for what in ("dialogues", "hours")]
+        yield table(["", *head, "speakers", "paper, hours zh / en"], rows)
+
+
+def _subsets(figures: Figures) -> Iterator[str]:
+    subsets = figures.get("subsets", {})
+    languages = _languages(figures)
+    rows = []
+    for name, paper in _SUBSETS.items():
+        subset, _, what = name.partition(" ")
+        if part := subsets.get(subset, {}).get(what):
+            cells = [
+                cell
+                for lang in languages
+                for cell in (
+                    part["speakers"].get(lang, 0),
+                    part["utterances"].get(lang, 0),
+                    _hours(part["hours"].get(lang)),
+                )
+            ]
+            rows.append([name, *cells, paper])
+    if rows:
+        yield "## ASR and TTS subsets (Table 3)"
+        head = [f"{lang} {what}" for lang in languages for what in ("speakers", "utterances", "hours")]
+        yield table(["", *head, "paper"], rows)
+        source = subsets["asr"]["partition"]
+        yield f"The ASR subset trains on the user utterances of {source or 'all training dialogues'}."
+
+
+def _splits(figures: Figures) -> Iterator[str]:
+    if splits := figures.get("splits"):
+        rows = [[f"chat-{k}", v["dialogues"], v["user_voices"], _SPLITS.get(k)] for k, v in sorted(splits.items())]
+        yield "## Splits (Table 9)"
+        yield table(["", "dialogues", "user voices", "paper"], rows)
+
+
+def _quality(quality: Figures) -> Iterator[str]:
+    languages = [lang for lang in LANGUAGES if lang in quality]
+    scores: list[list[Any]] = []
+    errors: list[list[Any]] = []
+    for lang in languages:
+        part = quality[lang]
+        for head, moments in part["scores"].items():
+            by_gender = [_spread(part["genders"].get(g, {}).get(head)) for g in ("female", "male")]
+            over = part["voices"].get(head)
+            scores.append([lang, head, _spread(moments), *by_gender, _spread(over), PAPER_QUALITY.get(head)])
+        rate, mark = part["error_rate"], part["watermark"]
+        spread = [_percent(rate["quantiles"][q]) for q in ("0.5", "0.9", "0.99")]
+        errors.append([lang, rate["metric"], _percent(rate["pooled"]), *spread, _percent(mark["rate"]), mark["turns"]])
+    if scores:
+        yield f"## Speech quality on {quality['partition']} (Tables 4 and 5)"
+        yield table(["", "score", "all turns", "female", "male", "means of the voices", "paper, all turns"], scores)
+    if errors:
+        yield f"## Recognition and watermark on {quality['partition']}"
+        yield table(["", "metric", "pooled", "median", "90 %", "99 %", "watermark found", "turns checked"], errors)
+
+
+def _yields(stages: Sequence[Figures]) -> Iterator[str]:
+    rows = []
+    for stage in stages:
+        why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(stage["rejected"].items(), key=lambda kv: -kv[1]))
+        given = stage["rows_in"]
+        share = _percent(stage["kept"] / given) if given else None
+        rows.append([stage["name"], given, stage["kept"], share, stage["failed_rows"], why or None])
+    if rows:
+        yield "## Yields, stage by stage"
+        yield table(["stage", "rows in", "kept", "yield", "failed", "rejected"], rows)
+
+
+def _languages(figures: Figures) -> list[str]:
+    return [lang for lang in LANGUAGES if lang in figures]
+
+
+def _hours(value: float | None) -> str:
+    return f"{value or 0:,.4f}" if (value or 0) < 1 else f"{value:,.1f}"
+
+
+def _spread(moments: Figures | None) -> str | None:
+    if not moments or moments["mean"] is None:
+        return None
+    return f"{moments['mean']:.2f} ± {moments['std']:.2f}"
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.2f} %"

@@ -1,0 +1,81 @@
+"""What the paper's layout writes beside metadata.json: subsets, quality, tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from gated_rows import GENDERS, ROWS, selected, snapshot
+
+from kespeechchat.config.dataset import ASRSubset, SubsetSettings
+from kespeechchat.export.ke_speechchat import export
+from kespeechchat.export.selection import Subset
+
+
+@pytest.fixture
+def rows() -> list[dict]:
+    """Held-out dialogues with voices of their own."""
+    out = []
+    for i, one in enumerate(ROWS):
+        user = {**one["turns"][0], "text": f"Question number {i}?"}
+        if one["split"] != "train":
+            user["voice"] = f"held-{one['split']}"
+        out.append({**one, "turns": [user, one["turns"][1]]})
+    return out
+
+
+def written(to: Path, rows, subset=None, **more):
+    genders = GENDERS | {"held-dev": "male", "held-test": "male"}
+    return export(selected(rows, subset), None, to, genders=genders, **more)
+
+
+def test_subsets_name_utterances_of_the_metadata(rows, tmp_path):
+    written(tmp_path, rows)
+    metadata = json.loads((tmp_path / "metadata.json").read_text("utf-8"))
+    turns = {Path(t["audio_path"]).stem.removesuffix("_mark"): t for d in metadata for t in d["dialog"]}
+    asr, tts = (json.loads((tmp_path / "subsets" / f"{n}.json").read_text("utf-8")) for n in ("asr", "tts"))
+    in_s = json.loads((tmp_path / "partitions" / "S.json").read_text("utf-8"))["ids"]
+    assert asr["partition"] == "S" and asr["train"]["ids"] == [f"{i}_0" for i in in_s]
+    for part in (asr["train"], asr["test"], tts["train"], tts["prompts"], tts["test"]):
+        assert part["ids"] and set(part["ids"]) <= set(turns)
+        assert {turns[i]["speaker"] for i in part["ids"]} == {s for own in part["speakers"].values() for s in own}
+        assert sum(part["utterances"].values()) == len(part["ids"])
+        seconds = sum(turns[i]["end"] - turns[i]["start"] for i in part["ids"])
+        assert sum(part["hours"].values()) == pytest.approx(seconds / 3600, abs=1e-4)
+    trained = {turns[i]["speaker"] for i in (*asr["train"]["ids"], *tts["train"]["ids"])}
+    assert not trained & {turns[i]["speaker"] for i in (*asr["test"]["ids"], *tts["test"]["ids"])}
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_same_rows_give_the_same_bytes(rows, tmp_path):
+    written(tmp_path / "a", rows)
+    written(tmp_path / "b", rows)
+    assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
+
+
+def test_a_partition_that_is_not_there_means_all_and_says_so(rows, tmp_path):
+    report = written(tmp_path, rows, subsets=SubsetSettings(asr=ASRSubset(partition="none")))
+    assert report.statistics["subsets"]["asr"]["partition"] is None
+    train = json.loads((tmp_path / "subsets" / "asr.json").read_text("utf-8"))["train"]["ids"]
+    assert len(train) == sum(r["split"] == "train" for r in rows)
+    assert "user utterances of all training dialogues" in (tmp_path / "statistics.md").read_text("utf-8")
+
+
+def test_one_partition_alone_has_no_subsets(rows, tmp_path):
+    written(tmp_path, rows)
+    written(tmp_path, rows, Subset("S"))
+    assert not list((tmp_path / "subsets").glob("*.json"))
+    assert "subsets/" not in (tmp_path / "README.md").read_text("utf-8")
+
+
+def test_quality_is_the_smallest_partition_s(rows, tmp_path):
+    stage = {"name": "gate", "rows_in": 50, "kept": 40, "rejected": {"error_rate": 10}, "failed_rows": 0}
+    written(tmp_path, rows, yields=[stage])
+    quality = json.loads((tmp_path / "quality.json").read_text("utf-8"))
+    inside = json.loads((tmp_path / "partitions" / "XS.json").read_text("utf-8"))
+    assert quality["partition"] == "XS" and quality["yields"] == [stage]
+    assert {k: quality[k]["dialogues"] for k in ("zh", "en")} == inside["dialogues"]
+    voices = json.loads((tmp_path / "quality_voices.json").read_text("utf-8"))
+    assert {v["voice"] for v in voices} <= set(GENDERS)
+    assert "| gate | 50 | 40 | 80.00 % | 0 | error_rate 10 |" in (tmp_path / "statistics.md").read_text("utf-8")
