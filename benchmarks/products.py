@@ -156,7 +156,7 @@ def main() -> None:
     start = time.perf_counter()
     scanned = sum(table.num_rows for table in rows.tables())
     times["scan"] = time.perf_counter() - start
-    before = peak()
+    before, cpu = peak(), time.process_time()
     start = time.perf_counter()
     selection = select(rows, seed=0, partitions=PartitionSettings())
     times["cut"] = time.perf_counter() - start
@@ -166,12 +166,15 @@ def main() -> None:
     report = export(selection, None, folder / "export", genders=genders)
     times["write"] = time.perf_counter() - start
     assert report.dialogues == scanned
+    cpu = time.process_time() - cpu
     total = times["cut"] + times["write"]
     print(f"scan (read, checksum, decode)              {times['scan']:8.1f} s")
     print(f"ranks, splits, partition cuts              {times['cut']:8.1f} s")
     print(f"metadata.json, lists, statistics, overlap  {times['write']:8.1f} s")
-    print(f"products in all {total:.1f} s, {total / times['scan']:.1f} times the scan; peak {peak():.2f} GB "
-          f"(before them {before:.2f}); {1e6 * total / scanned:.0f} µs a dialogue")  # fmt: skip
+    print(
+        f"products in all {total:.1f} s, {total / times['scan']:.1f} times the scan, {1e6 * total / scanned:.0f} µs a "
+        f"dialogue ({1e6 * cpu / scanned:.0f} µs of CPU); peak {peak():.2f} GB, before them {before:.2f}"
+    )
     if not given.keep:
         shutil.rmtree(folder / "export")
         shutil.rmtree(folder / "gate")
