@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
+from functools import partial
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -33,6 +36,8 @@ from kespeechchat.run.outlook_text import render
 from kespeechchat.run.pilot import pilot_of
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
 from kespeechchat.store.objects import open_store
+
+QUICKSTART = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
 
 counts = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)).map(lambda t: (min(t), t[1])), min_size=1)
 positive = st.floats(0.01, 1e4)
@@ -161,18 +166,30 @@ def _record_figures(store):
             store.put(name, changed.to_json())
 
 
-@pytest.fixture
-def build(tmp_path, quickstart):
-    file = questions(tmp_path / "questions.jsonl", 40)
-    speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
-
-    def make(*overrides: str):
-        return load_pipeline(quickstart, (speech, *overrides), inputs=[file], root=str(tmp_path / "root"))
-
-    store = open_store(make().root)
-    fill(make(), store)
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A folder with inputs and a build of them, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("recorded")
+    questions(folder / "questions.jsonl", 40)
+    recipe(folder / "speech.yaml", 20)
+    profile = _profile(folder)
+    store = open_store(profile.root)
+    fill(profile, store)
     _record_figures(store)
-    return make, store
+    return folder
+
+
+def _profile(folder, *overrides: str):
+    speech = f"speech.inputs=[{{path: {folder / 'speech.yaml'}}}]"
+    inputs = [folder / "questions.jsonl"]
+    return load_pipeline(QUICKSTART, (speech, *overrides), inputs=inputs, root=str(folder / "root"))
+
+
+@pytest.fixture
+def build(tmp_path, recorded):
+    """(profile with overrides, the store of its build)"""
+    folder = shutil.copytree(recorded, tmp_path / "own")
+    return partial(_profile, folder), open_store(str(folder / "root"))
 
 
 def _line(size, unit, language):
@@ -244,15 +261,15 @@ def test_a_pilot_is_small_and_lives_beside_the_build(build):
     assert max(pilot.stages.blend.blending.users.values()) <= 4 and pilot.guards == {}
 
 
-def test_the_command_prints_text_and_json(build, tmp_path, quickstart):
+def test_the_command_prints_text_and_json(build):
     make, _ = build
     inputs = make().instructions.inputs[0].path
     speech = make().speech.inputs[0].path
     where = ["--root", make().root, "--set", f"speech.inputs=[{{path: {speech}}}]"]
     where += ["--set", f"instructions.inputs=[{{path: {inputs}}}]"]
-    text = CliRunner().invoke(main, ["plan", str(quickstart), *where, "--gpus", "8"])
+    text = CliRunner().invoke(main, ["plan", str(QUICKSTART), *where, "--gpus", "8"])
     assert text.exit_code == 0, text.output
     assert "the paper's size" in text.output and "synthesize+watermark" in text.output
-    found = CliRunner().invoke(main, ["plan", str(quickstart), *where, "--json", "--rows", "1000"])
+    found = CliRunner().invoke(main, ["plan", str(QUICKSTART), *where, "--json", "--rows", "1000"])
     data = json.loads(found.output)
     assert data["sizes"][0]["title"] == "1,000 rows" and data["sizes"][1]["dialogues"]["zh"]["mid"] == 3_500_000
