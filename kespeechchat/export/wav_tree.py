@@ -73,9 +73,12 @@ class WavTree:
             self.to / STATE,
             json.dumps({"layout": "ke-speechchat", "audio": content, "fan_out": self.fan_out}),
         )
-        if not state.exists() and any(self.root.iterdir()):
+        standing = state.read_text("utf-8") if state.exists() else None
+        if standing is not None and (found := json.loads(standing).get("layout")) != "ke-speechchat":
+            raise ExportError(f"{self.to}: holds an export of layout {found}; export ke-speechchat to another folder")
+        if standing is None and any(self.root.iterdir()):
             raise ExportError(f"{self.root}: holds files that no export made; export to another folder or empty it")
-        self._trusted = bool(content) and state.exists() and state.read_text("utf-8") == note
+        self._trusted = bool(content) and standing == note
         if not self._trusted:
             self.sweep(np.zeros(0, dtype=np.uint64))
             write_text(state, note)

@@ -160,6 +160,12 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
         run(tmp_path)
 
 
+def test_a_folder_of_another_layout_is_refused(tmp_path):
+    (tmp_path / STATE).write_text('{"layout": "stereo"}')
+    with pytest.raises(ExportError, match="holds an export of layout stereo"):
+        run(tmp_path)
+
+
 def test_one_partition_is_the_one_of_the_whole(tmp_path):
     run(tmp_path / "whole")
     run(tmp_path / "s", subset=Subset(partition="S"))
