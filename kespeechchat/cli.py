@@ -224,7 +224,7 @@ def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], a
 @_root
 @_told
 def verify(pipeline: str | None, root: str | None) -> int:
-    """Check every checksum, and that no row is lost or doubled from the first stage to the last."""
+    """Check every checksum, that no row is lost or doubled, and that no two splits share a voice, speaker or text."""
     from kespeechchat.run.verify import incomplete
     from kespeechchat.run.verify import verify as run_verify
 
@@ -236,6 +236,26 @@ def verify(pipeline: str | None, root: str | None) -> int:
         click.echo(f"not built yet: {stage}")
     click.echo(f"{checked} shards checked, {len(problems)} problems")
     return TROUBLE if problems else WELL
+
+
+@main.command()
+@_pipeline
+@_root
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, with the whole histograms.")
+@click.option("--recompute", is_flag=True, help="Hold every voice against every real clip again.")
+@_told
+def voices(pipeline: str | None, root: str | None, as_json: bool, recompute: bool) -> int:
+    """Measure the voice library's promises: balance, privacy, diversity, distinctness. Exit 1 where one is broken.
+
+    \b
+    kesc voices --root build/quickstart
+    """
+    from kespeechchat.run.voice_report import render, voice_report, well
+
+    profile = _named_pipeline(pipeline, root)
+    found = voice_report(profile, _store(profile), recompute)
+    click.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else render(found))
+    return WELL if well(found) else TROUBLE
 
 
 @main.command()

@@ -13,10 +13,10 @@ import pyarrow as pa
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.run.voice_report import privacy_measure
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
-from kespeechchat.voices.privacy import circularity
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -86,12 +86,7 @@ class GatedRows:
 
     def privacy(self) -> dict[str, Any]:
         """Whether the measuring encoder took part in making the voices, and the margins it found."""
-        clips = self._engines("clips")
-        found = circularity(
-            self._engines("audition").get("audition.speaker", {}),
-            clips.get("clips.speaker", {}),
-            clips.get("clips.embedder", {}),
-        )
+        found = privacy_measure(self.plan)
         nearest = [v["nearest_speaker_cosine"] for v in self.voices()]
         threshold = self.pipeline.stages.voices.privacy.speaker_threshold
         return found | {
@@ -105,8 +100,3 @@ class GatedRows:
 
     def _record(self, stage: str, shard: int) -> CommitRecord:
         return self.plan.record(stage, shard)
-
-    def _engines(self, stage: str) -> dict[str, dict[str, str]]:
-        states = self.plan.states(stage)
-        done = next((n for n, s in states.items() if s.state is State.DONE), None)
-        return {} if done is None else self.plan.record(stage, done).engines

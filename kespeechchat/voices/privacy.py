@@ -81,7 +81,7 @@ def select(
     if len(real.xvectors) == 0:
         raise ValueError("nothing to compare with: no real speaker's clips were given")
     outcomes = list(_measured(rows, real, settings))
-    means = np.stack([_mean(r["xvectors"]) for r in rows])
+    means = np.stack([mean_xvector(r["xvectors"]) for r in rows])
     return _neighbours(_fill(outcomes, means, dict(targets), settings), means, settings)
 
 
@@ -143,13 +143,15 @@ def circularity(
 
 
 def diversity(xvectors: np.ndarray, edges: Sequence[float], block: int = 1024) -> dict[str, Any]:
-    """Distribution of the pairwise cosines of float32 [n, D] unit vectors: histogram over `edges`, mean, highest."""
+    """Distribution of the pairwise cosines of float32 [n, D] unit vectors: histogram over evenly spaced `edges` (what
+    lies beyond counts in the outermost bins), mean, highest. 42,000 vectors make 9·10⁸ pairs."""
+    bins, ends = len(edges) - 1, (float(edges[0]), float(edges[-1]))
     counts, total, highest = np.zeros(len(edges) - 1, dtype=np.int64), 0.0, -1.0
     for a in range(0, len(xvectors), block):
         for b in range(a, len(xvectors), block):
             cosines = xvectors[a : a + block] @ xvectors[b : b + block].T
             values = cosines[np.triu_indices(*((len(cosines), 1) if a == b else (0,)))] if a == b else cosines.ravel()
-            counts += np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+            counts += np.histogram(np.clip(values, *ends), bins, ends)[0]
             total += float(values.sum(dtype=np.float64))
             highest = max(highest, float(values.max(initial=-1.0)))
     pairs = len(xvectors) * (len(xvectors) - 1) // 2
@@ -249,7 +251,8 @@ def _place(
     return Outcome(row)
 
 
-def _mean(xvectors: Any) -> np.ndarray:
+def mean_xvector(xvectors: Any) -> np.ndarray:
+    """float32 [D], unit length: a voice, from the x-vectors [P, D] of its probe sentences. Two voices are compared so."""
     mean = np.asarray(list(xvectors), dtype=np.float64).mean(axis=0)
     return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
 
