@@ -129,9 +129,15 @@ def circularity(
     """Whether the encoder that measures privacy took part in making the voices, for card and report.
 
     Each argument is an engine's `identity()`: of the encoder of the auditions, of the clips, and of the TTS embedder
-    (which names in any of its values the encoder it works from). An encoder that made the voices sees what it aimed at.
+    (which names in any of its values the encoder it works from). An encoder that made the voices sees what it aimed at. Where an identity is not known, `circular` is None.
     """
-    model = measuring.get("model", "unknown")
+    model = measuring.get("model")
+    if not (model and mining and projecting):
+        note = (
+            "Which encoders measured and made the voices is not recorded for the profile as it is now: take the "
+            "privacy measure for circular."
+        )
+        return {"circular": None, "encoder": model, "also": [], "note": note}
     roles = [role for role, identity in (("mined", mining), ("projected", projecting)) if model in identity.values()]
     note = (
         f"The encoder that measured privacy ({model}) also {' and '.join(roles)} the voices: the measure is "
