@@ -35,6 +35,12 @@ _GIVEN_AWAY = 0.3  # share of the reference's content that the user may say beyo
 _INFORMATION = 400  # characters of given text that a prompt shows
 
 
+_BREATH = {"zh": 45, "en": 25}  # characters, words: what the prompt shows of a source's answer
+_SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?])(?<!\d\.)\s+|\n+")
+_LEAD_IN = re.compile(r"[^。！？!?\n]*[:：]\s*(?=(?:[-*•]|\(?\d{1,2}[.)、．）]))")
+_ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)、．）])\s*")
+
+
 @dataclass(frozen=True)
 class Dialogue:
     instruction: str
@@ -63,8 +69,27 @@ def spoken_fields(question: str, reference: str | None, language: Language) -> d
     """Fields of the prompts `spoken` (question) and `spoken-grounded` (question, reference)."""
     fields = {"question": _flat(question)}
     if reference:
-        fields["reference"] = spoken_numbers(_flat(reference), language)
+        fields["reference"] = gist(reference, language)
     return fields
+
+
+def gist(reference: str, language: Language) -> str:
+    """The first sentences of a source's answer, as many as one breath holds, numbers in words.
+
+    Real answers run to paragraphs and lists; a spoken response gives their point, which stands first. A lead-in that
+    ends in a colon ("here is how:") is passed over where a list follows it.
+
+    >>> gist("Here is why: 1. It is cold. 2. It is dark.", "en")
+    'It is cold. It is dark.'
+    """
+    parts = [_ITEM.sub("", s).strip() for s in _SENTENCE.split(_LEAD_IN.sub("", _flat_lines(reference)))]
+    points = [part for part in parts if part] or [reference]
+    kept, space = points[:1], " " if language == "en" else ""
+    for sentence in points[1:]:
+        if _length(space.join([*kept, sentence]), language) > _BREATH[language]:
+            break
+        kept.append(sentence)
+    return spoken_numbers(_flat(space.join(kept)), language)
 
 
 def parse_question(completion: str, language: Language) -> str | None:
@@ -117,6 +142,7 @@ def judge_dialogue(
     if dialogue is None:
         return "malformed"
     language = prompt.language
+    reference = gist(reference, language) if reference else None
     said, reply = dialogue.instruction, dialogue.response
     short, long = RESPONSE_LENGTH[language]
     return (
@@ -130,7 +156,7 @@ def judge_dialogue(
         or ("off_topic" if overlap(question, said, language, content=True)[0] < _SAME_SUBJECT[language] else None)
         or checks.changed_kind(said, question, language)
         or (_gives_away(said, question, reference, language) if reference else None)
-        or (checks.disagrees(reply, spoken_numbers(reference, language), language, question) if reference else None)
+        or (checks.disagrees(reply, reference, language, question) if reference else None)
     )
 
 
@@ -204,6 +230,15 @@ def _tidy(text: str, language: Language) -> str:
 def _in_words(text: str) -> str:
     flat = _flat(text)[:_INFORMATION]
     return spoken_numbers(flat, language_of(flat) or "en")
+
+
+def _length(text: str, language: Language) -> int:
+    return len(text.split()) if language == "en" else len(text)
+
+
+def _flat_lines(text: str) -> str:
+    """White space made even inside lines; line breaks stay, for they end a sentence too."""
+    return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
 def _flat(text: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from kespeechchat.text.compose import (
     Dialogue,
+    gist,
     judge_dialogue,
     judge_question,
     parse_dialogue,
@@ -118,3 +119,21 @@ def test_a_broken_completion_is_none(text):
 def test_the_prompt_shows_the_reference_in_words():
     assert spoken_fields("一周有几天？", "7天。", "zh") == {"question": "一周有几天？", "reference": "七天。"}
     assert spoken_fields("一周有几天？", None, "zh") == {"question": "一周有几天？"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "language", "said"),
+    [
+        ("Here is why: 1. It is cold. 2. It is dark.", "en", "It is cold. It is dark."),
+        ("锻炼身体有很多好处，包括：1. 改善健康：可以增强心血管。", "zh", "改善健康：可以增强心血管。"),
+        ("It takes 3.5 hours.", "en", "It takes three point five hours."),
+        ("positive", "en", "positive"),
+    ],
+)
+def test_the_gist_of_an_answer_stands_first(reference, language, said):
+    assert gist(reference, language) == said
+
+
+def test_the_gist_is_one_breath_of_a_long_answer():
+    long = "Bees dance. " * 40
+    assert len(gist(long, "en").split()) <= 25
