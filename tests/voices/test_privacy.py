@@ -140,6 +140,8 @@ def test_a_circular_measure_says_so():
     other = circularity({"model": "wavlm", "torch": "2.11"}, encoder, encoder)
     assert not other["circular"]
     assert "took no part" in other["note"]
+    unknown = circularity({}, encoder, encoder)
+    assert unknown["circular"] is None and "not recorded" in unknown["note"]
 
 
 def test_diversity_counts_each_pair_once():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kespeechchat.config.voices import BlendingSettings, PrivacySettings
+from kespeechchat.config.voices import BlendingSettings, PrivacySettings, SpeakerSplitSettings
 from kespeechchat.records import SCHEMAS
 from kespeechchat.voices.blending import Speaker, blend, targets
 from kespeechchat.voices.privacy import RealClips, number_voices, select
@@ -30,16 +30,12 @@ REAL = RealClips(units(40, 1), [f"person-{i // 2:02d}" for i in range(40)])
 def voices(seed: int = 0, users: int = 12) -> list[dict]:
     """A library made as stages blend and voices make it, of invented speakers and speech."""
     mined = [(f"person-{i:02d}", ("female", "male")[i % 2], ("zh", "en")[i // 2 % 2]) for i in range(20)]
-    from kespeechchat.config.voices import SpeakerSplitSettings
-
     splits = draw_speaker_splits(mined, SpeakerSplitSettings(shares={"train": 0.6, "dev": 0.0, "test": 0.4}), seed)
     speakers = [Speaker(r, lang, g, splits[r], 0.2, np.ones(4, dtype=np.float32)) for r, g, lang in mined]
     blending = BLENDING.model_copy(update={"users": {"train": users, "test": 4}})
     heard = {"error_rate": 0.0, "spoken_seconds_per_character": 0.12}
-    rows = [
-        {**c.row(), **heard, "xvectors": units(2, 1000 + i).tolist()}
-        for i, c in enumerate(blend(speakers, blending, seed))
-    ]
+    made = enumerate(blend(speakers, blending, seed))
+    rows = [{**c.row(), **heard, "xvectors": units(2, 1000 + i).tolist()} for i, c in made]
     outcomes = number_voices(select(rows, REAL, targets(blending, ["zh", "en"]), PRIVACY, seed))
     return [o.row for o in outcomes if o.status == "kept"]
 

@@ -32,7 +32,8 @@ class KokoroProjection:
         from importlib.metadata import version
 
         digest = hashlib.sha256(self._table.styles.tobytes() + self._table.xvectors.tobytes()).hexdigest()[:16]
-        return {"model": f"kokoro_styles sha256:{digest}", "scipy": version("scipy")}
+        encoder = f"package:resemblyzer=={version('resemblyzer')}"  # whose x-vectors it works from
+        return {"model": f"kokoro_styles sha256:{digest}", "xvectors": encoder, "scipy": version("scipy")}
 
     def embed(
         self,
