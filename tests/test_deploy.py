@@ -57,7 +57,7 @@ _COMMANDS = {  # a Slurm of one node: a step runs here, and what is asked of the
     "scontrol": 'echo "$*" >> "$LOG"; [[ $1 == show ]] && echo node1; exit 0',
 }
 _DRIVER = {  # in place of the driver's environment: a head that stays, a build that ends when told or by itself
-    "ray": "[[ $1 == status ]] || exec sleep 30",
+    "ray": "[[ $1 != start ]] || exec sleep 30",
     "kesc": 'echo "kesc $*" >> "$LOG"; trap "sleep 1; exit 143" TERM; '
     "if [[ $PROFILE == long ]]; then kill -TERM $PPID; sleep 30 & wait; fi; exit 0",
 }
