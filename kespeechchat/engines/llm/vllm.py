@@ -26,6 +26,8 @@ from kespeechchat.records import RowError
 
 _SETTING = "llm.use: vllm"
 _FAREWELL = 10.0  # s
+# Grammars that allow white space between tokens let a small model write line breaks until max_tokens.
+_GRAMMARS = {"backend": "guidance", "disable_any_whitespace": True}
 _SEEDS = 2**63  # vLLM takes int64 seeds
 
 
@@ -113,12 +115,22 @@ class VLLM:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _die(self, why: str) -> EngineDead:
-        """Ends vLLM's own processes too: left alone, a hung one would keep the GPU's memory from the next worker."""
         if not self._dead:
             self._dead = why
-            with contextlib.suppress(Exception):
-                self._engine.shutdown(timeout=_FAREWELL)
+            _end_processes()
         return EngineDead(self._dead)
+
+
+def _end_processes() -> None:
+    """A hung core does not end when asked to; left alone, it would keep the GPU's memory from the next worker."""
+    import psutil  # vLLM brings it
+
+    with contextlib.suppress(psutil.Error):
+        ours = [p for p in psutil.Process().children(recursive=True) if p.name().startswith("VLLM::")]
+        for process in ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(ours, timeout=_FAREWELL)
 
 
 async def _start(settings: VLLMSettings) -> Any:
@@ -141,6 +153,7 @@ async def _start(settings: VLLMSettings) -> Any:
         gpu_memory_utilization=settings.gpu_memory_utilization,
         enforce_eager=settings.enforce_eager,
         enable_prefix_caching=settings.prefix_caching,
+        structured_outputs_config=_GRAMMARS,
         enable_log_requests=False,
         disable_log_stats=True,
     )
