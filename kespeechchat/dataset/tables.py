@@ -97,7 +97,8 @@ def _subsets(figures: Figures) -> Iterator[str]:
 
 def _splits(figures: Figures) -> Iterator[str]:
     if splits := figures.get("splits"):
-        rows = [[f"chat-{k}", v["dialogues"], v["user_voices"], _SPLITS.get(k)] for k, v in sorted(splits.items())]
+        names = {k: k if k == "train" else f"chat-{k}" for k in sorted(splits)}
+        rows = [[name, splits[k]["dialogues"], splits[k]["user_voices"], _SPLITS.get(k)] for k, name in names.items()]
         yield "## Splits (Table 9)"
         yield table(["", "dialogues", "user voices", "paper"], rows)
 
