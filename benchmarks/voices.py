@@ -19,7 +19,8 @@ import numpy as np
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
 from kespeechchat.voices.blending import Candidate, Speaker, blend, targets
 from kespeechchat.voices.mining import Clips, Mined, balance_genders, mine
-from kespeechchat.voices.privacy import RealClips, diversity, missing, number_voices, select
+from kespeechchat.voices.privacy import RealClips, mean_xvector, missing, number_voices, select
+from kespeechchat.voices.promises import Library, report
 from kespeechchat.voices.splits import draw_speaker_splits
 
 MINING = MiningSettings(similarity=0.9)
@@ -97,10 +98,13 @@ def main() -> None:
     with timed(f"choose from {len(rows)} auditions, {len(real.owners)} clips", spent):
         outcomes = number_voices(select(rows, real, wanted, PrivacySettings(), seed=0))
     voices = [o.row for o in outcomes if o.status == "kept"]
-    with timed(f"diversity of {len(voices)} voices", spent):
-        diversity(unit(np.stack([v["xvectors"].mean(axis=0) for v in voices])), np.linspace(-1, 1, 41))
+    with timed(f"promises of {len(voices)} voices, all pairs of them", spent):
+        probes = [v["xvectors"] for v in voices]
+        library = Library(voices, probes, np.stack([mean_xvector(p) for p in probes]))
+        found = report(library, BLENDING, PrivacySettings())
     print(f"{'in all':<44}{sum(spent):8.1f} s   (bound: 300 s, 4 GiB)")
     reasons = dict(Counter(o.reason for o in outcomes))
+    print("broken promises:", [p["name"] for p in found["promises"] if not p["holds"]])
     print(f"voices {len(voices)}, missing {sum(missing(outcomes, wanted).values())}, {reasons}")
 
 

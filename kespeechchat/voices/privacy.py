@@ -129,7 +129,8 @@ def circularity(
     """Whether the encoder that measures privacy took part in making the voices, for card and report.
 
     Each argument is an engine's `identity()`: of the encoder of the auditions, of the clips, and of the TTS embedder
-    (which names in any of its values the encoder it works from). An encoder that made the voices sees what it aimed at. Where an identity is not known, `circular` is None.
+    (which names in any of its values the encoder it works from). An encoder that made the voices sees what it aimed at.
+    Where an identity is not known, `circular` is None.
     """
     model = measuring.get("model")
     if not (model and mining and projecting):
@@ -151,13 +152,15 @@ def circularity(
 def diversity(xvectors: np.ndarray, edges: Sequence[float], block: int = 1024) -> dict[str, Any]:
     """Distribution of the pairwise cosines of float32 [n, D] unit vectors: histogram over evenly spaced `edges` (what
     lies beyond counts in the outermost bins), mean, highest. 42,000 vectors make 9·10⁸ pairs."""
-    bins, ends = len(edges) - 1, (float(edges[0]), float(edges[-1]))
+    bins, low = len(edges) - 1, np.float32(edges[0])
+    scale = np.float32(bins / (edges[-1] - edges[0]))
     counts, total, highest = np.zeros(len(edges) - 1, dtype=np.int64), 0.0, -1.0
     for a in range(0, len(xvectors), block):
         for b in range(a, len(xvectors), block):
             cosines = xvectors[a : a + block] @ xvectors[b : b + block].T
             values = cosines[np.triu_indices(*((len(cosines), 1) if a == b else (0,)))] if a == b else cosines.ravel()
-            counts += np.histogram(np.clip(values, *ends), bins, ends)[0]
+            places = ((values - low) * scale).astype(np.int32)  # a sixth of the time of np.histogram
+            counts += np.bincount(np.clip(places, 0, bins - 1), minlength=bins)
             total += float(values.sum(dtype=np.float64))
             highest = max(highest, float(values.max(initial=-1.0)))
     pairs = len(xvectors) * (len(xvectors) - 1) // 2
@@ -258,7 +261,7 @@ def _place(
 
 
 def mean_xvector(xvectors: Any) -> np.ndarray:
-    """float32 [D], unit length: a voice, from the x-vectors [P, D] of its probe sentences. Two voices are compared so."""
+    """float32 [D], unit length: a voice, from the x-vectors [P, D] of its probe sentences. Voices are compared so."""
     mean = np.asarray(list(xvectors), dtype=np.float64).mean(axis=0)
     return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
 
