@@ -24,6 +24,7 @@ from kespeechchat.run.rollup import update_rollup
 from kespeechchat.run.worker import Built
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.store.commit import Counts
 from kespeechchat.store.objects import ObjectStore, open_store
 from kespeechchat.store.shards import CorruptShard
 
@@ -48,6 +49,7 @@ class Result:
     failed: int = 0
     blocked: list[str] = field(default_factory=list)
     corrupt: int = 0  # shards whose bytes were not what their records say
+    learned: dict[str, dict[str, dict[str, Counts]]] = field(default_factory=dict)  # unit → record's stem → counts
 
     @property
     def well(self) -> bool:
@@ -91,7 +93,7 @@ def build(
                 break
     if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted)):
         result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
-    update_rollup(pipeline, store)
+    update_rollup(pipeline, store, result.learned)
     return result
 
 
@@ -143,6 +145,8 @@ def _build_segment(
                 return
             progress.built(built)
             result.built += built.status != "failed"
+            if built.stem:
+                result.learned.setdefault(built.unit, {})[built.stem] = built.counts
             result.failed += built.status == "failed"
             if built.status == "failed":
                 failed_before.add((built.unit, built.shard))

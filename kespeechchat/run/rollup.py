@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -20,8 +20,10 @@ class Rollup:
     def __init__(self, store: ObjectStore, unit: str) -> None:
         self._store, self._unit, self._key = store, unit, f"{unit}/rollup.json"
         self._known: dict[str, dict] = {}
+        self._read = b""
         try:
-            self._known = json.loads(store.get(self._key))
+            self._read = store.get(self._key)
+            self._known = json.loads(self._read)
         except (FileNotFoundError, ValueError):
             self._known = {}  # none yet, or torn: it is only a cache
 
@@ -34,19 +36,28 @@ class Rollup:
                 self._known[key.stem] = data
         return {key: {s: Counts(**c) for s, c in self._known[key.stem].items()} for key in keys}
 
+    def learn(self, counts: Mapping[str, _Summary]) -> None:
+        """Counts by record's stem, as the workers told them: nothing of it need be opened."""
+        for stem, summary in counts.items():
+            self._known[stem] = {stage: asdict(c) for stage, c in summary.items()}
+
     def save(self) -> None:
-        self._store.put(self._key, json.dumps(self._known, separators=(",", ":")).encode())
+        """Writes the cache, if anything was learned since it was read."""
+        data = json.dumps(self._known, separators=(",", ":"), sort_keys=True).encode()
+        if self._known and data != self._read:
+            self._store.put(self._key, data)
 
     def _open(self, key: ShardKey) -> dict:
         record = CommitRecord.from_json(self._store.get(record_key(self._unit, key)))
         return {stage: asdict(counts) for stage, counts in record.counts.items()}
 
 
-def update_rollup(pipeline: Pipeline, store: ObjectStore) -> None:
+def update_rollup(pipeline: Pipeline, store: ObjectStore, learned: Mapping[str, Mapping[str, _Summary]]) -> None:
+    """Brings every unit's cache up to date: by what this build `learned` (unit → record's stem → counts), and by
+    opening whatever else was committed and is not in the cache."""
     for unit in (unit[-1] for unit in pipeline.units):
         listing = list_commits(store, unit)
         rollup = Rollup(store, unit)
-        before = len(rollup._known)
+        rollup.learn(learned.get(unit, {}))
         rollup.counts(ShardKey(shard, fp, gen) for (shard, fp), gen in listing.committed.items())
-        if len(rollup._known) != before:
-            rollup.save()
+        rollup.save()

@@ -53,6 +53,7 @@ class Built:
     audio_seconds: float = 0.0
     error: str | None = None
     examples: tuple[str, ...] = ()  # a few rejected rows, for the guards' message
+    stem: str = ""  # of the commit record's name, where there is one
 
 
 class Worker:
@@ -86,6 +87,7 @@ class Worker:
         open_attempt(self.store, name, key, attempt, self.session, self.node)
         try:
             self.load()
+            began = time.monotonic()  # loading is the process's, not the shard's: `kesc plan` counts on it
             settled, counts = self._process(order)
             record = self._record(order, attempt, settled, counts, time.monotonic() - began)
             record = commit(self.store, name, record, to_parquet(settled, self.stages[-1].schema))
@@ -223,6 +225,7 @@ def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -
         record.seconds,
         record.audio_seconds,
         examples=examples,
+        stem=record.key.stem,
     )
 
 
