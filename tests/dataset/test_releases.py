@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_partitions import FRACTIONS, collect, many, members
 
 from kespeechchat.dataset.partitions import apply, plan, rank
 from kespeechchat.dataset.releases import Release, compare
+from tests.dataset.test_partitions import FRACTIONS, collect, many, members
 
 
 def frozen(rows) -> Release:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tones import unusable, voice
 
 from kespeechchat.config.engines import AudioSealSettings
 from kespeechchat.engines import EngineError
@@ -21,6 +20,7 @@ from kespeechchat.engines.watermark import load
 from kespeechchat.engines.watermark.audioseal import bits, to_hex
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
+from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
 SEANET = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tones import unusable, voice
 
 from kespeechchat.config.engines import ClassifierGenderSettings, F0GenderSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.checkpoints import working
 from kespeechchat.engines.gender import load
 from kespeechchat.records import RowError
+from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
 LABELS = ("child", "Female", "Male")

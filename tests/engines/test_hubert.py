@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tones import unusable, voice
 
 from kespeechchat.config.engines import HubertUnitsSettings
 from kespeechchat.engines import EngineError
@@ -14,6 +13,7 @@ from kespeechchat.engines.units import RATE, load
 from kespeechchat.engines.units.hubert import FIELD, HOP, SAMPLE_RATE, pieces
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
+from tests.engines.tones import unusable, voice
 
 TINY = {
     "hidden_size": 32,

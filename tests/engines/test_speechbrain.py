@@ -8,13 +8,13 @@ import textwrap
 
 import numpy as np
 import pytest
-from tones import unusable, voice
 
 from kespeechchat.config.engines import SpeechBrainSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.speaker import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
+from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
 # Laid out as the published encoders are: the weights' place is a hub address.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tones import unusable, voice
 
 from kespeechchat.config.engines import AllMOSSettings, DNSMOSSettings, UTMOSSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.mos import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
+from tests.engines.tones import unusable, voice
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
 

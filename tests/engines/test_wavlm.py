@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from tones import unusable, voice
 
 from kespeechchat.config.engines import WavLMSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.speaker import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
+from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
 TINY = {

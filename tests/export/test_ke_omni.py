@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
 
 from kespeechchat.export.ke_omni import export
 from kespeechchat.records import RowError, Word
+from tests.export.gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
 
 BY_ID = {r["id"]: r for r in ROWS}
 
