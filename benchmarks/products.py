@@ -28,7 +28,7 @@ from kespeechchat.export.ke_speechchat import export
 from kespeechchat.export.selection import select
 from kespeechchat.records import SCHEMAS
 from kespeechchat.run.gated import ahead
-from kespeechchat.store.shards import parquet_table
+from kespeechchat.store.parquet import parquet_table
 
 SHARD = 350  # dialogues, as planned by default
 HELD = (2754, 2481, 7_000_000)  # dev, test, of

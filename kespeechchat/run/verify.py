@@ -7,13 +7,11 @@ share a user voice, a real speaker behind one, or a text.
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.dataset.splits import OverlapCheck
@@ -23,6 +21,7 @@ from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_table
 
 _GATED = "gate"
@@ -76,7 +75,7 @@ class _Check:
         """(id, status, stage) of each row. Gated dialogues are noted for the overlap check on the way."""
         data = read_checked(self.store, unit, record)
         more = ["split", "turns"] if unit == _GATED else []
-        table = pq.read_table(io.BytesIO(data), columns=["id", "status", "stage", *more])
+        table = parquet_table(data, ["id", "status", "stage", *more])
         if more:
             self._note_dialogues(table)
         return list(zip(*(table[c].to_pylist() for c in ("id", "status", "stage")), strict=True))

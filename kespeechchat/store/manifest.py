@@ -8,16 +8,15 @@ new shards and disturbs none.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.parquet import parquet_table
 
 ROW = pa.schema(
     [
@@ -70,12 +69,12 @@ class Manifest:
     def ids(self) -> Iterator[str]:
         """The id of every planned row; that of its first appearance for a duplicate."""
         for shard in self.shards:
-            table = pq.read_table(io.BytesIO(self.store.get(shard.file)), columns=["id", "occurrence"])
+            table = parquet_table(self.store.get(shard.file), ["id", "occurrence"])
             for id_, occurrence in zip(table["id"].to_pylist(), table["occurrence"].to_pylist(), strict=True):
                 yield id_ if occurrence == 1 else id_.removesuffix(f"-d{occurrence}")
 
     def rows(self, shard: PlannedShard) -> list[dict[str, Any]]:
-        return pq.read_table(io.BytesIO(self.store.get(shard.file))).to_pylist()
+        return parquet_table(self.store.get(shard.file)).to_pylist()
 
     def append(self, segment: Segment) -> None:
         """Raises AlreadyExists where another pass appended first; read the manifest again and plan on from there."""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.parquet import parquet_table
 
 
 class CorruptShard(RuntimeError):
@@ -39,13 +40,6 @@ def read_sound_record(store: ObjectStore, unit: str, key: ShardKey) -> CommitRec
         why = f"{store.url}/{record_key(unit, key)}: {error}"
         mark_corrupt(store, unit, key, why)
         raise CorruptShard(f"{why}; the shard will be rebuilt") from None
-
-
-def parquet_table(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    source = pa.BufferReader(data)
-    if columns is not None and any("." in name for name in columns):  # pq.read_table knows no path inside a list
-        return pq.ParquetFile(source).read(columns=list(columns))
-    return pq.read_table(source, columns=columns)
 
 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
