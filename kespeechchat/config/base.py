@@ -39,7 +39,8 @@ PROMPT = _PromptRef()
 class Settings(BaseModel):
     """A group of settings. Unknown keys are errors; values are frozen after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # Defaults are validated too: an int default of a float setting would hash otherwise once it has been through JSON.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), validate_default=True)
 
     @model_validator(mode="before")
     @classmethod

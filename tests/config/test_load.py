@@ -7,6 +7,8 @@ import yaml
 
 from kespeechchat.config.base import EngineRef
 from kespeechchat.config.load import ConfigError, from_json, load_pipeline
+from kespeechchat.config.pipeline import STAGES
+from kespeechchat.store.commit import short_hash
 
 
 @pytest.fixture
@@ -91,3 +93,14 @@ def test_optional_engine_settings_are_references_too(quickstart):
 def test_paths_are_relative_to_the_profile(quickstart):
     pipeline = load_pipeline(quickstart)
     assert pipeline.root == str((quickstart.parent / yaml.safe_load(quickstart.read_text())["root"]).resolve())
+
+
+@pytest.mark.parametrize("profile", ["quickstart", "ke-speechchat"])
+def test_what_is_hashed_survives_the_way_through_root(quickstart, profile):
+    """The commands that name only ROOT plan with the kept JSON: they must find the shards that the build made."""
+    pipeline = load_pipeline(quickstart.with_name(f"{profile}.yaml"), ("stages.spoken.splits={dev: 0, test: 0}",))
+    kept = from_json(pipeline.to_json())
+    for stage in STAGES:
+        for language in ("zh", "en", None):
+            told = [short_hash(p.relevant_to(stage, language)) for p in (pipeline, kept)]
+            assert told[0] == told[1], f"{stage} {language}"
