@@ -101,16 +101,17 @@ def test_the_export_holds_speech_that_says_its_text_and_carries_the_mark(built, 
     assert "Kokoro-82M" in card and "kesc detect" in card and "circular" in card
 
 
-def test_unmarked_speech_is_not_detected(built, tmp_path):
-    from kespeechchat.engines.tts.kokoro_styles import style
+def test_unmarked_speech_is_not_detected(tmp_path):
+    from kespeechchat.config.engines import KokoroSettings
+    from kespeechchat.engines.tts import Utterance
+    from kespeechchat.engines.tts.kokoro import Kokoro
+    from kespeechchat.store.audio import write_wav
 
-    noise = tmp_path / "tone.wav"
-    import numpy as np
-
-    assert style({"af_heart": 1.0}).shape == (256,)
-    t = np.arange(48_000) / 24_000
-    soundfile.write(noise, 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + 0.5 * np.sin(2 * np.pi * 3 * t)), 24_000)
-    assert _kesc("detect", noise).returncode == 1
+    voice = Kokoro(KokoroSettings(use="kokoro"))
+    said = Utterance("This sentence carries no watermark at all.", "en", voice.style({"af_heart": 1.0}), seed=1)
+    (audio,) = voice.speak([said])
+    write_wav(tmp_path / "plain.wav", audio)
+    assert _kesc("detect", tmp_path / "plain.wav").returncode == 1
 
 
 def test_a_changed_threshold_regates_and_nothing_else(built, small):
