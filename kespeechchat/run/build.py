@@ -107,6 +107,11 @@ def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Prog
     manifest = plan_branch(store, pipeline, branch)
     rows, gone = sum(s.rows for s in manifest.shards), manifest.segments[-1].summary.get("rows_no_longer_in_inputs")
     progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
+    problems = [problem for segment in manifest.segments for problem in segment.summary.get("problems", ())]
+    if problems:
+        count = sum(segment.summary.get("malformed", 0) for segment in manifest.segments)
+        told = "".join(f"\n  {problem}" for problem in problems)
+        progress.say(f"{branch}: {count} rows cannot be read; they are refused as malformed, the rest goes on:{told}")
     if gone:
         progress.say(f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build")
 

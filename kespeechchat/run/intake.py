@@ -30,6 +30,7 @@ from kespeechchat.store.objects import AlreadyExists, ObjectStore
 from kespeechchat.text.layouts import content_id, read_row
 from kespeechchat.text.source_filters import language_of
 
+_TOLD = 10  # malformed rows that are told at once; all of them are kept as rejected rows
 MAX_LINE = 1 << 20  # bytes of one row; a longer one is a bomb or a broken file, not an instruction
 AUDIO_ENDINGS = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 
@@ -75,6 +76,7 @@ def _plan_rows(
     waiting: dict[str | None, list[dict[str, Any]]] = {}
     shards: list[PlannedShard] = []
     first, attempt = len(manifest.shards), new_attempt()
+    problems: list[str] = []
 
     def close(language: str | None) -> None:
         batch = waiting.pop(language)
@@ -84,6 +86,7 @@ def _plan_rows(
         seen[row.id] += 1
         if seen[row.id] <= planned[row.id]:
             continue
+        problems += [row.problem] if row.problem else []
         batch = waiting.setdefault(row.language, [])
         batch.append(_as_dict(row, seen[row.id]))
         if len(batch) == size:
@@ -92,6 +95,7 @@ def _plan_rows(
         close(language)
     gone = sum(1 for id_ in planned if id_ not in seen)
     summary = {"rows": sum(s.rows for s in shards), "rows_no_longer_in_inputs": gone}
+    summary |= {"malformed": len(problems), "problems": problems[:_TOLD]}
     return Segment(len(manifest.segments), digests, tuple(shards), summary)
 
 
@@ -144,6 +148,8 @@ def _instructions(item: InstructionInput) -> Iterator[PlannedRow]:
         if problem is None:
             try:
                 row = read_row(json.loads(raw), item.layout, item.columns)
+            except json.JSONDecodeError as error:
+                problem = f"{path.name}:{line}: no valid JSON ({error}); mend or remove the line"
             except (ValueError, RecursionError) as error:
                 problem = f"{path.name}:{line}: {error}"
         if problem is not None:
