@@ -67,9 +67,6 @@ class Stage(ABC):
     def process(self, task: Task) -> Iterable[Outcome]:
         """An outcome for each row of `task.rows` (for each of its variants)."""
 
-    def check(self) -> None:
-        """Raises ConfigError where the settings cannot work, before anything is loaded."""
-
     @property
     def fan_out(self) -> int:
         """Rows out per row in."""
