@@ -56,7 +56,7 @@ class Cluster:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = 0
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
         self._board = ray.remote(num_cpus=0)(_Board).remote()
 
     def close(self) -> None:
