@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.run.guards import Guards
 from kespeechchat.run.inline import run_inline
@@ -73,7 +73,7 @@ def build(
         if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
     result = Result()
-    with _runners(address, inline, progress) as runner, progress.shown():
+    with _Lazy(address, inline, progress) as runner, progress.shown():
         for _ in range(_ROUNDS):
             found = result.corrupt
             result.blocked.clear()
@@ -250,8 +250,3 @@ class _Lazy:
     def __exit__(self, *_: object) -> None:
         if self._cluster is not None:
             self._cluster.close()
-
-
-_runners = _Lazy
-
-__all__ = ["STAGES", "Result", "build"]
