@@ -1,8 +1,9 @@
 """Kokoro-82M (int8 ONNX) on onnxruntime: English and Chinese speech at 24 kHz from a style vector.
 
-The model takes one utterance at a time, and each on one thread: `speak` runs as many utterances side by
-side as it has threads, on one session (against one on several threads it was not compared on an idle machine). Its output is a function of text, style and speed alone: the
-same bits again for any thread count, batch and process (on one CPU type), so `seed` is not used.
+The model takes one utterance at a time, and each on one thread: `speak` runs as many utterances side by side as it has
+threads, on one session (not compared with several threads an utterance on an idle machine). Its output is a function
+of text, style and speed alone: the same bits again for any thread count, batch and process (on one CPU type), so
+`seed` is not used.
 """
 
 from __future__ import annotations
