@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "kespeechchat"
@@ -69,3 +71,12 @@ def test_heavy_libraries_are_imported_where_they_are_needed_only():
         if heavy and not own_file:
             wrong.append(f"{module} imports {sorted(heavy)} at its top")
     assert not wrong, "\n".join(wrong)
+
+
+def test_help_loads_no_more_than_click():
+    """`kesc --help` shows every command and must answer in 0.3 s: nothing outside the standard library but click."""
+    script = "import sys, kespeechchat.cli; print({name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    third_party = ast.literal_eval(loaded) - set(sys.stdlib_module_names)
+    own = {name for name in third_party if not name.startswith("_")} - {"click", "kespeechchat"}
+    assert not own & {*HEAVY, "numpy", "pyarrow", "pydantic", "yaml", "obstore", "rich"}, own
