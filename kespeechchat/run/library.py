@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from kespeechchat.store.commit import CommitRecord, ShardKey
+from kespeechchat.store.documents import read_document
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 _PIN = "voices/pin.json"
@@ -29,7 +30,7 @@ class Library:
 
 def read_pin(store: ObjectStore) -> Library | None:
     try:
-        return Library(**json.loads(store.get(_PIN)))
+        return read_document(store, _PIN, Library, "restore it, or remove it: the next build pins what it finds")
     except FileNotFoundError:
         return None
 

@@ -69,6 +69,10 @@ def _read(store: ObjectStore, name: str) -> Release | None:
         return Release.from_json(json.loads(store.get(_key(name))))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"{store.url}/{_key(name)}: not as kesc wrote it ({error}); restore it from a copy: it cannot be made again"
+        ) from None
 
 
 def _key(name: str) -> str:

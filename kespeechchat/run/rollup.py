@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
+from kespeechchat.store.documents import dump, parse
 from kespeechchat.store.objects import ObjectStore
 
 _Summary = dict[str, Counts]
+_Known = dict[str, _Summary]  # by commit record's stem
 
 
 class Rollup:
@@ -19,11 +19,11 @@ class Rollup:
 
     def __init__(self, store: ObjectStore, unit: str) -> None:
         self._store, self._unit, self._key = store, unit, f"{unit}/rollup.json"
-        self._known: dict[str, dict] = {}
+        self._known: _Known = {}
         self._read = b""
         try:
             self._read = store.get(self._key)
-            self._known = json.loads(self._read)
+            self._known = parse(_Known, self._read)
         except (FileNotFoundError, ValueError):
             self._known = {}  # none yet, or torn: it is only a cache
 
@@ -34,22 +34,20 @@ class Rollup:
         with ThreadPoolExecutor(8) as pool:
             for key, data in zip(missing, pool.map(self._open, missing), strict=True):
                 self._known[key.stem] = data
-        return {key: {s: Counts(**c) for s, c in self._known[key.stem].items()} for key in keys}
+        return {key: self._known[key.stem] for key in keys}
 
     def learn(self, counts: Mapping[str, _Summary]) -> None:
         """Counts by record's stem, as the workers told them: nothing of it need be opened."""
-        for stem, summary in counts.items():
-            self._known[stem] = {stage: asdict(c) for stage, c in summary.items()}
+        self._known |= counts
 
     def save(self) -> None:
         """Writes the cache, if anything was learned since it was read."""
-        data = json.dumps(self._known, separators=(",", ":"), sort_keys=True).encode()
+        data = dump(_Known, dict(sorted(self._known.items())))
         if self._known and data != self._read:
             self._store.put(self._key, data)
 
-    def _open(self, key: ShardKey) -> dict:
-        record = CommitRecord.from_json(self._store.get(record_key(self._unit, key)))
-        return {stage: asdict(counts) for stage, counts in record.counts.items()}
+    def _open(self, key: ShardKey) -> _Summary:
+        return CommitRecord.from_json(self._store.get(record_key(self._unit, key))).counts
 
 
 def update_rollup(pipeline: Pipeline, store: ObjectStore, learned: Mapping[str, Mapping[str, _Summary]]) -> None:

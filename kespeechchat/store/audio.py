@@ -18,6 +18,7 @@ from kespeechchat.waveform import defect, resample
 __all__ = ["AudioError", "decode", "encode_flac", "read", "resample", "write_wav"]
 
 _FULL_SCALE = 32768  # of signed 16-bit samples
+MOST_VALUES = 1 << 27  # frames × channels of one file, 512 MiB as float32: 46 minutes of mono at 48 kHz
 
 
 class AudioError(ValueError):
@@ -71,6 +72,11 @@ def _read(source: str | io.BytesIO, name: str) -> Audio:
     try:
         with soundfile.SoundFile(source) as file:
             declared, rate = file.frames, file.samplerate
+            if declared * file.channels > MOST_VALUES:  # a few kB of FLAC can say that of themselves, and of silence
+                raise AudioError(
+                    f"{name}: says it holds {declared} samples in each of {file.channels} channels, and one file may "
+                    f"hold {MOST_VALUES} in all; cut it into utterances"
+                )
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as e:
         raise AudioError(f"{name}: not readable as audio ({e}); is it whole, and in a format libsndfile knows?") from e

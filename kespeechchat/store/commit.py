@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kespeechchat.store.documents import parse
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt))?\.json$")
@@ -106,10 +107,8 @@ class CommitRecord:
     def from_json(data: bytes) -> CommitRecord:
         """Raises ValueError where the bytes are no commit record (cut short, edited by hand)."""
         try:
-            fields = json.loads(data)
-            fields["counts"] = {stage: Counts(**counts) for stage, counts in fields["counts"].items()}
-            return CommitRecord(**fields)
-        except (TypeError, KeyError, AttributeError) as error:
+            return parse(CommitRecord, data)
+        except ValueError as error:
             raise ValueError(f"not a commit record: {error}") from None
 
     @property

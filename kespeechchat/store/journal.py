@@ -13,6 +13,7 @@ import socket
 from dataclasses import asdict, dataclass
 
 from kespeechchat.store.commit import ShardKey
+from kespeechchat.store.documents import parse
 from kespeechchat.store.objects import ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)\.([0-9a-f]{16})\.json$")
@@ -51,8 +52,8 @@ def open_attempts(store: ObjectStore, unit: str) -> dict[tuple[int, str], list[A
     for key, _ in store.list(f"{unit}/attempts"):
         if _NAME.match(key.rsplit("/", 1)[-1]):
             try:
-                entry = Attempt(**json.loads(store.get(key)))
-            except (FileNotFoundError, ValueError, TypeError):
+                entry = parse(Attempt, store.get(key))
+            except (FileNotFoundError, ValueError):
                 continue  # closed meanwhile, or torn: it blames nobody
             found.setdefault((entry.shard, entry.fingerprint), []).append(entry)
     return found

@@ -15,9 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from kespeechchat.store.documents import read_document
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 
+_CURE = "restore it from a copy: it says which row stands in which shard, and cannot be made again"
 ROW = pa.schema(
     [
         ("id", pa.string()),
@@ -56,7 +58,7 @@ class Manifest:
         self.segments: list[Segment] = []
         for key, _ in store.list(f"plan/{branch}"):
             if key.endswith(".json"):
-                self.segments.append(_segment(json.loads(store.get(key))))
+                self.segments.append(read_document(store, key, Segment, _CURE))
 
     @property
     def shards(self) -> list[PlannedShard]:
@@ -81,9 +83,3 @@ class Manifest:
         text = json.dumps(asdict(segment), ensure_ascii=False, indent=1)
         self.store.create(f"plan/{self.branch}/{segment.number:05d}.json", text.encode())
         self.segments.append(segment)
-
-
-def _segment(data: dict[str, Any]) -> Segment:
-    return Segment(
-        data["number"], data["inputs"], tuple(PlannedShard(**s) for s in data["shards"]), data.get("summary", {})
-    )

@@ -16,6 +16,7 @@ from kespeechchat.store.audio import (
     resample,
     write_wav,
 )
+from tests.fuzzing import broken
 
 RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000])
 SAMPLES = arrays(np.float32, st.integers(1, 400), elements=st.floats(-1, 1, width=32))
@@ -110,3 +111,24 @@ def test_resample_keeps_length_and_tone(rate):
 def test_resample_at_the_same_rate_is_the_same_object():
     audio = tone()
     assert resample(audio, 24000) is audio
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_broken_bytes_are_audio_or_an_audio_error(data):
+    container = data.draw(st.sampled_from(["FLAC", "WAV", "OGG"]))
+    out = io.BytesIO()
+    soundfile.write(out, tone(0.05).samples, 16000, format=container)
+    try:
+        audio = decode(data.draw(broken(out.getvalue())))
+    except AudioError:
+        return
+    assert audio.samples.ndim == 1 and len(audio.samples) and audio.sample_rate > 0
+
+
+def test_a_file_that_claims_hours_is_refused_before_it_is_read():
+    flac = bytearray(encode_flac(tone()))
+    flac[21] |= 0x0F  # STREAMINFO's count of samples: its 36 bits end at byte 25
+    flac[22:26] = b"\xff" * 4
+    with pytest.raises(AudioError, match=r"68719476735 samples .* cut it into utterances"):
+        decode(bytes(flac))
