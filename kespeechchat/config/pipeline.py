@@ -15,7 +15,7 @@ from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
 from kespeechchat.config.stages import Guard, Resources, Stages
-from kespeechchat.records import LANGUAGES, Language
+from kespeechchat.records import LANGUAGES, Language, Split
 
 STAGES: tuple[str, ...] = tuple(Stages.model_fields)
 
@@ -106,6 +106,9 @@ class Pipeline(Settings):
     phases: tuple[Phase, ...]
     resources: Annotated[dict[str, Resources], RUNTIME] = {}
     guards: Annotated[dict[str, Guard], RUNTIME] = {}
+    target_hours: Annotated[dict[Language, dict[Split, Annotated[float, Field(gt=0)]]], RUNTIME] = Field(
+        {}, description="gated hours per language and split at which a build begins no more shards of the language"
+    )
     licences: Annotated[tuple[Licence, ...], RUNTIME] = ()
     departures: Annotated[tuple[Departure, ...], RUNTIME] = ()
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
@@ -121,6 +124,13 @@ class Pipeline(Settings):
         flat = [stage for unit in self.units for stage in unit]
         if flat != list(STAGES):
             raise ValueError(f"phases: the stages must be, in this order, {', '.join(STAGES)}; got {', '.join(flat)}")
+        splits = self.stages.spoken.splits
+        for language, targets in self.target_hours.items():
+            for split in targets:
+                if split != "train" and not getattr(splits, split):
+                    raise ValueError(
+                        f"target_hours.{language}.{split}: stages.spoken.splits draws no {split} dialogues"
+                    )
         for group in ("resources", "guards"):
             if unknown := set(getattr(self, group)) - set(STAGES):
                 raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(STAGES)}")

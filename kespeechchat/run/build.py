@@ -21,6 +21,7 @@ from kespeechchat.run.library import pin, read_pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
+from kespeechchat.run.targets import Closed, Targets
 from kespeechchat.run.worker import Built
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
@@ -38,6 +39,7 @@ class Runner(Protocol):
         units: Sequence[tuple[str, ...]],
         chains: Sequence[Sequence[Order]],
         report: Callable[[Built], None],
+        closed: Callable[[], Closed],
     ) -> None: ...
 
 
@@ -49,6 +51,7 @@ class Result:
     failed: int = 0
     blocked: list[str] = field(default_factory=list)
     corrupt: int = 0  # shards whose bytes were not what their records say
+    held: dict[str, int] = field(default_factory=dict)  # language → shards not begun, its target hours being reached
     learned: dict[str, dict[str, dict[str, Counts]]] = field(default_factory=dict)  # unit → record's stem → counts
 
     @property
@@ -72,7 +75,7 @@ def build(
     for branch in ("instructions", "speech"):
         if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
-    result = Result()
+    result, targets = Result(), Targets(pipeline, store)
     with _Lazy(address, inline, progress) as runner, progress.shown():
         for _ in range(_ROUNDS):
             found = result.corrupt
@@ -81,7 +84,7 @@ def build(
                 plan = Plan(pipeline, store, allow_partial)
                 for segment in plan.segments:
                     if units := [unit for unit in segment if unit in wanted]:
-                        plan = _build_segment(plan, units, runner, progress, result, allow_partial)
+                        plan = _build_segment(plan, units, runner, progress, result, targets, allow_partial)
                     if plan is None:
                         break
                     if ("voices",) in units:
@@ -91,16 +94,19 @@ def build(
                 progress.say(str(error), "warning")
             if result.corrupt == found:
                 break
-    if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted)):
+    for held in targets.held_back(Plan(pipeline, store)).values():
+        result.held[held] = result.held.get(held, 0) + 1
+    if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted, set(result.held))):
         result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
     update_rollup(pipeline, store, result.learned)
     return result
 
 
-def _waiting(plan: Plan, wanted: set[tuple[str, ...]]) -> str:
+def _waiting(plan: Plan, wanted: set[tuple[str, ...]], held: set[str]) -> str:
     ended = (State.DONE, State.FAILED)
     units = [unit[-1] for unit in plan.pipeline.units if unit in wanted]
-    return ", ".join(unit for unit in units if any(s.state not in ended for s in plan.states(unit).values()))
+    states = {unit: [s for s in plan.states(unit).values() if s.order.language not in held] for unit in units}
+    return ", ".join(unit for unit in units if any(s.state not in ended for s in states[unit]))
 
 
 def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Progress) -> None:
@@ -122,6 +128,7 @@ def _build_segment(
     runner: _Lazy,
     progress: Progress,
     result: Result,
+    targets: Targets,
     allow_partial: bool,
 ) -> Plan | None:
     """Runs one segment until nothing is left that can be done. The plan as it stands then; None where what follows
@@ -134,7 +141,7 @@ def _build_segment(
             result.blocked.append(blocked)
             progress.say(blocked, "error")
             return None
-        chains = _chains(plan, units, failed_before)
+        chains = _chains(plan, units, failed_before, targets.count(plan).closed)
         if not chains:
             return plan
         for unit in units:
@@ -155,23 +162,32 @@ def _build_segment(
             result.failed += built.status == "failed"
             if built.status == "failed":
                 failed_before.add((built.unit, built.shard))
+            for language in sorted(targets.add(built)):
+                progress.say(f"{language} has reached its target hours; no more of its shards are begun")
             guards.check(built)
 
         live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
-        runner.get()(pipeline, live, chains, report)
+        runner.get()(pipeline, live, chains, report, lambda: targets.closed)
         plan = Plan(pipeline, store, allow_partial)
     return plan
 
 
-def _chains(plan: Plan, units: list[tuple[str, ...]], given_up: set[tuple[str, int]]) -> list[list[Order]]:
-    """Per shard, its orders from the first pending unit on. A shard that failed in this build waits for the next."""
+def _chains(
+    plan: Plan, units: list[tuple[str, ...]], given_up: set[tuple[str, int]], closed: Closed
+) -> list[list[Order]]:
+    """Per shard, its orders from the first pending unit on. A shard that failed in this build waits for the next; one
+    of what is `closed` for a higher target."""
     chains: dict[int, list[Order]] = {}
     dropped: set[int] = set()
     for unit in units:
         for shard, state in plan.states(unit[-1]).items():
             if (unit[-1], shard) in given_up or not _inputs_ready(plan, state.order, units):
                 dropped.add(shard)
-            if state.state is not State.DONE and shard not in dropped:
+            if state.state is State.DONE:
+                continue
+            if (unit[-1], state.order.language) in closed:
+                dropped.add(shard)
+            if shard not in dropped:
                 chains.setdefault(shard, []).append(state.order)
     return [chains[shard] for shard in sorted(chains)]
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.run.targets import Targets
 from kespeechchat.run.voice_report import privacy_measure
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.objects import ObjectStore
@@ -41,7 +42,8 @@ class GatedRows:
         self.pipeline, self.store, self.plan = pipeline, store, plan or Plan(pipeline, store)
         states = self.plan.states("gate")
         self.orders: dict[int, Order] = {n: s.order for n, s in states.items() if s.state is State.DONE}
-        self.missing = len(states) - len(self.orders)
+        held = Targets(pipeline, store).count(self.plan).held_back(self.plan)
+        self.missing = len(states.keys() - self.orders.keys() - held.keys())  # those that a further build would add
         if not self.orders:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
         self._audio: tuple[int, dict[str, Any]] | None = None

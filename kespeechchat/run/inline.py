@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Order
+from kespeechchat.run.targets import Closed
 from kespeechchat.run.worker import Built, Worker
 
 
@@ -16,12 +17,16 @@ def run_inline(
     units: Sequence[tuple[str, ...]],
     chains: Sequence[Sequence[Order]],
     report: Callable[[Built], None],
+    closed: Callable[[], Closed],
 ) -> None:
-    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders is not built."""
+    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders is not built, or
+    belongs to what is closed."""
     session = secrets.token_hex(8)  # worker and driver die together here, so no death is ever a shard's
     workers = {unit[-1]: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
     for chain in chains:
         for order in chain:
+            if (order.name, order.language) in closed():
+                break
             built = workers[order.name].build(order)
             report(built)
             if built.status != "committed":

@@ -26,6 +26,7 @@ from kespeechchat.engines import EngineDead
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.metrics import Metrics
 from kespeechchat.run.plan import Order
+from kespeechchat.run.targets import Closed
 from kespeechchat.run.worker import Built, Worker
 
 _POLL = 0.25  # seconds between two looks at the board
@@ -70,8 +71,10 @@ class Cluster:
         units: Sequence[tuple[str, ...]],
         chains: Sequence[Sequence[Order]],
         report: Callable[[Built], None],
+        closed: Callable[[], Closed],
     ) -> None:
-        """Builds all chains. `report` may raise to stop the run (a guard, an interrupt)."""
+        """Builds all chains. `report` may raise to stop the run (a guard, an interrupt). Of what is `closed` no
+        shard is begun; those at work come to their end."""
         import ray
 
         refs = [{"chain": list(chain)} for chain in chains]
@@ -81,6 +84,7 @@ class Cluster:
         with self._driven(dataset) as running:
             while running():
                 self._drain(report)
+                self._board.close.remote(closed())
                 time.sleep(_POLL)
         self._drain(report)
 
@@ -149,6 +153,13 @@ class _Board:
 
     def __init__(self) -> None:
         self._waiting: list[Built] = []
+        self._closed: Closed = frozenset()
+
+    def close(self, closed: Closed) -> None:
+        self._closed = closed
+
+    def begins(self, unit: str, language: str | None) -> bool:
+        return (unit, language) not in self._closed
 
     def tell(self, built: Built) -> None:
         self._waiting.append(built)
@@ -174,6 +185,8 @@ class _Actor:
 
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
+            if not ray.get(self._board.begins.remote(chain[0].name, chain[0].language)):
+                return {"chain": [[]]}
             try:
                 with self._metrics.at_work():
                     built = self._worker.build(chain.pop(0))

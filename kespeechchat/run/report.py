@@ -83,4 +83,11 @@ def _result(result: Result) -> str:
         return "stopped: " + "; ".join(result.blocked)
     if result.failed:
         return f"{result.built} shards built, {result.failed} failed: `kesc errors` says why; build again to retry"
-    return f"{result.built} shards built, all well" if result.built else "nothing to do: all shards are up to date"
+    held = "".join(
+        f"\n{language} has reached its target hours, {n} of its shards were not begun: raise target_hours.{language} "
+        "and build again to go on"
+        for language, n in sorted(result.held.items())
+    )
+    if result.built:
+        return f"{result.built} shards built, all well{held}"
+    return f"nothing to do{held}" if held else "nothing to do: all shards are up to date"

@@ -7,13 +7,14 @@ from typing import Any
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.rollup import Rollup
+from kespeechchat.run.targets import Targets, told
 from kespeechchat.store.commit import Counts, read_record
 from kespeechchat.store.objects import ObjectStore
 
 
 def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> dict[str, Any]:
-    """{"root", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept", "rejected",
-    "failed_rows"}]}: rows are those of the shards that are done."""
+    """{"root", "target_hours", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept",
+    "rejected", "failed_rows"}]}: rows are those of the shards that are done, hours those of gated dialogues."""
     plan = plan or Plan(pipeline, store)
     rollups: dict[str, Rollup] = {}
     stages = []
@@ -35,7 +36,8 @@ def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> 
                 "failed_rows": total.failed,
             }
         )
-    return {"root": store.url, "stages": stages}
+    targets = Targets(pipeline, store).count(plan)
+    return {"root": store.url, "target_hours": targets.figures(), "stages": stages}
 
 
 def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[str]:
@@ -79,4 +81,5 @@ def render(found: dict[str, Any]) -> str:
     for name, *numbers, reasons in lines:
         aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         rows.append("  ".join([name.ljust(widths[0]), *aligned, reasons]).rstrip())
-    return "\n".join([f"root: {found['root']}", *rows])
+    targets = [f"target hours of {language}: {told(f)}" for language, f in found["target_hours"].items()]
+    return "\n".join([f"root: {found['root']}", *rows, *targets])

@@ -61,16 +61,25 @@ class Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     fan_out: int = 1
+    seconds: dict[str, float] = field(default_factory=dict)  # of kept audio by split, where a stage's rows name both
 
     def __add__(self, other: Counts) -> Counts:
-        reasons = {r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in {**self.rejected, **other.rejected}}
         return Counts(
-            self.rows_in + other.rows_in, self.kept + other.kept, reasons, self.failed + other.failed, self.fan_out
+            self.rows_in + other.rows_in,
+            self.kept + other.kept,
+            _added(self.rejected, other.rejected),
+            self.failed + other.failed,
+            self.fan_out,
+            _added(self.seconds, other.seconds),
         )
 
     @property
     def rows_out(self) -> int:
         return self.kept + sum(self.rejected.values()) + self.failed
+
+
+def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
 
 
 @dataclass(frozen=True)

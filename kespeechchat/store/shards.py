@@ -74,13 +74,17 @@ def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> by
 
 
 def count(stage: str, rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts:
-    kept, failed, reasons = 0, 0, {}
+    kept, failed, reasons, seconds = 0, 0, {}, {}
     for outcome in outcomes:
         if outcome.status == KEPT:
             kept += 1
+            split, spoken = outcome.row.get("split"), outcome.row.get("seconds")
+            if split and spoken is not None:
+                seconds[split] = seconds.get(split, 0.0) + spoken
         elif outcome.status == "failed":
             failed += 1
         else:
             reason = outcome.reason or "unnamed"
             reasons[reason] = reasons.get(reason, 0) + 1
-    return Counts(rows_in, kept, dict(sorted(reasons.items())), failed, fan_out)
+    rounded = {split: round(spoken, 3) for split, spoken in sorted(seconds.items())}
+    return Counts(rows_in, kept, dict(sorted(reasons.items())), failed, fan_out, rounded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -32,18 +32,6 @@ def ground(tmp_path, quickstart):
     speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 10)}}}]"
     pipeline = load_pipeline(quickstart, [speech], inputs=[file], root=str(tmp_path / "root"))
     return pipeline, open_store(pipeline.root)
-
-
-@pytest.fixture
-def behaves(monkeypatch) -> Callable[..., None]:
-    """Gives a stage another `process`, and no engines."""
-
-    def change(name: str, process: Callable[[Task], Iterable[Outcome]]) -> None:
-        real = STAGE_CLASSES[name]
-        body = {"process": lambda self, task: process(task), "setup": lambda self: None}
-        monkeypatch.setitem(STAGE_CLASSES, name, type(f"Test{name}", (real,), body))
-
-    return change
 
 
 def _order(pipeline, store, stage: str = "ingest", shard: int = 0) -> Order:
