@@ -26,14 +26,7 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     file = Path(path)
     if not file.is_file():
         raise ConfigError(f"{file}: no such pipeline file")
-    text = file.read_text(encoding="utf-8")
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{file}: a pipeline is a mapping of settings, this is a {type(data).__name__}")
+    data, node = read_mapping(file, "a pipeline is a mapping of settings")
     here = file.resolve().parent
     for override in overrides:
         _override(data, override)
@@ -47,6 +40,20 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     pipeline = _validated(data, file, node)
     prompts = _read_prompts(pipeline, here, data.get("prompts_dir"))
     return _validated({**data, "prompts": prompts}, file, node)
+
+
+def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
+    """A YAML file's mapping, and the nodes that tell its lines. Raises ConfigError; `meant` says what the file is."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        node, data = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that cannot be
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file}: {meant}, this is a {type(data).__name__}")
+    return data, node
 
 
 def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipeline:
@@ -133,11 +140,21 @@ def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[st
         file = base / f"{name}.yaml"
         if not file.is_file():
             raise ConfigError(f"{file}: no such prompt file; the profile's stages name the prompt {name!r}")
-        try:
-            prompts[name] = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+        prompts[name], _ = read_mapping(file, "a prompt file maps languages to their parts")
+        for language in ("zh", "en"):
+            _check_prompt(file, language, prompts[name].get(language))
     return prompts
+
+
+def _check_prompt(file: Path, language: str, part: Any) -> None:
+    """A language may be missing where no shard is of it; one that is there has its texts."""
+    if part is None:
+        return
+    for name in ("system", "template"):
+        if not isinstance(part, dict) or not isinstance(part.get(name), str):
+            raise ConfigError(f"{file}: {language}.{name}: is missing or no text; see the prompt files that come along")
+    if not isinstance(part.get("examples") or [], list):
+        raise ConfigError(f"{file}: {language}.examples: is a {type(part['examples']).__name__}, a list is wanted")
 
 
 def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any) -> str:

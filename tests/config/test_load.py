@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kespeechchat.config.base import EngineRef
 from kespeechchat.config.load import ConfigError, from_json, load_pipeline
 from kespeechchat.config.pipeline import STAGES
 from kespeechchat.store.commit import short_hash
+from tests.fuzzing import broken
 
 
 @pytest.fixture
@@ -104,3 +110,33 @@ def test_what_is_hashed_survives_the_way_through_root(quickstart, profile):
         for language in ("zh", "en", None):
             told = [short_hash(p.relevant_to(stage, language)) for p in (pipeline, kept)]
             assert told[0] == told[1], f"{stage} {language}"
+
+
+@settings(max_examples=25, deadline=None)  # each reads the profile and its prompts twice
+@given(data=st.data())
+def test_a_broken_profile_or_prompt_is_a_config_error(quickstart, tmp_path_factory, data):
+    here = tmp_path_factory.mktemp("profile")
+    for folder in ("pipelines", "prompts"):
+        shutil.copytree(quickstart.parent.parent / folder, here / folder)
+    file = here / data.draw(st.sampled_from(["pipelines/quickstart.yaml", "prompts/rewrite.yaml"]))
+    file.write_bytes(data.draw(broken(file.read_bytes())))
+    with contextlib.suppress(ConfigError):
+        load_pipeline(here / "pipelines" / "quickstart.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"zh: \xff", r"not UTF-8 \(byte 4\)"),
+        (b"zh: [", "not valid YAML"),
+        (b"- zh", "maps languages .* this is a list"),
+        (b"zh: {system: a, template: 3}", r"zh\.template: is missing or no text"),
+        (b"en: {system: a, template: b, examples: 3}", r"en\.examples: is a int"),
+    ],
+)
+def test_a_prompt_file_that_is_none_is_named(tmp_path, quickstart, content, says):
+    for folder in ("pipelines", "prompts"):
+        shutil.copytree(quickstart.parent.parent / folder, tmp_path / folder)
+    (tmp_path / "prompts" / "rewrite.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"rewrite\.yaml: .*{says}"):
+        load_pipeline(tmp_path / "pipelines" / "quickstart.yaml")
