@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -114,10 +115,10 @@ def test_what_is_hashed_survives_the_way_through_root(quickstart, profile):
 
 @settings(max_examples=25, deadline=None)  # each reads the profile and its prompts twice
 @given(data=st.data())
-def test_a_broken_profile_or_prompt_is_a_config_error(quickstart, tmp_path_factory, data):
+def test_a_broken_profile_or_prompt_is_a_config_error(tmp_path_factory, data):
     here = tmp_path_factory.mktemp("profile")
     for folder in ("pipelines", "prompts"):
-        shutil.copytree(quickstart.parent.parent / folder, here / folder)
+        shutil.copytree(Path(__file__).parents[2] / folder, here / folder)
     file = here / data.draw(st.sampled_from(["pipelines/quickstart.yaml", "prompts/rewrite.yaml"]))
     file.write_bytes(data.draw(broken(file.read_bytes())))
     with contextlib.suppress(ConfigError):
