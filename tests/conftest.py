@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.store.s3_proxy import Proxy
+from tests.store.s3_server import BUCKET, S3Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -13,3 +18,27 @@ ROOT = Path(__file__).parent.parent
 def quickstart() -> Path:
     """The shipped quick-start profile."""
     return ROOT / "pipelines" / "quickstart.yaml"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory) -> Iterator[S3Server]:
+    server = S3Server(tmp_path_factory.mktemp("s3") / "weed")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_root(s3_server, monkeypatch) -> str:
+    """A fresh prefix of the bucket, and the environment that leads to it."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def proxy(s3_server, s3_root, monkeypatch) -> Iterator[Proxy]:
+    """What stands between `s3_root` and its server from here on."""
+    proxy = Proxy(s3_server.port)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+    yield proxy
+    proxy.close()

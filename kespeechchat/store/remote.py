@@ -2,6 +2,11 @@
 
 Credentials come from the environment only. The commit protocol needs create-if-absent: a store that answers a
 conditional put by overwriting would lose shards in silence, so it is tried once per process, and refused.
+
+A store that fails (5xx, cut connections) or hangs is asked again, with growing pauses, for as long as one's patience
+lasts: 20 s where it has not answered this process yet, for then a wrong endpoint is likelier than an outage; else
+3 minutes, or the seconds that KESC_STORE_PATIENCE gives. What the client does not repeat by itself, because it may have
+been done (a conditional put, a delete), is repeated here: done twice, both end as done once.
 """
 
 from __future__ import annotations
@@ -9,13 +14,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from kespeechchat.store.objects import AlreadyExists, StoreError, checked_key
 
 _PROBE = "plan/.conditional-put-probe"
-_TRIES = 4  # of a conditional put whose answer did not arrive, on top of the client's own
+_FIRST, _PATIENCE = 20.0, 180.0  # seconds; S3 asks that one signed request be repeated for less than 5 minutes
+_STALLED = 30.0  # seconds without a byte of the answer after which a request is given up and made again
+_reached: set[str] = set()  # stores that have answered this process
 
 
 class RemoteStore:
@@ -30,35 +39,56 @@ class RemoteStore:
         if parts.username or parts.password:
             raise StoreError(f"{parts.scheme}://…@{parts.hostname}: credentials belong in the environment, not in ROOT")
         self._obstore = obstore
-        options: dict[str, object] = {}
+        config: dict[str, Any] = {}
+        client: dict[str, Any] = {}
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if parts.scheme == "s3" and endpoint:
-            options["config"] = {"endpoint": endpoint, "virtual_hosted_style_request": False}
-            options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+            config = {"endpoint": endpoint, "virtual_hosted_style_request": False}
+            client = {"allow_http": endpoint.startswith("http://")}
+
+        def opened(patience: float) -> Any:
+            return from_url(self.url, config=config, client_options=client | _limits(patience), **_retries(patience))
+
+        self._patience = _patience()
         try:
-            self._store = from_url(self.url, **options)  # type: ignore[arg-type]
+            self._first, self._later = opened(min(_FIRST, self._patience)), opened(self._patience)
         except Exception as error:  # obstore's own errors name neither the cure nor the URL
             raise StoreError(f"{self.url}: cannot be opened as an object store: {error}") from None
         self._checked = False
+
+    @property
+    def _store(self) -> Any:
+        return self._later if self.url in _reached else self._first
 
     def create(self, key: str, data: bytes) -> None:
         self._require_conditional_put()
         self._create(key, data)
 
     def _create(self, key: str, data: bytes) -> None:
-        """Asks again where no answer came; a put that did arrive then "exists already", and `commit` looks whose."""
-        from obstore.exceptions import AlreadyExistsError, GenericError
+        """A put that did arrive though its answer did not "exists already"; `commit` looks whose it is."""
+        from obstore.exceptions import AlreadyExistsError
 
-        for last in [False] * (_TRIES - 1) + [True]:
-            with self._told(key):
-                try:
-                    self._obstore.put(self._store, checked_key(key), data, mode="create", use_multipart=False)
-                    return
-                except AlreadyExistsError:
-                    raise AlreadyExists(key) from None
-                except GenericError:
-                    if last:
-                        raise
+        def create() -> None:
+            try:
+                self._obstore.put(self._store, checked_key(key), data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                raise AlreadyExists(key) from None
+
+        with self._told(key):
+            self._answered(create)
+
+    def _answered(self, ask: Callable[[], object]) -> None:
+        """Asks until there is an answer, be it an error, or patience ends."""
+        from obstore.exceptions import GenericError
+
+        end = time.monotonic() + (self._patience if self.url in _reached else min(_FIRST, self._patience))
+        while True:
+            try:
+                ask()
+                return
+            except GenericError as error:
+                if time.monotonic() >= end or "status code: 4" in str(error):
+                    raise
             time.sleep(0.5)
 
     def put(self, key: str, data: bytes) -> None:
@@ -80,7 +110,7 @@ class RemoteStore:
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(FileNotFoundError), self._told(key):
-            self._obstore.delete(self._store, checked_key(key))
+            self._answered(lambda: self._obstore.delete(self._store, checked_key(key)))
 
     @contextlib.contextmanager
     def _told(self, key: str) -> Iterator[None]:
@@ -89,13 +119,21 @@ class RemoteStore:
 
         try:
             yield
-        except (FileNotFoundError, NotFoundError):
+            _reached.add(self.url)
+        except AlreadyExists:
+            _reached.add(self.url)
+            raise
+        except (FileNotFoundError, NotFoundError) as error:
+            if "NoSuchBucket" in str(error):
+                raise StoreError(f"{self.url}: there is no such bucket; make it, or mend ROOT") from None
+            _reached.add(self.url)
             raise FileNotFoundError(f"{self.url}/{key}") from None
         except BaseError as error:
             line = " ".join(str(error).split("Debug source")[0].split())
             raise StoreError(
                 f"{self.url}/{key}: {line}; check the endpoint and the credentials in the environment "
-                "(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), then run the same command again"
+                "(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), then run the same command again: it "
+                "goes on from here"
             ) from None
 
     def _require_conditional_put(self) -> None:
@@ -112,3 +150,28 @@ class RemoteStore:
             f"{self.url}: this store overwrites where a put was told to create only: builds on it could lose shards. "
             "Use a store with conditional puts (If-None-Match), or a folder"
         )
+
+
+def _patience() -> float:
+    given = os.environ.get("KESC_STORE_PATIENCE", str(_PATIENCE))
+    try:
+        if 0 < float(given) < float("inf"):
+            return float(given)
+    except ValueError:
+        pass
+    raise StoreError(f"KESC_STORE_PATIENCE={given}: give seconds, e.g. {_PATIENCE:.0f}")
+
+
+def _limits(patience: float) -> dict[str, timedelta]:
+    """A request may take as long as it makes progress: large shards, slow links. One that stalls is made again."""
+    stalled = min(_STALLED, patience / 3)
+    return {
+        "connect_timeout": timedelta(seconds=min(5.0, stalled)),
+        "read_timeout": timedelta(seconds=stalled),
+        "timeout": timedelta(seconds=max(patience, _PATIENCE)),
+    }
+
+
+def _retries(patience: float) -> dict[str, Any]:
+    backoff = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=min(15.0, patience / 8))}
+    return {"retry_config": {"max_retries": 1000, "retry_timeout": timedelta(seconds=patience), "backoff": backoff}}

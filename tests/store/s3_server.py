@@ -31,6 +31,12 @@ class S3Server:
             self._process = subprocess.Popen(weed, stdout=log, stderr=log)
         self._make_bucket(f"http://127.0.0.1:{filer}/buckets/{BUCKET}/")
 
+    def environment(self, port: int | None = None) -> dict[str, str]:
+        """What leads a client to it, or to what listens for it on `port`."""
+        endpoint = f"http://127.0.0.1:{port or self.port}"
+        keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
+        return {"AWS_ENDPOINT_URL": endpoint, **keys}
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
