@@ -123,12 +123,12 @@ class RemoteStore:
         except AlreadyExists:
             _reached.add(self.url)
             raise
-        except (FileNotFoundError, NotFoundError) as error:
+        except (FileNotFoundError, BaseError) as error:
             if "NoSuchBucket" in str(error):
                 raise StoreError(f"{self.url}: there is no such bucket; make it, or mend ROOT") from None
-            _reached.add(self.url)
-            raise FileNotFoundError(f"{self.url}/{key}") from None
-        except BaseError as error:
+            if isinstance(error, (FileNotFoundError, NotFoundError)):
+                _reached.add(self.url)
+                raise FileNotFoundError(f"{self.url}/{key}") from None
             line = " ".join(str(error).split("Debug source")[0].split())
             raise StoreError(
                 f"{self.url}/{key}: {line}; check the endpoint and the credentials in the environment "
