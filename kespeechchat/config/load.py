@@ -26,8 +26,8 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     file = Path(path)
     if not file.is_file():
         raise ConfigError(f"{file}: no such pipeline file")
-    data, node = read_mapping(file, "a pipeline is a mapping of settings")
-    here = file.resolve().parent
+    shared, node = read_mapping(file, "a pipeline is a mapping of settings")
+    here, data = file.resolve().parent, _unshared(shared)
     for override in overrides:
         _override(data, override)
     _resolve_paths(data, here)
@@ -74,6 +74,13 @@ def from_json(text: str) -> Pipeline:
 
 def absolute_root(root: str) -> str:
     return root if "://" in root else os.path.abspath(root)
+
+
+def _unshared(node: Any) -> Any:
+    """A copy in which a YAML anchor and its aliases are things of their own: an override of one leaves the others."""
+    if isinstance(node, dict):
+        return {key: _unshared(child) for key, child in node.items()}
+    return [_unshared(child) for child in node] if isinstance(node, list) else node
 
 
 def _override(data: dict[str, Any], override: str) -> None:

@@ -80,6 +80,16 @@ def test_set_overrides_one_language_and_leaves_the_other(quickstart):
     assert pipeline.stages.gate.max_error == {"zh": 0.2, "en": 0.10}
 
 
+def test_an_override_of_an_anchor_leaves_its_aliases(quickstart):
+    """`synthesize` is an alias of `audition`, and `filter` merges `rewrite`, whose runtime_env they share."""
+    changes = ("resources.audition.num_gpus=0", "resources.filter.runtime_env.py_executable=/mine")
+    paper, changed = (load_pipeline(quickstart.with_name("ke-speechchat.yaml"), c) for c in ((), changes))
+    expected = dict(paper.resources)
+    expected["audition"] = expected["audition"].model_copy(update={"num_gpus": 0})
+    expected["filter"] = expected["filter"].model_copy(update={"runtime_env": {"py_executable": "/mine"}})
+    assert changed.resources == expected
+
+
 @pytest.mark.parametrize("override", ["nonsense", "seed.x=1", "stages.gate.max_errror.zh=1", "speech.inputs.7.path=x"])
 def test_a_wrong_override_is_an_error_of_use(quickstart, override):
     with pytest.raises(ConfigError):
