@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.engines.tts import Utterance
-from kespeechchat.records import Outcome, RowError, failed, rejected
+from kespeechchat.records import Language, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Reads, Scope, Stage, Task
 from kespeechchat.store.audio import encode_flac
@@ -20,11 +20,11 @@ from kespeechchat.store.audio import encode_flac
 
 class Corpus(Stage):
     name: ClassVar[str] = "corpus"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("speech", Scope.PLAN)
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        rows = [_columns(row) for row in task.rows]
+        rows = [_columns(row, task.language) for row in task.rows]
         spoken = self._speak([(out, clip) for out, clip, problem in rows if problem is None and "style" in clip], task)
         for out, clip, problem in rows:
             if problem is not None:
@@ -42,8 +42,8 @@ class Corpus(Stage):
         seeds = [seed_for(self.pipeline.seed, self.name, out["id"]) for out, _ in clips]
         audios = tts.speak(
             [
-                Utterance(clip["transcript"], clip["language"], tts.style(clip["style"]), seed)
-                for (_, clip), seed in zip(clips, seeds, strict=True)
+                Utterance(clip["transcript"], out["language"], tts.style(clip["style"]), seed)
+                for (out, clip), seed in zip(clips, seeds, strict=True)
             ]
         )
         outcomes = {}
@@ -57,10 +57,12 @@ class Corpus(Stage):
         return outcomes
 
 
-def _columns(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str | None]:
-    """(columns, the clip as planned, problem)."""
+def _columns(row: dict[str, Any], language: Language | None) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    """(columns, the clip as planned, problem). `language`: the shard's, which the profile may give in place of the
+    manifest."""
     clip = json.loads(row["raw"])
     out = {"id": row["id"], **{k: clip.get(k) for k in ("recording", "language", "transcript", "gender", "path")}}
+    out["language"] = out["language"] or language
     problem = row["problem"]
     try:
         out["corpus_dnsmos"] = None if clip.get("dnsmos") is None else float(clip["dnsmos"])
