@@ -27,7 +27,11 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     if not file.is_file():
         raise ConfigError(f"{file}: no such pipeline file")
     shared, node = read_mapping(file, "a pipeline is a mapping of settings")
-    here, data = file.resolve().parent, _unshared(shared)
+    here = file.resolve().parent
+    try:
+        data = _unshared(shared)
+    except RecursionError:
+        raise ConfigError(f"{file}: an anchor holds its own alias; write the value out") from None
     for override in overrides:
         _override(data, override)
     _resolve_paths(data, here)
