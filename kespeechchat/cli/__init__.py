@@ -20,7 +20,7 @@ def main() -> None:
     kesc status pipelines/quickstart.yaml      what stands
     kesc export pipelines/quickstart.yaml --to my-dataset
 
-    Exit codes: 0 all well; 1 some shards failed or a check did not hold; 2 wrong use or configuration.
+    Exit codes: 0 all well; 1 some rows or shards failed, or a check did not hold; 2 wrong use or configuration.
     """
 
 

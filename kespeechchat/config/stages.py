@@ -165,6 +165,16 @@ class Resources(Settings):
     num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0)
     min_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
     max_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
+    shards_in_flight: Annotated[
+        int,
+        Field(ge=1, description="shards that one actor makes at once; more than 1 for engines that allow it"),
+        RUNTIME,
+    ] = 1
+    seconds_per_row: Annotated[
+        float | None,
+        Field(gt=0, description="of a stage's work on a shard, times its rows; past it the worker counts as hung"),
+        RUNTIME,
+    ] = 600.0
     resources: Annotated[dict[str, float], RUNTIME] = {}
     runtime_env: Annotated[dict[str, object], RUNTIME] = {}
 

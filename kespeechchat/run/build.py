@@ -49,6 +49,7 @@ class Result:
 
     built: int = 0
     failed: int = 0
+    rows_failed: int = 0
     blocked: list[str] = field(default_factory=list)
     corrupt: int = 0  # shards whose bytes were not what their records say
     held: dict[str, int] = field(default_factory=dict)  # language → shards not begun, its target hours being reached
@@ -56,7 +57,7 @@ class Result:
 
     @property
     def well(self) -> bool:
-        return not self.failed and not self.blocked
+        return not (self.failed or self.rows_failed or self.blocked)
 
 
 def build(
@@ -160,6 +161,7 @@ def _build_segment(
             if built.stem:
                 result.learned.setdefault(built.unit, {})[built.stem] = built.counts
             result.failed += built.status == "failed"
+            result.rows_failed += sum(counts.failed for counts in built.counts.values())
             if built.status == "failed":
                 failed_before.add((built.unit, built.shard))
             for language in sorted(targets.add(built)):

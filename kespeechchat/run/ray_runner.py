@@ -4,9 +4,10 @@ Each unit is an actor-pool map over small references, which gives overlap, back-
 scheduler of our own. A reference carries its chain of orders; a unit builds the order that is its own and passes the
 reference on. What was built is told to a small board actor, which the driver polls.
 
-Facts relied on (Ray 2.60): a pool needs `min_size` ≥ 1; `max_tasks_in_flight_per_actor=1` keeps one shard in a worker,
-so that a dead worker has one suspect; a crashed actor's task is tried again without end, which the attempt journal
-turns into a failure after three lone deaths.
+Facts relied on (Ray 2.60): a pool needs `min_size` ≥ 1; a worker has `shards_in_flight` shards at most, so that a dead
+worker has few suspects, mostly one; a crashed actor's task is tried again without end, and the attempt journal ends
+that (`run.isolation`). A pool grows when its tasks in flight are 1.75 times what its actors can run at once: never,
+where none wait in an actor. So the threshold is set to 1: it grows while every actor is full.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.metrics import Metrics
 from kespeechchat.run.plan import Order
 from kespeechchat.run.targets import Closed
+from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Built, Worker
 
 _POLL = 0.25  # seconds between two looks at the board
@@ -57,6 +59,7 @@ class Cluster:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = 0
+        context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
         self._board = ray.remote(num_cpus=0)(_Board).remote()
 
@@ -98,7 +101,11 @@ class Cluster:
             batch_size=1,
             fn_constructor_args=(pipeline.root, keep_pipeline(pipeline), unit, self.session, self._board),
             compute=ray.data.ActorPoolStrategy(
-                min_size=min(wanted.min_actors, most), max_size=most, max_tasks_in_flight_per_actor=1
+                min_size=min(wanted.min_actors, most),
+                max_size=most,
+                max_tasks_in_flight_per_actor=wanted.shards_in_flight,
+                max_concurrent_calls_per_actor=wanted.shards_in_flight,
+                enable_true_multi_threading=wanted.shards_in_flight > 1,
             ),
             num_cpus=wanted.num_cpus,
             num_gpus=wanted.num_gpus,
@@ -178,7 +185,21 @@ class _Actor:
         self._unit, self._board = unit, board
         self._metrics = Metrics(unit[-1])
         node = ray.get_runtime_context().get_node_id()
-        self._worker = Worker(kept_pipeline(root, kept), unit, session, node)
+        self._worker = Worker(kept_pipeline(root, kept), unit, session, node, leave=lambda: os._exit(1))
+        keep_last_words()
+        self._disown_when_told_to_go()
+
+    def _disown_when_told_to_go(self) -> None:
+        """SIGTERM to a worker (a machine taken back, an operator) blames no shard. Ray's own handler then ends it."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        ending = signal.getsignal(signal.SIGTERM)
+
+        def told(number: int, frame: Any) -> None:
+            self._worker.disown()
+            ending(number, frame)
+
+        signal.signal(signal.SIGTERM, told)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import ray
@@ -190,7 +211,7 @@ class _Actor:
             try:
                 with self._metrics.at_work():
                     built = self._worker.build(chain.pop(0))
-            except EngineDead:
+            except (EngineDead, SystemExit):  # the latter: a library that ends the process, its way to fail
                 os._exit(1)  # Ray starts a fresh process and gives it this shard again; the journal counts the death
             self._metrics.add(built)
             ray.get(self._board.tell.remote(built))

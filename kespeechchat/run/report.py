@@ -81,13 +81,15 @@ def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
 def _result(result: Result) -> str:
     if result.blocked:
         return "stopped: " + "; ".join(result.blocked)
+    rows = f"{result.rows_failed} rows failed: `kesc errors` says why" if result.rows_failed else ""
     if result.failed:
-        return f"{result.built} shards built, {result.failed} failed: `kesc errors` says why; build again to retry"
+        shards = f"{result.built} shards built, {result.failed} failed: `kesc errors` says why; build again to retry"
+        return f"{shards}\n{rows}".strip()
     held = "".join(
         f"\n{language} has reached its target hours, {n} of its shards were not begun: raise target_hours.{language} "
         "and build again to go on"
         for language, n in sorted(result.held.items())
     )
     if result.built:
-        return f"{result.built} shards built, all well{held}"
+        return f"{result.built} shards built, {f'{rows}; the rest stands' if rows else 'all well'}{held}"
     return f"nothing to do{held}" if held else "nothing to do: all shards are up to date"

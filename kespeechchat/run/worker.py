@@ -2,8 +2,8 @@
 
     journal → read inputs → process → Parquet → commit → close journal
 
-The engines are loaded once, at the first shard. Whatever is raised while a shard is made becomes that shard's failure
-record; the build goes on.
+The engines are loaded once, at the first shard. Whatever is raised while a shard is made is asked of its rows, a few at
+a time (`run.isolation`), and so is a shard whose worker died: what is left of it is committed, and the build goes on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata
 from typing import Any
 
@@ -26,18 +26,19 @@ import pyarrow as pa
 from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.stages import Resources
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.records import KEPT, Outcome
-from kespeechchat.run.plan import Input, Order
-from kespeechchat.stages.base import Scope, Stage, Task, output_kept
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.run.isolation import Deaths, Isolation, ShardGivenUp, free_memory
+from kespeechchat.run.making import NO_ROWS_FAULT, Made, Maker, Watch, told_of
+from kespeechchat.run.plan import Order
+from kespeechchat.run.room import Room
+from kespeechchat.run.watch import last_words, time_limit
+from kespeechchat.stages.base import Stage
 from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failure, new_attempt, read_record
-from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
-from kespeechchat.store.manifest import Manifest
+from kespeechchat.store.journal import Attempt, Entry, Journal
 from kespeechchat.store.objects import ObjectStore, StoreError, open_store
-from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table, to_parquet
-
-MAX_DEATHS = 3  # of a worker that ran the shard alone, before the shard is given up
+from kespeechchat.store.shards import CorruptShard, to_parquet
 
 
 @dataclass(frozen=True)
@@ -57,55 +58,86 @@ class Built:
 
 
 class Worker:
-    """`session` and `node` name the driver's run and this machine in the attempt journal."""
+    """`session` and `node` name the driver's run and this machine in the attempt journal.
 
-    def __init__(self, pipeline: Pipeline, unit: Sequence[str], session: str, node: str) -> None:
-        self.pipeline, self.unit = pipeline, tuple(unit)
+    `build` may be called from as many threads as the unit's resources allow shards in flight. `leave` ends the process
+    (a hung library can be left in no other way); without it there are no time limits, for the process is the user's.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        unit: Sequence[str],
+        session: str,
+        node: str,
+        leave: Callable[[], None] | None = None,
+    ) -> None:
+        self.unit = tuple(unit)
         self.session, self.node = session, node
         self.store: ObjectStore = open_store(pipeline.root)
-        self.stages: list[Stage] = [STAGE_CLASSES[name](pipeline) for name in self.unit]
-        self._ready = False
-        self._library: tuple[str, pa.Table] | None = None
+        self._maker = Maker(pipeline, self.unit, self.store)
+        self._journal = Journal(self.store, self.unit[-1], session, node)
+        self._resources = {stage: resources_of(pipeline, self.unit, stage) for stage in self.unit}
+        self._leave = leave
+        self._room = Room(self._resources[self.unit[0]].shards_in_flight)
+        self._open: dict[str, Entry] = {}
 
-    def load(self) -> None:
-        """Loads the engines, once."""
-        if not self._ready:
-            for stage in self.stages:
-                stage.setup()
-            self._ready = True
+    @property
+    def stages(self) -> list[Stage]:
+        return self._maker.stages
 
     def build(self, order: Order) -> Built:
-        name, key, attempt, began = order.name, order.key, new_attempt(), time.monotonic()
         if standing := self._standing(order):
             return standing
-        deaths = self._deaths(order)
-        if deaths >= MAX_DEATHS:
-            error = f"its worker died {deaths} times while it ran alone; the shard is given up"
-            built = self._give_up(order, attempt, error, began)
-            self._forget_attempts(order)
-            return built
-        open_attempt(self.store, name, key, attempt, self.session, self.node)
-        try:
-            self.load()
-            began = time.monotonic()  # loading is the process's, not the shard's: `kesc plan` counts on it
-            settled, counts = self._process(order)
-            record = self._record(order, attempt, settled, counts, time.monotonic() - began)
-            record = commit(self.store, name, record, to_parquet(settled, self.stages[-1].schema))
-        except EngineDead:  # only a new process helps; the open attempt says that this shard was in it
-            raise
-        except (EngineError, ConfigError, StoreError) as error:  # no shard's fault: the build stops and says why
+        left_open = self._journal.left_open(order.key)
+        with self._room.taken(alone=bool(left_open)) as alone:  # a suspect runs by itself
+            return self._build(order, self._deaths(left_open), alone)
+
+    def disown(self) -> None:
+        """This process was told to go, and dies of nobody's fault."""
+        for entry in list(self._open.values()):
             with contextlib.suppress(StoreError):
-                close_attempt(self.store, name, key, attempt)
-            return Built(name, key.shard, order.language, "fatal", error=str(error))
-        except CorruptShard as error:  # its input's fault: that is marked, and the next plan builds both again
-            close_attempt(self.store, name, key, attempt)
-            return Built(name, key.shard, order.language, "stale", error=str(error))
-        except Exception as error:  # whatever it is, it is this shard's failure and no one else's
-            built = self._give_up(order, attempt, f"{type(error).__name__}: {error}", began, traceback.format_exc())
-            close_attempt(self.store, name, key, attempt)
+                entry.close()
+
+    def _build(self, order: Order, deaths: Deaths, alone: bool) -> Built:
+        key, attempt, began = order.key, new_attempt(), time.monotonic()
+        if deaths.too_many:
+            error = f"its worker died {deaths.total} times while it ran alone; the shard is given up"
+            built = self._give_up(order, attempt, error, began)
+            self._journal.forget(key)
             return built
-        self._forget_attempts(order)
-        return _built(order, record, _examples(settled))
+        with self._attempted(order, attempt, alone) as entry:
+            try:
+                self._maker.load()
+                began = time.monotonic()  # loading is the process's, not the shard's: `kesc plan` counts on it
+                made = self._made(order, entry, deaths, alone)
+                record = self._record(order, attempt, made.settled, made.counts, time.monotonic() - began)
+                record = commit(self.store, order.name, record, to_parquet(made.settled, self.stages[-1].schema))
+            except EngineDead as error:  # only a new process helps; the open attempt says that this shard was in it
+                entry.ends(str(error))
+                raise
+            except (EngineError, ConfigError, StoreError) as error:  # no shard's fault: the build stops and says why
+                with contextlib.suppress(StoreError):
+                    entry.close()
+                return Built(order.name, key.shard, order.language, "fatal", error=str(error))
+            except CorruptShard as error:  # its input's fault: that is marked, and the next plan builds both again
+                entry.close()
+                return Built(order.name, key.shard, order.language, "stale", error=str(error))
+            except Exception as error:  # whatever it is, it is this shard's failure and no one else's
+                told = str(error) if isinstance(error, ShardGivenUp) else told_of(error)
+                built = self._give_up(order, attempt, told, began, traceback.format_exc())
+                self._journal.forget(key)
+                return built
+        self._journal.forget(key)
+        return _built(order, record, _examples(made.settled))
+
+    @contextlib.contextmanager
+    def _attempted(self, order: Order, attempt: str, alone: bool) -> Iterator[Entry]:
+        entry = self._open[attempt] = self._journal.open(order.key, attempt, alone)
+        try:
+            yield entry
+        finally:
+            del self._open[attempt]
 
     def _standing(self, order: Order) -> Built | None:
         """The shard where it is committed already: its worker or node was lost after that, and Ray asks again."""
@@ -116,50 +148,40 @@ class Worker:
 
     # --- one shard
 
-    def _process(self, order: Order) -> tuple[list[tuple[str, Outcome]], dict[str, Counts]]:
-        """Runs the unit's stages one after the other; what passes between them stays in memory."""
-        settled: list[tuple[str, Outcome]] = []
-        counts: dict[str, Counts] = {}
-        rows = self._source_rows(order)
-        outcomes: list[Outcome] = []
-        for position, stage in enumerate(self.stages):
-            task = Task(order.key.shard, order.language, rows, self._also(stage, order))  # type: ignore[arg-type]
-            outcomes = list(stage.process(task))
-            counts[stage.name] = _conserved(stage, rows, outcomes)
-            if position < len(self.stages) - 1:
-                settled += [(stage.name, _without_audio(o)) for o in outcomes if o.status != KEPT]
-                rows = output_kept(outcomes)
-        return settled + [(self.stages[-1].name, o) for o in outcomes], counts
+    def _made(self, order: Order, entry: Entry, deaths: Deaths, alone: bool) -> Made:
+        inputs = self._maker.inputs(order)
+        make = partial(self._maker.make, order, inputs, watch=self._watch(entry, alone))
+        if not (deaths.total and self._maker.keeps_rows):
+            try:
+                return make(inputs.rows)
+            except NO_ROWS_FAULT:
+                raise
+            except Exception:
+                if not self._maker.keeps_rows:
+                    raise
+                free_memory()
+        isolation = Isolation(
+            make=lambda rows, single: make(rows, single=single),
+            note=entry.rows,
+            given_up=partial(self._maker.given_up, order),
+        )
+        return isolation.run(inputs.rows, deaths)
 
-    def _source_rows(self, order: Order) -> list[dict[str, Any]]:
-        source = self.stages[0].source
-        if source.scope is Scope.PLAN:
-            assert order.planned is not None
-            return Manifest(self.store, source.stage).rows(order.planned)
-        given = next(i for i in order.inputs if i.stage == source.stage)
-        return self._read(given, source.columns).to_pylist()
+    def _watch(self, entry: Entry, alone: bool) -> Watch:
+        """A stage's time limit; past it the process is left, and the journal says that it hung."""
 
-    def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
-        tables = {}
-        for reads in stage.also:
-            if reads.scope is Scope.LIBRARY:
-                tables[reads.stage] = self._voices(order)
-            elif reads.stage not in self.unit:
-                tables[reads.stage] = self._read(next(i for i in order.inputs if i.stage == reads.stage), reads.columns)
-        return tables
+        def hung(stage: Stage, rows: int, seconds: float) -> None:
+            with contextlib.suppress(StoreError):
+                entry.ends(f"{stage.name} gave no answer within {seconds:g} s for {rows} rows (seconds_per_row)")
+            self._leave()
 
-    def _read(self, given: Input, columns: Sequence[str] | None) -> pa.Table:
-        records = [read_sound_record(self.store, given.unit, key) for key in given.keys]
-        table = pa.concat_tables(read_table(self.store, given.unit, record, columns) for record in records)
-        return table.slice(given.start, None if given.stop is None else given.stop - given.start)
+        def watch(stage: Stage, rows: int) -> contextlib.AbstractContextManager[None]:
+            limit = self._resources[stage.name].seconds_per_row
+            if limit is None or self._leave is None or not stage.keeps_rows:
+                return time_limit(None, lambda _: None)
+            return time_limit(limit * max(1, rows), partial(hung, stage, rows), alone)
 
-    def _voices(self, order: Order) -> pa.Table:
-        if order.library is None:
-            raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
-        if self._library is None or self._library[0] != order.library.content:
-            record = read_sound_record(self.store, "voices", order.library.key)
-            self._library = (order.library.content, read_table(self.store, "voices", record))
-        return self._library[1]
+        return watch
 
     # --- records
 
@@ -204,15 +226,18 @@ class Worker:
 
     # --- blame
 
-    def _deaths(self, order: Order) -> int:
-        """Attempts at this shard whose worker died alone, on this node, under this driver."""
-        entries = open_attempts(self.store, order.name).get((order.key.shard, order.key.fingerprint), [])
-        return sum(1 for e in entries if e.session == self.session and e.node == self.node and e.alone)
+    def _deaths(self, left_open: list[Attempt]) -> Deaths:
+        """Of workers that died alone, on this node, under this driver."""
+        here = [a for a in left_open if a.node == self.node and a.alone]
+        for n, attempt in enumerate(here):
+            if attempt.ended is None and attempt.pid and (words := last_words(attempt.pid)):
+                here[n] = self._journal.explain(attempt, words)
+        return Deaths.of(here)
 
-    def _forget_attempts(self, order: Order) -> None:
-        name, key = order.name, order.key
-        for entry in open_attempts(self.store, name).get((key.shard, key.fingerprint), []):
-            close_attempt(self.store, name, key, entry.attempt)
+
+def resources_of(pipeline: Pipeline, unit: Sequence[str], stage: str) -> Resources:
+    """Of a stage: its own, or those of the unit that it is fused into, which its first stage names."""
+    return pipeline.resources.get(stage) or pipeline.resources.get(unit[0]) or Resources()
 
 
 def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -> Built:
@@ -227,26 +252,6 @@ def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -
         examples=examples,
         stem=record.key.stem,
     )
-
-
-def _conserved(stage: Stage, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
-    """The stage's counts; raises where it lost or doubled a row."""
-    if stage.keeps_rows:
-        expected = sorted(
-            row["id"] if stage.fan_out == 1 else f"{row['id']}-v{k}" for row in rows for k in range(stage.fan_out)
-        )
-        got = sorted(outcome.row["id"] for outcome in outcomes)
-        if got != expected:
-            raise RuntimeError(f"stage {stage.name} got {len(expected)} rows to settle and settled {len(got)} others")
-    return count(stage.name, len(rows), outcomes, stage.fan_out)
-
-
-def _without_audio(outcome: Outcome) -> Outcome:
-    """A rejected row of a fused stage is published without what it spoke: that speech carries no watermark."""
-    if "turns" not in outcome.row:
-        return outcome
-    turns = [{**turn, "audio": None} for turn in outcome.row["turns"] or []]
-    return Outcome({**outcome.row, "turns": turns}, outcome.status, outcome.reason, outcome.detail)
 
 
 def _audio_seconds(row: dict[str, Any]) -> float:

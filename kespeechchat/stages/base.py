@@ -7,6 +7,7 @@ and settings changes: it is part of the fingerprint, and `tests/stages/test_gold
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.records import SCHEMAS, Language, Outcome
+from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
 
 class Scope(Enum):
@@ -72,6 +73,20 @@ class Stage(ABC):
         """Rows out per row in."""
         return 1
 
+    def ids(self, row: dict[str, Any]) -> list[str]:
+        """Of what comes out of `row`."""
+        return [row["id"]] if self.fan_out == 1 else [f"{row['id']}-v{k}" for k in range(self.fan_out)]
+
+    def failures(self, row: dict[str, Any], language: str | None, error: str) -> list[Outcome]:
+        """What comes out of `row` where it could not be settled: its plain columns, and never speech."""
+        known = set(self.schema.names) - set(COMMON.names)
+        plain = {k: v for k, v in row.items() if k in known and (v is None or isinstance(v, (str, int, float)))}
+        if "language" in known:
+            plain.setdefault("language", language)
+        if "parent" in known:
+            plain.setdefault("parent", row["id"])
+        return [failed({**plain, "id": id_}, error) for id_ in self.ids(row)]
+
     @property
     def schema(self) -> pa.Schema:
         return SCHEMAS[self.name]
@@ -87,15 +102,17 @@ class Stage(ABC):
         folder = "speaker" if capability == "embedder" else capability
         module = import_module(f"kespeechchat.engines.{folder}")
         settings = self.pipeline.engine(capability, name)
-        engine = _loaded.get((capability, settings.model_dump_json()))
-        if engine is None:
-            engine = (module.load_embedder if capability == "embedder" else module.load)(settings)
-            _loaded[(capability, settings.model_dump_json())] = engine
+        with _loading:
+            engine = _loaded.get((capability, settings.model_dump_json()))
+            if engine is None:
+                engine = (module.load_embedder if capability == "embedder" else module.load)(settings)
+                _loaded[(capability, settings.model_dump_json())] = engine
         self.engines[key or capability] = engine
         return engine
 
 
 _loaded: dict[Any, Any] = {}
+_loading = threading.Lock()  # shards in flight together must not load an engine twice
 
 
 def output_kept(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:

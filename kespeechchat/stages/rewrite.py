@@ -64,10 +64,7 @@ class Rewrite(Stage):
     def _variants(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
         columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}
         columns = {k: v for k, v in columns.items() if k not in ("reason", "detail")} | {"parent": row["id"]}
-        if self.fan_out == 1:
-            yield columns
-        else:
-            yield from ({**columns, "id": f"{row['id']}-v{k}"} for k in range(self.fan_out))
+        yield from ({**columns, "id": id_} for id_ in self.ids(row))
 
     def _prompts(self, task: Task) -> dict[str, Prompt]:
         names = {"plain": self.settings.prompt, "directive": self.settings.directive_prompt}

@@ -106,26 +106,24 @@ def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_
     assert _kesc("verify", "--root", str(root)).returncode == 0
 
 
-def test_a_killed_worker_is_replaced_and_a_row_that_kills_costs_its_shard_alone(tmp_path, inputs):
+def test_a_killed_worker_is_replaced_and_a_row_that_kills_costs_itself_alone(tmp_path, inputs):
     with open(inputs, "a") as file:
         file.write('{"instruction": "What is POISON for a worker?"}\n')
     root = tmp_path / "root"
     build = Build(root, inputs)
     os.kill(build.until_shards(3)[2][1], signal.SIGKILL)
     assert build.ends() == 1
-    failed = _failures(root)
     tries = Counter(shard for shard, _ in build.begun())
     print("\nshards begun more than once: " + ", ".join(f"{s} ×{n}" for s, n in sorted(tries.items()) if n > 1))
-    assert [record["shard"] for record in failed] == [SHARDS]
-    assert "died 3 times" in failed[0]["error"]
-    assert tries[SHARDS] == 3
-    assert len(committed(root)) == SHARDS
+    assert not _failures(root)
+    assert tries[SHARDS] == 3  # once as a shard, twice as the only row under way
+    assert len(committed(root)) == SHARDS + 1
+    assert [row["status"] for row in ingested(root)].count("failed") == 1
     told = _kesc("errors", "--root", str(root))
     assert told.returncode == 1
-    assert f"ingest shard {SHARDS:05d}: failed\nits worker died 3 times" in told.stdout
-    checked = _kesc("verify", "--root", str(root))
-    assert checked.returncode == 1
-    assert f"ingest shard {SHARDS:05d}: failed" in checked.stdout
+    assert f"ingest shard {SHARDS:05d}: " in told.stdout
+    assert "its worker died on this row 2 times" in told.stdout
+    assert _kesc("verify", "--root", str(root)).returncode == 0
 
 
 def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs):

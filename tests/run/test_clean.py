@@ -10,7 +10,7 @@ from kespeechchat.run.clean import clean, removable
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.verify import verify
 from kespeechchat.store.commit import data_key
-from kespeechchat.store.journal import open_attempt
+from kespeechchat.store.journal import Journal
 from kespeechchat.store.objects import open_store
 
 
@@ -51,7 +51,7 @@ def test_left_over_data_goes_unless_its_attempt_runs(build):
     order = Plan(make(), store).states("gate")[0].order
     for attempt in ("a" * 16, "b" * 16):
         store.put(data_key("gate", order.key, attempt), b"half")
-    open_attempt(store, "gate", order.key, "b" * 16, "session", "node")
+    Journal(store, "gate", "session", "node").open(order.key, "b" * 16)
     removals = list(removable(make(), store))
     assert [(r.why, "a" * 16 in r.key) for r in removals] == [("left over", True)]
     clean(store, removals)

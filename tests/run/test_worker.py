@@ -18,7 +18,7 @@ from kespeechchat.run.worker import Worker
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, new_attempt, read_record, record_key
-from kespeechchat.store.journal import open_attempt, open_attempts
+from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
 
@@ -40,7 +40,7 @@ def _order(pipeline, store, stage: str = "ingest", shard: int = 0) -> Order:
 
 def _die(store, order: Order, session: str = HERE["session"], node: str = HERE["node"]) -> None:
     """What a worker that dies in the middle leaves behind."""
-    open_attempt(store, order.name, order.key, new_attempt(), session, node)
+    Journal(store, order.name, session, node).open(order.key, new_attempt())
 
 
 def _failure(store, order: Order):
