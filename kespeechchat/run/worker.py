@@ -87,9 +87,12 @@ class Worker:
         return self._maker.stages
 
     def build(self, order: Order) -> Built:
-        if standing := self._standing(order):
-            return standing
-        left_open = self._journal.left_open(order.key)
+        try:
+            if standing := self._standing(order):
+                return standing
+            left_open = self._journal.left_open(order.key)
+        except StoreError as error:
+            return Built(order.name, order.key.shard, order.language, "fatal", error=str(error))
         with self._room.taken(alone=bool(left_open)) as alone:  # a suspect runs by itself
             return self._build(order, self._deaths(left_open), alone)
 

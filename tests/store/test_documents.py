@@ -11,7 +11,7 @@ from kespeechchat.run.library import Library, read_pin
 from kespeechchat.run.rollup import Rollup
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit
 from kespeechchat.store.documents import dump, parse
-from kespeechchat.store.journal import open_attempt, open_attempts
+from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
 from kespeechchat.store.objects import LocalFolder, StoreError
 from tests.fuzzing import broken
@@ -51,7 +51,7 @@ def test_the_caches_and_the_journal_live_with_anything(tmp_path_factory, data):
     rollup = Rollup(store, "gate")
     counts = rollup.counts([key])
     rollup.save()
-    open_attempt(store, "gate", key, "b" * 16, "session", "node")
+    Journal(store, "gate", "session", "node").open(key, "b" * 16)
     for name in ("gate/rollup.json", f"gate/attempts/{key.stem}.{'b' * 16}.json"):
         store.put(name, data.draw(broken(store.get(name))))
     open_attempts(store, "gate")

@@ -14,7 +14,7 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.store import commit as c
-from kespeechchat.store.journal import close_attempt, open_attempt, open_attempts
+from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
 from kespeechchat.store.objects import StoreError, open_store
 from kespeechchat.store.shards import read_table, to_parquet
@@ -42,9 +42,9 @@ def test_a_shard_is_committed_and_read_back_through_it(s3_root, proxy, monkeypat
     store, record = open_store(s3_root), _record("a" * 16)
     store.put("warm", b"")
     proxy.faults = [fault := Fault(kind, times, meets)]
-    open_attempt(store, "gate", record.key, record.attempt, "session", "node")
+    entry = Journal(store, "gate", "session", "node").open(record.key, record.attempt)
     won = c.commit(store, "gate", record, _data())
-    close_attempt(store, "gate", record.key, record.attempt)
+    entry.close()
     assert won.attempt == record.attempt
     assert c.list_commits(store, "gate").committed == {(7, FP): 0}
     assert read_table(store, "gate", won)["id"].to_pylist() == ["s-1"]
