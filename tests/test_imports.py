@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "config": {"bottom"},
     "bottom": set(),
 }
-BOTTOM = {"records", "seeds", "waveform", "__init__", "__version__"}
+BOTTOM = {"records", "seeds", "processes", "waveform", "__init__", "__version__"}
 HEAVY = {"torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa", "scipy", "wetext", "resemblyzer"}
 
 

@@ -98,8 +98,22 @@ class Dialogues:
         self.users.append(self.voice_names.setdefault(user, len(self.voice_names)))
         self.agents.append(self.voice_names.setdefault(agent, len(self.voice_names)))
 
+    def extend(self, later: Dialogues) -> None:
+        """Takes in dialogues that come after these, of the same seed."""
+        self.ranks.extend(later.ranks)
+        self.micros.extend(later.micros)
+        self.languages.extend(_recoded(later.languages, later.language_names, self.language_names))
+        self.users.extend(_recoded(later.users, later.voice_names, self.voice_names))
+        self.agents.extend(_recoded(later.agents, later.voice_names, self.voice_names))
+
     def __len__(self) -> int:
         return len(self.ranks)
+
+
+def _recoded(codes: array, names: Mapping[str, int], into: dict[str, int]) -> array:
+    """`codes` of `names` (listed in the order of their codes) as those of `into`, which gets the names it lacks."""
+    code = [into.setdefault(name, len(into)) for name in names]
+    return array(codes.typecode, map(code.__getitem__, codes))
 
 
 def plan(dialogues: Dialogues, settings: PartitionSettings) -> Plan:

@@ -45,6 +45,15 @@ class Quality:
                 for scores in both:
                     scores.setdefault(name, Moments()).add(value)
 
+    def merge(self, other: Quality) -> None:
+        for language, part in other.languages.items():
+            self.languages[language].merge(part)
+        for mine, theirs in ((self.groups, other.groups), (self.voices, other.voices)):
+            for key, scores in theirs.items():
+                own = mine.setdefault(key, {})
+                for name, moments in scores.items():
+                    own.setdefault(name, Moments()).merge(moments)
+
     def result(self) -> dict[str, Any]:
         """By language: what `Part.quality` gives, `genders`, and `voices`: the spread of their means, the worst."""
         found: dict[str, Any] = {}

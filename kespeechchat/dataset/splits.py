@@ -27,6 +27,8 @@ def text_key(text: str) -> str:
 
     Frozen: a change would move dialogues between splits. It is not the normalization of the error rates.
     """
+    if text.isascii():  # the same, in a tenth of the time
+        return text.lower().encode().translate(None, _ASCII_SIGNS).decode()
     return unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS_AND_DIGITS)
 
 
@@ -39,6 +41,7 @@ class _Kept(dict[int, int | None]):
 
 
 _LETTERS_AND_DIGITS = _Kept()
+_ASCII_SIGNS = bytes(c for c in range(128) if not chr(c).isalnum())
 
 
 def dialogue_split(text: str, settings: SplitSettings, seed: int) -> Split:
@@ -97,6 +100,10 @@ class Overlap:
         return f"{self.count} {self.kind}(s) shared by {self.splits[0]} and {self.splits[1]}, e.g. {names}"
 
 
+def _keys() -> array:
+    return array("Q")
+
+
 @dataclass
 class OverlapCheck:
     """Streams dialogues, then says what the splits share. Eight bytes a dialogue: 7 M take 56 MB.
@@ -107,7 +114,7 @@ class OverlapCheck:
     1 text(s) shared by test and train, e.g. d2
     """
 
-    texts: dict[str, array] = field(default_factory=lambda: defaultdict(lambda: array("Q")))
+    texts: dict[str, array] = field(default_factory=lambda: defaultdict(_keys))
     voices: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _held_ids: dict[int, str] = field(default_factory=dict)
 
@@ -116,7 +123,15 @@ class OverlapCheck:
         self.texts[split].append(key)
         self.voices[split].add(user_voice)
         if split != "train":
-            self._held_ids[key] = dialogue_id
+            self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
+
+    def merge(self, other: OverlapCheck) -> None:
+        for split, keys in other.texts.items():
+            self.texts[split].extend(keys)
+        for split, voices in other.voices.items():
+            self.voices[split] |= voices
+        for key, dialogue_id in other._held_ids.items():
+            self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
     def overlaps(self, parents: Mapping[str, Iterable[str]]) -> list[Overlap]:
         """What any two splits share. `parents` maps a voice to its real speakers."""

@@ -49,6 +49,10 @@ class Lowest:
         elif self._heap and -rank > self._heap[0][0]:
             heappushpop(self._heap, (-rank, make()))
 
+    def merge(self, other: Lowest) -> None:
+        for negative, utterance in other._heap:
+            self.add(-negative, lambda one=utterance: one)
+
     def sorted(self) -> list[Utterance]:
         return sorted(utterance for _, utterance in self._heap)
 
@@ -80,6 +84,21 @@ class Subsets:
             return None
         self.speaks[user["voice"]].add(row["language"])
         return self._utterance(row, user)
+
+    def merge(self, other: Subsets) -> None:
+        """Takes in what another of the same settings and seed has collected; in any order alike."""
+        for voice, said in other.test.items():
+            self.test[voice] += said
+        for voice, tongues in other.speaks.items():
+            self.speaks[voice] |= tongues
+        for voice in other._places:
+            self._in_lowest(voice)
+        for voice, own in other.lowest.items():
+            if voice not in other._places:  # an agent
+                self.lowest.setdefault(voice, {})
+            if voice in self.lowest:
+                for language, lowest in own.items():
+                    self.lowest[voice].setdefault(language, Lowest(lowest.size)).merge(lowest)
 
     def choose(self, parents: Mapping[str, Iterable[str]] | None = None) -> Chosen:
         """`parents` maps a voice to its real speakers."""

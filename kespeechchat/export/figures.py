@@ -16,62 +16,66 @@ from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.splits import Overlap, OverlapCheck
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
-from kespeechchat.export.selection import Selection
-from kespeechchat.export.subsets import SubsetFiles, remove_subsets
+from kespeechchat.export.selection import Rule
+from kespeechchat.export.subsets import SubsetChoice, SubsetFiles, remove_subsets
 
 
 class Figures:
-    """`add` every row of `selection`, then `close`. `genders`: voice → female | male."""
+    """`add` every row that `rule` chooses, `merge` what others have added, then `write`. `genders`: voice → female |
+    male. `subsets` is None where only one partition is chosen: they need every split."""
 
     def __init__(
-        self,
-        to: Path,
-        selection: Selection,
-        genders: Mapping[str, str],
-        watermark_threshold: float,
-        subsets: SubsetSettings,
+        self, rule: Rule, genders: Mapping[str, str], watermark_threshold: float, subsets: SubsetSettings
     ) -> None:
-        self._to, self._smallest = to, selection.names[0] if selection.names else None
+        self._smallest = rule.cuts.names[0] if rule.cuts.names else None
         self._statistics = Statistics(watermark_threshold)
         self._quality = Quality(genders, watermark_threshold)
         self._overlap = OverlapCheck()
-        whole = selection.subset.partition is None  # subsets need every split
-        self._subsets = SubsetFiles(to, selection, subsets) if whole else None
+        self.subsets = SubsetChoice(rule, subsets) if rule.subset.partition is None else None
 
     def add(self, row: Mapping[str, Any], level: int) -> None:
-        """`level`: the row's place in `selection.names`."""
+        """`level`: the row's place in the rule's partitions."""
         self._statistics.add(row)
         user = row["turns"][0]
         self._overlap.add(row["split"], user["voice"], user["text"], row["id"])
         if level == 0:
             self._quality.add(row)
-        if self._subsets:
-            self._subsets.add(row, level)
+        if self.subsets:
+            self.subsets.add(row, level)
 
-    def close(
+    def merge(self, other: Figures) -> None:
+        self._statistics.merge(other._statistics)
+        self._quality.merge(other._quality)
+        self._overlap.merge(other._overlap)
+        if self.subsets:
+            self.subsets.merge(other.subsets)
+
+    def write(
         self,
+        to: Path,
+        files: SubsetFiles | None,
         partitions: Mapping[str, Any],
         splits: Mapping[str, int],
         parents: Mapping[str, Iterable[str]],
         yields: Sequence[Mapping[str, Any]],
     ) -> tuple[dict[str, Any], list[Overlap]]:
-        """Writes the files. Gives what is in statistics.json, and what the splits share.
+        """Writes the files below `to`. Gives what is in statistics.json, and what the splits share.
 
-        `partitions`: each one's figures; `splits`: dialogues by split; `parents`: voice → its real speakers; `yields`:
-        per stage name, rows_in, kept, rejected by reason, failed_rows.
+        `files`: of the subsets, where there are any. `partitions`: each one's figures; `splits`: dialogues by split;
+        `parents`: voice → its real speakers; `yields`: per stage name, rows_in, kept, rejected by reason, failed_rows.
         """
         voices = self._overlap.voices
         held = {k: {"dialogues": n, "user_voices": len(voices.get(k, ()))} for k, n in sorted(splits.items())}
         figures = {**self._statistics.result(), "partitions": partitions, "splits": held}
-        if self._subsets:
-            figures["subsets"] = self._subsets.close(parents)
+        if self.subsets and files:
+            figures["subsets"] = files.close(self.subsets, parents)
         else:
-            remove_subsets(self._to)
+            remove_subsets(to)
         quality = {"partition": self._smallest, **self._quality.result(), "yields": list(yields)}
-        write_json(self._to / "statistics.json", figures)
-        write_json(self._to / "quality.json", quality)
-        with JsonArray(self._to / "quality_voices.json") as voices_file:
+        write_json(to / "statistics.json", figures)
+        write_json(to / "quality.json", quality)
+        with JsonArray(to / "quality_voices.json") as voices_file:
             for voice in self._quality.by_voice():
                 voices_file.append(voice)
-        write_text(self._to / "statistics.md", statistics_markdown(figures, quality))
+        write_text(to / "statistics.md", statistics_markdown(figures, quality))
         return figures, self._overlap.overlaps(parents)

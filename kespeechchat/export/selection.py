@@ -9,15 +9,16 @@ import hashlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
 from kespeechchat.export.wav_tree import ExportError, safe_name
+from kespeechchat.processes import spread
 from kespeechchat.seeds import stable_hash
 
 Rows = Iterable[Mapping[str, Any]]
@@ -25,6 +26,29 @@ ReadAudio = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
 _MICRO = 1_000_000
 _OF_TURN = ("role", "voice", "sample_rate", "seconds")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
+
+
+class Part(Protocol):
+    """Some of the rows, picklable where they are worth several processes."""
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """In order, with at least `id` and these Parquet columns (`turns.list.element.text`)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows in memory, or of an object that knows no parts."""
+
+    all: Rows
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        return iter(self.all)
+
+
+def parts_of(rows: Rows) -> Sequence[Part]:
+    """What `rows.parts()` gives, where it has such a method; together they are the rows, in their order."""
+    return rows.parts() if hasattr(rows, "parts") else [Given(rows)]
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,28 @@ class Subset:
 
     def languages(self, by_language: Mapping[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in by_language.items() if self.language in (None, k)}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which dialogues an export holds, and in which partition each is: what a process must know to choose its own."""
+
+    subset: Subset
+    cuts: Cuts
+
+    def level(self, row: Mapping[str, Any]) -> int:
+        """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
+        if row["split"] != "train":
+            return len(self.cuts.names)
+        return self.cuts.level(row["id"], row["language"], voices_of(row))
+
+    def chosen(self, rows: Rows) -> Iterator[tuple[Mapping[str, Any], int]]:
+        """The rows that the subset holds, each with its level."""
+        names, wanted = self.cuts.names, self.subset
+        last = len(names) if wanted.partition is None else names.index(wanted.partition)
+        for row in rows:
+            if wanted.language in (None, row["language"]) and (level := self.level(row)) <= last:
+                yield row, level
 
 
 @dataclass(frozen=True)
@@ -52,25 +98,21 @@ class Selection:
     rates: tuple[int, ...]  # Hz, sorted: what the audio's sample rates are
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        last = None if self.subset.partition is None else self.names.index(self.subset.partition)
-        for row in self.rows:
-            if self.subset.language in (None, row["language"]) and (last is None or self.level(row) <= last):
-                yield row
+        for row, _ in self.rule.chosen(self.rows):
+            yield row
 
     @property
-    def names(self) -> list[str]:
-        """The partitions, smallest first."""
-        return list(self.plan.contents)
+    def rule(self) -> Rule:
+        return Rule(self.subset, self.plan.cuts)
 
-    def level(self, row: Mapping[str, Any]) -> int:
-        """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
-        if row["split"] != "train":
-            return len(self.plan.contents)
-        return self.plan.cuts.level(row["id"], row["language"], voices_of(row))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The partitions, smallest first."""
+        return self.plan.cuts.names
 
     def partition(self, row: Mapping[str, Any]) -> str | None:
         """Name of the smallest partition that holds the row; those after it hold it too."""
-        level, names = self.level(row), self.names
+        level, names = self.rule.level(row), self.names
         return names[level] if level < len(names) else None
 
     def rate(self) -> int:
@@ -92,16 +134,17 @@ def select(
     partitions: PartitionSettings,
     subset: Subset | None = None,
     release: Cuts | None = None,
+    processes: int | None = None,
 ) -> Selection:
     """Reads `rows` once (they must be iterable more than once) and cuts the partitions, or takes them from `release`.
-    Where they have a method `columns(names)`, which gives them with those Parquet columns alone, that is read.
+    Where they have parts (see `parts_of`), several processes read them: `processes` as in `processes.spread`.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
     if iter(rows) is rows:
         raise TypeError("rows are read several times: give a list, or an object whose __iter__ starts anew")
     subset = subset or Subset()
-    survey = _survey(rows.columns(SURVEYED) if hasattr(rows, "columns") else rows, seed, subset)
+    survey = _survey(rows, seed, subset, processes)
     cut = apply(release, survey.dialogues) if release else plan(survey.dialogues, partitions)
     dialogues, hours = survey.splits.total(), survey.hours()
     if subset.partition is not None:
@@ -124,37 +167,65 @@ def voices_of(row: Mapping[str, Any]) -> tuple[str, str]:
 
 @dataclass
 class _Survey:
-    """The first reading. Figures are of the languages that are exported, `dialogues` of all."""
+    """The first reading. Figures are of the languages that are exported; `dialogues` and `keys` (a hash of each id) of
+    all."""
 
     dialogues: Dialogues
+    keys: array = field(default_factory=lambda: array("Q"))
     splits: Counter = field(default_factory=Counter)
     micros: Counter = field(default_factory=Counter)  # by language
-    by_role: list[float] = field(default_factory=lambda: [0.0, 0.0])  # seconds of users, agents
+    by_role: Counter = field(default_factory=Counter)  # microseconds of turns 0 (users) and 1 (agents)
     rates: set[int] = field(default_factory=set)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any], subset: Subset) -> None:
+        self.keys.append(stable_hash(safe_name(row["id"])))
+        voices = voices_of(row)
+        if row["split"] == "train":
+            self.dialogues.add(row["id"], row["language"], *voices, row["seconds"])
+        if subset.language not in (None, row["language"]):
+            return
         self.splits[row["split"]] += 1
         self.micros[row["language"]] += round(row["seconds"] * _MICRO)
         for i, turn in enumerate(row["turns"]):
-            self.by_role[i] += turn["seconds"]
+            self.by_role[i] += round(turn["seconds"] * _MICRO)
             self.rates.add(turn["sample_rate"])
+
+    def extend(self, later: _Survey) -> None:
+        self.dialogues.extend(later.dialogues)
+        self.keys.extend(later.keys)
+        for mine, theirs in ((self.splits, later.splits), (self.micros, later.micros), (self.by_role, later.by_role)):
+            mine.update(theirs)
+        self.rates |= later.rates
 
     def hours(self) -> dict[str, float]:
         return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}
 
     def user_share(self) -> float:
-        return self.by_role[0] / sum(self.by_role) if any(self.by_role) else 0.0
+        return self.by_role[0] / self.by_role.total() if self.by_role.total() else 0.0
 
 
-def _survey(rows: Rows, seed: int, subset: Subset) -> _Survey:
-    survey, keys = _Survey(Dialogues(seed)), array("Q")
-    for row in rows:
-        keys.append(stable_hash(safe_name(row["id"])))
-        voices = voices_of(row)
-        if row["split"] == "train":
-            survey.dialogues.add(row["id"], row["language"], *voices, row["seconds"])
-        if subset.language in (None, row["language"]):
-            survey.add(row)
+@dataclass(frozen=True)
+class _Surveyor:
+    """Reads parts, for `processes.spread`; the pieces hold all it finds."""
+
+    seed: int
+    subset: Subset
+
+    def do(self, part: Part) -> _Survey:
+        survey = _Survey(Dialogues(self.seed))
+        for row in part.rows(SURVEYED):
+            survey.add(row, self.subset)
+        return survey
+
+    def merge(self, other: _Surveyor) -> None:
+        pass
+
+
+def _survey(rows: Rows, seed: int, subset: Subset, processes: int | None) -> _Survey:
+    survey = _Survey(Dialogues(seed))
+    for piece in spread(_Surveyor(seed, subset), parts_of(rows), processes):
+        survey.extend(piece)
+    keys = survey.keys
     ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)
     if len(doubled := ordered[1:][ordered[1:] == ordered[:-1]]):
         name = next(r["id"] for r in rows if stable_hash(r["id"]) == int(doubled[0]))

@@ -8,53 +8,72 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.metadata import write_json
 from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
-from kespeechchat.export.selection import Selection
+from kespeechchat.export.selection import Rule
+
+
+class SubsetChoice:
+    """Collects from every row of an export of everything; `take` gives what ASR may train on since the last time."""
+
+    def __init__(self, rule: Rule, settings: SubsetSettings) -> None:
+        names, wanted = rule.cuts.names, settings.asr.partition
+        self.partition = wanted if wanted in names else None  # None: there is none of that name, so take all
+        self._last = names.index(wanted) if wanted in names else len(names)
+        self.subsets = Subsets(settings, rule.cuts.seed)
+        self._offered: list[bytes] = []
+
+    def add(self, row: Mapping[str, Any], level: int) -> None:
+        """One row; `level` is its place in the rule's partitions."""
+        one = self.subsets.add(row, level <= self._last)
+        if one is not None:
+            self._offered.append(orjson.dumps((one.rank, one.id, one.speaker, one.language, one.seconds, one.text)))
+
+    def take(self) -> bytes:
+        """Utterances as JSON, one a line."""
+        taken, self._offered = self._offered, []
+        return b"\n".join([*taken, b""])
+
+    def merge(self, other: SubsetChoice) -> None:
+        self.subsets.merge(other.subsets)
 
 
 class SubsetFiles:
-    """`add` every row of a selection of everything, then `close`. Files appear when whole.
+    """`offer` what `SubsetChoice.take` gave, in order, then `close`. Files appear when whole.
 
     What ASR may train on waits in a file of its own: the tests, known at the end, decide what it may have.
     """
 
-    def __init__(self, to: Path, selection: Selection, settings: SubsetSettings) -> None:
+    def __init__(self, to: Path, settings: SubsetSettings) -> None:
         self._folder, self._settings = to / "subsets", settings
-        names, wanted = selection.names, settings.asr.partition
-        self.partition = wanted if wanted in names else None  # None: there is none of that name, so take all
-        self._last = names.index(wanted) if wanted in names else len(names)
-        self._subsets = Subsets(settings, selection.plan.cuts.seed)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._offered = self._folder / "asr.offered.part"
-        self._file = self._offered.open("w", encoding="utf-8", newline="\n")
+        self._file = self._offered.open("wb")
 
-    def add(self, row: Mapping[str, Any], level: int) -> None:
-        """One row; `level` is its place in `selection.names`."""
-        one = self._subsets.add(row, level <= self._last)
-        if one is not None:
-            self._file.write(json.dumps(astuple(one)) + "\n")
+    def offer(self, utterances: bytes) -> None:
+        self._file.write(utterances)
 
-    def close(self, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    def close(self, choice: SubsetChoice, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
         """Ends both files; gives their figures, with numbers of speakers in place of their names.
 
         `parents` maps voices to their real speakers.
         """
         self._file.close()
-        chosen = self._subsets.choose(parents)
+        chosen = choice.subsets.choose(parents)
         asr_test = _part(chosen.asr_test)
-        more = {"partition": self.partition, "settings": self._settings.asr.model_dump(), "test": asr_test}
+        more = {"partition": choice.partition, "settings": self._settings.asr.model_dump(), "test": asr_test}
         train = self._write_asr(chosen, more)
         parts = {"train": chosen.tts_train, "prompts": chosen.tts_prompts, "test": chosen.tts_test}
         tts = {name: _part(said) for name, said in parts.items()}
         write_json(self._folder / "tts.json", {"name": "tts", **tts, "settings": self._settings.tts.model_dump()})
         return {
-            "asr": {"partition": self.partition, "train": _figures(train), "test": _figures(asr_test)},
+            "asr": {"partition": choice.partition, "train": _figures(train), "test": _figures(asr_test)},
             "tts": {name: _figures(part) for name, part in tts.items()},
         }
 
@@ -63,8 +82,8 @@ class SubsetFiles:
         tally, part = Tally(), self._folder / "asr.json.part"
         with part.open("w", encoding="utf-8", newline="\n") as file:
             file.write('{"name": "asr", "train": {"ids": [')
-            with self._offered.open(encoding="utf-8") as offered:
-                for one in (Utterance(*json.loads(line)) for line in offered):
+            with self._offered.open("rb") as offered:
+                for one in (Utterance(*orjson.loads(line)) for line in offered):
                     if chosen.asr_trains(one):
                         file.write((",\n" if tally.utterances else "\n") + json.dumps(one.id))
                         tally.add(one)

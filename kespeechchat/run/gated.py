@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -15,11 +16,12 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.targets import Targets
 from kespeechchat.run.voice_report import privacy_measure
-from kespeechchat.store.commit import CommitRecord, read_record
+from kespeechchat.store.commit import CommitRecord, ShardKey, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
+_PART = 16  # shards: 5,600 dialogues as planned by default
 
 
 def ahead(load: Callable[[Item], Result], items: Iterable[Item], by: int = 2) -> Iterator[Result]:
@@ -33,6 +35,31 @@ def ahead(load: Callable[[Item], Result], items: Iterable[Item], by: int = 2) ->
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@dataclass(frozen=True)
+class GatedPart:
+    """Some committed shards (unit, key) of `store`, in order; it can be sent to another process."""
+
+    store: ObjectStore
+    shards: tuple[tuple[str, ShardKey], ...]
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """(shard, its kept rows), with `id` and these columns alone (see `store.shards.read_table`)."""
+
+        def load(shard: tuple[str, ShardKey]) -> tuple[int, pa.Table]:
+            unit, key = shard
+            return key.shard, read_table(self.store, unit, read_record(self.store, unit, key), columns)
+
+        return ahead(load, self.shards)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for _, table in self.tables(columns):
+            yield from table.to_pylist()
+
+    def split(self) -> list[GatedPart]:
+        """The same shards in the same order, in parts that do not depend on who reads them."""
+        return [GatedPart(self.store, self.shards[i : i + _PART]) for i in range(0, len(self.shards), _PART)]
 
 
 class GatedRows:
@@ -49,22 +76,17 @@ class GatedRows:
         self._audio: tuple[int, dict[str, Any]] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for shard, table in self._tables(None):
+        for shard, table in self._whole().tables():
             for row in table.to_pylist():
                 row["shard"] = shard
                 yield row
 
-    def columns(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The same rows, with `id` and these columns alone."""
-        for _, table in self._tables(names):
-            yield from table.to_pylist()
+    def parts(self) -> list[GatedPart]:
+        """The same rows, in the same order, for readers of some columns and for several processes."""
+        return self._whole().split()
 
-    def _tables(self, names: Sequence[str] | None) -> Iterator[tuple[int, pa.Table]]:
-        def load(shard: int) -> tuple[int, pa.Table]:
-            record = read_record(self.store, "gate", self.orders[shard].key)
-            return shard, read_table(self.store, "gate", record, names)
-
-        return ahead(load, self.orders)
+    def _whole(self) -> GatedPart:
+        return GatedPart(self.store, tuple(("gate", order.key) for order in self.orders.values()))
 
     @property
     def content(self) -> str:

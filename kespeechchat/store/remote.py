@@ -60,6 +60,10 @@ class RemoteStore:
     def _store(self) -> Any:
         return self._later if self.url in _reached else self._first
 
+    def __reduce__(self) -> tuple:
+        """Another process opens it anew, with its own environment's credentials."""
+        return RemoteStore, (self.url,)
+
     def create(self, key: str, data: bytes) -> None:
         self._require_conditional_put()
         self._create(key, data)

@@ -51,6 +51,13 @@ def members(cuts: Cuts, rows: list[Row]) -> dict[str, set[str]]:
     return {name: {i for i, level in levels.items() if level <= k} for k, name in enumerate(cuts.names)}
 
 
+@given(many, st.integers(0, 150))
+def test_dialogues_read_in_parts_are_those_read_at_once(rows, at):
+    joined = collect(rows[:at])
+    joined.extend(collect(rows[at:]))
+    assert joined == collect(rows)
+
+
 @given(many, st.integers(0, 5))
 def test_partitions_are_nested_and_cover_every_voice(rows, seed):
     made = plan(collect(rows, seed), FRACTIONS)

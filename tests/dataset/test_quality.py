@@ -118,3 +118,11 @@ def test_the_tables_stand_beside_the_paper_s_figures():
     assert ovrl.endswith("| 3.41 |") and ovrl.count("±") == 4
     assert "| gate | 10 | 9 | 90.00 % | 0 | error_rate 1 |" in text
     assert "| dialogues | 40 | 20 | 60 | 7,000,000 |" in text
+
+
+def test_parts_merge_in_any_order():
+    parts = [filled(ROWS[i::3]) for i in range(3)]
+    parts[2].merge(parts[0])
+    parts[2].merge(parts[1])
+    assert parts[2].result() == filled().result()
+    assert list(parts[2].by_voice()) == list(filled().by_voice())

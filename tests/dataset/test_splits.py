@@ -87,3 +87,19 @@ def test_disjoint_splits_share_nothing():
     check.add("train", "SPK1", "one", "d1")
     check.add("test", "SPK2", "two", "d2")
     assert check.overlaps({"SPK1": ["a", "b"], "SPK2": ["c", "d"]}) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["train", "dev", "test"]), st.integers(0, 3), st.sampled_from("abcd"))))
+def test_overlaps_do_not_depend_on_order_or_division(draws):
+    parents = {f"SPK{i}": [f"p{i}", f"p{i + 1}"] for i in range(4)}
+    whole, parts = OverlapCheck(), [OverlapCheck(), OverlapCheck()]
+    for i, (split, voice, text) in enumerate(draws):
+        for check in (whole, parts[i % 2]):
+            check.add(split, f"SPK{voice}", text, f"d{i}")
+    parts[1].merge(parts[0])
+    assert parts[1].overlaps(parents) == whole.overlaps(parents)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_key_of_a_plain_text_is_that_of_any_text(text):
+    assert text_key(text) == text_key(text + "中").removesuffix("中")

@@ -67,6 +67,11 @@ def test_training_and_test_share_nothing_and_order_does_not_matter(draws, asr, t
     shuffled = list(rows)
     random.shuffle(shuffled)
     assert chosen(shuffled, asr, tts, parents) == (picked, asr_train)
+    parts = [Subsets(SubsetSettings(asr=asr, tts=tts), 0) for _ in range(2)]
+    for i, one in enumerate(shuffled):
+        parts[i % 2].add(one, one["small"])
+    parts[0].merge(parts[1])
+    assert parts[0].choose(parents) == picked
 
 
 def test_the_counts_of_the_paper_s_table_in_small():

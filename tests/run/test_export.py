@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from kespeechchat.cli import main
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.records import Audio
 from kespeechchat.run.export import Wanted, export
+from kespeechchat.run.gated import GatedRows
 from kespeechchat.run.release import read_release, release
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.objects import open_store
@@ -100,6 +102,16 @@ def test_a_release_wants_whole_data_and_a_good_name(build):
             way()
     with pytest.raises(ConfigError, match=r"no release 'v2'.*there is v1"):
         export(pipeline, store, "unused", Wanted(release="v2"))
+
+
+def test_gated_rows_in_parts_are_the_rows(build):
+    rows_ = GatedRows(*build(80))
+    parts = pickle.loads(pickle.dumps(rows_.parts()))  # as another process gets them
+    assert len(parts) > 1 and sum(len(p.shards) for p in parts) == len(rows_.orders)
+    columns = ("split", "turns.list.element.text")
+    read = [row for part in parts for row in part.rows(columns)]
+    whole = [(r["id"], r["split"], [{"text": t["text"]} for t in r["turns"]]) for r in rows_]
+    assert [(r["id"], r["split"], r["turns"]) for r in read] == whole
 
 
 @pytest.mark.parametrize("layout", ["ke-speechchat", "huggingface", "webdataset", "lhotse", "stereo", "ke-omni"])
