@@ -20,6 +20,11 @@ _LETTERS = re.compile(r"[^\W_]+")
 _BINS = 200  # of an error rate of 0 to 1, each named by its upper edge; beyond 1 counts in the last
 ROLES = {"user": "instruction", "agent": "response"}  # a role's turn, in the paper's words
 
+_OF_TURN = ("role", "voice", "text", "seconds", "error_rate", "watermark_score", "scores")
+COLUMNS = (  # of stage `gate`, as Parquet names them: what is counted here and in `quality`
+    *("language", "split", "metric", "error_rate", "edits", "units"),
+    *(f"turns.list.element.{name}" for name in _OF_TURN),
+)
 PAPER = {"dialogues": "7,000,000", "hours": "over 60,000", "speakers": "42,002"}  # arXiv 2412.01078, abstract
 
 

@@ -20,6 +20,7 @@ from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.metadata import JsonArray, dialogue_object, lines, write_text
 from kespeechchat.dataset.partitions import Plan
 from kespeechchat.dataset.splits import Overlap
+from kespeechchat.dataset.statistics import COLUMNS
 from kespeechchat.export.figures import Figures
 from kespeechchat.export.lists import ListFiles, Members
 from kespeechchat.export.selection import Part, ReadAudio, Rule, Selection, parts_of
@@ -30,11 +31,7 @@ from kespeechchat.seeds import stable_hash
 
 __all__ = ["ExportError", "Report", "export", "safe_name"]
 
-_OF_TURN = ("role", "voice", "text", "sample_rate", "seconds", "error_rate", "watermark_score", "scores")
-WRITTEN = (  # Parquet columns
-    *("language", "split", "metric", "error_rate", "edits", "units", "seconds"),
-    *(f"turns.list.element.{name}" for name in _OF_TURN),
-)
+WRITTEN = (*COLUMNS, "seconds", "turns.list.element.sample_rate")  # Parquet columns
 
 
 @dataclass(frozen=True)

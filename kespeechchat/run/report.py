@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.dataset.statistics import Statistics
+from kespeechchat.dataset.statistics import COLUMNS, Statistics
+from kespeechchat.processes import spread
 from kespeechchat.run.build import Result
-from kespeechchat.run.gated import GatedRows
+from kespeechchat.run.gated import GatedPart, GatedRows
 from kespeechchat.run.plan import Plan
 from kespeechchat.run.status import render, status
 from kespeechchat.store.objects import ObjectStore
@@ -43,12 +45,26 @@ def _figures(rows: GatedRows) -> dict[str, Any]:
             return kept["figures"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or torn: it is only a cache
-    statistics = Statistics(rows.pipeline.stages.gate.watermark_threshold)
-    for row in rows:
-        statistics.add(row)
-    figures = statistics.result()
+    counted = _Counted(Statistics(rows.pipeline.stages.gate.watermark_threshold))
+    for _ in spread(counted, rows.parts()):
+        pass
+    figures = counted.statistics.result()
     rows.store.put(_KEPT, json.dumps({"of": of, "figures": figures}, ensure_ascii=False).encode())
     return figures
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Statistics of parts, for `processes.spread`."""
+
+    statistics: Statistics
+
+    def do(self, part: GatedPart) -> None:
+        for row in part.rows(COLUMNS):
+            self.statistics.add(row)
+
+    def merge(self, other: _Counted) -> None:
+        self.statistics.merge(other.statistics)
 
 
 def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
