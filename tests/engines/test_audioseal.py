@@ -6,7 +6,6 @@ Random weights mark nothing that can be found again; what is tested is that the 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,79 +19,15 @@ from kespeechchat.engines.watermark import load
 from kespeechchat.engines.watermark.audioseal import bits, to_hex
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
+from tests.engines.tiny_models import AUDIOSEAL, audioseal, published
 from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
-SEANET = {
-    "activation": "ELU",
-    "activation_params": {"alpha": 1.0},
-    "causal": False,
-    "channels": 1,
-    "compress": 2,
-    "dilation_base": 2,
-    "dimension": 16,
-    "disable_norm_outer_blocks": 0,
-    "kernel_size": 7,
-    "last_kernel_size": 7,
-    "lstm": 1,
-    "n_filters": 4,
-    "n_residual_layers": 1,
-    "norm": "weight_norm",
-    "norm_params": {},
-    "pad_mode": "constant",
-    "ratios": [8, 5, 4, 2],
-    "residual_kernel_size": 3,
-    "true_skip": True,
-}
-CONFIG = {
-    "nbits": 16,
-    "seanet": SEANET,
-    "decoder": {"final_activation": None, "final_activation_params": None, "trim_right_ratio": 1.0},
-}
-
-
-def published(state):
-    """A state dict under the names of the published checkpoints: convolutions by weight norm, in two parts each."""
-    out = {}
-    for name, weight in state.items():
-        name, conv = name.replace(".inner_conv", ""), ".inner_conv." in name
-        if conv and name.endswith(".weight"):
-            out[f"{name}_v"], out[f"{name}_g"] = weight, 0.8 * weight.norm(dim=(1, 2), keepdim=True)
-        else:
-            out[name] = weight
-    return out
-
-
-def write(folder: Path, nbits: int = 16, names=published) -> Path:
-    os.environ["NO_TORCH_COMPILE"] = "1"
-    import torch
-    from audioseal.builder import AudioSealDetectorConfig, AudioSealWMConfig, create_detector, create_generator
-    from audioseal.loader import AudioSeal
-    from omegaconf import OmegaConf
-
-    torch.manual_seed(0)
-    config = {**CONFIG, "nbits": nbits}
-    for name, kind, create in (
-        ("generator", AudioSealWMConfig, create_generator),
-        ("detector", AudioSealDetectorConfig, create_detector),
-    ):
-        network = create(AudioSeal.parse_config(dict(config), config_type=kind))
-        with torch.no_grad():
-            for weight in network.parameters():
-                weight.normal_(0, 0.2)
-            if name == "generator":  # a mark as quiet as a real one: nothing is clipped
-                for weight in list(network.decoder.parameters())[-2:]:
-                    weight.mul_(0.005)
-        # The published checkpoints store their configuration as omegaconf's own class.
-        torch.save(
-            {"xp.cfg": OmegaConf.create(config), "model": names(network.state_dict())}, folder / f"{name}_base.pth"
-        )
-    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("audioseal"))
+    return audioseal(tmp_path_factory.mktemp("audioseal"))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +148,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(folder, tmp_path):
 
     for name in ("generator_base.pth", "detector_base.pth"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    torch.save({"xp.cfg": CONFIG, "model": {}, "extra": Trap()}, tmp_path / "detector_base.pth")
+    torch.save({"xp.cfg": AUDIOSEAL, "model": {}, "extra": Trap()}, tmp_path / "detector_base.pth")
     with pytest.raises(EngineError, match=r"detector_base\.pth holds more than weights.*unpickle: true"):
         _load(tmp_path)
     assert not (tmp_path / "ran").exists()
@@ -230,7 +165,7 @@ def test_a_checkpoint_of_another_network_is_refused(folder, tmp_path):
 
 
 def test_a_model_that_the_library_saved_itself_loads_too(tmp_path):
-    assert isinstance(_load(write(tmp_path, names=dict)).embed([voice(0.5)], "a5a5")[0], Audio)
+    assert isinstance(_load(audioseal(tmp_path, names=dict)).embed([voice(0.5)], "a5a5")[0], Audio)
 
 
 def test_weights_without_a_configuration_are_built_by_the_published_card(tmp_path):
@@ -251,7 +186,7 @@ def test_weights_without_a_configuration_are_built_by_the_published_card(tmp_pat
 
 
 def test_other_payload_sizes_follow_the_model(tmp_path):
-    engine = _load(write(tmp_path, nbits=8))
+    engine = _load(audioseal(tmp_path, nbits=8))
     assert engine.payload_bits == 8
     assert isinstance(engine.embed([voice(0.5)], "a5")[0], Audio)
     with pytest.raises(EngineError, match="8 bits; write 2 hex digits"):

@@ -10,6 +10,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.checkpoints import working
 from kespeechchat.engines.gender import load
 from kespeechchat.records import RowError
+from tests.engines import tiny_models
 from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
@@ -21,34 +22,9 @@ LIMITS = F0GenderSettings(use="f0", male_below=155, female_above=170)
 @pytest.fixture(scope="module")
 def make(tmp_path_factory):
     """A classifier's folder that gives the labels these logits, whatever it hears."""
-    import torch
-    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
     def folder(logits, labels=LABELS, constant=True):
-        torch.manual_seed(0)
-        config = Wav2Vec2Config(
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=64,
-            conv_dim=(16,) * 7,
-            num_conv_pos_embeddings=16,
-            num_conv_pos_embedding_groups=2,
-            classifier_proj_size=16,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: i for i, label in enumerate(labels)},
-        )
-        model = Wav2Vec2ForSequenceClassification(config)
-        with torch.no_grad():
-            for weight in model.projector.parameters():
-                weight.normal_(0, 1)
-            model.classifier.weight.normal_(0, 0.0 if constant else 1.0)
-            model.classifier.bias.copy_(torch.tensor(logits))
-        path = tmp_path_factory.mktemp("gender")
-        model.save_pretrained(path)
-        Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(path)
-        return path
+        return tiny_models.gender(tmp_path_factory.mktemp("gender"), logits, labels, constant)
 
     return folder
 

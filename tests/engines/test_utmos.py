@@ -10,6 +10,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.mos import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
+from tests.engines import tiny_models
 from tests.engines.tones import unusable, voice
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -17,19 +18,7 @@ pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarni
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A state dict of 400 MB in a file of 20 MB: torch saves the pool that its tensors share once."""
-    import torch
-    from utmos_pytorch.utmos_torch import UTMOSModel
-
-    with torch.device("meta"):
-        shapes = {name: (weight.shape, weight.dtype) for name, weight in UTMOSModel().state_dict().items()}
-    torch.manual_seed(0)
-    pool = torch.randn(max(shape.numel() for shape, _ in shapes.values())) * 0.05
-    state = {name: pool[: shape.numel()].view(shape) for name, (shape, _) in shapes.items()}
-    path = tmp_path_factory.mktemp("utmos") / "utmos_state_dict.pt"
-    torch.save(state, path)
-    assert path.stat().st_size < 30_000_000
-    return path
+    return tiny_models.utmos(tmp_path_factory.mktemp("utmos") / "utmos_state_dict.pt")
 
 
 @pytest.fixture(scope="module")

@@ -12,37 +12,15 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.speaker import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
+from tests.engines import tiny_models
 from tests.engines.tones import unusable, voice
 
 pytestmark = pytest.mark.model
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 2,
-    "tdnn_dim": (16, 16, 16, 16, 48),
-    "xvector_output_dim": 64,
-}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    import torch
-    from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForXVector
-
-    torch.manual_seed(0)
-    model = WavLMForXVector(WavLMConfig(**TINY))
-    with torch.no_grad():  # as initialized, its embeddings are all but zero
-        for name, weight in model.named_parameters():
-            if name.startswith(("tdnn", "projector", "feature_extractor")):
-                weight.normal_(0, 0.3)
-    path = tmp_path_factory.mktemp("wavlm")
-    model.save_pretrained(path)
-    Wav2Vec2FeatureExtractor().save_pretrained(path)
-    return path
+    return tiny_models.wavlm(tmp_path_factory.mktemp("wavlm"))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +95,7 @@ def test_a_model_without_an_xvector_head_is_refused(folder, tmp_path):
     from transformers import WavLMConfig, WavLMModel
 
     copy = shutil.copytree(folder, tmp_path / "model")
-    WavLMModel(WavLMConfig(**TINY)).save_pretrained(copy)
+    WavLMModel(WavLMConfig(**tiny_models.SPEECH_ENCODER)).save_pretrained(copy)
     with pytest.raises(EngineError, match=r"lacks \d+ weights.*another model"):
         _load(copy)
 
