@@ -20,10 +20,11 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.records import KEPT, SCHEMAS, Outcome
-from kespeechchat.run.intake import PlannedRow, input_rows
+from kespeechchat.run.inputs import input_rows
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import new_attempt
+from kespeechchat.store.manifest import PlannedRow
 from kespeechchat.store.objects import AlreadyExists, ObjectStore, StoreError, open_store
 
 _ROWS = 200  # of each input that are looked at

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from kespeechchat.config.pipeline import InstructionInput, Pipeline
 from kespeechchat.run.estimate import Sample
-from kespeechchat.run.intake import input_rows
+from kespeechchat.run.inputs import input_rows
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, ShardKey, record_key

@@ -23,7 +23,7 @@ from kespeechchat.run.plan import Input, Order
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import Counts
-from kespeechchat.store.manifest import Manifest
+from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
 
@@ -134,7 +134,7 @@ class Maker:
         source = self.stages[0].source
         if source.scope is Scope.PLAN:
             assert order.planned is not None
-            return Manifest(self._store, source.stage).rows(order.planned)
+            return planned_rows(self._store, order.planned).to_pylist()
         given = next(i for i in order.inputs if i.stage == source.stage)
         return self._read(given, source.columns).to_pylist()
 

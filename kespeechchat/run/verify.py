@@ -20,6 +20,7 @@ from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, read_record
+from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_table
@@ -44,7 +45,7 @@ class _Check:
         for branch, manifest in self.plan.manifests.items():
             for planned in manifest.shards:
                 try:
-                    self._kept[(branch, planned.number)] = [row["id"] for row in manifest.rows(planned)]
+                    self._kept[(branch, planned.number)] = planned_rows(self.store, planned, ["id"])["id"].to_pylist()
                 except (FileNotFoundError, OSError, ValueError) as error:
                     self.problems.append(f"{planned.file}: the plan's rows cannot be read: {error}")
         for unit in self.pipeline.units:

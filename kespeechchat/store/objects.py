@@ -37,6 +37,10 @@ class ObjectStore(Protocol):
         """Raises FileNotFoundError."""
         ...
 
+    def get_range(self, key: str, start: int, size: int) -> bytes:
+        """`size` bytes of it from `start` on. Raises FileNotFoundError."""
+        ...
+
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """(key, bytes) of everything under the folder `prefix`, sorted by key."""
         ...
@@ -110,6 +114,11 @@ class LocalFolder:
 
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()
+
+    def get_range(self, key: str, start: int, size: int) -> bytes:
+        with open(self._path(key), "rb") as file:
+            file.seek(start)
+            return file.read(size)
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         base = self._path(prefix)

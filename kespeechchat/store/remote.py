@@ -103,6 +103,10 @@ class RemoteStore:
         with self._told(key):
             return bytes(self._obstore.get(self._store, checked_key(key)).bytes())
 
+    def get_range(self, key: str, start: int, size: int) -> bytes:
+        with self._told(key):
+            return bytes(self._obstore.get_range(self._store, checked_key(key), start=start, length=size))
+
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self._told(prefix):
             entries = [

@@ -141,7 +141,11 @@ def language_of(text: str) -> Language | None:
 
 
 def _language(text: str) -> Language | None:
+    if text.isascii():  # the rule below, where there is nothing but Latin words
+        return "en" if _WORD.search(text) else None
     chinese, words = len(_CJK.findall(text)), len(_WORD.findall(text))
+    if chinese and chinese >= 2 * words and not _KANA_HANGUL.search(text):
+        return "zh"
     letters = sum(c.isalpha() for c in text)
     if not letters or len(_KANA_HANGUL.findall(text)) > 0.1 * letters:
         return None

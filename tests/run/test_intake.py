@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -13,7 +15,11 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, Instructions, Speech, SpeechInput
-from kespeechchat.run.intake import MAX_LINE, plan_branch
+from kespeechchat.run import inputs
+from kespeechchat.run.inputs import input_rows
+from kespeechchat.run.intake import plan_branch
+from kespeechchat.run.json_lines import MAX_LINE
+from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import LocalFolder
 
 
@@ -28,8 +34,12 @@ def _plan_speech(root, file, language=None):
     return plan_branch(LocalFolder(str(root)), pipeline, "speech")
 
 
+def _shard_rows(manifest, shard):
+    return planned_rows(manifest.store, shard).to_pylist()
+
+
 def _rows(manifest):
-    return [(s.number, s.language, row) for s in manifest.shards for row in manifest.rows(s)]
+    return [(s.number, s.language, row) for s in manifest.shards for row in _shard_rows(manifest, s)]
 
 
 def _write(path, questions):
@@ -149,3 +159,97 @@ def test_a_clip_without_a_language_is_told(tmp_path):
     (tmp_path / "clips.tsv").write_text("file\tspeaker\na.flac\t12\n")
     rows = [row for _, _, row in _rows(_plan_speech(tmp_path / "root", tmp_path / "clips.tsv"))]
     assert "give zh or en" in rows[0]["problem"]
+
+
+def _reference(items, size, known=()):
+    """The pass as a loop over rows: shards as (language, rows), and all ids seen, to hold the real one against."""
+    planned, seen, waiting, shards = Counter(known), Counter(), {}, []
+    for row in (row for item in items for row in input_rows(item)):
+        seen[row.id] += 1
+        if seen[row.id] <= planned[row.id]:
+            continue
+        batch = waiting.setdefault(row.language, [])
+        batch.append((row.id if seen[row.id] == 1 else f"{row.id}-d{seen[row.id]}", row.line, row.raw, row.problem))
+        if len(batch) == size:
+            shards.append((row.language, waiting.pop(row.language)))
+    return shards + [(language, waiting[language]) for language in sorted(waiting)], list(seen.elements())
+
+
+LINES = st.one_of(
+    st.integers(0, 9).map(lambda n: f'{{"instruction": "How far is place {n}?"}}'.encode()),
+    st.integers(0, 9).map(lambda n: f'{{"question": "第{n}个地方有多远？", "std_answer": "很远"}}'.encode()),
+    st.sampled_from([b"", b"  ", b"no json", b'{"prompt": 1}', b"\xff\xfe", b'{"instruction": "a", "input": null}']),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    files=st.lists(st.lists(LINES, max_size=25), min_size=1, max_size=2),
+    more=st.lists(LINES, max_size=10),
+    part=st.integers(1, 300),
+    size=st.integers(1, 5),
+)
+def test_parts_of_any_size_plan_what_a_loop_over_rows_would(tmp_path_factory, files, more, part, size):
+    tmp = tmp_path_factory.mktemp("parts")
+    paths = [tmp / f"{n}.jsonl" for n in range(len(files))]
+    items = [InstructionInput(path=str(path)) for path in paths]
+    known, shards = [], []
+    for step in range(2):
+        for path, lines in zip(paths, files, strict=True):
+            path.write_bytes(b"\n".join([*lines, *(more * step)]))
+        expected, known = _reference(items, size, known)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inputs, "PART_BYTES", part)
+            manifest = _plan(tmp / "root", *paths, size=size)
+        shards += expected
+        assert [(s.language, _told(manifest, s)) for s in manifest.shards] == shards
+
+
+def _told(manifest, shard):
+    return [tuple(row[k] for k in ("id", "line", "raw", "problem")) for row in _shard_rows(manifest, shard)]
+
+
+def test_several_processes_read_what_one_reads(tmp_path):
+    lines = [json.dumps({"instruction": f"第{n % 900}个问题是什么？"}, ensure_ascii=False) for n in range(1000)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, "no json", ""]), encoding="utf-8")
+    pq.write_table(pa.table({"instruction": [f"Question {n}?" for n in range(1000)]}), tmp_path / "b.parquet")
+    for name in ("a.jsonl", "b.parquet"):
+        item = InstructionInput(path=str(tmp_path / name))
+        one, two = (pa.Table.from_batches(inputs.input_batches(item, 1001, n)) for n in (1, 2))
+        assert one.equals(two) and len(one) == (1001 if name == "a.jsonl" else 1000)
+    assert one["problem"].null_count == 1000
+    two = pa.Table.from_batches(inputs.input_batches(InstructionInput(path=str(tmp_path / "a.jsonl")), None, 2))
+    assert two["problem"][-1].as_py().startswith("a.jsonl:1001: no valid JSON")
+
+
+def test_shards_of_a_root_that_has_a_file_for_each_are_read_and_kept(tmp_path):
+    store = LocalFolder(str(tmp_path / "root"))
+    first = _plan(tmp_path / "root", _write(tmp_path / "a.jsonl", [f"Question {i}?" for i in range(5)]))
+    segment = first.segments[0]
+    old = []
+    for shard in segment.shards:
+        file = f"plan/instructions/data/shard-{shard.number:05d}.{'a' * 16}.parquet"
+        store.put(file, store.get_range(shard.file, shard.start, shard.size))
+        old.append({**asdict(shard), "file": file})
+        del old[-1]["start"], old[-1]["size"]
+    store.delete(segment.shards[0].file)
+    store.put("plan/instructions/00000.json", json.dumps({**asdict(segment), "shards": old}).encode())
+    file = _write(tmp_path / "a.jsonl", [f"Question {i}?" for i in (0, 7, 1, 2, 3, 4)])
+    second = _plan(tmp_path / "root", file)
+    assert len(_rows(second)) == 6
+    assert [s.rows for s in second.shards] == [3, 2, 1]
+    assert second.segments[1].summary["rows_no_longer_in_inputs"] == 0
+
+
+def test_half_a_surrogate_pair_is_a_malformed_row(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"instruction": "What is \\ud83d?"}\n{"instruction": "And \\ud83d\\ude00?"}\n')
+    first, second = (row for _, _, row in _rows(_plan(tmp_path / "root", tmp_path / "a.jsonl")))
+    assert "a.jsonl:1: \\ud83d is half a surrogate pair" in first["problem"]
+    assert json.loads(second["raw"])["instruction"] == "And 😀?"
+
+
+def test_a_line_behind_one_that_is_a_byte_too_long_is_not_lost(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"x" * MAX_LINE + b'\n{"instruction": "Still here?"}\n')
+    rows = [row for _, _, row in _rows(_plan(tmp_path / "root", tmp_path / "a.jsonl"))]
+    assert [row["problem"] is None for row in rows] == [False, True]
+    assert rows[1]["line"] == 2

@@ -87,3 +87,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="s/a: cannot be written: No space left"):
         store.create("s/a", b"1")
     assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_a_range_is_a_part_of_the_whole(tmp_path):
+    store = LocalFolder(str(tmp_path))
+    store.put("a", b"bytes")
+    assert store.get_range("a", 1, 3) == b"yte"
+    with pytest.raises(FileNotFoundError):
+        store.get_range("b", 0, 1)

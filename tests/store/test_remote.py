@@ -52,9 +52,14 @@ def test_put_get_list_delete(root):
     store = open_store(root)
     with pytest.raises(FileNotFoundError, match="s/a"):
         store.get("s/a")
+    with pytest.raises(FileNotFoundError, match="s/a"):
+        store.get_range("s/a", 0, 1)
     for key in ("s/b", "s/a", "s/deep/c", "st/other"):
         store.put(key, b"1")
     store.put("s/a", b"22")
+    store.put("s/b", b"bytes")
+    assert store.get_range("s/b", 1, 3) == b"yte"
+    store.put("s/b", b"1")
     assert list(store.list("s")) == [("s/a", 2), ("s/b", 1), ("s/deep/c", 1)]
     store.delete("s/a")
     store.delete("s/a")
