@@ -62,7 +62,8 @@ def model_folder(setting: str, model: str, files: Iterable[str], source: str) ->
     file is missing, the command that fetches it and the folder that it belongs in.
     """
     names = list(files)
-    cure = f"fetch it with: hf download {source} {' '.join(names)} --local-dir {_place(model)}"
+    wanted = "".join(f" {name}" for name in names) if any(not name.endswith(".json") for name in names) else ""
+    cure = f"fetch it with: hf download {source}{wanted} --local-dir {_place(model)}"  # settings alone: all of it
     if not model.startswith(("package:", "hub:")) and not Path(model).expanduser().exists():
         raise EngineError(f"{setting}: model {model!r} is not there ({source} or a model like it); {cure}")
     folder = resolve(model)

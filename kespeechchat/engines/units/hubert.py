@@ -1,7 +1,8 @@
 """HuBERT k-means units: hidden states of one layer (transformers' HubertModel), each frame's nearest centroid.
 
 Hsu et al. 2021 (HuBERT) cluster such states; KE-Omni (arXiv 2412.01078) takes 4,000 clusters. The centroids are the
-trainer's: a .npy file. Frames come every 320 samples at 16 kHz, 50 a second.
+trainer's: a .npy file, from elsewhere or made by `examples/fit_units.py`. Frames come every 320 samples at 16 kHz, 50
+a second.
 
 Long audio is heard in chunks, each with context on both sides whose frames are thrown away. All chunks but the last
 begin and end on frame borders, so frames are neither lost nor doubled: n samples give floor((n - 400) / 320) + 1.
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,14 +29,17 @@ _SETTING = "units.use: hubert"
 SAMPLE_RATE = 16_000  # Hz
 HOP = SAMPLE_RATE // RATE  # samples from frame to frame
 FIELD = 400  # samples that one frame hears
-_SHORTEST = FIELD / SAMPLE_RATE  # s
+SHORTEST = FIELD / SAMPLE_RATE  # s
 
 
-class HubertUnits:
-    """A `Units` engine. Chunked audio differs from whole audio by what the context leaves out, nothing else."""
+class HubertStates:
+    """Hidden states of one layer. Chunked audio differs from whole audio by what the context leaves out, nothing else.
+
+    `settings` without its centroids is enough: they are made from these states.
+    """
 
     def __init__(self, settings: HubertUnitsSettings) -> None:
-        """Raises EngineError where model or centroids are missing or do not fit each other."""
+        """Raises EngineError where the model is missing, is no HuBERT or has not that layer."""
         try:
             from transformers import AutoConfig, HubertModel
         except ImportError as error:
@@ -50,12 +55,38 @@ class HubertUnits:
                 f"{_SETTING}: the model makes a frame every {np.prod(config.conv_stride)} samples, not 320"
             )
         self._settings = settings
-        self._device = pick_device(settings.device, _SETTING)
-        self._model = from_pretrained(_SETTING, HubertModel, folder).to(self._device)
+        self.device, self.width = pick_device(settings.device, _SETTING), config.hidden_size
+        self._model = from_pretrained(_SETTING, HubertModel, folder).to(self.device)
         self._normalize = _normalizes(folder)
-        self._centroids, self._halves = _centroids(settings.centroids, config.hidden_size, self._device)
+
+    def of(self, samples: np.ndarray) -> Iterator[Any]:
+        """Torch float32 [frames, width] of each chunk of float32 [n] at 16 kHz, 50 frames a second in all."""
+        if self._normalize:
+            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+        frames = (len(samples) - FIELD) // HOP + 1
+        chunk, context = (round(seconds * RATE) for seconds in (self._settings.chunk, self._settings.context))
+        for a, b, skip, n in pieces(frames, chunk or frames, context):
+            yield self._states(samples[a:b])[skip : skip + n]
+
+    def _states(self, samples: np.ndarray) -> Any:
+        import torch
+
+        values = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None].to(self.device)
+        with torch.inference_mode():
+            return self._model(values, output_hidden_states=True).hidden_states[self._settings.layer][0].float()
+
+
+class HubertUnits:
+    """A `Units` engine."""
+
+    def __init__(self, settings: HubertUnitsSettings) -> None:
+        """Raises EngineError where model or centroids are missing or do not fit each other."""
+        self._settings = settings
+        self._hubert = HubertStates(settings)
+        device = self._hubert.device
+        self._centroids, self._halves = _centroids(settings.centroids, self._hubert.width, device)
         self.size = len(self._centroids)
-        self.deterministic = self._device == "cpu"
+        self.deterministic = device == "cpu"
 
     def identity(self) -> dict[str, str]:
         settings = self._settings
@@ -65,26 +96,18 @@ class HubertUnits:
     def units(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
         """Int32 [floor((n - 400) / 320) + 1] for n samples at 16 kHz, per utterance of any rate, in order; a RowError
         for one that is broken, silent or under 25 ms."""
-        clips = [heard(audio, SAMPLE_RATE, _SHORTEST) for audio in audios]
+        clips = [heard(audio, SAMPLE_RATE, SHORTEST) for audio in audios]
         with working(self._settings.threads):
             return [clip if isinstance(clip, RowError) else self._of(clip) for clip in clips]
 
     def _of(self, samples: np.ndarray) -> np.ndarray:
         """Int32 [frames] of float32 [n]."""
-        if self._normalize:
-            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
-        frames = (len(samples) - FIELD) // HOP + 1
-        chunk, context = (round(seconds * RATE) for seconds in (self._settings.chunk, self._settings.context))
-        cuts = pieces(frames, chunk or frames, context)
-        parts = [self._nearest(samples[a:b])[skip : skip + n] for a, b, skip, n in cuts]
-        return np.concatenate(parts)
+        return np.concatenate([self._nearest(states) for states in self._hubert.of(samples)])
 
-    def _nearest(self, samples: np.ndarray) -> np.ndarray:
-        """Nearest centroids, int32 [frames], of float32 [n]."""
+    def _nearest(self, states: Any) -> np.ndarray:
+        """Nearest centroids, int32 [frames], of torch float32 [frames, width]."""
         import torch
 
-        values = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None].to(self._device)
-        states = self._model(values, output_hidden_states=True).hidden_states[self._settings.layer][0].float()
         # |s - c|² = |s|² - 2 (s·c - |c|²/2): the nearest has the greatest s·c - |c|²/2.
         return (states @ self._centroids.T - self._halves).argmax(dim=1).to(torch.int32).cpu().numpy()
 
