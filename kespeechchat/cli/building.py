@@ -120,13 +120,23 @@ def plan(
 @click.option("--inline", is_flag=True, help="Without Ray, in this process.")
 @told
 def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address: str, inline: bool) -> int:
-    """Check ROOT, inputs, models and resources before a long build: one row goes through every stage."""
+    """Check ROOT, room, inputs, machines, environments and models before a long build; then a canary flies.
+
+    Each finding is a line, ok or FAIL, and a failure has its cure below it. Exit 1 where one fails. A few rows of each
+    language go through every stage as in a build, in its environment and with its resources; nothing of them is kept.
+
+    \b
+    kesc doctor pipelines/quickstart.yaml
+    kesc doctor pipelines/ke-speechchat.yaml --address auto --root s3://bucket/ke-speechchat
+    """
     from kespeechchat.config.load import load_pipeline
     from kespeechchat.run.doctor import doctor as run_doctor
 
     well = True
     for finding in run_doctor(load_pipeline(pipeline, overrides, root=root), address, inline):
         click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.check}: {finding.told}")
+        if finding.cure:
+            click.echo(f"      cure: {finding.cure}")
         well &= finding.well
     return WELL if well else TROUBLE
 

@@ -199,15 +199,19 @@ class Plan:
 
     @cached_property
     def segments(self) -> list[list[tuple[str, ...]]]:
-        """The units in groups that can run overlapped: a phase, cut before and after each reduce stage."""
-        groups: list[list[tuple[str, ...]]] = []
-        for phase in self.pipeline.phases:
-            fresh = True
-            for entry in phase.stages:
-                unit = (entry,) if isinstance(entry, str) else tuple(entry)
-                scope = STAGE_CLASSES[unit[0]].source.scope
-                if fresh or scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
-                    groups.append([])
-                groups[-1].append(unit)
-                fresh = scope is Scope.ALL
-        return groups
+        return segments(self.pipeline)
+
+
+def segments(pipeline: Pipeline) -> list[list[tuple[str, ...]]]:
+    """The units in groups that can run overlapped: a phase, cut before and after each reduce stage."""
+    groups: list[list[tuple[str, ...]]] = []
+    for phase in pipeline.phases:
+        fresh = True
+        for entry in phase.stages:
+            unit = (entry,) if isinstance(entry, str) else tuple(entry)
+            scope = STAGE_CLASSES[unit[0]].source.scope
+            if fresh or scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
+                groups.append([])
+            groups[-1].append(unit)
+            fresh = scope is Scope.ALL
+    return groups
