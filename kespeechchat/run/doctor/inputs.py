@@ -9,8 +9,9 @@ from itertools import islice
 
 from kespeechchat.config.pipeline import InstructionInput, Pipeline, SpeechInput
 from kespeechchat.run.doctor.finding import Finding, Trouble, look
-from kespeechchat.run.intake import PlannedRow, input_rows
+from kespeechchat.run.inputs import input_rows
 from kespeechchat.store.audio import AudioError, read
+from kespeechchat.store.manifest import PlannedRow
 
 _ROWS = 50_000  # of each input that are parsed, some seconds; a file of fewer is parsed to its end
 _CLIPS = 20  # of each speech input that are decoded, evenly over the rows parsed
