@@ -13,12 +13,12 @@ from json.encoder import encode_basestring as quoted
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput
 from kespeechchat.records import Language
 from kespeechchat.run.json_lines import MAX_LINE, lines_of, parsed
+from kespeechchat.run.parquet_rows import row_batches
 from kespeechchat.text.layouts import SourceRow, content_id, read_row, slug
 from kespeechchat.text.source_filters import language_of
 
@@ -43,7 +43,7 @@ def parts(item: InstructionInput, size: int) -> Iterator[Part]:
     """The parts of a file, in its order; `size` in bytes. Raises ConfigError for a file of an unknown kind."""
     path = Path(item.path)
     if path.suffix == ".parquet":
-        yield from (Part(item, rows=rows) for rows in pq.ParquetFile(path).iter_batches(batch_size=PART_ROWS))
+        yield from (Part(item, rows=rows) for rows in row_batches(path, PART_ROWS))
     elif path.suffix in (".jsonl", ".json", ".ndjson"):
         end = path.stat().st_size
         yield from (Part(item, start, min(start + size, end)) for start in range(0, end, size))

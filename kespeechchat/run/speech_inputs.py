@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-import yaml
-
-from kespeechchat.config.load import ConfigError
+from kespeechchat.config.load import ConfigError, read_mapping
 from kespeechchat.config.pipeline import SpeechInput
 from kespeechchat.run.json_lines import lines_of, parsed
+from kespeechchat.run.parquet_rows import row_batches
 from kespeechchat.store.manifest import PlannedRow
 from kespeechchat.text.layouts import content_id, slug
 
+_ROWS = 8192  # of a batch of Parquet
 AUDIO_ENDINGS = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 
 
@@ -67,6 +66,7 @@ def _manifest_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         "dnsmos": ("dnsmos", "corpus_dnsmos"),
     }
     for line, row in _table_rows(path):
+        row = {key: value for key, value in row.items() if isinstance(value, (str, int, float))}
         got = {ours: next((row[t] for t in theirs if row.get(t)), None) for ours, theirs in names.items()}
         if got["path"]:
             got["path"] = str(path.parent / got["path"])  # an absolute path stays itself
@@ -75,12 +75,10 @@ def _manifest_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if path.suffix in (".tsv", ".csv"):
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
-            yield from enumerate(reader, 2)
+        yield from enumerate(_csv_rows(path), 2)
         return
     if path.suffix == ".parquet":
-        rows = (row for batch in pq.ParquetFile(path).iter_batches() for row in batch.to_pylist())
+        rows = (row for batch in row_batches(path, _ROWS) for row in batch.to_pylist())
         yield from enumerate((json.loads(json.dumps(row, default=str)) for row in rows), 1)
         return
     if path.suffix not in (".jsonl", ".json", ".ndjson"):
@@ -97,21 +95,36 @@ def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield line, row if isinstance(row, dict) else {}
 
 
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: not readable as {path.suffix[1:].upper()} in UTF-8: {error}; mend the file"
+        ) from None
+
+
 def _recipe_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """A recipe to synthesize: recordings, each with clips spoken in a mix of the TTS's stock styles."""
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    number = 0
-    for recording in data["recordings"]:
-        for clip in recording["clips"]:
-            number += 1
-            clip = clip if isinstance(clip, dict) else {"text": clip}
-            yield (
-                number,
-                {
-                    "recording": recording["id"],
-                    "language": recording["language"],
-                    "gender": recording.get("gender"),
-                    "transcript": clip["text"],
-                    "style": clip.get("style") or recording["style"],
-                },
-            )
+    data, _ = read_mapping(path, "a recipe holds recordings")
+    try:
+        recordings = [(recording, list(recording["clips"])) for recording in data["recordings"]]
+        rows = [_recipe_row(recording, clip) for recording, clips in recordings for clip in clips]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: not a recipe ({type(error).__name__}: {error}); recordings have id, language, style and clips, a "
+            "clip is a text or has one; see examples/corpus.yaml"
+        ) from None
+    yield from enumerate(rows, 1)
+
+
+def _recipe_row(recording: dict[str, Any], clip: Any) -> dict[str, Any]:
+    clip = clip if isinstance(clip, dict) else {"text": clip}
+    return {
+        "recording": recording["id"],
+        "language": recording["language"],
+        "gender": recording.get("gender"),
+        "transcript": clip["text"],
+        "style": clip.get("style") or recording["style"],
+    }
