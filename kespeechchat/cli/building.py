@@ -31,6 +31,14 @@ from kespeechchat.cli.common import (
 @click.option("--inline", is_flag=True, help="Without Ray, in this process: for debugging.")
 @click.option("--allow-partial", is_flag=True, help="Let reduce stages (speakers, voices) go on with what is there.")
 @click.option("--replace-voices", is_flag=True, help="Take a changed voice library; all audio becomes stale.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=20,
+    show_default=True,
+    metavar="SECONDS",
+    help="After SIGTERM: how long shards at work may take to come to their end.",
+)
 @click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True)
 @told
 def build(

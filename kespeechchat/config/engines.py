@@ -297,6 +297,13 @@ class HubertUnitsSettings(Settings):
     threads: Threads = 1
 
 
+def concurrent(settings: Settings) -> bool:
+    """Whether threads may call an engine of these settings at once, so that shards can be in flight together."""
+    if isinstance(settings, LLMJudgeSettings):
+        return concurrent(settings.llm)
+    return isinstance(settings, OpenAISettings | VLLMSettings)
+
+
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
 SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]

@@ -136,6 +136,21 @@ class Pipeline(Settings):
                 raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(STAGES)}")
         return self
 
+    @model_validator(mode="after")
+    def _engines_take_several_shards(self) -> Pipeline:
+        for first, wanted in self.resources.items():
+            if wanted.shards_in_flight == 1:
+                continue
+            for stage in self.unit_of(first):
+                for mark, name in getattr(self.stages, stage).references():
+                    if isinstance(mark, EngineRef) and not e.concurrent(self.engine(mark.capability, name)):
+                        raise ValueError(
+                            f"resources.{first}.shards_in_flight: {wanted.shards_in_flight}, but the {mark.capability} "
+                            f"engine {name!r} of stages.{stage} takes one call at a time: set it to 1; vllm and openai "
+                            "engines, and llm judges that ask one, take several"
+                        )
+        return self
+
     @cached_property
     def units(self) -> tuple[tuple[str, ...], ...]:
         """The published units in flow order: a stage alone or stages fused."""

@@ -7,7 +7,8 @@ the engine that needs it. An engine is built from its settings (`kespeechchat.co
 * `deterministic`: whether the same input and seed give the same output on the same kind of CPU,
 * `identity()`: model ids, revisions and library versions for the commit record.
 
-An item that fails alone comes back as a `RowError` in its place; what makes the engine useless raises `EngineError`.
+An engine is called from one thread at a time, unless `config.engines.concurrent` names its kind. An item that fails
+alone comes back as a `RowError` in its place; what makes the engine useless raises `EngineError`.
 """
 
 from __future__ import annotations

@@ -5,22 +5,21 @@ A segment is a run of units that can overlap; between two segments stands a redu
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
+from kespeechchat.run.drain import Drain
 from kespeechchat.run.guards import Guards
-from kespeechchat.run.inline import run_inline
 from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.kept import keep_pipeline
 from kespeechchat.run.library import pin, read_pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
+from kespeechchat.run.runner import Runner
 from kespeechchat.run.targets import Closed, Targets
 from kespeechchat.run.worker import Built
 from kespeechchat.stages.base import Scope
@@ -30,17 +29,6 @@ from kespeechchat.store.objects import ObjectStore, open_store
 from kespeechchat.store.shards import CorruptShard
 
 _ROUNDS = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next round
-
-
-class Runner(Protocol):
-    def __call__(
-        self,
-        pipeline: Pipeline,
-        units: Sequence[tuple[str, ...]],
-        chains: Sequence[Sequence[Order]],
-        report: Callable[[Built], None],
-        closed: Callable[[], Closed],
-    ) -> None: ...
 
 
 @dataclass
@@ -68,8 +56,23 @@ def build(
     inline: bool = False,
     allow_partial: bool = False,
     replace_voices: bool = False,
+    grace: float = 0.0,
 ) -> Result:
-    """Builds what is missing, stale or failed. Everything committed stays, whenever this stops."""
+    """Builds what is missing, stale or failed. Everything committed stays, whenever this stops. `grace`: seconds that
+    shards at work have after SIGTERM; then, or when they are done, the process ends with 143."""
+    with Drain(grace) as drain:
+        runner = Runner(address, inline, progress, drain)
+        return _build(pipeline, progress, stages, runner, allow_partial, replace_voices)
+
+
+def _build(
+    pipeline: Pipeline,
+    progress: Progress,
+    stages: Sequence[str],
+    runner: Runner,
+    allow_partial: bool,
+    replace_voices: bool,
+) -> Result:
     store = open_store(pipeline.root)
     keep_pipeline(pipeline)
     wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
@@ -77,7 +80,7 @@ def build(
         if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
     result, targets = Result(), Targets(pipeline, store)
-    with _Lazy(address, inline, progress) as runner, progress.shown():
+    with runner, progress.shown():
         for _ in range(_ROUNDS):
             found = result.corrupt
             result.blocked.clear()
@@ -126,7 +129,7 @@ def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Prog
 def _build_segment(
     plan: Plan,
     units: list[tuple[str, ...]],
-    runner: _Lazy,
+    runner: Runner,
     progress: Progress,
     result: Result,
     targets: Targets,
@@ -169,7 +172,7 @@ def _build_segment(
             guards.check(built)
 
         live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
-        runner.get()(pipeline, live, chains, report, lambda: targets.closed)
+        runner.run(pipeline, live, chains, report, lambda: targets.closed)
         plan = Plan(pipeline, store, allow_partial)
     return plan
 
@@ -243,28 +246,3 @@ def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> Plan:
             "warning",
         )
     return plan if read_pin(plan.store) == plan.pin else Plan(plan.pipeline, plan.store, plan.partial)
-
-
-class _Lazy:
-    """The runner, started when there is first something to run: a build with nothing to do starts no Ray."""
-
-    def __init__(self, address: str, inline: bool, progress: Progress) -> None:
-        self._address, self._inline, self._progress = address, inline, progress
-        self._cluster = None
-
-    def get(self) -> Runner:
-        if self._inline:
-            return run_inline
-        if self._cluster is None:
-            from kespeechchat.run.ray_runner import Cluster
-
-            self._progress.say("starting Ray" if self._address == "local" else f"joining Ray at {self._address}")
-            self._cluster = Cluster(self._address, secrets.token_hex(8))
-        return self._cluster.run
-
-    def __enter__(self) -> _Lazy:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._cluster is not None:
-            self._cluster.close()

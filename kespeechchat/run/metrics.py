@@ -8,6 +8,7 @@ records stay the truth, and a metric that cannot be written never fails a build.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class Metrics:
         self._unit = {"unit": unit}
         self._counters: dict[str, Any] = {}
         self._busy: Any = None
+        self._at_work, self._lock = 0, threading.Lock()  # several shards may be in flight
         with contextlib.suppress(Exception):  # watching is never worth a build
             from ray.util.metrics import Counter, Gauge
 
@@ -65,11 +67,11 @@ class Metrics:
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Around the making of one shard."""
-        self._set(1)
+        self._change(1)
         try:
             yield
         finally:
-            self._set(0)
+            self._change(-1)
 
     def add(self, built: Built) -> None:
         with contextlib.suppress(Exception):
@@ -77,7 +79,8 @@ class Metrics:
                 if count.amount > 0 and count.name in self._counters:  # Ray refuses to add nothing
                     self._counters[count.name].inc(count.amount, count.tags)
 
-    def _set(self, value: int) -> None:
-        with contextlib.suppress(Exception):
+    def _change(self, by: int) -> None:
+        with self._lock, contextlib.suppress(Exception):
+            self._at_work += by
             if self._busy is not None:
-                self._busy.set(value, self._unit)
+                self._busy.set(min(1, self._at_work), self._unit)

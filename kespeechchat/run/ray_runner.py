@@ -35,9 +35,12 @@ _POLL = 0.25  # seconds between two looks at the board
 
 
 class Cluster:
-    """A connection to Ray: `local` starts one on this machine, `auto` or HOST:PORT joins one that runs."""
+    """A connection to Ray: `local` starts one on this machine, `auto` or HOST:PORT joins one that runs.
 
-    def __init__(self, address: str, session: str) -> None:
+    Once the build is `stopping`, `run` returns when no shard is at work any more.
+    """
+
+    def __init__(self, address: str, session: str, stopping: Callable[[], bool] = lambda: False) -> None:
         # read when Ray is imported: its thread that outlives an interrupt would start another Ray by its first call
         os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
         import ray
@@ -45,7 +48,7 @@ class Cluster:
         terminated = signal.getsignal(signal.SIGTERM)  # Ray puts a handler of its own in its place
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
-        self.session = session
+        self.session, self._stopping = session, stopping
         self._local = address == "local"
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self._local:
@@ -86,8 +89,10 @@ class Cluster:
             dataset = self._stage(dataset, pipeline, unit, sum(1 for c in chains for o in c if o.unit == unit))
         with self._driven(dataset) as running:
             while running():
+                at_work = self._board.close.remote(closed())
                 self._drain(report)
-                self._board.close.remote(closed())
+                if self._stopping() and not ray.get(at_work):
+                    break
                 time.sleep(_POLL)
         self._drain(report)
 
@@ -156,20 +161,29 @@ def _silent_stderr() -> Iterator[None]:
 
 
 class _Board:
-    """Collects what workers built until the driver takes it."""
+    """Tells workers what may begin, and collects what they built until the driver takes it."""
 
     def __init__(self) -> None:
         self._waiting: list[Built] = []
         self._closed: Closed = frozenset()
+        self._at_work: set[tuple[str, int]] = set()
 
-    def close(self, closed: Closed) -> None:
+    def close(self, closed: Closed) -> int:
+        """From now on nothing of these begins. Returns how many shards are at work."""
         self._closed = closed
+        return len(self._at_work)
 
-    def begins(self, unit: str, language: str | None) -> bool:
-        return (unit, language) not in self._closed
+    def begins(self, order: Order) -> bool:
+        """Whether the shard may be made. Whoever asks for one that was at work is there in a dead worker's place."""
+        self._at_work.discard((order.name, order.key.shard))
+        may = (order.name, order.language) not in self._closed
+        if may:
+            self._at_work.add((order.name, order.key.shard))
+        return may
 
     def tell(self, built: Built) -> None:
         self._waiting.append(built)
+        self._at_work.discard((built.unit, built.shard))
 
     def take(self) -> list[Built]:
         waiting, self._waiting = self._waiting, []
@@ -206,7 +220,7 @@ class _Actor:
 
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
-            if not ray.get(self._board.begins.remote(chain[0].name, chain[0].language)):
+            if not ray.get(self._board.begins.remote(chain[0])):
                 return {"chain": [[]]}
             try:
                 with self._metrics.at_work():

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from tests.faults.ground import PROFILE, committed, descendants, ingested, kill_tree, questions
 
 pytestmark = pytest.mark.faults
-ENDS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended")]
+ENDS = [(os.killpg, signal.SIGINT, 130, "interrupted"), (os.kill, signal.SIGTERM, 143, "ended")]
 SHARDS = 14
 PATIENCE = 120  # seconds a build of these few rows may take on a busy machine
 
@@ -26,13 +25,17 @@ PATIENCE = 120  # seconds a build of these few rows may take on a busy machine
 class Build:
     """`kesc build --stage ingest` on Ray, one row a shard, in a session of its own."""
 
-    def __init__(self, root: Path, inputs: Path, slow: float = 0.1, runner: str = "--address=local") -> None:
+    def __init__(
+        self, root: Path, inputs: Path, slow: float = 0.1, runner: str = "--address=local", sets: Sequence[str] = ()
+    ) -> None:
         self.root, self.log, self.said = root, root.parent / "shards.log", root.parent / "stderr.txt"
         paths = [str(Path(__file__).parent / "inject"), os.environ.get("PYTHONPATH", "")]
         env = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
         env |= {"KESC_FAULT_LOG": str(self.log), "KESC_FAULT_SLOW": str(slow)}
         command = [sys.executable, "-m", "kespeechchat", "build", str(PROFILE), "--stage", "ingest"]
-        command += ["--root", str(root), "--input", str(inputs), "--set", "instructions.shard_size=1", runner]
+        command += ["--root", str(root), "--input", str(inputs), runner]
+        for setting in ("instructions.shard_size=1", *sets):
+            command += ["--set", setting]
         self.log.touch()
         with open(self.said, "w") as stderr:
             self.process = subprocess.Popen(
@@ -48,14 +51,21 @@ class Build:
             kill_tree(self.process.pid)
             self._wait(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in tree))
 
-    def until_shards(self, count: int) -> list[tuple[int, int]]:
-        """(shard, process id) of those begun, once they are so many or the build has ended."""
+    def until_shards(self, count: int) -> list[tuple[int, int, int]]:
+        """(shard, process id, rows) of those begun, once they are so many or the build has ended."""
         self._wait(lambda: len(self.begun()) >= count or self.process.poll() is not None)
         return self.begun()
 
-    def begun(self) -> list[tuple[int, int]]:
-        lines = (line.split() for line in self.log.read_text().splitlines())
-        return [(int(shard), int(pid)) for shard, pid in lines]
+    def kill_sound(self, least: int, sent: signal.Signals) -> int:
+        """Signals the worker of the next shard that begins, of those from `least` on; returns the shard."""
+        before = len(self.begun())
+        self._wait(lambda: any(shard >= least for shard, _, _ in self.begun()[before:]))
+        shard, pid = next((s, p) for s, p, _ in self.begun()[before:] if s >= least)
+        os.kill(pid, sent)
+        return shard
+
+    def begun(self) -> list[tuple[int, int, int]]:
+        return [tuple(map(int, line.split())) for line in self.log.read_text().splitlines()]
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -106,32 +116,45 @@ def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_
     assert _kesc("verify", "--root", str(root)).returncode == 0
 
 
-def test_a_killed_worker_is_replaced_and_a_row_that_kills_costs_itself_alone(tmp_path, inputs):
-    with open(inputs, "a") as file:
-        file.write('{"instruction": "What is POISON for a worker?"}\n')
-    root = tmp_path / "root"
-    build = Build(root, inputs)
-    os.kill(build.until_shards(3)[2][1], signal.SIGKILL)
-    assert build.ends() == 1
-    tries = Counter(shard for shard, _ in build.begun())
-    print("\nshards begun more than once: " + ", ".join(f"{s} ×{n}" for s, n in sorted(tries.items()) if n > 1))
-    assert not _failures(root)
-    assert tries[SHARDS] == 3  # once as a shard, twice as the only row under way
-    assert len(committed(root)) == SHARDS + 1
-    assert [row["status"] for row in ingested(root)].count("failed") == 1
-    told = _kesc("errors", "--root", str(root))
-    assert told.returncode == 1
-    assert f"ingest shard {SHARDS:05d}: " in told.stdout
-    assert "its worker died on this row 2 times" in told.stdout
-    assert _kesc("verify", "--root", str(root)).returncode == 0
+def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path):
+    """Shards of three rows: the middle one of each of the first five is faulty; two workers are killed besides."""
+    faults = {"KILLED": "killed from outside", "SEGFAULT": "Segmentation fault", "HANGS": "no answer within 2 s"}
+    faults |= {"RAISES": "ZeroDivisionError", "TOO LARGE": "MemoryError"}
+    bad = {3 * n + 1: word for n, word in enumerate(faults)}
+    inputs = tmp_path / "questions.jsonl"
+    asked = [{"instruction": f"How high is hill number {n}? It {bad.get(n, 'is far away')}."} for n in range(30)]
+    inputs.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    sets = ["instructions.shard_size=3", "resources.ingest={max_actors: 2, num_cpus: 0.1, seconds_per_row: 2}"]
+    build = Build(tmp_path / "root", inputs, slow=0.3, sets=sets)
+    told_to_go = build.kill_sound(len(faults), signal.SIGTERM)
+    build.kill_sound(told_to_go + 1, signal.SIGKILL)
+    assert build.ends() == 1, build.said.read_text()
+
+    rows = {row["line"] - 1: row for row in ingested(build.root)}
+    lost = {n: row["detail"] for n, row in rows.items() if row["status"] == "failed"}
+    assert {n: faults[bad[n]] in detail for n, detail in lost.items()} == dict.fromkeys(bad, True)
+    assert all("died on this row 2 times" in lost[n] for n in list(bad)[:3])
+    sizes = {shard: [size for begun, _, size in build.begun() if begun == shard] for shard in range(10)}
+    print(f"\nrows of each try, by shard: {sizes}")
+    assert set(sizes[told_to_go]) == {3}  # whoever was told to go blames nobody: no row was suspected
+    assert not _failures(build.root)
+    assert not _open_attempts(build.root)
+    assert _kesc("verify", "--root", str(build.root)).returncode == 0
+
+    other = tmp_path / "undisturbed"
+    words = ["build", str(PROFILE), "--stage=ingest", "--inline", f"--root={other}", f"--input={inputs}"]
+    assert _kesc(*words, "--set", sets[0]).returncode == 0
+    assert {n: row for n, row in rows.items() if n not in bad} == {
+        row["line"] - 1: row for row in ingested(other) if row["line"] - 1 not in bad
+    }
 
 
 def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs):
     root, before = tmp_path / "root", {}
-    for sent, code, says in ENDS:
+    for send, sent, code, says in ENDS:
         build = Build(root, inputs, slow=0.3)
         build.until_shards(len(build.begun()) + 3)
-        os.killpg(build.process.pid, sent)
+        send(build.process.pid, sent)
         assert build.ends() == code, build.said.read_text()
         said = build.said.read_text()
         assert f"kesc: {says}" in said
@@ -140,6 +163,9 @@ def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs):
         assert committed(root).items() >= before.items()
         before = committed(root)
         assert len(before) < SHARDS
+    assert "no shard is begun any more" in said
+    assert {name.split(".")[0] for name in before} >= {f"shard-{shard:05d}" for shard, _, _ in build.begun()}  # drained
+    assert not _open_attempts(root)
     assert Build(root, inputs, slow=0).ends() == 0
     assert committed(root).items() >= before.items()
     assert len(committed(root)) == SHARDS

@@ -40,6 +40,7 @@ class OpenAIServer:
         self._key = _key(settings.key_variable)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+        self._pool = ThreadPoolExecutor(settings.concurrency)
         self._client = httpx2.Client(headers=headers, timeout=settings.timeout, limits=limits)
         alive = self._patiently("GET", "/models", fine=_ALIVE)
         if isinstance(alive, RowError):
@@ -49,12 +50,14 @@ class OpenAIServer:
         return {"llm": f"openai {self._settings.model}", "server": self._url}
 
     def complete(self, requests: Sequence[Request]) -> list[Completion | RowError]:
-        """Completions in the order of `requests`. `finish` is `length` where `max_tokens` cut the text."""
-        pool = ThreadPoolExecutor(self._settings.concurrency)
+        """Completions in the order of `requests`. `finish` is `length` where `max_tokens` cut the text. Threads may
+        call at once: the requests of a later call begin when those of the earlier ones are all under way."""
+        asked = [self._pool.submit(self._complete, request) for request in requests]
         try:
-            return list(pool.map(self._complete, requests))
+            return [answer.result() for answer in asked]
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for answer in asked:
+                answer.cancel()
 
     def _complete(self, request: Request) -> Completion | RowError:
         place = "/chat/completions" if self._settings.chat else "/completions"

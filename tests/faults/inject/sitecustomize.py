@@ -1,9 +1,10 @@
-"""Loaded by every interpreter of a build under test (through PYTHONPATH): makes `ingest` slow, or deadly on one row.
+"""Loaded by every interpreter of a build under test (through PYTHONPATH): makes `ingest` slow, or faulty on some rows.
 
-`KESC_FAULT_SLOW` seconds are spent on each shard; its process id is appended to `KESC_FAULT_LOG`. A shard with a row
-that says POISON kills its process. No hook stands in the product for this.
+`KESC_FAULT_SLOW` seconds are spent on each call; shard, process id and number of rows are appended to `KESC_FAULT_LOG`.
+A row that holds one of the words of `_FAULTS` does what stands there. No hook stands in the product for this.
 """
 
+import ctypes
 import importlib.util
 import os
 import signal
@@ -26,15 +27,26 @@ class _Finder:
         return spec
 
 
+_FAULTS = {
+    "KILLED": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the system does when memory is short
+    "SEGFAULT": lambda: ctypes.string_at(0),
+    "HANGS": lambda: time.sleep(3600),
+    "RAISES": lambda: 1 / 0,
+    "TOO LARGE": lambda: bytearray(1 << 62),
+}
+
+
 def _make_faulty(stage) -> None:
     real = stage.process
 
     def process(self, task):
         with open(os.environ["KESC_FAULT_LOG"], "a") as log:
-            log.write(f"{task.shard} {os.getpid()}\n")
+            log.write(f"{task.shard} {os.getpid()} {len(task.rows)}\n")
         time.sleep(float(os.environ["KESC_FAULT_SLOW"]))
-        if any("POISON" in row["raw"] for row in task.rows):
-            os.kill(os.getpid(), signal.SIGKILL)
+        for row in task.rows:
+            for word, fault in _FAULTS.items():
+                if word in row["raw"]:
+                    fault()
         return real(self, task)
 
     stage.process = process
