@@ -164,6 +164,20 @@ class F0GenderSettings(Settings):
     female_above: float = 172.0
 
 
+class ProbeGenderSettings(Settings):
+    """A linear probe on Resemblyzer's hidden layers, believed where it is sure enough (docs/gender.md).
+
+    `at_least`: the probe's probability. `against_pitch`: the same, where pitch by the limits of `check` says the
+    opposite.
+    """
+
+    use: Literal["probe"]
+    at_least: float = Field(0.85, gt=0.5, le=1)
+    against_pitch: float = Field(0.95, gt=0.5, le=1)
+    check: F0GenderSettings = F0GenderSettings(use="f0")
+    threads: Threads = 1
+
+
 class PerthSettings(Settings):
     """Resemble AI's Perth: presence only, no payload.
 
@@ -308,7 +322,9 @@ JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discr
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
 SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]
 EmbedderSettings = Annotated[KokoroProjectionSettings | CAMPlusSettings, Field(discriminator="use")]
-GenderSettings = Annotated[F0GenderSettings | ClassifierGenderSettings, Field(discriminator="use")]
+GenderSettings = Annotated[
+    F0GenderSettings | ClassifierGenderSettings | ProbeGenderSettings, Field(discriminator="use")
+]
 WatermarkSettings = Annotated[PerthSettings | AudioSealSettings, Field(discriminator="use")]
 ASRSettings = FasterWhisperSettings
 MOSSettings = Annotated[DNSMOSSettings | UTMOSSettings | AllMOSSettings, Field(discriminator="use")]

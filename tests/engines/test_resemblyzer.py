@@ -66,3 +66,20 @@ def test_nothing_to_embed_fails_alone(encoder, speech):
     out = encoder.xvectors([Audio(x, 24_000) for x in (empty, short, noise, silence)] + [audio])
     assert [isinstance(x, RowError) for x in out] == [True] * 4 + [False]
     assert "s of speech" in out[1].message
+
+
+def test_layers_are_those_of_the_encoders_own_network(encoder, speech):
+    import torch
+    from resemblyzer.audio import wav_to_mel_spectrogram
+
+    audio = speech["af_heart"][0]
+    (layers,) = encoder.layers([audio])
+    assert layers.shape == (768,) and layers.dtype == np.float32
+    mel = wav_to_mel_spectrogram(encoder._voiced(audio))
+    starts = range(0, len(mel) - 159, 80)
+    with torch.no_grad():
+        last, _ = encoder._encoder.lstm(torch.from_numpy(np.stack([mel[s : s + 160] for s in starts])))
+    np.testing.assert_allclose(layers[512:], last.mean(dim=(0, 1)).numpy(), atol=1e-5)
+    short = Audio(audio.samples[: audio.sample_rate], audio.sample_rate)
+    assert np.isfinite(encoder.layers([short])[0]).all()
+    assert isinstance(encoder.layers([Audio(np.zeros(16_000, np.float32), 16_000)])[0], RowError)

@@ -33,4 +33,8 @@ def load(settings: Any) -> GenderClassifier:
             from kespeechchat.engines.gender.classifier import ClassifierGender
 
             return ClassifierGender(settings)
+        case "probe":
+            from kespeechchat.engines.gender.probe import ProbeGender
+
+            return ProbeGender(settings)
     raise ValueError(f"unknown gender engine {settings.use!r}")
