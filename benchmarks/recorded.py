@@ -60,14 +60,14 @@ def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = 
         plan = Plan(pipeline, store)  # a reduce stage before it may have changed what is known
         for state in plan.states(unit[-1]).values():
             if state.state is not State.DONE:
-                record = _commit(store, state.order, rows(state.order))
+                record = record_shard(store, state.order, rows(state.order))
                 built += 1
                 if unit[-1] == "voices":
                     pin(store, record)
     return built
 
 
-def _commit(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -> CommitRecord:
+def record_shard(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -> CommitRecord:
     outcomes = [(order.name, Outcome(row)) for row in rows]
     record = CommitRecord(
         status="committed",

@@ -26,6 +26,7 @@ from kespeechchat.store.commit import Counts
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
+from kespeechchat.voices.columns import rows_of
 
 _TRACE = 4000  # characters kept of a row's traceback, its end
 
@@ -136,7 +137,8 @@ class Maker:
             assert order.planned is not None
             return planned_rows(self._store, order.planned).to_pylist()
         given = next(i for i in order.inputs if i.stage == source.stage)
-        return self._read(given, source.columns).to_pylist()
+        table = self._read(given, source.columns)
+        return rows_of(table) if source.scope is Scope.ALL else table.to_pylist()  # all vectors are many
 
     def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
         tables = {}

@@ -1,9 +1,13 @@
 """Vector columns of Arrow tables as numpy arrays, without a Python number in between.
 
-42,000 voices of two probes and 512 dimensions are 170 MB as float32 and over 1 GB as Python floats.
+42,000 voices of four probes and 512 dimensions are 340 MB as float32 and 2.7 GB as Python floats.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +36,34 @@ def matrices(column: pa.Array | pa.ChunkedArray) -> list[np.ndarray]:
     lengths = nested.value_lengths().to_numpy(zero_copy_only=False)
     block = matrix(nested.flatten())
     return np.split(block, np.cumsum(lengths)[:-1]) if len(nested) else []
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """What `table.to_pylist()` gives, but vectors (`list<float>`) are arrays that share the table's memory, read only;
+    lists of vectors are lists of them."""
+    vectors = [field.name for field in table.schema if _depth(field.type)]
+    rows = table.drop_columns(vectors).to_pylist()
+    for name in vectors:
+        for row, value in zip(rows, chain.from_iterable(map(_views, table[name].chunks)), strict=True):
+            row[name] = value
+    return rows
+
+
+def _depth(kind: pa.DataType) -> int:
+    """1 of a vector, 2 of a list of vectors, 0 of what is neither."""
+    if not pa.types.is_list(kind):
+        return 0
+    inner = kind.value_type
+    return 1 if pa.types.is_float32(inner) else 2 if _depth(inner) == 1 else 0
+
+
+def _views(lists: pa.ListArray) -> Iterator[Any]:
+    """Each list's part of the values below it; a null's is None."""
+    deep = _depth(lists.type) > 1
+    below = list(_views(lists.values)) if deep else lists.values.to_numpy(zero_copy_only=False)
+    valid = lists.is_valid().to_numpy(zero_copy_only=False)
+    for (start, stop), there in zip(pairwise(lists.offsets.to_numpy().tolist()), valid.tolist(), strict=True):
+        yield below[start:stop] if there else None
 
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
