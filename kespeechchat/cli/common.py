@@ -66,7 +66,7 @@ def named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str,
         raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
     url = absolute_root(root)
     try:
-        return kept_pipeline(url)
+        return kept_pipeline(url).model_copy(update={"contents": None})  # local models are looked at anew
     except FileNotFoundError:
         raise ConfigError(f"{url}: no build here; run `kesc build PIPELINE --root {url}`") from None
 

@@ -112,6 +112,9 @@ class Pipeline(Settings):
     licences: Annotated[tuple[Licence, ...], RUNTIME] = ()
     departures: Annotated[tuple[Departure, ...], RUNTIME] = ()
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
+    contents: Annotated[dict[str, str] | None, RUNTIME] = Field(
+        None, description="filled in by a build: what the models are that the engines name by local paths"
+    )
 
     @model_validator(mode="after")
     def _names_fit(self) -> Pipeline:
@@ -168,11 +171,21 @@ class Pipeline(Settings):
         named = {}
         for mark, name in settings.references(language):
             if isinstance(mark, EngineRef):
-                named[f"{mark.capability}:{name}"] = self.engine(mark.capability, name).relevant(language)
+                named[f"{mark.capability}:{name}"] = self._by_content(
+                    self.engine(mark.capability, name).relevant(language)
+                )
             else:
                 prompt = self.prompts[name]
                 named[f"prompt:{name}"] = prompt.get(language) if language in LANGUAGES else prompt
         return {"settings": settings.relevant(language), "named": named, "seed": self.seed}
+
+    def _by_content(self, settings: Any) -> Any:
+        """The settings with local models named by what they are, not by where they lie."""
+        if isinstance(settings, dict):
+            return {k: self._by_content(v) for k, v in settings.items()}
+        if isinstance(settings, list):
+            return [self._by_content(v) for v in settings]
+        return (self.contents or {}).get(settings, settings) if isinstance(settings, str) else settings
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)

@@ -25,6 +25,7 @@ from pathlib import Path
 from kespeechchat.engines import EngineError
 
 _BLOCK = 1 << 20
+_SAMPLES, _SAMPLE = 64, 16 << 10  # blocks of a large file that its digest covers, and bytes of each
 _HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
 
 
@@ -132,9 +133,12 @@ def resolve(model: str) -> Path:
 
 @lru_cache(maxsize=64)
 def identify(model: str) -> str:
-    """What exactly `model` is, for a commit record: package with version, hub id with revision, or a digest of a path.
+    """What exactly `model` is: package with version, hub id with revision, or a digest of a local path's content.
 
-    The digest of a local path covers every file's name and size, and the first and last MiB of its content.
+    Found once in a process, so that a worker names what it loaded. The digest covers every file's name and size, and of
+    its bytes the first and last MiB and 64 blocks of 16 KiB between them, evenly: the whole of 145 GB would take many
+    minutes per worker, and weights that were trained further, or had an adapter merged into some layers, differ in many
+    places. Hidden files (of `hf download`, of git) do not count.
     """
     if model.startswith("package:"):
         package = _known(model.removeprefix("package:"))
@@ -142,7 +146,18 @@ def identify(model: str) -> str:
     if model.startswith("hub:"):
         return model
     path = resolve(model)
-    return f"{path.name} sample-sha256:{_sampled(path)}"
+    return f"{path.name} {content(model)}"
+
+
+@lru_cache(maxsize=64)
+def content(path: str) -> str:
+    """The digest of a local model alone, whatever its place and name. Raises EngineError where it is not there."""
+    return f"sample-sha256:{_sampled(resolve(path))}"
+
+
+def is_local(model: str) -> bool:
+    """Whether `model` names a path."""
+    return not model.startswith(("package:", "hub:"))
 
 
 def cache_folder() -> Path:
@@ -250,13 +265,23 @@ def _hub(model: str) -> Path:
 
 def _sampled(path: Path) -> str:
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
+    for name, file in _files(path):
         size = file.stat().st_size
-        digest.update(f"{file.relative_to(path) if path.is_dir() else file.name}:{size}\n".encode())
+        digest.update(f"{name}:{size}\n".encode())
         with file.open("rb") as source:
             digest.update(source.read(_BLOCK))
+            for n in range(1, _SAMPLES + 1) if size > 2 * _BLOCK else ():
+                source.seek(_BLOCK + n * (size - 2 * _BLOCK) // (_SAMPLES + 1))
+                digest.update(source.read(_SAMPLE))
             if size > _BLOCK:
                 source.seek(max(_BLOCK, size - _BLOCK))
                 digest.update(source.read(_BLOCK))
     return digest.hexdigest()[:16]
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """(name within the model, file), sorted by name. A file by itself has none: its content is what it is."""
+    if not path.is_dir():
+        return [("", path)]
+    inside = ((p.relative_to(path), p) for p in path.rglob("*") if p.is_file())
+    return sorted((name.as_posix(), p) for name, p in inside if not any(part.startswith(".") for part in name.parts))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
+from kespeechchat.run.contents import unknown, with_contents
 from kespeechchat.run.drain import Drain
 from kespeechchat.run.guards import Guards
 from kespeechchat.run.intake import plan_branch
@@ -73,8 +74,10 @@ def _build(
     allow_partial: bool,
     replace_voices: bool,
 ) -> Result:
-    store = open_store(pipeline.root)
+    store, pipeline = open_store(pipeline.root), with_contents(pipeline)
     keep_pipeline(pipeline)
+    for path in unknown(pipeline):
+        progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
     wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
     for branch in ("instructions", "speech"):
         if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):

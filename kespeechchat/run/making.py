@@ -19,6 +19,8 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, Outcome
+from kespeechchat.run.contents import check_here
+from kespeechchat.run.models import models_of
 from kespeechchat.run.plan import Input, Order
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
@@ -86,6 +88,7 @@ class Maker:
         with self._lock:
             if not self._ready:
                 for stage in self.stages:
+                    check_here(stage.pipeline, models_of(stage.pipeline, stage.name))
                     stage.setup()
                 self._ready = True
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kespeechchat.config.base import Settings
+from kespeechchat.config.base import EngineRef, Settings
 from kespeechchat.config.engines import OpenAISettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.models import resolve
+from kespeechchat.engines.models import is_local, resolve
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,36 @@ def render(found: list[ModelStatus]) -> list[str]:
     return [*lines, f"{len(found)} models, {missing} missing"]
 
 
+def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:
+    """CAPABILITY:NAME → settings, of the engines that the stage's settings name."""
+    marks = getattr(pipeline.stages, stage).references()
+    return {
+        f"{mark.capability}:{name}": pipeline.engine(mark.capability, name)
+        for mark, name in marks
+        if isinstance(mark, EngineRef)
+    }
+
+
+def models_of(pipeline: Pipeline, stage: str) -> list[str]:
+    """Models that the stage's engines name, each once."""
+    named = (model for settings in engines_of(pipeline, stage).values() for model in _named(settings))
+    return list(dict.fromkeys(named))
+
+
+def local_models(pipeline: Pipeline) -> list[str]:
+    """Files and folders that the profile's engines name, each once."""
+    engines = (e for capability in Engines.model_fields for e in getattr(pipeline.engines, capability).values())
+    named = [model for settings in engines for model in _named(settings)]
+    return sorted({model for model in named if is_local(model)})
+
+
 def _named(settings: Settings) -> Iterator[str]:
     """Models named anywhere in an engine's settings; what a server holds is the server's own affair."""
     if isinstance(settings, OpenAISettings):
         return
     for field in type(settings).model_fields:
         value = getattr(settings, field)
-        if field == "model" and value:
+        if field in ("model", "centroids") and value:
             yield from value.values() if isinstance(value, dict) else [value]
         for nested in value if isinstance(value, tuple) else [value]:
             if isinstance(nested, Settings):

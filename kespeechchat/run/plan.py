@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.run.contents import with_contents
 from kespeechchat.run.library import Library, read_pin
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import STAGE_CLASSES
@@ -73,7 +74,8 @@ class Plan:
     """
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore, partial: bool = False) -> None:
-        self.pipeline, self.store, self.partial = pipeline, store, partial
+        self.pipeline = pipeline if pipeline.contents is not None else with_contents(pipeline)
+        self.store, self.partial = store, partial
         self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
         self.pin = read_pin(store)
         self._listings: dict[str, Listing] = {}

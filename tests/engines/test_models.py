@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kespeechchat.engines import EngineError, models
 
@@ -74,9 +76,53 @@ def test_local_paths(tmp_path):
     assert models.resolve(str(model)) == model
     first = models.identify(str(model))
     assert str(tmp_path) not in first  # a place does not make a model another
-    models.identify.cache_clear()
+    _forget()
     model.write_bytes(b"two")
     assert models.identify(str(model)) != first
+
+
+def _forget() -> None:
+    """As in a process of its own: an identity is found once."""
+    models.identify.cache_clear()
+    models.content.cache_clear()
+
+
+def _digest(path) -> str:
+    _forget()
+    return models.content(str(path))
+
+
+def test_a_folder_is_what_it_holds_wherever_it_lies(tmp_path):
+    for name in ("here", "there"):
+        (tmp_path / name / "part").mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "part" / "weights.bin").write_bytes(b"w" * 100)
+    first = _digest(tmp_path / "here")
+    assert _digest(tmp_path / "there") == first
+    (tmp_path / "there" / ".cache").mkdir()
+    (tmp_path / "there" / ".cache" / "download.lock").write_text("of the hub's client")
+    assert _digest(tmp_path / "there") == first
+    (tmp_path / "there" / "part" / "weights.bin").rename(tmp_path / "there" / "part" / "other.bin")
+    assert _digest(tmp_path / "there") != first
+
+
+@given(st.floats(0.0, 0.97), st.floats(0.02, 0.03))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_changed_stretch_of_large_weights_is_seen(tmp_path, start, length):
+    """A fiftieth of the bytes, anywhere: an adapter merged into some layers changes far more places than that."""
+    size = 24 << 20
+    file = tmp_path / "weights.bin"
+    if not file.exists():
+        file.write_bytes(bytes(size))
+    first = _digest(file)
+    with open(file, "r+b") as out:
+        out.seek(int(start * size))
+        out.write(b"\1" * int(length * size))
+    changed = _digest(file)
+    with open(file, "r+b") as out:
+        out.seek(int(start * size))
+        out.write(bytes(int(length * size)))
+    assert changed != first
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from kespeechchat.records import KEPT, SCHEMAS, Outcome
 from kespeechchat.run.doctor.finding import Finding
 from kespeechchat.run.doctor.inputs import Rows
 from kespeechchat.run.doctor.machines import Machines, resources_of
-from kespeechchat.run.doctor.uses import engines_of
+from kespeechchat.run.models import engines_of
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
 

@@ -14,7 +14,7 @@ from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.run.doctor.finding import Finding
 from kespeechchat.run.doctor.machines import Machines, resources_of, takes
-from kespeechchat.run.doctor.uses import engines_of
+from kespeechchat.run.models import engines_of
 from kespeechchat.run.plan import segments
 
 

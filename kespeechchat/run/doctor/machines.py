@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
@@ -81,6 +81,8 @@ class RayMachines(Machines):
         import ray
 
         self.all = [_machine(node) for node in ray.nodes() if node["Alive"]]
+        if len({machine.name for machine in self.all}) < len(self.all):  # several nodes on one machine
+            self.all = [replace(m, name=f"{m.name} ({m.node[:6]})") for m in self.all]
 
     def __exit__(self, *_: object) -> None:
         self._cluster.close()

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from kespeechchat.config.base import EngineRef, Settings
+from kespeechchat.config.base import Settings
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.engines.libraries import LIBRARIES
-
-
-def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Any]:
-    """CAPABILITY:NAME → settings, of the engines that the stage's settings name."""
-    marks = getattr(pipeline.stages, stage).references()
-    return {
-        f"{mark.capability}:{name}": pipeline.engine(mark.capability, name)
-        for mark, name in marks
-        if isinstance(mark, EngineRef)
-    }
+from kespeechchat.run.models import engines_of
 
 
 def users_of(pipeline: Pipeline, engines: tuple[str, ...]) -> frozenset[str]:
