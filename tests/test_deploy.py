@@ -48,6 +48,24 @@ def test_the_rayjob_names_the_ray_that_is_installed():
         assert pod["containers"][0]["image"] == "image"
 
 
+def test_no_cluster_runs_without_a_token():
+    """`ray start` only warns where there is none, and whoever reaches its ports then runs code on every node."""
+    launched = _filled("ray-cluster.yaml")
+    assert "--env RAY_AUTH_MODE=token" in launched["docker"]["run_options"]
+    assert launched["file_mounts"] == {"~/.ray/auth_token": "~/.ray/auth_token"}
+    assert _filled("rayjob.yaml")["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
+    assert "export RAY_AUTH_MODE=token\n" in (DEPLOY / "slurm.sbatch").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "stage"), [("vllm", "rewrite"), ("cosyvoice", "synthesize")])
+def test_the_docs_build_an_environment_where_the_profile_looks_for_it(page: str, stage: str):
+    told = (DEPLOY.parent / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    profile = yaml.safe_load((DEPLOY.parent / "pipelines" / "ke-speechchat.yaml").read_text(encoding="utf-8"))
+    environment = profile["resources"][stage]["runtime_env"]
+    assert f"-m venv {environment['py_executable'].removesuffix('/bin/python')}" in told
+    assert environment.get("env_vars", {}).get("PYTHONPATH", "") in told
+
+
 def test_the_slurm_script_parses():
     subprocess.run(["bash", "-n", DEPLOY / "slurm.sbatch"], check=True)
 
