@@ -43,11 +43,12 @@ class Run:
         return f"{self.seconds:6.2f} s, {self.cpu:6.2f} s of CPU, {self.peak:5.0f} MiB"
 
 
-def kesc(*words: str) -> Run:
+def kesc(*words: str, env: dict[str, str] | None = None) -> Run:
     """Runs a command and measures it. Raises RuntimeError with what it said where it ends in another code than 0."""
     with tempfile.TemporaryFile("w+") as out:
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "kespeechchat", *words], stdout=out, stderr=subprocess.STDOUT)
+        command = [sys.executable, "-m", "kespeechchat", *words]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = code = os.waitstatus_to_exitcode(status)

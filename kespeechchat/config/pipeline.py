@@ -105,6 +105,11 @@ class Pipeline(Settings):
     subsets: SubsetSettings = SubsetSettings()
     phases: tuple[Phase, ...]
     resources: Annotated[dict[str, Resources], RUNTIME] = {}
+    audio_ahead: Annotated[
+        int | None,
+        Field(ge=1, description="shards, those at work included, that are spoken and not yet gated; null: no bound"),
+        RUNTIME,
+    ] = None
     guards: Annotated[dict[str, Guard], RUNTIME] = {}
     target_hours: Annotated[dict[Language, dict[Split, Annotated[float, Field(gt=0)]]], RUNTIME] = Field(
         {}, description="gated hours per language and split at which a build begins no more shards of the language"

@@ -32,6 +32,7 @@ from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Built, Worker
 
 _POLL = 0.25  # seconds between two looks at the board
+_SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
 
 
 class Cluster:
@@ -83,6 +84,7 @@ class Cluster:
         shard is begun; those at work come to their end."""
         import ray
 
+        ray.get(self._board.bound.remote(pipeline.audio_ahead))
         refs = [{"chain": list(chain)} for chain in chains]
         dataset = ray.data.from_items(refs, override_num_blocks=len(refs))
         for unit in units:
@@ -167,6 +169,22 @@ class _Board:
         self._waiting: list[Built] = []
         self._closed: Closed = frozenset()
         self._at_work: set[tuple[str, int]] = set()
+        self._ahead: set[int] = set()  # shards that are spoken, or at it, and not yet gated
+        self._most: int | None = None
+
+    def bound(self, most: int | None) -> None:
+        """How many shards may be ahead of the gate in the run that begins."""
+        self._ahead, self._most = set(), most
+
+    def speaks(self, shard: int) -> bool:
+        """Whether a shard may be spoken now."""
+        if self._most is not None and shard not in self._ahead and len(self._ahead) >= self._most:
+            return False
+        self._ahead.add(shard)
+        return True
+
+    def through(self, shard: int) -> None:
+        self._ahead.discard(shard)
 
     def close(self, closed: Closed) -> int:
         """From now on nothing of these begins. Returns how many shards are at work."""
@@ -220,15 +238,22 @@ class _Actor:
 
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
-            if not ray.get(self._board.begins.remote(chain[0])):
+            order = chain.pop(0)
+            speaks = _SPEAKS in order.unit and any(_GATE in later.unit for later in chain)
+            while speaks and not ray.get(self._board.speaks.remote(order.key.shard)):
+                time.sleep(_POLL)
+            if not ray.get(self._board.begins.remote(order)):
+                self._board.through.remote(order.key.shard)
                 return {"chain": [[]]}
             try:
                 with self._metrics.at_work():
-                    built = self._worker.build(chain.pop(0))
+                    built = self._worker.build(order)
             except (EngineDead, SystemExit):  # the latter: a library that ends the process, its way to fail
                 os._exit(1)  # Ray starts a fresh process and gives it this shard again; the journal counts the death
             self._metrics.add(built)
             ray.get(self._board.tell.remote(built))
             if built.status != "committed":
                 chain = []
+            if not chain:  # gated, or given up on the way
+                self._board.through.remote(order.key.shard)
         return {"chain": [chain]}

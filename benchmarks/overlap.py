@@ -1,0 +1,170 @@
+"""Stages of unequal speed, overlapped and one after the other. Engines take recorded times; the rest is real.
+
+    python -m benchmarks.overlap
+    python -m benchmarks.overlap --shards 40 --tts 0.5 --asr 1.5 --ahead 4
+
+Dialogues and voices are recorded; then `kesc build` on Ray speaks, marks, measures and gates them (one actor a stage)
+with engines that sleep in place of a model (benchmarks/doubles.py). It is built twice: as the profile has it, its three
+units in one phase, and with a phase for each. Printed of both:
+
+* the wall of the work, from the first shard's start to the last one's end: without starting Ray and the first actors,
+  with the start of those of later phases;
+* the busy share of the slowest stage: seconds its shards took, of those between its first start and its last end;
+* the most audio that had been spoken and not yet gated, as files on disk (`audio_ahead` bounds it in shards);
+* the driver's peak memory, and what workers held after their first and after their last shard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measured import PROFILE, Run, Unsynced, kesc
+from benchmarks.recorded import fill, questions, recipe
+from kespeechchat.config.load import load_pipeline
+from kespeechchat.run.plan import Order
+
+AUDIO = ("watermark", "measure", "gate")  # the units that run; `synthesize` is fused into the first
+BEFORE = {"ingest", "rewrite", "filter", "spoken", "corpus", "clips", "speakers", "blend", "audition", "voices"}
+PHASES = (
+    "phases=[{name: text, stages: [ingest, rewrite, filter, spoken]}, "
+    "{name: voices, stages: [corpus, clips, speakers, blend, audition, voices]}, "
+    "{name: speak, stages: [[synthesize, watermark]]}, {name: measure, stages: [measure]}, "
+    "{name: judge, stages: [gate]}]"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=8, help="dialogues of a shard")
+    parser.add_argument("--tts", type=float, default=1.0, help="seconds to speak a shard")
+    parser.add_argument("--watermark", type=float, default=0.2, help="seconds to mark a shard")
+    parser.add_argument("--asr", type=float, default=2.0, help="seconds to recognize a shard")
+    parser.add_argument("--ahead", type=int, default=4, help="audio_ahead: shards spoken and not yet gated")
+    asked = parser.parse_args()
+    engines = {name: getattr(asked, name) for name in ("tts", "watermark", "asr")}
+    with tempfile.TemporaryDirectory() as folder:
+        ahead = f"audio_ahead={asked.ahead}"
+        overlapped = measure(Path(folder) / "overlapped", asked.shards, asked.rows, engines, [ahead])
+        print(overlapped.told("overlapped"), flush=True)
+        in_turn = measure(Path(folder) / "in-turn", asked.shards, asked.rows, engines, [PHASES])
+        print(in_turn.told("stage by stage"))
+        print(f"stage by stage takes {in_turn.wall / overlapped.wall:.2f} times as long")
+
+
+@dataclass(frozen=True)
+class Measured:
+    wall: float  # seconds from the first shard's start to the last one's end
+    slowest: str
+    busy_share: float  # of the slowest stage
+    audio: int  # bytes
+    audio_shards: int
+    driver: float  # MiB
+    workers: dict[str, tuple[float, float]]  # MiB after the first and after the last call
+
+    def told(self, name: str) -> str:
+        workers = ", ".join(f"{n} {first:.0f} → {last:.0f} MiB" for n, (first, last) in self.workers.items())
+        return (
+            f"{name}: {self.wall:.1f} s; {self.slowest} was busy {self.busy_share:.0%} of its time; at most "
+            f"{self.audio_shards} shards ({self.audio / 2**20:.1f} MiB) of audio waited to be gated; driver "
+            f"{self.driver:.0f} MiB; workers {workers}"
+        )
+
+
+def measure(where: Path, shards: int, rows: int, engines: dict[str, float], overrides: list[str]) -> Measured:
+    words, root = prepare(where, shards, rows, overrides)
+    with Watched(root) as watched:
+        run = build(words, {**engines, "log": str(where / "log")})
+    spans = {unit: _spans(root / unit) for unit in AUDIO}
+    began, ended = min(s for u in spans.values() for s, _ in u), max(e for u in spans.values() for _, e in u)
+    busy = {unit: sum(end - start for start, end in found) for unit, found in spans.items()}
+    slowest = max(busy, key=lambda unit: busy[unit])
+    span = max(end for _, end in spans[slowest]) - min(start for start, _ in spans[slowest])
+    memory = _memory(where / "log")
+    return Measured(ended - began, slowest, busy[slowest] / span, watched.bytes, watched.shards, run.peak, memory)
+
+
+def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[list[str], Path]:
+    """A ROOT with everything before `synthesize` recorded. Returns what `kesc build` is to be told, and the ROOT."""
+    where.mkdir(parents=True)
+    file, root = questions(where / "questions.jsonl", shards), where / "root"
+    speech = recipe(where / "speech.yaml", 20)
+    overrides = ["instructions.shard_size=1", f"speech.inputs=[{{path: {speech}}}]", "guards={}", *overrides]
+    pipeline = load_pipeline(PROFILE, tuple(overrides), inputs=[file], root=str(root))
+    fill(pipeline, Unsynced(str(root)), BEFORE, lambda order: _rows(order, rows))
+    words = [str(PROFILE), "--root", str(root), "--input", str(file), *(w for o in overrides for w in ("--set", o))]
+    return words, root
+
+
+def build(words: list[str], recorded: dict[str, Any]) -> Run:
+    here = Path(__file__).parent
+    paths = f"{here / 'inject'}:{here.parent}"
+    return kesc("build", *words, env={"PYTHONPATH": paths, "KESC_RECORDED": json.dumps(recorded)})
+
+
+def _rows(order: Order, count: int) -> list[dict[str, Any]]:
+    if order.name == "voices":
+        voice = {"gender": "female", "embedding": [0.0] * 256, "seconds_per_character": 0.12, "xvectors": []}
+        splits = {"user": ("train", "dev", "test"), "agent": (None,)}
+        return [{**voice, "id": f"{r}-{s}", "role": r, "split": s} for r, of in splits.items() for s in of]
+    if order.name != "spoken":
+        return [{"id": f"{order.name}-{order.key.shard}"}]
+    said = "请问从这里到那个地方有多远？" if order.language == "zh" else "How far is it from here to there?"
+    row = {"source": "q", "language": order.language, "split": "train", "instruction": said, "response": said * 2}
+    return [{**row, "id": f"q-{order.key.shard}-{n}"} for n in range(count)]
+
+
+def _spans(unit: Path) -> list[tuple[float, float]]:
+    """(start, end) of each shard's work: a record is written as the work ends."""
+    found = []
+    for record in (unit / "commits").glob("*.json"):
+        end = record.stat().st_mtime
+        found.append((end - json.loads(record.read_bytes())["seconds"], end))
+    return found
+
+
+def _memory(log: Path) -> dict[str, tuple[float, float]]:
+    """Per engine, MiB of its process after its first and after its last call."""
+    held = defaultdict(list)
+    for line in log.read_text().splitlines():
+        name, _, size = line.split()
+        held[name].append(int(size) / 2**20)
+    return {name: (sizes[0], sizes[-1]) for name, sizes in held.items()}
+
+
+class Watched:
+    """The most audio that stood in `root` ungated at a time, looked at five times a second."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._stop = root, threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.bytes = self.shards = 0
+
+    def __enter__(self) -> Watched:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stop.is_set():
+            gated = {path.name.split(".")[0] for path in (self._root / "gate" / "commits").glob("*.json")}
+            files = (self._root / "watermark" / "data").glob("shard-*")
+            audio = [path for path in files if path.name.split(".")[0] not in gated]
+            self.bytes = max(self.bytes, sum(path.stat().st_size for path in audio))
+            self.shards = max(self.shards, len(audio))
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""A build on Ray with engines of recorded times: speech waits for the gate, no more of it than `audio_ahead` allows."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.overlap import measure
+from kespeechchat.run.kept import kept_pipeline
+from kespeechchat.run.plan import Plan
+from kespeechchat.run.ray_runner import _Board
+from kespeechchat.run.status import status
+from kespeechchat.store.objects import open_store
+
+
+def test_a_shard_is_spoken_when_another_is_through():
+    board = _Board()
+    board.bound(2)
+    assert [board.speaks(n) for n in (0, 1, 2, 1)] == [True, True, False, True]  # 1 again: its worker died
+    board.through(0)
+    assert [board.speaks(n) for n in (2, 3)] == [True, False]
+    board.bound(None)
+    assert all(board.speaks(n) for n in range(9))
+
+
+@pytest.mark.faults
+def test_speech_that_waits_for_the_gate_is_bounded(tmp_path):
+    found = measure(tmp_path / "build", 6, 2, {"tts": 0.0, "asr": 0.5}, ["audio_ahead=2"])
+    assert (found.slowest, found.audio_shards) == ("measure", 2)
+    root = str(tmp_path / "build" / "root")
+    plan = Plan(kept_pipeline(root), open_store(root))
+    assert plan.complete("gate")
+    assert status(plan.pipeline, plan.store, plan)["stages"][-1]["kept"] == 12
