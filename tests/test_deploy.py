@@ -108,7 +108,7 @@ def slurm(tmp_path):
 def test_a_build_that_ends_by_itself_is_not_queued_again(slurm):
     code, log = slurm("short")
     assert code == 0 and not [line for line in log if line.startswith("requeue")]
-    assert "kesc build short --address auto --root /root-of-build --log-format json" in log
+    assert "kesc build short --address auto --root /root-of-build --grace 240 --log-format json" in log
 
 
 def test_sigterm_ends_the_driver_first_and_queues_the_job_again(slurm):

@@ -151,3 +151,20 @@ def test_a_prompt_file_that_is_none_is_named(tmp_path, quickstart, content, says
     (tmp_path / "prompts" / "rewrite.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=rf"rewrite\.yaml: .*{says}"):
         load_pipeline(tmp_path / "pipelines" / "quickstart.yaml")
+
+
+@pytest.mark.parametrize(
+    ("stage", "engine"),
+    [("rewrite", "llm engine 'gemma'"), ("filter", "judge engine 'e5'"), ("synthesize", "tts engine 'kokoro'")],
+)
+def test_shards_are_in_flight_together_only_where_engines_take_several_calls(quickstart, stage, engine):
+    refused = f"shards_in_flight: 2, but the {engine} of stages.{stage} takes one call at a time"
+    with pytest.raises(ConfigError, match=refused):
+        load_pipeline(quickstart, (f"resources.{stage}.shards_in_flight=2",))
+
+
+def test_servers_and_judges_that_ask_them_take_several_shards(quickstart):
+    server = "{use: openai, url: 'http://127.0.0.1:9/v1', model: m}"
+    sets = (f"engines.llm.gemma={server}", f"engines.judge.e5={{use: llm, llm: {server}}}")
+    flights = tuple(f"resources.{stage}.shards_in_flight=2" for stage in ("rewrite", "filter", "spoken"))
+    assert load_pipeline(quickstart, sets + flights).resources["filter"].shards_in_flight == 2

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from threading import Barrier, Thread, current_thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from kespeechchat.records import Outcome
 from kespeechchat.run import isolation
 from kespeechchat.run.errors import errors
 from kespeechchat.run.isolation import Deaths, groups
-from kespeechchat.run.plan import Plan
+from kespeechchat.run.plan import Order, Plan
 from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Worker
 from kespeechchat.stages.base import Task
@@ -49,6 +50,7 @@ class Scene:
         before = list(STAGE_CLASSES)[: list(STAGE_CLASSES).index(unit[0])]
         fill(self.pipeline, self.store, before, lambda order: [{"id": id_} for id_ in IDS])
         self.order = Plan(self.pipeline, self.store).states(stage)[0].order
+        self.orders = {"the one": self.order}  # each is built by a thread of that name
 
     def build(self, **who: str) -> str:
         """The end of a build whose workers, when they die, are started again: its status and how often they died."""
@@ -66,8 +68,19 @@ class Scene:
     def _work(self, who: dict[str, str]) -> None:
         try:
             keep_last_words()
-            Worker(self.pipeline, self.order.unit, **who, leave=lambda: os._exit(1)).build(self.order)
+            worker = Worker(self.pipeline, self.order.unit, **who, leave=lambda: os._exit(1))
+            threads = [Thread(target=self._one, args=(worker, o), name=name) for name, o in self.orders.items()]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
             os._exit(0)
+        finally:
+            os._exit(1)
+
+    def _one(self, worker: Worker, order: Order) -> None:
+        try:
+            worker.build(order)
         except BaseException:
             os._exit(1)
 
@@ -249,6 +262,49 @@ def test_a_death_by_chance_loses_nothing(tmp_path, quickstart, acts):
     acts("rewrite", once)
     scene = Scene(tmp_path, quickstart, "rewrite")
     assert (scene.build(), scene.deaths, len(scene.rows("kept"))) == ("committed", 1, ROWS)
+
+
+def test_shards_in_flight_together_and_each_by_itself_after_a_death(tmp_path, quickstart, acts, monkeypatch):
+    """Two threads build two shards in one worker; a row of the first kills it once the other shard is begun too."""
+    log, both_begun = tmp_path / "log", Barrier(2)
+
+    def act(id_: str) -> None:
+        if id_ == IDS[5] and current_thread().name == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    acts("rewrite", act)
+    real = STAGE_CLASSES["rewrite"].process
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        with open(log, "a") as file:
+            print(os.getpid(), task.shard, "begins", file=file, flush=True)
+            if len({line.split()[0] for line in log.read_text().splitlines()}) == 1:
+                both_begun.wait(60)
+            out = real(self, task)
+            print(os.getpid(), task.shard, "ends", file=file, flush=True)
+            return out
+
+    monkeypatch.setattr(STAGE_CLASSES["rewrite"], "process", process)
+    server = "{use: openai, url: 'http://127.0.0.1:9/v1', model: m}"
+    scene = Scene(
+        tmp_path, quickstart, "rewrite", f"engines.llm.gemma={server}", "resources.rewrite.shards_in_flight=2"
+    )
+    other = Plan(scene.pipeline, scene.store).states("rewrite")[1].order
+    scene.orders = {"deadly": scene.order, "other": other}
+    assert scene.build() == "committed"
+    assert list(scene.rows("failed")) == [IDS[5]]
+    assert read_record(scene.store, "rewrite", other.key).counts["rewrite"].kept == ROWS
+    assert scene.deaths == 5  # the shared one blames nobody; then the shard, its group, and twice the row
+    by_worker: dict[str, list[tuple[str, str]]] = {}
+    for line in log.read_text().splitlines():
+        worker, shard, what = line.split()
+        by_worker.setdefault(worker, []).append((shard, what))
+    first, *later = by_worker.values()
+    assert sorted(shard for shard, what in first if what == "begins") == ["0", "1"]
+    for events in later:
+        shards = [shard for shard, _ in events]
+        assert [what for _, what in events] == (["begins", "ends"] * len(events))[: len(events)]
+        assert all(shards[n] == shards[n + 1] for n in range(0, len(events) - 1, 2))
 
 
 def _attempt(*rows: str, alone: bool = True, ended: str | None = None) -> Attempt:
