@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kespeechchat.cli.common import TROUBLE, WELL, set_option, told
+from kespeechchat.cli.common import TROUBLE, WELL, named_pipeline, set_option, told
 
 
 @click.command()
@@ -29,14 +29,30 @@ def models(pipeline: str, overrides: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option("--engine", default="perth", show_default=True, help="Watermark engine to look for.")
+@click.option("--engine", type=click.Choice(["perth", "audioseal"]), help="Watermark engine.  [default: perth]")
+@click.option("--model", metavar="FOLDER|hub:ID@REV", help="AudioSeal's checkpoints.  [default: models/audioseal]")
+@click.option("--root", metavar="URL", help="ROOT of a build: its engine, its model, its payload.")
+@click.option("--payload", metavar="HEX", help="Payload that the mark must carry.  [default: any, or that of --root]")
 @told
-def detect(files: tuple[str, ...], engine: str) -> int:
-    """Tell whether each of FILES carries the watermark. Exit 0 where all do, 1 where one does not."""
-    from kespeechchat.run.detect import detect as run_detect
+def detect(files: tuple[str, ...], engine: str | None, model: str | None, root: str | None, payload: str | None) -> int:
+    """Tell whether each of FILES carries the watermark. Exit 0 where all do, 1 where one does not.
 
+    Every channel is heard by itself; audio of any rate is brought to the engine's own.
+
+    \b
+    kesc detect my-dataset/audio/*.flac
+    kesc detect --engine audioseal --model models/audioseal --payload 2412 suspect.wav
+    kesc detect --root s3://bucket/ke-speechchat suspect.wav
+    """
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.run.detect import detect as run_detect
+    from kespeechchat.run.detect import sought, sought_of
+
+    if root and (engine or model):
+        raise ConfigError("--root names the engine and the model of its build: leave --engine and --model out")
+    mark = sought_of(named_pipeline(None, root), payload) if root else sought(engine or "perth", model, payload)
     all_marked = True
-    for line, marked in run_detect(files, engine):
+    for line, marked in run_detect(files, mark):
         click.echo(line)
         all_marked &= marked
     return WELL if all_marked else TROUBLE

@@ -54,6 +54,14 @@ def read(path: str | Path) -> Audio:
     return _read(str(path), str(path))
 
 
+def read_channels(path: str | Path) -> list[Audio]:
+    """As :func:`read`, each channel by itself, in the file's order."""
+    if not Path(path).is_file():
+        raise AudioError(f"{path}: no such file")
+    samples, rate = _samples(str(path), str(path))
+    return [Audio(np.ascontiguousarray(samples[:, n]), rate) for n in range(samples.shape[1])]
+
+
 def _encode(audio: Audio, container: str) -> bytes:
     fault = defect(audio)
     if fault is not None:
@@ -69,6 +77,13 @@ def _encode(audio: Audio, container: str) -> bytes:
 
 
 def _read(source: str | io.BytesIO, name: str) -> Audio:
+    samples, rate = _samples(source, name)
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    return Audio(np.ascontiguousarray(mono), rate)
+
+
+def _samples(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
+    """Float32 [T, channels] and the rate."""
     try:
         with soundfile.SoundFile(source) as file:
             declared, rate = file.frames, file.samplerate
@@ -84,5 +99,4 @@ def _read(source: str | io.BytesIO, name: str) -> Audio:
         raise AudioError(f"{name}: holds no samples")
     if len(samples) < declared:
         raise AudioError(f"{name}: cut short, {len(samples)} of {declared} samples are there")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return Audio(np.ascontiguousarray(mono), rate)
+    return samples, rate
