@@ -44,7 +44,7 @@ def export(
 ) -> str:
     """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
     where it cannot be made as asked."""
-    rows, folder = GatedRows(pipeline, store), Path(to)
+    rows = GatedRows(pipeline, store)
     release = read_release(store, wanted.release).cuts if wanted.release else None
     try:
         selection = select(
@@ -54,72 +54,71 @@ def export(
             subset=Subset(wanted.partition, wanted.language),
             release=release,
         )
-        read_audio = None if wanted.audio is False else rows.audio
-        tell(_sizes(selection, read_audio, wanted.layout, folder))
-        write = _paper if wanted.layout == "ke-speechchat" else _other
-        return write(pipeline, store, rows, selection, read_audio, folder, wanted)
+        made = _Export(rows, selection, None if wanted.audio is False else rows.audio, Path(to), wanted)
+        tell(_sizes(made))
+        lines = made.paper() if wanted.layout == "ke-speechchat" else made.other()
     except (ExportError, ValueError) as error:
         raise ConfigError(str(error)) from None
-
-
-def _paper(
-    pipeline: Pipeline,
-    store: ObjectStore,
-    rows: GatedRows,
-    selection: Selection,
-    read_audio: ReadAudio | None,
-    folder: Path,
-    wanted: Wanted,
-) -> str:
-    voices, stages = rows.voices(), status(pipeline, store)["stages"]
-    report = ke_speechchat.export(
-        selection,
-        read_audio,
-        folder,
-        genders={v["id"]: v["gender"] for v in voices},
-        settings=ExportSettings(audio=wanted.audio, watermark_threshold=pipeline.stages.gate.watermark_threshold),
-        subsets=pipeline.subsets,
-        content=rows.content,
-        parents={v["id"]: v["parents"] for v in voices},
-        facts={
-            "name": f"kespeechchat: {pipeline.name}",
-            "licences": [licence.model_dump() for licence in pipeline.licences],
-            "departures": [departure.model_dump() for departure in pipeline.departures],
-            "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
-            "privacy": rows.privacy(),
-            "rejected": {s["name"]: s["rejected"] for s in stages if s["rejected"]},
-        },
-        yields=stages,
-    )
-    first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
-    lines = [summary(pipeline, store), "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]
-    lines += [f"        OVERLAP: {overlap}" for overlap in report.overlaps]
-    lines += _missing(rows)
-    if first is not None:
-        lines += [f"listen: any player, for example {first}", f"check:  kesc detect {first}"]
     return "\n".join(lines)
 
 
-def _other(
-    pipeline: Pipeline,
-    store: ObjectStore,
-    rows: GatedRows,
-    selection: Selection,
-    read_audio: ReadAudio | None,
-    folder: Path,
-    wanted: Wanted,
-) -> str:
-    layout = import_module(f"kespeechchat.export.{wanted.layout.replace('-', '_')}")
-    options: dict[str, Any] = {}
-    if wanted.layout in ("stereo", "ke-omni"):
-        options["settings"] = ExportSettings(audio=wanted.audio)
-    if wanted.layout == "ke-omni":
-        options["units"] = units_reader(pipeline)
-    genders = {v["id"]: v["gender"] for v in rows.voices()}
-    done: Done = layout.export(selection, read_audio, folder, genders=genders, content=rows.content, **options)
-    kept = f", {done.kept} of an earlier run kept" if done.kept else ""
-    lines = [f"export: {folder.resolve()} ({done.dialogues} dialogues, {done.written} files written{kept})"]
-    return "\n".join([*lines, *(f"        {note}" for note in done.notes), *_missing(rows)])
+@dataclass(frozen=True)
+class _Export:
+    """What is exported, and where to; its methods write it and give the lines to tell the user."""
+
+    rows: GatedRows
+    selection: Selection
+    read_audio: ReadAudio | None
+    folder: Path
+    wanted: Wanted
+
+    def paper(self) -> list[str]:
+        rows, pipeline, folder = self.rows, self.rows.pipeline, self.folder
+        voices, stages = rows.voices(), status(pipeline, rows.store)["stages"]
+        report = ke_speechchat.export(
+            self.selection,
+            self.read_audio,
+            folder,
+            genders={v["id"]: v["gender"] for v in voices},
+            settings=ExportSettings(
+                audio=self.wanted.audio, watermark_threshold=pipeline.stages.gate.watermark_threshold
+            ),
+            subsets=pipeline.subsets,
+            content=rows.content,
+            parents={v["id"]: v["parents"] for v in voices},
+            facts={
+                "name": f"kespeechchat: {pipeline.name}",
+                "licences": [licence.model_dump() for licence in pipeline.licences],
+                "departures": [departure.model_dump() for departure in pipeline.departures],
+                "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
+                "privacy": rows.privacy(),
+                "rejected": {s["name"]: s["rejected"] for s in stages if s["rejected"]},
+            },
+            yields=stages,
+        )
+        first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
+        lines = [summary(pipeline, rows.store), "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]
+        lines += [f"        OVERLAP: {overlap}" for overlap in report.overlaps]
+        lines += _missing(rows)
+        if first is not None:
+            lines += [f"listen: any player, for example {first}", f"check:  kesc detect {first}"]
+        return lines
+
+    def other(self) -> list[str]:
+        layout = import_module(f"kespeechchat.export.{self.wanted.layout.replace('-', '_')}")
+        options: dict[str, Any] = {}
+        if self.wanted.layout in ("stereo", "ke-omni"):
+            options["settings"] = ExportSettings(audio=self.wanted.audio)
+        if self.wanted.layout == "ke-omni":
+            options["units"] = units_reader(self.rows.pipeline)
+        genders = {v["id"]: v["gender"] for v in self.rows.voices()}
+        content = self.rows.content
+        done: Done = layout.export(
+            self.selection, self.read_audio, self.folder, genders=genders, content=content, **options
+        )
+        kept = f", {done.kept} of an earlier run kept" if done.kept else ""
+        told = f"export: {self.folder.resolve()} ({done.dialogues} dialogues, {done.written} files written{kept})"
+        return [told, *(f"        {note}" for note in done.notes), *_missing(self.rows)]
 
 
 def _missing(rows: GatedRows) -> list[str]:
@@ -127,22 +126,22 @@ def _missing(rows: GatedRows) -> list[str]:
     return [f"        {found}"] if rows.missing else []
 
 
-def _sizes(selection: Selection, read_audio: ReadAudio | None, layout: str, folder: Path) -> str:
+def _sizes(made: _Export) -> str:
     """How much the export is, before it starts. Its bytes are estimated: FLAC from the first dialogues' own."""
+    selection = made.selection
     hours = ", ".join(f"{language} {h:,.2f} h" for language, h in selection.hours.items())
-    size = _TEXT * selection.dialogues + round(
-        3600 * sum(selection.hours.values()) * _rate(selection, read_audio, layout)
-    )
-    there = folder.absolute()
+    size = _TEXT * selection.dialogues + round(3600 * sum(selection.hours.values()) * _rate(made))
+    there = made.folder.absolute()
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
     short = f" — only {_bytes(free)} are free at {there}" if size > free else ""
-    return f"{layout}: {selection.dialogues:,} dialogues, {hours or '0 h'}, about {_bytes(size)}{short}"
+    return f"{made.wanted.layout}: {selection.dialogues:,} dialogues, {hours or '0 h'}, about {_bytes(size)}{short}"
 
 
-def _rate(selection: Selection, read_audio: ReadAudio | None, layout: str) -> float:
+def _rate(made: _Export) -> float:
     """Bytes of audio that the layout writes, by second of dialogue."""
+    selection, read_audio, layout = made.selection, made.read_audio, made.wanted.layout
     if read_audio is None or not selection.dialogues:
         return 0.0
     if layout == "ke-speechchat":
