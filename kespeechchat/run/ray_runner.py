@@ -65,7 +65,7 @@ class Cluster:
         context.max_errored_blocks = 0
         context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
-        self._board = ray.remote(num_cpus=0)(_Board).remote()
+        self._board = _beside_driver(ray.remote(num_cpus=0)(_Board)).remote()
 
     def close(self) -> None:
         import ray
@@ -147,6 +147,15 @@ class Cluster:
 
         for built in ray.get(self._board.take.remote()):
             report(built)
+
+
+def _beside_driver(actor: Any) -> Any:
+    """`actor` on the driver's own node: on another one it would be lost with that node, and end the build."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False))
 
 
 @contextlib.contextmanager

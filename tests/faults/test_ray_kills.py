@@ -53,8 +53,16 @@ class Build:
 
     def until_shards(self, count: int) -> list[tuple[int, int, int]]:
         """(shard, process id, rows) of those begun, once they are so many or the build has ended."""
-        self._wait(lambda: len(self.begun()) >= count or self.process.poll() is not None)
+        self.until(lambda: len(self.begun()) >= count)
         return self.begun()
+
+    def until(self, ready: Callable[[], bool]) -> None:
+        """Waits until it is so, or the build has ended."""
+        self._wait(lambda: ready() or self.process.poll() is not None)
+
+    def workers(self) -> set[int]:
+        """Process ids that shards were begun in."""
+        return {pid for _, pid, _ in self.begun()}
 
     def kill_sound(self, least: int, sent: signal.Signals) -> int:
         """Signals the worker of the next shard that begins, of those from `least` on; returns the shard."""
