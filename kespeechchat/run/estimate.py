@@ -8,6 +8,7 @@
 
 Every measured figure is a range. A yield has Wilson's 95 % interval, its rows discounted where shards differ by more
 than chance; seconds and bytes per row go from the 10th to the 90th percentile of the shards, the mean always within.
+Of the seconds, a process's first shard of a language does not count where there are others: it loads models.
 In a product the relative errors add in squares (they are estimated independently); in a sum the ends add.
 Pure functions on plain values; `run.figures` reads the records.
 """
@@ -76,6 +77,8 @@ class Sample:
     size: int  # bytes, data and record
     audio_seconds: float
     keeps_rows: bool = True  # False: a reduce stage, whose output counts other things than its input
+    cold: bool = False  # its process's first of the language: its seconds hold what engines load on first use
+    engines: tuple[str, ...] = ()  # CAPABILITY:NAME
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def _figures(unit: str, language: str | None, group: list[Sample]) -> Figures:
     else:
         share = Range.exact(kept / rows)
     audio = sum(s.audio_seconds for s in group) / kept if kept else 0.0
-    seconds = spread([(s.seconds, s.rows_in) for s in group])
+    warm = [s for s in group if not s.cold] or group
+    seconds = spread([(s.seconds, s.rows_in) for s in warm])
     size = spread([(s.size, s.rows_in) for s in group])
     return Figures(unit, language, len(group), rows, kept, share, seconds, size, audio)
 
@@ -139,7 +143,7 @@ def _dispersion(shards: Sequence[tuple[int, int]], p: float) -> float:
 def spread(shards: Sequence[tuple[float, int]]) -> Range:
     """Amount per row, from (amount, rows) per shard: the median shard by rows between the 10th and 90th percentile.
 
-    The median, because the first shard of a process also loads its models; the mean always lies within the range.
+    The mean always lies within the range.
     """
     rates = sorted((amount / rows, rows) for amount, rows in shards)
     mean = sum(amount for amount, _ in shards) / sum(rows for _, rows in shards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, Pipeline
-from kespeechchat.run.estimate import Sample
+from kespeechchat.run.estimate import Figures, Sample
 from kespeechchat.run.inputs import input_rows
+from kespeechchat.run.models import engines_of
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.store.commit import CommitRecord, ShardKey, record_key
@@ -31,13 +33,17 @@ class Measured:
     samples: list[Sample]
     committed: dict[str, int] = field(default_factory=dict)  # unit → shards committed
     superseded: tuple[str, ...] = ()  # units with no shard of the profile as it is now: older ones stand in
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)  # unit → engines measured, engines of the profile
+
+
+ByUnit = Mapping[tuple[str, str | None], Figures]  # of (unit, language)
 
 
 def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
     """Samples of the shards in `store`: the current ones of a unit, or the superseded where it has no other."""
     plan = Plan(pipeline, store)
     samples: list[Sample] = []
-    committed, superseded = {}, []
+    committed, superseded, others = {}, [], {}
     for unit in pipeline.units:
         name = unit[-1]
         keys = sorted(s.order.key for s in plan.states(name).values() if s.state is State.DONE)
@@ -47,8 +53,13 @@ def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
         committed[name] = len(keys)
         chosen = keys[:: max(1, -(-len(keys) // _MOST))]
         with ThreadPoolExecutor(8) as pool:
-            samples += pool.map(lambda key, unit=unit: _sample(store, unit, key), chosen)
-    return Measured(store.url, samples, committed, tuple(superseded))
+            found = list(pool.map(lambda key, unit=unit: _sample(store, unit, key), chosen))
+        samples += found
+        now = {name for stage in unit for name in engines_of(pipeline, stage)}
+        then = {name for sample in found for name in sample.engines}
+        if then - now:
+            others[name] = (", ".join(sorted(then - now)), ", ".join(sorted(now - then)))
+    return Measured(store.url, samples, committed, tuple(superseded), others)
 
 
 def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
@@ -71,7 +82,15 @@ def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
         size,
         record.audio_seconds,
         keeps_rows,
+        record.cold,
+        _engines(record.ingredients),
     )
+
+
+def _engines(ingredients: Mapping[str, str]) -> tuple[str, ...]:
+    """The engines among a shard's ingredients, which are named STAGE.CAPABILITY:NAME."""
+    names = (key.partition(".")[2] for key in ingredients)
+    return tuple(sorted({name for name in names if ":" in name and not name.startswith("prompt:")}))
 
 
 def instruction_rows(pipeline: Pipeline, rows: int | None = None) -> dict[str, float]:
@@ -106,6 +125,40 @@ def clip_rows(pipeline: Pipeline) -> dict[str, float]:
     for item in pipeline.speech.inputs:
         found.update(row.language or "en" for row in islice(input_rows(item), pipeline.speech.limit))
     return {language: float(found[language]) for language in sorted(found, reverse=True)}
+
+
+def own_rows(pipeline: Pipeline, figures: ByUnit, rows: int | None, notes: list[str]) -> dict[str, float]:
+    """Rows per language of the profile's inputs; where a file is not here, `rows` in the measured build's shares."""
+    absent = [item.path for item in pipeline.instructions.inputs if not Path(item.path).exists()]
+    if not absent:
+        return instruction_rows(pipeline, rows)
+    if rows is None:
+        raise ConfigError(f"{absent[0]}: no such input file; put it there, or estimate without it: --rows N")
+    first = pipeline.units[0][-1]
+    measured = {language: f.rows for (unit, language), f in figures.items() if unit == first and language}
+    notes.append(f"{', '.join(absent)}: not here, so the languages' shares of the rows are those measured")
+    return {language: rows * n / sum(measured.values()) for language, n in measured.items()}
+
+
+def own_clips(pipeline: Pipeline, figures: ByUnit, notes: list[str]) -> dict[str, float]:
+    absent = [item.path for item in pipeline.speech.inputs if not Path(item.path).exists()]
+    if not absent:
+        return clip_rows(pipeline)
+    notes.append(f"{', '.join(absent)}: not here, so the voices are taken to be mined from as many clips as measured")
+    return {language: float(f.rows) for (unit, language), f in figures.items() if unit == "clips" and language}
+
+
+def dialogues_for_targets(pipeline: Pipeline, figures: ByUnit) -> dict[str, float]:
+    """Dialogues per language that reach the profile's target hours in every split that has one."""
+    splits = pipeline.stages.spoken.splits
+    held_out = {"dev": splits.dev / splits.of, "test": splits.test / splits.of}
+    shares = {**held_out, "train": 1 - sum(held_out.values())}
+    wanted = {}
+    for language, targets in pipeline.target_hours.items():
+        last = figures.get((pipeline.unit_of("gate")[-1], language))
+        if targets and last and last.audio:
+            wanted[language] = max(hours * 3600 / last.audio / shares[split] for split, hours in targets.items())
+    return wanted
 
 
 def candidates(pipeline: Pipeline, users: int | None = None) -> float:

@@ -12,8 +12,16 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.run import estimate as e
 from kespeechchat.run.estimate import Figures, Pool, Range
-from kespeechchat.run.figures import Measured, candidates, chains, clip_rows, instruction_rows, read_samples
-from kespeechchat.run.plan import Plan
+from kespeechchat.run.figures import (
+    Measured,
+    candidates,
+    chains,
+    dialogues_for_targets,
+    own_clips,
+    own_rows,
+    read_samples,
+)
+from kespeechchat.run.plan import segments
 from kespeechchat.store.objects import ObjectStore
 
 
@@ -57,6 +65,7 @@ class Outlook:
     figures: dict[tuple[str, str | None], Figures]
     sizes: list[Size]
     gpus: int | None
+    notes: list[str] = field(default_factory=list)  # what the estimate had to take for granted
     names: dict[str, str] = field(default_factory=dict)  # unit → all its stages, where several are fused
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +75,8 @@ class Outlook:
                 "figures_from": self.measured.root,
                 "shards": self.measured.committed,
                 "superseded": list(self.measured.superseded),
+                "other_engines": self.measured.others,
+                "notes": self.notes,
                 "gpus": self.gpus,
                 "fused": {unit: name for unit, name in self.names.items() if unit != name},
                 "measured": [asdict(f) for f in self.figures.values()],
@@ -88,16 +99,18 @@ def outlook(
             f"{store.url}: no shard is built there, so there is nothing to estimate from; "
             "measure with --pilot 50, or name an earlier build with --root"
         )
-    maker = _Maker(pipeline, Plan(pipeline, store).segments, figures, gpus)
-    own = instruction_rows(pipeline, rows)
-    clips = clip_rows(pipeline)
+    maker, notes = _Maker(pipeline, segments(pipeline), figures, gpus), []
+    own = own_rows(pipeline, figures, rows, notes)
+    clips = own_clips(pipeline, figures, notes)
     title = f"{sum(own.values()):,.0f} rows"
     sizes = [
         maker.size(title, own, None, clips, candidates(pipeline)),
         maker.size("the paper's size", own, e.PAPER_DIALOGUES, clips, candidates(pipeline, e.PAPER_USERS)),
     ]
+    if wanted := dialogues_for_targets(pipeline, figures):
+        sizes.insert(1, maker.size("the target hours", own, wanted, clips, candidates(pipeline)))
     names = {unit[-1]: "+".join(unit) for unit in pipeline.units}
-    return Outlook(measured, figures, sizes, gpus, names)
+    return Outlook(measured, figures, sizes, gpus, notes, names)
 
 
 class _Maker:
@@ -113,28 +126,36 @@ class _Maker:
         self._dialogues, self._voices = chains(pipeline)
 
     def size(
-        self, title: str, rows: Mapping[str, float], wanted: int | None, clips: Mapping[str, float], voices: float
+        self,
+        title: str,
+        rows: Mapping[str, float],
+        wanted: int | Mapping[str, float] | None,
+        clips: Mapping[str, float],
+        voices: float,
     ) -> Size:
-        """`rows` per language go in; with `wanted`, so many that together they give `wanted` dialogues."""
+        """`rows` per language go in; with `wanted`, so many that they give `wanted` dialogues: together, or by language
+        (of a language without a wish all its rows go in)."""
         size = Size(title, {})
         self._dialogue_chain(size, rows, wanted)
         self._voice_chain(size, clips, voices)
         return self._timed(size)
 
-    def _dialogue_chain(self, size: Size, rows: Mapping[str, float], wanted: int | None) -> None:
+    def _dialogue_chain(self, size: Size, rows: Mapping[str, float], wanted: int | Mapping[str, float] | None) -> None:
         shares = {language: self._known(size, self._dialogues, language) for language in rows}
         ends = {language: math.prod(s.mid for s in shares[language]) * rows[language] for language in rows}
         whole = {language for language in rows if len(shares[language]) == len(self._dialogues)}
-        if wanted is not None and (missing := set(rows) - whole):
+        if isinstance(wanted, int) and (missing := set(rows) - whole):
             size.unknown.append(f"{wanted:,} dialogues ({', '.join(sorted(missing))} is not measured to the end)")
             return
         total = sum(ends[language] for language in whole)
         for language, count in rows.items():
-            if wanted is None:
-                found = e.rows_forward(shares[language], count)
-            else:  # the languages' shares of the dialogues are what this input gives
+            if isinstance(wanted, int):  # the languages' shares of the dialogues are what this input gives
                 part = wanted * (ends[language] / total if total else 1 / len(rows))
                 found = e.rows_backward(shares[language], part)
+            elif wanted and language in wanted:
+                found = e.rows_backward(shares[language], wanted[language])
+            else:
+                found = e.rows_forward(shares[language], count)
             size.rows[language] = found[0]
             self._lines(size, self._dialogues, language, found)
             if language in whole:

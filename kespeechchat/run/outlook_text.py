@@ -25,7 +25,9 @@ def _origin(found: Outlook) -> str:
             f"no shard of the profile as it is now: {', '.join(found.measured.superseded)}; "
             "figures of superseded shards stand in for them"
         )
-    return "\n".join(lines)
+    for unit, (measured, wanted) in found.measured.others.items():
+        lines.append(f"{found.names[unit]} was measured with {measured}, here it has {wanted or 'none'}: other seconds")
+    return "\n".join([*lines, *found.notes])
 
 
 def _measured(figures: Sequence[Figures], names: Mapping[str, str]) -> str:
@@ -44,7 +46,7 @@ def _measured(figures: Sequence[Figures], names: Mapping[str, str]) -> str:
         )
         for f in figures
     ]
-    note = "s/row: of one actor; a shard that was its process's first includes the loading of models"
+    note = "s/row: of one actor, without its first shard of a language, which loads models, where there are others"
     return f"{_table([head, *rows])}\n{note}"
 
 

@@ -81,6 +81,7 @@ class Worker:
         self._leave = leave
         self._room = Room(self._resources[self.unit[0]].shards_in_flight)
         self._open: dict[str, Entry] = {}
+        self._warm: set[str | None] = set()  # languages of which a shard is done
 
     @property
     def stages(self) -> list[Stage]:
@@ -115,6 +116,7 @@ class Worker:
                 began = time.monotonic()  # loading is the process's, not the shard's: `kesc plan` counts on it
                 made = self._made(order, entry, deaths, alone)
                 record = self._record(order, attempt, made.settled, made.counts, time.monotonic() - began)
+                self._warm.add(order.language)
                 record = commit(self.store, order.name, record, to_parquet(made.settled, self.stages[-1].schema))
             except EngineDead as error:  # only a new process helps; the open attempt says that this shard was in it
                 entry.ends(str(error))
@@ -213,6 +215,7 @@ class Worker:
             content=_content(kept) if order.name == "voices" else None,
             schema=[f"{f.name}: {f.type}" for f in self.stages[-1].schema],
             seconds=round(seconds, 3),
+            cold=order.language not in self._warm,
             audio_seconds=round(sum(map(_audio_seconds, kept)), 3),
             engines={name: engine.identity() for name, engine in engines.items()},
             deterministic=all(engine.deterministic for engine in engines.values()),

@@ -102,6 +102,7 @@ class CommitRecord:
     content: str | None = None  # hash of the kept rows' content, where later stages depend on it (voices)
     schema: list[str] = field(default_factory=list)
     seconds: float = 0.0  # that the attempt took
+    cold: bool = False  # its process's first shard of the language, whose seconds hold what engines load on first use
     audio_seconds: float = 0.0
     engines: dict[str, dict[str, str]] = field(default_factory=dict)
     deterministic: bool = True

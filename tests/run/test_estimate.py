@@ -239,6 +239,47 @@ def test_superseded_figures_are_called_so(build):
     assert "figures of superseded shards stand in for them" in render(found)
 
 
+def test_other_engines_than_the_profiles_are_named(build):
+    make, store = build
+    changed = make("engines.asr.other={use: faster_whisper}", "stages.measure.asr=other")
+    found = outlook(changed, changed, store)
+    assert found.measured.others == {"measure": ("asr:whisper", "asr:other")}
+    assert "measure was measured with asr:whisper, here it has asr:other" in render(found)
+    assert outlook(make(), make(), store).measured.others == {}
+
+
+def test_shards_that_loaded_models_do_not_count_where_there_are_others():
+    def seconds(*shards: tuple[float, bool]) -> Range:
+        samples = [Sample("gate", "zh", 10, 10, 10, s, 0, 0.0, cold=cold) for s, cold in shards]
+        return measured(samples)[("gate", "zh")].seconds
+
+    assert seconds((90.0, True), (1.0, False)) == Range.exact(0.1)
+    assert seconds((90.0, True)) == Range.exact(9.0)
+
+
+def test_the_rows_that_target_hours_take(build):
+    make, store = build
+    profile = make("target_hours.zh={train: 8.5, test: 0.3}", "stages.spoken.splits={dev: 0, test: 0.15, of: 1}")
+    own, targets, _ = outlook(profile, profile, store, rows=20_000).sizes
+    assert targets.title == "the target hours"
+    # 20 s a dialogue: 1,800 dialogues are 10 h, 8.5 of them train and 1.5 test; 0.2 of the rows become dialogues
+    assert targets.dialogues["zh"].mid == pytest.approx(1800)
+    assert targets.rows["zh"].mid == pytest.approx(1800 / 0.2)
+    assert targets.rows["en"] == own.rows["en"]
+
+
+def test_inputs_that_are_not_here_are_taken_as_measured_and_told(build):
+    make, store = build
+    (item,) = make().instructions.inputs
+    elsewhere = make().instructions.model_copy(update={"inputs": (item.model_copy(update={"path": "/no/rows.jsonl"}),)})
+    away = make("speech.inputs=[{path: /no/clips.tsv}]").model_copy(update={"instructions": elsewhere})
+    with pytest.raises(ConfigError, match="--rows N"):
+        outlook(away, away, store)
+    found = outlook(away, away, store, rows=1000)
+    assert found.sizes[0].rows == {"en": Range.exact(500), "zh": Range.exact(500)}
+    assert "/no/rows.jsonl: not here" in render(found) and "/no/clips.tsv: not here" in render(found)
+
+
 def test_an_empty_root_says_how_to_measure(build, tmp_path):
     make, _ = build
     with pytest.raises(ConfigError, match="--pilot 50"):
