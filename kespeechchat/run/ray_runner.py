@@ -6,8 +6,9 @@ reference on. What was built is told to a small board actor, which the driver po
 
 Facts relied on (Ray 2.60): a pool needs `min_size` ≥ 1; a worker has `shards_in_flight` shards at most, so that a dead
 worker has few suspects, mostly one; a crashed actor's task is tried again without end, and the attempt journal ends
-that (`run.isolation`). A pool grows when its tasks in flight are 1.75 times what its actors can run at once: never,
-where none wait in an actor. So the threshold is set to 1: it grows while every actor is full.
+that (`run.isolation`). Ray Data ends a dataset that gave nothing for half an hour, as one shard may: that is switched
+off, stages have time limits of their own. A pool grows when its tasks in flight are 1.75 times what its actors can run
+at once: never, where none wait in an actor. So the threshold is set to 1: it grows while every actor is full.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Cluster:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = 0
+        context.execution_no_progress_timeout_s = -1
         context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
         self._board = _beside_driver(ray.remote(num_cpus=0)(_Board)).remote()
