@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.engines import EngineDead
@@ -51,14 +52,16 @@ class Cluster:
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
         self.session, self._stopping = session, stopping
-        self._local = address == "local"
-        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if self._local:
-            # a folder of files and a dashboard serve nobody on one machine; loopback keeps every port off the network
+        # a folder of files and a dashboard serve nobody on one machine; loopback keeps every port off the network
+        alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
+        try:
             with _silent_stderr():
-                ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-        else:
-            ray.init(address=address, **quiet)
+                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **alone)
+        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+            raise ConfigError(
+                f"--address {address}: cannot join Ray ({error}); is its head up, does RAY_ADDRESS name it, and is "
+                "RAY_AUTH_MODE=token set here too (docs/cluster.md)?"
+            ) from None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, terminated)
         context = ray.data.DataContext.get_current()
