@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.kept import keep_pipeline
@@ -47,8 +48,8 @@ def one_row(order: Order) -> list[dict[str, Any]]:
 
 
 def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None, rows: Rows = one_row) -> int:
-    """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it.
-    Returns how many."""
+    """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it; in a
+    later round of speech with none, for nothing was refused. Returns how many."""
     keep_pipeline(pipeline)
     for branch in ("instructions", "speech"):
         plan_branch(store, pipeline, branch)
@@ -60,7 +61,7 @@ def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = 
         plan = Plan(pipeline, store)  # a reduce stage before it may have changed what is known
         for state in plan.states(unit[-1]).values():
             if state.state is not State.DONE:
-                record = record_shard(store, state.order, rows(state.order))
+                record = record_shard(store, state.order, [] if split_round(unit[-1])[1] else rows(state.order))
                 built += 1
                 if unit[-1] == "voices":
                     pin(store, record)
@@ -81,4 +82,4 @@ def record_shard(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -
         counts={stage: Counts(len(rows), len(rows)) for stage in order.unit},
         content="recorded" if order.name == "voices" else None,
     )
-    return commit(store, order.name, record, to_parquet(outcomes, SCHEMAS[order.name]))
+    return commit(store, order.name, record, to_parquet(outcomes, SCHEMAS[split_round(order.name)[0]]))

@@ -28,6 +28,7 @@ from benchmarks.measured import PROFILE, Unsynced, kesc, rows
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
@@ -85,7 +86,7 @@ def record(pipeline: Pipeline, store: ObjectStore) -> int:
     """Commits every shard of every stage. Returns how many."""
     built = 0
     for unit in pipeline.units:
-        if unit[-1] in _WITH_DATA:
+        if split_round(unit[-1])[0] in _WITH_DATA:
             built += fill(pipeline, store, [unit[-1]], rows)
             continue
         if unit[-1] == "ingest":
@@ -107,7 +108,7 @@ def _record(order: Order) -> CommitRecord:
         new_attempt(),
         language=order.language,
         ingredients=order.ingredients,
-        counts={stage: Counts(1, 1) for stage in order.unit},
+        counts={stage: Counts() if split_round(stage)[1] else Counts(1, 1) for stage in order.unit},
     )
 
 

@@ -65,7 +65,7 @@ def build(
     from kespeechchat.run.report import summary
 
     profile = load_pipeline(pipeline, overrides, inputs=inputs, limit=limit, root=root)
-    known_stages(stages)
+    known_stages(stages, profile)
     progress = Progress(log_format)
     try:
         result = run_build(profile, progress, stages, **how)

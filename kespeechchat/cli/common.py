@@ -77,10 +77,9 @@ def store_of(pipeline: Pipeline) -> ObjectStore:
     return open_store(pipeline.root)
 
 
-def known_stages(names: tuple[str, ...]) -> None:
+def known_stages(names: tuple[str, ...], pipeline: Pipeline) -> None:
     from kespeechchat.config.load import ConfigError
-    from kespeechchat.config.pipeline import STAGES
 
     for name in names:
-        if name not in STAGES:
-            raise ConfigError(f"--stage {name}: no such stage; stages are {', '.join(STAGES)}")
+        if name not in pipeline.flow:
+            raise ConfigError(f"--stage {name}: no such stage; stages are {', '.join(pipeline.flow)}")

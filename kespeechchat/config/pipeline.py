@@ -14,10 +14,11 @@ from pydantic import Field, model_validator
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
+from kespeechchat.config.rounds import REPEATED, WAYS, Way, in_round, split_round
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.records import LANGUAGES, Language, Split
 
-STAGES: tuple[str, ...] = tuple(Stages.model_fields)
+STAGES: tuple[str, ...] = tuple(Stages.model_fields)  # of round 0; a pipeline's own are `Pipeline.flow`
 
 
 class InstructionInput(Settings):
@@ -101,6 +102,7 @@ class Pipeline(Settings):
     speech: Speech
     engines: Engines
     stages: Stages
+    rounds: tuple[Way, ...] = Field((), description="how what `gate` did not keep is spoken again, round after round")
     partitions: PartitionSettings = PartitionSettings()
     subsets: SubsetSettings = SubsetSettings()
     phases: tuple[Phase, ...]
@@ -129,9 +131,10 @@ class Pipeline(Settings):
                 if name not in known and not (known is self.prompts and not self.prompts):
                     what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
                     raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
-        flat = [stage for unit in self.units for stage in unit]
+        flat = [stage for units in self._units_of_phases for unit in units for stage in unit]
         if flat != list(STAGES):
             raise ValueError(f"phases: the stages must be, in this order, {', '.join(STAGES)}; got {', '.join(flat)}")
+        self._rounds_fit()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -140,8 +143,8 @@ class Pipeline(Settings):
                         f"target_hours.{language}.{split}: stages.spoken.splits draws no {split} dialogues"
                     )
         for group in ("resources", "guards"):
-            if unknown := set(getattr(self, group)) - set(STAGES):
-                raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(STAGES)}")
+            if unknown := set(getattr(self, group)) - set(self.flow):
+                raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(self.flow)}")
         return self
 
     @model_validator(mode="after")
@@ -150,7 +153,7 @@ class Pipeline(Settings):
             if wanted.shards_in_flight == 1:
                 continue
             for stage in self.unit_of(first):
-                for mark, name in getattr(self.stages, stage).references():
+                for mark, name in self.settings_of(stage).references():
                     if isinstance(mark, EngineRef) and not e.concurrent(self.engine(mark.capability, name)):
                         raise ValueError(
                             f"resources.{first}.shards_in_flight: {wanted.shards_in_flight}, but the {mark.capability} "
@@ -159,20 +162,80 @@ class Pipeline(Settings):
                         )
         return self
 
+    def _rounds_fit(self) -> None:
+        if not self.rounds:
+            return
+        name = self.stages.synthesize.tts
+        engine = self.engine("tts", name)
+        if "seed" in self.rounds and not engine.seeded:
+            raise ValueError(
+                f"rounds: the tts engine {name!r} ({engine.use}) speaks alike with every seed, so a round `seed` is in "
+                "vain; use [voice], or [] for no second chance"
+            )
+        if (unit := self.unit_of(REPEATED[0]))[0] != REPEATED[0]:
+            raise ValueError(
+                f"phases: {REPEATED[0]} is fused behind {unit[0]}, and a round cannot begin there: take it out of "
+                f"{list(unit)}, or set rounds: []"
+            )
+
+    @property
+    def _units_of_phases(self) -> list[list[tuple[str, ...]]]:
+        """As the profile names them: round 0."""
+        return [[(s,) if isinstance(s, str) else tuple(s) for s in phase.stages] for phase in self.phases]
+
+    @cached_property
+    def units_by_phase(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """The published units, phase by phase: a stage alone or stages fused. Rounds follow the unit that gates, in its
+        phase, fused as round 0 is."""
+        phases = self._units_of_phases
+        again = [unit for units in phases for unit in units if set(unit) & set(REPEATED)]
+        for units in phases:
+            if again and again[-1] in units:
+                units += [tuple(in_round(s, k) for s in unit) for k in range(1, len(self.rounds) + 1) for unit in again]
+        return tuple(map(tuple, phases))
+
     @cached_property
     def units(self) -> tuple[tuple[str, ...], ...]:
-        """The published units in flow order: a stage alone or stages fused."""
-        return tuple((s,) if isinstance(s, str) else tuple(s) for phase in self.phases for s in phase.stages)
+        """All units, in flow order."""
+        return tuple(unit for units in self.units_by_phase for unit in units)
+
+    @cached_property
+    def flow(self) -> tuple[str, ...]:
+        """All stages in order, those of the rounds after round 0's."""
+        return tuple(stage for unit in self.units for stage in unit)
 
     def unit_of(self, stage: str) -> tuple[str, ...]:
         return next(unit for unit in self.units if stage in unit)
+
+    def in_rounds(self, stage: str) -> tuple[str, ...]:
+        """The stage of every round: `gate`, `gate.r1`, …"""
+        return tuple(in_round(stage, k) for k in range(len(self.rounds) + 1))
+
+    def round_name(self, round_: int) -> str:
+        """For a reader: `first`, `1: another seed`, …"""
+        return f"{round_}: {WAYS[self.rounds[round_ - 1]]}" if round_ else "first"
+
+    def decides(self, stage: str) -> bool:
+        """Whether what the stage refuses is out: no later round speaks it again."""
+        base, round_ = split_round(stage)
+        return base not in REPEATED or round_ == len(self.rounds)
+
+    def settings_of(self, stage: str) -> Any:
+        """A stage of a round has the settings of its base."""
+        return getattr(self.stages, split_round(stage)[0])
+
+    def resources_of(self, stage: str) -> Resources:
+        """Its own, or those of the unit that it is fused into, which its first stage names; a stage of a round that is
+        not named has those of its base."""
+        names = (name for own in (stage, self.unit_of(stage)[0]) for name in (own, split_round(own)[0]))
+        return next((self.resources[name] for name in names if name in self.resources), Resources())
 
     def engine(self, capability: str, name: str) -> Any:
         return getattr(self.engines, capability)[name]
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:
         """Everything of this pipeline that can change what `stage` makes of a shard of `language`."""
-        settings = getattr(self.stages, stage)
+        settings, round_ = self.settings_of(stage), split_round(stage)[1]
         named = {}
         for mark, name in settings.references(language):
             if isinstance(mark, EngineRef):
@@ -182,7 +245,8 @@ class Pipeline(Settings):
             else:
                 prompt = self.prompts[name]
                 named[f"prompt:{name}"] = prompt.get(language) if language in LANGUAGES else prompt
-        return {"settings": settings.relevant(language), "named": named, "seed": self.seed}
+        relevant = settings.relevant(language) | ({"rounds": list(self.rounds[:round_])} if round_ else {})
+        return {"settings": relevant, "named": named, "seed": self.seed}
 
     def _by_content(self, settings: Any) -> Any:
         """The settings with local models named by what they are, not by where they lie."""

@@ -88,6 +88,7 @@ class Part:
     error_bins: Counter = field(default_factory=Counter)
     voices: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     metrics: set[str] = field(default_factory=set)
+    rounds: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))  # seconds of dialogues
 
     def add(self, row: Mapping[str, Any], watermark_threshold: float) -> None:
         counts = self.counts
@@ -97,6 +98,7 @@ class Part:
         counts["edits"] += row["edits"]
         counts["units"] += row["units"]
         self.metrics.add(row["metric"])
+        self.rounds[row.get("round", 0)].add(sum(turn["seconds"] for turn in row["turns"]))
         self.errors.add(row["error_rate"])
         self.error_bins[min(_BINS, ceil(round(row["error_rate"] * _BINS, 6)))] += 1
         for turn in row["turns"]:
@@ -112,6 +114,8 @@ class Part:
                 mine[key].merge(moments)
         for role, names in other.voices.items():
             self.voices[role] |= names
+        for round_, moments in other.rounds.items():
+            self.rounds[round_].merge(moments)
 
     def result(self, language: str) -> dict[str, Any]:
         unit = "words" if language == "en" else "characters"
@@ -128,6 +132,10 @@ class Part:
             "seconds_per_dialogue": _ratio(hours * 3600, self.counts["dialogues"]),
             "speakers": {role: len(names) for role, names in sorted(self.voices.items(), reverse=True)},
             "splits": splits,
+            "rounds": {
+                str(round_): {"dialogues": m.count, "hours": round(m.total / _UNIT / 3600, 6)}
+                for round_, m in sorted(self.rounds.items())
+            },
             **per_turn,
             "quality": self.quality(),
         }
@@ -186,7 +194,8 @@ class Statistics:
             self.parts[language].merge(part)
 
     def result(self) -> dict[str, Any]:
-        """By language and in all; lengths are words (en) or characters (zh), seconds and hours of audio."""
+        """By language and in all; lengths are words (en) or characters (zh), seconds and hours of audio; `rounds`: what
+        each round of speech brought, 0 being the first."""
         languages = [lang for lang in LANGUAGES if lang in self.parts]
         whole = Part()
         for language in languages:

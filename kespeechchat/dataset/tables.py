@@ -34,6 +34,7 @@ def statistics_markdown(figures: Figures, quality: Figures) -> str:
         *_subsets(figures),
         *_splits(figures),
         *_quality(quality),
+        *_rounds(quality.get("rounds")),
         *_yields(quality.get("yields", ())),
     ]
     return "\n\n".join(sections) + "\n"
@@ -122,6 +123,32 @@ def _quality(quality: Figures) -> Iterator[str]:
     if errors:
         yield f"## Recognition and watermark on {quality['partition']}"
         yield table(["", "metric", "pooled", "median", "90 %", "99 %", "watermark found", "turns checked"], errors)
+
+
+def _rounds(found: Figures | None) -> Iterator[str]:
+    """`found`: what `run.rounds.rounds_of` gives, of the whole build."""
+    if not found:
+        return
+    parts = found["languages"].values()
+    rows = [
+        [name, *(cell for part in parts for cell in _round(*(part[x][k] for x in ("rows_in", "kept", "hours"))))]
+        for k, name in enumerate(found["names"])
+    ]
+    whole = [cell for part in parts for cell in _round(part["rows_in"][0], sum(part["kept"]), sum(part["hours"]))]
+    yield "## Rounds of speech"
+    yield "What the gate did not keep was spoken again. All of the build's dialogues, whatever part of it is here."
+    head = [f"{lang} {what}" for lang in found["languages"] for what in ("in", "kept", "yield", "hours")]
+    yield table(["round", *head], [*rows, ["all", *whole]])
+    dropped = [
+        [lang, why, n] for lang, part in found["languages"].items() for why, n in sorted(part["dropped"].items())
+    ]
+    if dropped:
+        yield "Dropped after the last round:"
+        yield table(["language", "reason", "dialogues"], dropped)
+
+
+def _round(given: int, kept: int, hours: float) -> list[Any]:
+    return [given, kept, _percent(kept / given) if given else None, _hours(hours)]
 
 
 def _yields(stages: Sequence[Figures]) -> Iterator[str]:

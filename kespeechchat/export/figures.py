@@ -58,11 +58,13 @@ class Figures:
         splits: Mapping[str, int],
         parents: Mapping[str, Iterable[str]],
         yields: Sequence[Mapping[str, Any]],
+        rounds: Mapping[str, Any],
     ) -> tuple[dict[str, Any], list[Overlap]]:
         """Writes the files below `to`. Gives what is in statistics.json, and what the splits share.
 
         `files`: of the subsets, where there are any. `partitions`: each one's figures; `splits`: dialogues by split;
-        `parents`: voice → its real speakers; `yields`: per stage name, rows_in, kept, rejected by reason, failed_rows.
+        `parents`: voice → its real speakers; `yields`: per stage name, rows_in, kept, rejected by reason, failed_rows;
+        `rounds`: what `run.rounds.rounds_of` gives.
         """
         voices = self._overlap.voices
         held = {k: {"dialogues": n, "user_voices": len(voices.get(k, ()))} for k, n in sorted(splits.items())}
@@ -71,7 +73,8 @@ class Figures:
             figures["subsets"] = files.close(self.subsets, parents)
         else:
             remove_subsets(to)
-        quality = {"partition": self._smallest, **self._quality.result(), "yields": list(yields)}
+        built = {"yields": list(yields), "rounds": dict(rounds)}
+        quality = {"partition": self._smallest, **self._quality.result(), **built}
         write_json(to / "statistics.json", figures)
         write_json(to / "quality.json", quality)
         with JsonArray(to / "quality_voices.json") as voices_file:

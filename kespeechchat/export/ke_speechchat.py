@@ -57,6 +57,7 @@ def export(
     parents: Mapping[str, Iterable[str]] | None = None,
     facts: Mapping[str, Any] | None = None,
     yields: Sequence[Mapping[str, Any]] = (),
+    rounds: Mapping[str, Any] | None = None,
     processes: int | None = None,
 ) -> Report:
     """Writes `selection` below the folder `to`.
@@ -64,8 +65,9 @@ def export(
     `read_audio(row)` gives each role's marked speech (`user`, `agent`) as FLAC; `genders` maps voices to genders;
     `content` is a hash of what the rows came from: WAV files that an earlier run wrote for it are kept. `parents` maps
     voices to their real speakers, to check that no held-out one has a training parent. `facts` go to the card (fields
-    of `CardFacts`), `yields` (per stage: name, rows_in, kept, rejected, failed_rows) to quality.json. Raises
-    ExportError for audio that does not fit its row. `processes` as in `processes.spread`.
+    of `CardFacts`), `yields` (per stage: name, rows_in, kept, rejected, failed_rows) and `rounds` (of speech: rows in,
+    kept and dropped by language) to quality.json. Raises ExportError for audio that does not fit its row. `processes`
+    as in `processes.spread`.
     """
     settings, rule = settings or ExportSettings(), selection.rule
     tree = WavTree(to, fan_out=selection.dialogues > settings.many)
@@ -83,7 +85,7 @@ def export(
             if offered:
                 offered.offer(piece.offered)
     contents = lists.close(told.members)
-    found, leaks = figures.write(to, offered, contents, selection.splits, parents or {}, yields)
+    found, leaks = figures.write(to, offered, contents, selection.splits, parents or {}, yields, rounds or {})
     known = {
         "name": "Ke-SpeechChat, rebuilt",
         "splits": dict(selection.splits),

@@ -24,12 +24,12 @@ from kespeechchat.run.runner import Runner
 from kespeechchat.run.targets import Closed, Targets
 from kespeechchat.run.worker import Built
 from kespeechchat.stages.base import Scope
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.objects import ObjectStore, open_store
 from kespeechchat.store.shards import CorruptShard
 
-_ROUNDS = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next round
+_PASSES = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next pass
 
 
 @dataclass
@@ -80,11 +80,11 @@ def _build(
         progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
     wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
     for branch in ("instructions", "speech"):
-        if any(STAGE_CLASSES[s].source.stage == branch for unit in wanted for s in unit):
+        if any(stage_class(s).source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
     result, targets = Result(), Targets(pipeline, store)
     with runner, progress.shown():
-        for _ in range(_ROUNDS):
+        for _ in range(_PASSES):
             found = result.corrupt
             result.blocked.clear()
             try:
@@ -143,7 +143,7 @@ def _build_segment(
     pipeline, store = plan.pipeline, plan.store
     failed_before: set[tuple[str, int]] = set()
     guards = Guards(pipeline.guards)
-    for _ in range(_ROUNDS):
+    for _ in range(_PASSES):
         if blocked := _blocked(plan, units, allow_partial):
             result.blocked.append(blocked)
             progress.say(blocked, "error")
@@ -214,12 +214,11 @@ def _inputs_ready(plan: Plan, order: Order, units: list[tuple[str, ...]]) -> boo
 
 def _blocked(plan: Plan, units: list[tuple[str, ...]], allow_partial: bool) -> str | None:
     """Why a segment cannot start: what is missing before it."""
-    first = STAGE_CLASSES[units[0][0]]
+    first = stage_class(units[0][0])
     for unit in units:
-        reads = [r for s in unit for r in (STAGE_CLASSES[s].source, *STAGE_CLASSES[s].also)]
-        if any(r.scope is Scope.LIBRARY for r in reads) and plan.pin is None:
+        if plan.pin is None and any(r.scope is Scope.LIBRARY for s in unit for r in stage_class(s).reads()):
             return f"{unit[0]} needs the voice library: build the stages up to voices first"
-    for reads in (first.source, *first.also):
+    for reads in first.reads():
         if reads.scope not in (Scope.ALL, Scope.SLICE, Scope.SHARD):
             continue
         states = plan.states(reads.stage)

@@ -2,6 +2,7 @@
 
     rows into a stage    = rows into the stage before × its yield         (forward, from an input's rows)
                          = dialogues wanted ÷ the yields from here on     (backward, from a number of dialogues)
+    rows into a round    = rows into the round before × (1 − its yield)
     actor-hours          = rows × seconds per row ÷ 3600
     GPU-hours            = actor-hours × GPUs of one actor
     wall time            = Σ over segments of max over its stages of actor-hours ÷ actors
@@ -18,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Z95 = 1.96  # standard errors of a two-sided 95 % interval
 PAPER_DIALOGUES = 7_000_000  # arXiv 2412.01078, abstract
@@ -48,6 +50,10 @@ class Range:
         down = math.hypot(_log(self.mid, self.low), _log(other.mid, other.low))
         up = math.hypot(_log(self.high, self.mid), _log(other.high, other.mid))
         return Range(mid * math.exp(-down), mid, mid * math.exp(up) if up < 700 else math.inf)
+
+    def rest(self) -> Range:
+        """Of a share: what it leaves."""
+        return Range(*(max(0.0, 1 - end) for end in (self.high, self.mid, self.low)))
 
     def inverse(self) -> Range:
         return Range(*(1 / end if end else math.inf for end in (self.high, self.mid, self.low)))
@@ -164,20 +170,41 @@ def _quantile(rates: Sequence[tuple[float, int]], q: float) -> float:
 # --- rows
 
 
-def rows_forward(shares: Sequence[Range], rows: float) -> list[Range]:
+def rows_forward(shares: Sequence[Range], rows: float | Range) -> list[Range]:
     """Rows into each stage of a chain, and out of the last: one more than shares."""
-    found = [Range.exact(rows)]
+    found = [rows if isinstance(rows, Range) else Range.exact(rows)]
     for share in shares:
         found.append(found[-1] * share)
     return found
 
 
-def rows_backward(shares: Sequence[Range], wanted: float) -> list[Range]:
+def rows_backward(shares: Sequence[Range], wanted: float | Range) -> list[Range]:
     """Rows that must go into each stage so that `wanted` come out of the last; `wanted` itself last."""
-    found = [Range.exact(wanted)]
+    found = [wanted if isinstance(wanted, Range) else Range.exact(wanted)]
     for share in reversed(shares):
         found.append(found[-1] * share.inverse())
     return found[::-1]
+
+
+def product(shares: Iterable[Range]) -> Range:
+    return math.prod(shares, start=Range.exact(1.0))
+
+
+def share_of_first(rounds: Sequence[Sequence[Range]]) -> float:
+    """Of the dialogues that some round keeps, the share that the first one does."""
+    first, lost = product(rounds[0]).mid, 1.0
+    for shares in rounds:
+        lost *= 1 - product(shares).mid
+    return first / (1 - lost) if lost < 1 else 1.0
+
+
+def rounds_after(rounds: Sequence[Sequence[Range]], into_first: Range) -> list[list[Range]]:
+    """`rows_forward` of each round but the first: what one does not keep goes into the next."""
+    found, rows = [], into_first
+    for shares, following in pairwise(rounds):
+        rows = rows * product(shares).rest()
+        found.append(rows_forward(following, rows))
+    return found
 
 
 # --- wall time

@@ -74,7 +74,8 @@ class _Export:
 
     def paper(self) -> list[str]:
         rows, pipeline, folder = self.rows, self.rows.pipeline, self.folder
-        voices, stages = rows.voices(), status(pipeline, rows.store)["stages"]
+        voices, built = rows.voices(), status(pipeline, rows.store)
+        out = {s["name"]: s["rejected"] for s in built["stages"] if s["rejected"] and pipeline.decides(s["name"])}
         report = ke_speechchat.export(
             self.selection,
             self.read_audio,
@@ -92,9 +93,10 @@ class _Export:
                 "departures": [departure.model_dump() for departure in pipeline.departures],
                 "watermark": pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
                 "privacy": rows.privacy(),
-                "rejected": {s["name"]: s["rejected"] for s in stages if s["rejected"]},
+                "rejected": out,
             },
-            yields=stages,
+            yields=built["stages"],
+            rounds=built["rounds"],
         )
         first = next(iter(sorted((folder / "audio").rglob("*_mark.wav"))), None) if report.audio else None
         lines = [summary(pipeline, rows.store), "", f"export: {folder.resolve()} ({report.dialogues} dialogues)"]

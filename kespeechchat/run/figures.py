@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, Pipeline
+from kespeechchat.config.rounds import REPEATED, split_round
 from kespeechchat.run.estimate import Figures, Sample
 from kespeechchat.run.inputs import input_rows
 from kespeechchat.run.models import engines_of
 from kespeechchat.run.plan import Plan, State
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import CommitRecord, ShardKey, record_key
 from kespeechchat.store.objects import ObjectStore
 
@@ -69,7 +70,7 @@ def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
     fan_out = 1
     for stage in unit:
         fan_out *= record.counts[stage].fan_out
-    keeps_rows = all(STAGE_CLASSES[stage].keeps_rows for stage in unit)
+    keeps_rows = all(stage_class(stage).keeps_rows for stage in unit)
     size = record.size + len(data)
     trials = first.rows_in * fan_out
     return Sample(
@@ -169,8 +170,28 @@ def candidates(pipeline: Pipeline, users: int | None = None) -> float:
     return wanted + agents * blending.agent_candidates
 
 
-def chains(pipeline: Pipeline) -> tuple[Sequence[str], Sequence[str]]:
-    """Units that dialogues pass, in order, and units of the voice branch."""
+@dataclass(frozen=True)
+class Chains:
+    """The units in the order in which rows pass them."""
+
+    text: Sequence[str]  # to the spoken dialogue
+    speech: Sequence[Sequence[str]]  # of each round
+    voices: Sequence[str]
+
+    @property
+    def first(self) -> Sequence[str]:
+        """All that a dialogue passes which its first round keeps."""
+        return [*self.text, *self.speech[0]]
+
+
+def chains(pipeline: Pipeline) -> Chains:
     voices = {"corpus", "clips", "speakers", "blend", "audition", "voices"}
-    dialogues = [unit[-1] for unit in pipeline.units if not voices & set(unit)]
-    return dialogues, [unit[-1] for unit in pipeline.units if voices & set(unit)]
+    speech: list[list[str]] = [[] for _ in pipeline.in_rounds(REPEATED[0])]
+    text = []
+    for unit in pipeline.units:
+        stage, round_ = split_round(unit[-1])
+        if stage in REPEATED:
+            speech[round_].append(unit[-1])
+        elif not voices & set(unit):
+            text.append(unit[-1])
+    return Chains(text, speech, [unit[-1] for unit in pipeline.units if voices & set(unit)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.config.rounds import in_round, split_round
+from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.targets import Targets
 from kespeechchat.run.voice_report import privacy_measure
-from kespeechchat.store.commit import CommitRecord, ShardKey, read_record
+from kespeechchat.store.commit import ShardKey, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
 
@@ -44,18 +45,22 @@ class GatedPart:
     store: ObjectStore
     shards: tuple[tuple[str, ShardKey], ...]
 
-    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """(shard, its kept rows), with `id` and these columns alone (see `store.shards.read_table`)."""
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+        """((shard, round), its kept rows), with `id` and these columns alone (see `store.shards.read_table`)."""
 
-        def load(shard: tuple[str, ShardKey]) -> tuple[int, pa.Table]:
+        def load(shard: tuple[str, ShardKey]) -> tuple[tuple[int, int], pa.Table]:
             unit, key = shard
-            return key.shard, read_table(self.store, unit, read_record(self.store, unit, key), columns)
+            table = read_table(self.store, unit, read_record(self.store, unit, key), columns)
+            return (key.shard, split_round(unit)[1]), table
 
         return ahead(load, self.shards)
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        for _, table in self.tables(columns):
-            yield from table.to_pylist()
+        """Each names its `round`."""
+        for (_, round_), table in self.tables(columns):
+            for row in table.to_pylist():
+                row["round"] = round_
+                yield row
 
     def split(self) -> list[GatedPart]:
         """The same shards in the same order, in parts that do not depend on who reads them."""
@@ -63,22 +68,30 @@ class GatedPart:
 
 
 class GatedRows:
-    """Kept rows of stage `gate`, in shard order, read anew at each iteration; each row names its `shard`."""
+    """Kept rows of stage `gate` in every round, each dialogue once; in shard order, and within a shard round by round.
+    Read anew at each iteration; each row names its `shard` and its `round`."""
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> None:
         self.pipeline, self.store, self.plan = pipeline, store, plan or Plan(pipeline, store)
-        states = self.plan.states("gate")
-        self.orders: dict[int, Order] = {n: s.order for n, s in states.items() if s.state is State.DONE}
+        rounds = {gate: self.plan.states(gate) for gate in pipeline.in_rounds("gate")}
+        self._shards = [
+            (gate, states[shard].order.key)
+            for shard in rounds["gate"]
+            for gate, states in rounds.items()
+            if shard in states and states[shard].state is State.DONE
+        ]
+        through = Counter(key.shard for _, key in self._shards)
         held = Targets(pipeline, store).count(self.plan).held_back(self.plan)
-        self.missing = len(states.keys() - self.orders.keys() - held.keys())  # those that a further build would add
-        if not self.orders:
+        waiting = {shard for shard in rounds["gate"] if through[shard] < len(rounds)}
+        self.missing = len(waiting - held.keys())  # those that a further build would add to
+        if not self._shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
-        self._audio: tuple[int, dict[str, Any]] | None = None
+        self._audio: tuple[tuple[int, int], dict[str, Any]] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for shard, table in self._whole().tables():
+        for (shard, round_), table in self._whole().tables():
             for row in table.to_pylist():
-                row["shard"] = shard
+                row["shard"], row["round"] = shard, round_
                 yield row
 
     def parts(self) -> list[GatedPart]:
@@ -86,21 +99,22 @@ class GatedRows:
         return self._whole().split()
 
     def _whole(self) -> GatedPart:
-        return GatedPart(self.store, tuple(("gate", order.key) for order in self.orders.values()))
+        return GatedPart(self.store, tuple(self._shards))
 
     @property
     def content(self) -> str:
         """Changes when what the rows or their audio came from changes."""
-        keys = [f"{o.key.stem}" for o in self.orders.values()]
+        keys = [f"{gate}/{key.stem}" for gate, key in self._shards]
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
     def audio(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        """role → marked speech as FLAC. Reads a shard once for all its rows."""
-        shard = row["shard"]
-        if self._audio is None or self._audio[0] != shard:
-            table = read_table(self.store, self._marked, self._record(self._marked, shard), ["turns"])
+        """role → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of a round."""
+        of = (row["shard"], row["round"])
+        if self._audio is None or self._audio[0] != of:
+            marked = self.pipeline.unit_of(in_round("watermark", row["round"]))[-1]
+            table = read_table(self.store, marked, self.plan.record(marked, row["shard"]), ["turns"])
             spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
-            self._audio = (shard, {id_: {t["role"]: t["audio"] for t in turns} for id_, turns in spoken})
+            self._audio = (of, {id_: {t["role"]: t["audio"] for t in turns} for id_, turns in spoken})
         return self._audio[1][row["id"]]
 
     def voices(self) -> list[dict[str, Any]]:
@@ -117,10 +131,3 @@ class GatedRows:
             "highest cosine of a voice's speech to a real speaker's clip": f"{max(nearest):.3f}",
             "same-speaker threshold of that encoder": f"{threshold}",
         }
-
-    @property
-    def _marked(self) -> str:
-        return self.pipeline.unit_of("watermark")[-1]
-
-    def _record(self, stage: str, shard: int) -> CommitRecord:
-        return self.plan.record(stage, shard)

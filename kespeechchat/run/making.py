@@ -7,6 +7,7 @@ It knows neither attempts nor blame. Rows may be given all at once or a few at a
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +24,7 @@ from kespeechchat.run.contents import check_here
 from kespeechchat.run.models import models_of
 from kespeechchat.run.plan import Input, Order
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore, StoreError
@@ -72,7 +73,7 @@ class Made:
 
 class Maker:
     def __init__(self, pipeline: Pipeline, unit: Sequence[str], store: ObjectStore) -> None:
-        self.stages: list[Stage] = [STAGE_CLASSES[name](pipeline) for name in unit]
+        self.stages: list[Stage] = [stage_class(name)(pipeline) for name in unit]
         self._unit, self._store = tuple(unit), store
         self._lock = threading.Lock()
         self._ready = False
@@ -83,17 +84,21 @@ class Maker:
         """Whether each row has outcomes of its own, so that one can fail alone."""
         return all(stage.keeps_rows for stage in self.stages)
 
-    def load(self) -> None:
-        """Loads the engines, once."""
+    def load(self) -> float:
+        """Loads the engines, once. Seconds that it took."""
+        began = time.monotonic()
         with self._lock:
             if not self._ready:
                 for stage in self.stages:
                     check_here(stage.pipeline, models_of(stage.pipeline, stage.name))
                     stage.setup()
                 self._ready = True
+        return time.monotonic() - began
 
     def inputs(self, order: Order) -> Inputs:
-        return Inputs(self._source_rows(order), {stage.name: self._also(stage, order) for stage in self.stages})
+        rows = self._source_rows(order)
+        working = [stage for stage in self.stages if rows or not stage.keeps_rows]
+        return Inputs(rows, {stage.name: self._also(stage, order) for stage in working})
 
     def make(
         self,
@@ -105,8 +110,10 @@ class Maker:
     ) -> Made:
         made = Made()
         for position, stage in enumerate(self.stages):
-            task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])  # type: ignore[arg-type]
-            outcomes = self._outcomes(stage, task, watch, made.raised if single else None)
+            outcomes: list[Outcome] = []
+            if rows or not stage.keeps_rows:  # of no rows come none, and that takes no engine
+                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])  # type: ignore[arg-type]
+                outcomes = self._outcomes(stage, task, watch, made.raised if single else None)
             made.counts[stage.name] = _conserved(stage, rows, outcomes)
             if position < len(self.stages) - 1:
                 made.settled += [(stage.name, _without_audio(o)) for o in outcomes if o.status != KEPT]
@@ -139,9 +146,10 @@ class Maker:
         if source.scope is Scope.PLAN:
             assert order.planned is not None
             return planned_rows(self._store, order.planned).to_pylist()
-        given = next(i for i in order.inputs if i.stage == source.stage)
-        table = self._read(given, source.columns)
-        return rows_of(table) if source.scope is Scope.ALL else table.to_pylist()  # all vectors are many
+        table = self._read(_input(order, source.stage), source.columns)
+        rows = rows_of(table) if source.scope is Scope.ALL else table.to_pylist()  # all vectors are many
+        done = {id_ for stage in source.without for id_ in self._read(_input(order, stage), ())["id"].to_pylist()}
+        return [row for row in rows if row["id"] not in done] if done else rows
 
     def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
         tables = {}
@@ -149,7 +157,7 @@ class Maker:
             if reads.scope is Scope.LIBRARY:
                 tables[reads.stage] = self._voices(order)
             elif reads.stage not in self._unit:
-                tables[reads.stage] = self._read(next(i for i in order.inputs if i.stage == reads.stage), reads.columns)
+                tables[reads.stage] = self._read(_input(order, reads.stage), reads.columns)
         return tables
 
     def _read(self, given: Input, columns: Sequence[str] | None) -> pa.Table:
@@ -165,6 +173,10 @@ class Maker:
                 record = read_sound_record(self._store, "voices", order.library.key)
                 self._library = (order.library.content, read_table(self._store, "voices", record))
             return self._library[1]
+
+
+def _input(order: Order, stage: str) -> Input:
+    return next(given for given in order.inputs if given.stage == stage)
 
 
 def told_of(error: BaseException) -> str:

@@ -56,7 +56,7 @@ def render(found: list[ModelStatus]) -> list[str]:
 
 def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:
     """CAPABILITY:NAME → settings, of the engines that the stage's settings name."""
-    marks = getattr(pipeline.stages, stage).references()
+    marks = pipeline.settings_of(stage).references()
     return {
         f"{mark.capability}:{name}": pipeline.engine(mark.capability, name)
         for mark, name in marks

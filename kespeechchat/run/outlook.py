@@ -123,7 +123,7 @@ class _Maker:
     ) -> None:
         self._pipeline, self._figures, self._gpus = pipeline, figures, gpus
         self._segments = [[unit[-1] for unit in segment] for segment in segments]
-        self._dialogues, self._voices = chains(pipeline)
+        self._chains = chains(pipeline)
 
     def size(
         self,
@@ -141,30 +141,58 @@ class _Maker:
         return self._timed(size)
 
     def _dialogue_chain(self, size: Size, rows: Mapping[str, float], wanted: int | Mapping[str, float] | None) -> None:
-        shares = {language: self._known(size, self._dialogues, language) for language in rows}
-        ends = {language: math.prod(s.mid for s in shares[language]) * rows[language] for language in rows}
-        whole = {language for language in rows if len(shares[language]) == len(self._dialogues)}
+        chain = self._chains.first
+        shares = {language: self._known(size, chain, language) for language in rows}
+        whole = {language for language in rows if len(shares[language]) == len(chain)}
         if isinstance(wanted, int) and (missing := set(rows) - whole):
             size.unknown.append(f"{wanted:,} dialogues ({', '.join(sorted(missing))} is not measured to the end)")
             return
-        total = sum(ends[language] for language in whole)
+        rounds = {language: self._rounds(size, language, shares[language]) for language in whole}
+        of_first = {language: e.share_of_first(rounds[language]) for language in whole}
+        ends = {x: math.prod(s.mid for s in shares[x]) * rows[x] / (of_first[x] or 1.0) for x in whole}
+        total = sum(ends.values())
         for language, count in rows.items():
             if isinstance(wanted, int):  # the languages' shares of the dialogues are what this input gives
                 part = wanted * (ends[language] / total if total else 1 / len(rows))
-                found = e.rows_backward(shares[language], part)
+                found = e.rows_backward(shares[language], part * of_first[language])
             elif wanted and language in wanted:
-                found = e.rows_backward(shares[language], wanted[language])
+                found = e.rows_backward(shares[language], wanted[language] * of_first.get(language, 1.0))
             else:
                 found = e.rows_forward(shares[language], count)
             size.rows[language] = found[0]
-            self._lines(size, self._dialogues, language, found)
+            self._lines(size, chain, language, found)
             if language in whole:
-                last = self._figures[(self._dialogues[-1], language)]
-                size.dialogues[language] = found[-1]
-                size.audio_hours[language] = found[-1] * (last.audio / 3600)
+                self._spoken(size, language, found, rounds[language])
+
+    def _rounds(self, size: Size, language: str, first: Sequence[Range]) -> list[Sequence[Range]]:
+        """Shares of the rounds that get rows and are measured to their end, the first one's included."""
+        rounds: list[Sequence[Range]] = [first[len(self._chains.text) :]]
+        for units in self._chains.speech[1:]:
+            if e.product(rounds[-1]).mid == 1:
+                break
+            shares = self._known(size, units, language)
+            if len(shares) < len(units):
+                break
+            rounds.append(shares)
+        return rounds
+
+    def _spoken(self, size: Size, language: str, first: Sequence[Range], rounds: Sequence[Sequence[Range]]) -> None:
+        """Lines of the later rounds; dialogues and hours of all."""
+        ends = [first[-1]]
+        for units, found in zip(
+            self._chains.speech[1:], e.rounds_after(rounds, first[len(self._chains.text)]), strict=False
+        ):
+            self._lines(size, units, language, found)
+            ends.append(found[-1])
+        size.dialogues[language] = sum(ends, e.ZERO)
+        hours = (
+            end * (self._figures[(units[-1], language)].audio / 3600)
+            for units, end in zip(self._chains.speech, ends, strict=False)
+        )
+        size.audio_hours[language] = sum(hours, e.ZERO)
 
     def _voice_chain(self, size: Size, clips: Mapping[str, float], voices: float) -> None:
-        per_clip = [u for u in self._voices if u in ("corpus", "clips")]
+        per_clip = [u for u in self._chains.voices if u in ("corpus", "clips")]
         mined = e.ZERO
         for language, count in clips.items():
             shares = self._known(size, per_clip, language)
@@ -172,9 +200,9 @@ class _Maker:
             self._lines(size, per_clip, language, found)
             if len(shares) == len(per_clip):
                 mined += found[-1]
-        reduce = [u for u in self._voices if u in ("speakers", "blend")]
+        reduce = [u for u in self._chains.voices if u in ("speakers", "blend")]
         self._lines(size, reduce, None, e.rows_forward(self._known(size, reduce, None), 1.0), scale=mined)
-        heard = [u for u in self._voices if u in ("audition", "voices")]
+        heard = [u for u in self._chains.voices if u in ("audition", "voices")]
         self._lines(size, heard, None, e.rows_forward(self._known(size, heard, None), voices))
 
     def _known(self, size: Size, chain: Sequence[str], language: str | None) -> list[Range]:
@@ -199,7 +227,7 @@ class _Maker:
             size.lines.append(Line(unit, language, into, hours, self._of(unit).num_gpus, into * figures.size))
 
     def _of(self, unit: str) -> Resources:
-        return self._pipeline.resources.get(self._pipeline.unit_of(unit)[0], Resources())
+        return self._pipeline.resources_of(self._pipeline.unit_of(unit)[0])
 
     def _timed(self, size: Size) -> Size:
         hours: dict[str, Range] = {}
@@ -220,7 +248,7 @@ class _Maker:
             "clips": self._pipeline.speech.shard_size,
             "audition": self._pipeline.speech.audition_shard_size,
         }.get(unit, self._pipeline.instructions.shard_size)
-        if unit in self._dialogues:
+        if unit not in self._chains.voices:
             rows = sum(r.mid for r in size.rows.values())  # a shard keeps its number however few rows are left in it
         shards = 1 if unit in ("speakers", "blend", "voices") else math.ceil(min(rows, 1e12) / per_shard)
         wanted = self._of(unit)

@@ -18,7 +18,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.contents import with_contents
 from kespeechchat.run.library import Library, read_pin
 from kespeechchat.stages.base import Reads, Scope
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import Listing, ShardKey, list_commits, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
@@ -108,7 +108,7 @@ class Plan:
     # --- orders
 
     def _orders(self, unit: tuple[str, ...]) -> Iterable[Order]:
-        first = STAGE_CLASSES[unit[0]]
+        first = stage_class(unit[0])
         scope = first.source.scope
         if scope is Scope.PLAN:
             for planned in self.manifests[first.source.stage].shards:
@@ -164,7 +164,7 @@ class Plan:
         return Order(unit, key, language, planned, tuple(inputs), library, ingredients)
 
     def _external_reads(self, unit: tuple[str, ...]) -> list[Reads]:
-        reads = [r for stage in unit for r in (STAGE_CLASSES[stage].source, *STAGE_CLASSES[stage].also)]
+        reads = [r for stage in unit for r in stage_class(stage).reads()]
         return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
 
     def _keys(self, reads: Reads, shard: int) -> tuple[ShardKey, ...]:
@@ -181,7 +181,7 @@ class Plan:
             cached = {}
             for stage in unit:
                 relevant = self.pipeline.relevant_to(stage, language)
-                cached[f"{stage}.version"] = str(STAGE_CLASSES[stage].version)
+                cached[f"{stage}.version"] = str(stage_class(stage).version)
                 cached[f"{stage}.seed"] = str(relevant["seed"])
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["settings"].items()}
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["named"].items()}
@@ -205,15 +205,15 @@ class Plan:
 
 
 def segments(pipeline: Pipeline) -> list[list[tuple[str, ...]]]:
-    """The units in groups that can run overlapped: a phase, cut before and after each reduce stage."""
+    """The units in groups that can run overlapped: a phase, cut before and after each reduce stage, and before each
+    round: its actors start when those of the round before are gone, and need no GPU beside them."""
     groups: list[list[tuple[str, ...]]] = []
-    for phase in pipeline.phases:
+    for units in pipeline.units_by_phase:
         fresh = True
-        for entry in phase.stages:
-            unit = (entry,) if isinstance(entry, str) else tuple(entry)
-            scope = STAGE_CLASSES[unit[0]].source.scope
-            if fresh or scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
+        for unit in units:
+            source = stage_class(unit[0]).source
+            if fresh or source.without or source.scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
                 groups.append([])
             groups[-1].append(unit)
-            fresh = scope is Scope.ALL
+            fresh = source.scope is Scope.ALL
     return groups

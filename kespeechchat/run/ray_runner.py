@@ -24,7 +24,6 @@ from typing import Any
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
 from kespeechchat.engines import EngineDead
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.metrics import Metrics
@@ -106,7 +105,7 @@ class Cluster:
     def _stage(self, dataset: Any, pipeline: Pipeline, unit: tuple[str, ...], shards: int) -> Any:
         import ray
 
-        wanted = pipeline.resources.get(unit[0], Resources())
+        wanted = pipeline.resources_of(unit[0])
         most = max(1, min(wanted.max_actors, shards))
         return dataset.map_batches(
             _Actor,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.rollup import Rollup
+from kespeechchat.run.rounds import rounds_of, rounds_table
 from kespeechchat.run.targets import Targets, told
 from kespeechchat.store.commit import Counts, read_record
 from kespeechchat.store.objects import ObjectStore
@@ -14,16 +16,20 @@ from kespeechchat.store.objects import ObjectStore
 
 def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> dict[str, Any]:
     """{"root", "target_hours", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept",
-    "rejected", "failed_rows"}]}: rows are those of the shards that are done, hours those of gated dialogues."""
+    "rejected", "failed_rows"}], "rounds": see `rounds_of`}: rows are those of the shards that are done, hours those of
+    gated dialogues."""
     plan = plan or Plan(pipeline, store)
-    rollups: dict[str, Rollup] = {}
+
+    @cache
+    def rollup(unit: str) -> Rollup:
+        return Rollup(store, unit)
+
     stages = []
-    for stage in STAGES:
+    for stage in pipeline.flow:
         unit = pipeline.unit_of(stage)[-1]
         states = list(plan.states(stage).values())
-        rollup = rollups.setdefault(unit, Rollup(store, unit))
         done = [s.order.key for s in states if s.state is State.DONE]
-        total = sum((c[stage] for c in rollup.counts(done).values() if stage in c), Counts())
+        total = sum((c[stage] for c in rollup(unit).counts(done).values() if stage in c), Counts())
         tally = {state.value: sum(1 for s in states if s.state is state) for state in State}
         stages.append(
             {
@@ -36,8 +42,8 @@ def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> 
                 "failed_rows": total.failed,
             }
         )
-    targets = Targets(pipeline, store).count(plan)
-    return {"root": store.url, "target_hours": targets.figures(), "stages": stages}
+    hours = Targets(pipeline, store).count(plan).figures()
+    return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(plan, rollup)}
 
 
 def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[str]:
@@ -82,4 +88,5 @@ def render(found: dict[str, Any]) -> str:
         aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         rows.append("  ".join([name.ljust(widths[0]), *aligned, reasons]).rstrip())
     targets = [f"target hours of {language}: {told(f)}" for language, f in found["target_hours"].items()]
-    return "\n".join([f"root: {found['root']}", *rows, *targets])
+    rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
+    return "\n".join([f"root: {found['root']}", *rows, *targets, *rounds])

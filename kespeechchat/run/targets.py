@@ -2,7 +2,8 @@
 
 A shard holds one language and all its splits, so a language goes on until each of its splits that has a target has
 reached it; what the others get above theirs is kept. Up to synthesis nothing new is begun then; what is spoken already
-is measured and gated, so no speech is lost and a changed threshold re-gates all of it. Other languages go on.
+is measured and gated, and spoken again in its rounds, so no speech is lost and a changed threshold re-gates all of it.
+Other languages go on.
 """
 
 from __future__ import annotations
@@ -27,29 +28,31 @@ class Targets:
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
         self.pipeline = pipeline
-        self._rollup = Rollup(store, _GATE) if pipeline.target_hours else None
-        self._shards: dict[int, Counter[tuple[str, str]]] = {}  # → (language, split) → seconds
+        gates = pipeline.in_rounds(_GATE) if pipeline.target_hours else ()
+        self._rollups = {gate: Rollup(store, gate) for gate in gates}
+        # (gate, shard) → (language, split) → seconds
+        self._shards: dict[tuple[str, int], Counter[tuple[str, str]]] = {}
         self._seconds: Counter[tuple[str, str]] = Counter()
 
     def count(self, plan: Plan) -> Targets:
         """Counts what stands in ROOT: shards that are done, no stale ones. Returns itself."""
-        if self._rollup is not None:
-            self._shards, self._seconds = {}, Counter()
-            done = {s.order.key: s.order.language for s in plan.states(_GATE).values() if s.state is State.DONE}
-            for key, counts in self._rollup.counts(done).items():
-                self._note(key.shard, done[key], counts[_GATE].seconds)
+        self._shards, self._seconds = {}, Counter()
+        for gate, rollup in self._rollups.items():
+            done = {s.order.key: s.order.language for s in plan.states(gate).values() if s.state is State.DONE}
+            for key, counts in rollup.counts(done).items():
+                self._note((gate, key.shard), done[key], counts[gate].seconds)
         return self
 
     def add(self, built: Built) -> frozenset[str]:
         """Takes note of a shard just built. Returns the languages that reached their targets by it."""
-        if self._rollup is None or built.unit != _GATE or built.status != "committed":
+        if built.unit not in self._rollups or built.status != "committed":
             return frozenset()
         before = self.reached
-        self._rollup.learn({built.stem: built.counts})
-        self._note(built.shard, built.language, built.counts[_GATE].seconds)
+        self._rollups[built.unit].learn({built.stem: built.counts})
+        self._note((built.unit, built.shard), built.language, built.counts[built.unit].seconds)
         return self.reached - before
 
-    def _note(self, shard: int, language: str | None, seconds: Mapping[str, float]) -> None:
+    def _note(self, shard: tuple[str, int], language: str | None, seconds: Mapping[str, float]) -> None:
         """A shard may be told twice (its worker died after it told), or made again: the last one counts."""
         self._seconds -= self._shards.get(shard, Counter())
         self._shards[shard] = Counter({(language or "", split): s for split, s in seconds.items()})

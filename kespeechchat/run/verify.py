@@ -1,8 +1,9 @@
 """`kesc verify`: every checksum, and no row lost or doubled from the first stage to the last.
 
 What a stage got is what the stage before it kept, so the sums close along the whole flow: per shard, the ids a stage
-settled are exactly the ids its source kept (with their variants), each once. And of the gated dialogues: no two splits
-share a user voice, a real speaker behind one, or a text.
+settled are exactly the ids its source kept (with their variants), each once. What starts a round of speech got exactly
+the dialogues that no gate before it kept. And of the gated dialogues: no two splits share a user voice, a real speaker
+behind one, or a text.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.dataset.splits import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.stages.base import Scope
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import CommitRecord, read_record
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore
@@ -75,7 +77,7 @@ class _Check:
     def _rows(self, unit: str, record: CommitRecord) -> list[tuple[str, str, str]]:
         """(id, status, stage) of each row. Gated dialogues are noted for the overlap check on the way."""
         data = read_checked(self.store, unit, record)
-        more = ["split", "turns"] if unit == _GATED else []
+        more = ["split", "turns"] if split_round(unit)[0] == _GATED else []
         table = parquet_table(data, ["id", "status", "stage", *more])
         if more:
             self._note_dialogues(table)
@@ -110,7 +112,7 @@ class _Check:
 
     def _check_counts(self, order: Order, record: CommitRecord, rows: list[tuple[str, str, str]], where: str) -> None:
         for position, stage in enumerate(order.unit):
-            cls, counts = STAGE_CLASSES[stage], record.counts.get(stage)
+            cls, counts = stage_class(stage), record.counts.get(stage)
             here = [id_ for id_, _, at in rows if at in order.unit[position:]]
             if counts is None or counts.rows_out != len(here):
                 self.problems.append(f"{where}: its record counts other rows for {stage} than its file holds")
@@ -125,9 +127,11 @@ class _Check:
                 self.problems.append(f"{where}: {stage} lost {told}")
 
     def _given(self, order: Order, stage: str, fan_out: int) -> Iterator[str]:
-        source = STAGE_CLASSES[stage].source
+        source = stage_class(stage).source
         if source.scope in (Scope.PLAN, Scope.SHARD):
             ids = self._kept.get((source.stage, order.key.shard), [])
+            done = {i for earlier in source.without for i in self._kept.get((earlier, order.key.shard), ())}
+            ids = [i for i in ids if i not in done]
         elif source.scope is Scope.SLICE:
             given = next(i for i in order.inputs if i.stage == source.stage)
             ids = self._kept.get((source.stage, 0), [])[given.start : given.stop]
@@ -141,7 +145,7 @@ def incomplete(pipeline: Pipeline, store: ObjectStore) -> list[str]:
     """Stages with shards still to build."""
     plan = Plan(pipeline, store)
     told = []
-    for stage in STAGES:
+    for stage in pipeline.flow:
         states = plan.states(stage)
         waiting = sum(1 for s in states.values() if s.state is not State.DONE)
         if waiting or not states:

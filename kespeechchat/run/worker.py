@@ -2,8 +2,9 @@
 
     journal → read inputs → process → Parquet → commit → close journal
 
-The engines are loaded once, at the first shard. Whatever is raised while a shard is made is asked of its rows, a few at
-a time (`run.isolation`), and so is a shard whose worker died: what is left of it is committed, and the build goes on.
+The engines are loaded once, at the first shard with rows. Whatever is raised while a shard is made is asked of its
+rows, a few at a time (`run.isolation`), and so is a shard whose worker died: what is left of it is committed, and the
+build goes on.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ import pyarrow as pa
 from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.run.isolation import Deaths, Isolation, ShardGivenUp, free_memory
-from kespeechchat.run.making import NO_ROWS_FAULT, Made, Maker, Watch, told_of
+from kespeechchat.run.making import NO_ROWS_FAULT, Inputs, Made, Maker, Watch, told_of
 from kespeechchat.run.plan import Order
 from kespeechchat.run.room import Room
 from kespeechchat.run.watch import last_words, time_limit
@@ -77,7 +77,7 @@ class Worker:
         self.store: ObjectStore = open_store(pipeline.root)
         self._maker = Maker(pipeline, self.unit, self.store)
         self._journal = Journal(self.store, self.unit[-1], session, node)
-        self._resources = {stage: resources_of(pipeline, self.unit, stage) for stage in self.unit}
+        self._resources = {stage: pipeline.resources_of(stage) for stage in self.unit}
         self._leave = leave
         self._room = Room(self._resources[self.unit[0]].shards_in_flight)
         self._open: dict[str, Entry] = {}
@@ -112,9 +112,11 @@ class Worker:
             return built
         with self._attempted(order, attempt, alone) as entry:
             try:
-                self._maker.load()
-                began = time.monotonic()  # loading is the process's, not the shard's: `kesc plan` counts on it
-                made = self._made(order, entry, deaths, alone)
+                began = time.monotonic()
+                inputs = self._maker.inputs(order)
+                if inputs.rows:
+                    began += self._maker.load()  # it is the process's time, not the shard's: `kesc plan` counts on it
+                made = self._made(order, inputs, entry, deaths, alone)
                 record = self._record(order, attempt, made.settled, made.counts, time.monotonic() - began)
                 self._warm.add(order.language)
                 record = commit(self.store, order.name, record, to_parquet(made.settled, self.stages[-1].schema))
@@ -153,8 +155,7 @@ class Worker:
 
     # --- one shard
 
-    def _made(self, order: Order, entry: Entry, deaths: Deaths, alone: bool) -> Made:
-        inputs = self._maker.inputs(order)
+    def _made(self, order: Order, inputs: Inputs, entry: Entry, deaths: Deaths, alone: bool) -> Made:
         make = partial(self._maker.make, order, inputs, watch=self._watch(entry, alone))
         if not (deaths.total and self._maker.keeps_rows):
             try:
@@ -239,11 +240,6 @@ class Worker:
             if attempt.ended is None and attempt.pid and (words := last_words(attempt.pid)):
                 here[n] = self._journal.explain(attempt, words)
         return Deaths.of(here)
-
-
-def resources_of(pipeline: Pipeline, unit: Sequence[str], stage: str) -> Resources:
-    """Of a stage: its own, or those of the unit that it is fused into, which its first stage names."""
-    return pipeline.resources.get(stage) or pipeline.resources.get(unit[0]) or Resources()
 
 
 def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -> Built:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
 
@@ -32,11 +33,12 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Reads:
-    """Kept rows of `stage`, `columns` of them (None: all)."""
+    """Kept rows of `stage`, `columns` of them (None: all), but for those that one of the stages `without` kept."""
 
     stage: str
     scope: Scope = Scope.SHARD
     columns: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Task:
 
 class Stage(ABC):
     name: ClassVar[str]
+    round: ClassVar[int] = 0  # of speech, see `config.rounds`
     version: ClassVar[int] = 1
     source: ClassVar[Reads]  # whose rows it must account for, one by one
     also: ClassVar[tuple[Reads, ...]] = ()
@@ -58,7 +61,7 @@ class Stage(ABC):
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.settings: Any = getattr(pipeline.stages, self.name)
+        self.settings: Any = pipeline.settings_of(self.name)
         self.engines: dict[str, Any] = {}
 
     def setup(self) -> None:
@@ -89,7 +92,12 @@ class Stage(ABC):
 
     @property
     def schema(self) -> pa.Schema:
-        return SCHEMAS[self.name]
+        return SCHEMAS[split_round(self.name)[0]]
+
+    @classmethod
+    def reads(cls) -> tuple[Reads, ...]:
+        """All that it reads: its source first, then what its source is without, then what else."""
+        return (cls.source, *(Reads(stage, columns=()) for stage in cls.source.without), *cls.also)
 
     @classmethod
     def reduces(cls) -> bool:

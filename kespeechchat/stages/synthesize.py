@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import VoiceIndex, assign_voices
+from kespeechchat.dataset.splits import VoiceIndex, voices_after
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
@@ -41,7 +41,8 @@ class Synthesize(Stage):
         self, row: dict[str, Any], library: VoiceIndex, voices: dict[str, Any]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The row's columns, and its turns with what is needed to speak them (keys that start with `_`)."""
-        user, agent = assign_voices(row["id"], row["split"], row["language"], library, self.pipeline.seed)
+        ways = self.pipeline.rounds[: self.round]
+        user, agent = voices_after(ways, row["id"], row["split"], row["language"], library, self.pipeline.seed)
         out = {k: row[k] for k in ("id", "source", "language", "split")}
         turns = [
             {

@@ -38,7 +38,7 @@ def test_superseded_shards_go_and_the_current_stay(build):
     fill(changed, store)
     removals = list(removable(changed, store))
     assert removals and {r.why for r in removals} == {"superseded"}
-    assert {r.key.split("/")[0] for r in removals} == {"gate"}
+    assert {r.key.split("/")[0] for r in removals} == {"gate", "watermark.r1", "measure.r1", "gate.r1"}
     clean(store, removals)
     plan = Plan(changed, store)
     assert all(s.state is State.DONE for s in plan.states("gate").values())

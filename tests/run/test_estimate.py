@@ -182,7 +182,7 @@ def recorded(tmp_path_factory):
 def _profile(folder, *overrides: str):
     speech = f"speech.inputs=[{{path: {folder / 'speech.yaml'}}}]"
     inputs = [folder / "questions.jsonl"]
-    return load_pipeline(QUICKSTART, (speech, *overrides), inputs=inputs, root=str(folder / "root"))
+    return load_pipeline(QUICKSTART, (speech, "rounds=[]", *overrides), inputs=inputs, root=str(folder / "root"))
 
 
 @pytest.fixture

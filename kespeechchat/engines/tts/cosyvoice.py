@@ -40,7 +40,7 @@ _MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>,
 class CosyVoice:
     """A `TTS` whose speaker space is CAM++'s (float32 [192], not normalized; the library normalizes)."""
 
-    seeded = True
+    seeded = CosyVoiceSettings.seeded
     languages: tuple[Language, ...] = ("zh", "en")
 
     def __init__(self, settings: CosyVoiceSettings) -> None:

@@ -35,7 +35,7 @@ class Kokoro:
     """A `TTS` whose speaker space is Kokoro's style space (see `kokoro_styles`)."""
 
     deterministic = True
-    seeded = False
+    seeded = KokoroSettings.seeded
     sample_rate = SAMPLE_RATE
     embedding_size = STYLE_SIZE
     languages: tuple[Language, ...] = ("zh", "en")

@@ -14,6 +14,7 @@ from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.run.doctor.finding import Finding
 from kespeechchat.run.doctor.machines import Machines, resources_of, takes
+from kespeechchat.run.doctor.uses import as_in_round_0
 from kespeechchat.run.models import engines_of
 from kespeechchat.run.plan import segments
 
@@ -24,7 +25,8 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
         yield Finding(True, "machines", "not asked: with --inline one process does everything")
         return
     for segment in segments(pipeline):
-        yield _fits(pipeline, segment, there)
+        if not all(as_in_round_0(pipeline, unit) for unit in segment):
+            yield _fits(pipeline, segment, there)
 
 
 # --- what runs at once

@@ -21,7 +21,7 @@ from kespeechchat import __version__
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.doctor.finding import Finding
 from kespeechchat.run.doctor.machines import Machine, Machines, resources_of
-from kespeechchat.run.doctor.uses import libraries_of
+from kespeechchat.run.doctor.uses import as_in_round_0, libraries_of
 
 _MARK = "kesc-doctor:"
 _PATIENCE = 300  # seconds; torch and vLLM are slow to import from a cold disk
@@ -55,11 +55,12 @@ class Environment:
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
     """A finding per unit that has an engine or an environment of its own."""
     needs: dict[Environment, list[str]] = {}
-    for unit in pipeline.units:
+    units = [unit for unit in pipeline.units if not as_in_round_0(pipeline, unit)]
+    for unit in units:
         modules = needs.setdefault(_environment(pipeline, unit), [])
         modules += [module for module in libraries_of(pipeline, unit) if module not in modules]
     tried = _Probes(there, needs)
-    for unit in pipeline.units:
+    for unit in units:
         environment, modules = _environment(pipeline, unit), libraries_of(pipeline, unit)
         check_ = f"environment of {'+'.join(unit)}"
         if environment.made_by_ray:

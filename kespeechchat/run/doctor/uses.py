@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 from kespeechchat.config.base import Settings
 from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.engines.libraries import LIBRARIES
 from kespeechchat.run.models import engines_of
+
+
+def as_in_round_0(pipeline: Pipeline, unit: tuple[str, ...]) -> bool:
+    """Whether the unit is of a later round of speech and runs as its base does: there is nothing more to ask."""
+    return split_round(unit[0])[1] > 0 and not set(unit) & set(pipeline.resources)
 
 
 def users_of(pipeline: Pipeline, engines: tuple[str, ...]) -> frozenset[str]:
