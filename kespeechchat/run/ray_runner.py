@@ -24,6 +24,7 @@ from typing import Any
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.engines import EngineDead
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.metrics import Metrics
@@ -221,6 +222,11 @@ class _Board:
         return waiting
 
 
+def _has(unit: tuple[str, ...], stage: str) -> bool:
+    """Whether the unit runs the stage, in whatever round of speech."""
+    return any(split_round(name)[0] == stage for name in unit)
+
+
 class _Actor:
     """One worker process of a unit's pool."""
 
@@ -252,7 +258,7 @@ class _Actor:
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
             order = chain.pop(0)
-            speaks = _SPEAKS in order.unit and any(_GATE in later.unit for later in chain)
+            speaks = _has(order.unit, _SPEAKS) and any(_has(later.unit, _GATE) for later in chain)
             while speaks and not ray.get(self._board.speaks.remote(order.key.shard)):
                 time.sleep(_POLL)
             if not ray.get(self._board.begins.remote(order)):
