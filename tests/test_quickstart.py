@@ -18,6 +18,7 @@ import soundfile
 import yaml
 
 from kespeechchat.config.pipeline import STAGES
+from kespeechchat.config.rounds import REPEATED
 from kespeechchat.text.error_rate import error_edits
 
 ROOT = Path(__file__).parent.parent
@@ -73,7 +74,8 @@ def _table(root: Path, unit: str) -> list[dict]:
 def test_every_stage_is_done_and_rows_are_accounted_for(built):
     status = json.loads(_kesc("status", "--root", built, "--json").stdout)
     stages = {s["name"]: s for s in status["stages"]}
-    assert list(stages) == list(STAGES)
+    assert list(stages) == [*STAGES, *(f"{stage}.r1" for stage in REPEATED)]
+    assert stages["synthesize.r1"]["rows_in"] == stages["synthesize"]["rows_in"] - stages["gate"]["kept"]
     assert all(s["done"] == s["shards"] > 0 and not s["failed_rows"] for s in stages.values())
     assert stages["ingest"]["rejected"] == {"duplicate": 2, "malformed": 2}
     assert stages["speakers"]["rejected"].keys() <= {"few_pairs", "mixed_speakers"}
@@ -86,8 +88,8 @@ def test_the_export_holds_speech_that_says_its_text_and_carries_the_mark(built, 
     done = _kesc("export", "--root", built, "--to", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     metadata = json.loads((tmp_path / "out" / "metadata.json").read_text(encoding="utf-8"))
-    gated = [row for row in _table(built, "gate") if row["status"] == "kept"]
-    assert sorted(d["id"] for d in metadata) == [row["id"] for row in gated]
+    gated = [row for gate in ("gate", "gate.r1") for row in _table(built, gate) if row["status"] == "kept"]
+    assert sorted(d["id"] for d in metadata) == sorted(row["id"] for row in gated)
     files = [tmp_path / "out" / "audio" / turn["audio_path"] for d in metadata for turn in d["dialog"]]
     files = [f if f.exists() else tmp_path / "out" / f.relative_to(tmp_path / "out" / "audio") for f in files]
     assert all(soundfile.info(f).samplerate == 24_000 for f in files)
@@ -118,7 +120,7 @@ def test_a_changed_threshold_regates_and_nothing_else(built, small):
     again = _kesc("build", PROFILE, "--root", built, *small, "--inline", "--set", "stages.gate.max_error.en=0.5")
     assert again.returncode == 0, again.stderr
     lines = [line for line in again.stderr.splitlines() if "shards," in line]
-    assert lines and all(" gate: " in line for line in lines), again.stderr
+    assert lines and all(" gate: " in line or ".r1: " in line for line in lines), again.stderr
     back = _kesc("build", PROFILE, "--root", built, *small, "--inline")
     assert "nothing to do" in back.stdout
     cleaned = _kesc("clean", "--root", built, "--yes")  # the other gate's shards, so that the next test sees one
@@ -140,7 +142,7 @@ def test_killed_and_resumed_inline_it_ends_with_the_same_rows_and_audio(built, s
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    for unit in ("spoken", "voices", "gate"):
+    for unit in ("spoken", "voices", "gate", "gate.r1"):
         assert _table(tmp_path, unit) == _table(built, unit), unit
     for mine, theirs in zip(_table(tmp_path, "watermark"), _table(built, "watermark"), strict=True):
         assert mine["id"] == theirs["id"]

@@ -22,7 +22,9 @@ from kespeechchat.cli.common import (
 
 @click.command()
 @click.argument("pipeline", type=click.Path(dir_okay=False))
-@click.option("--stage", "stages", multiple=True, metavar="NAME", help="Build this stage alone (repeatable).")
+@click.option(
+    "--stage", "stages", multiple=True, metavar="NAME", help="Build this stage alone, e.g. gate.r1; repeatable."
+)
 @click.option("--input", "inputs", multiple=True, type=click.Path(), help="Instruction file instead of the profile's.")
 @click.option("--limit", type=click.IntRange(1), help="Plan only the first N rows of each instruction file.")
 @set_option

@@ -192,6 +192,8 @@ def product(shares: Iterable[Range]) -> Range:
 
 def share_of_first(rounds: Sequence[Sequence[Range]]) -> float:
     """Of the dialogues that some round keeps, the share that the first one does."""
+    if len(rounds) == 1:
+        return 1.0
     first, lost = product(rounds[0]).mid, 1.0
     for shares in rounds:
         lost *= 1 - product(shares).mid

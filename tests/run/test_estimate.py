@@ -23,8 +23,10 @@ from kespeechchat.run.estimate import (
     Sample,
     TooFewGPUs,
     measured,
+    rounds_after,
     rows_backward,
     rows_forward,
+    share_of_first,
     shared_out,
     spread,
     wall_hours,
@@ -151,9 +153,9 @@ _GIVEN = {  # unit → (rows in, kept, seconds, audio seconds) of every shard
 }
 
 
-def _record_figures(store):
+def _record_figures(store, given=_GIVEN):
     """Gives the recorded shards counts and seconds, as a build would have measured them."""
-    for unit, (rows, kept, seconds, audio) in _GIVEN.items():
+    for unit, (rows, kept, seconds, audio) in given.items():
         for (shard, fingerprint), generation in list_commits(store, unit).committed.items():
             name = record_key(unit, ShardKey(shard, fingerprint, generation))
             record = CommitRecord.from_json(store.get(name))
@@ -209,6 +211,30 @@ def test_an_estimate_is_the_arithmetic_it_shows(build):
     assert sum(d.mid for d in paper.dialogues.values()) == pytest.approx(7_000_000)
     assert paper.rows["en"].mid == pytest.approx(3_500_000 / (0.8 * 0.5 * 0.5))
     assert own.unknown == [] and paper.unknown == []
+
+
+def test_rounds_take_what_the_one_before_left():
+    rounds = [[Range.exact(0.9), Range.exact(0.5)], [Range.exact(0.4)], [Range.exact(1.0)]]
+    after = rounds_after(rounds, Range.exact(1000.0))
+    assert [[r.mid for r in found] for found in after] == [pytest.approx([550, 220]), pytest.approx([330, 330])]
+    assert share_of_first(rounds) == pytest.approx(0.45)
+    assert share_of_first(rounds[:1]) == share_of_first([[Range.exact(0.0)]]) == 1.0
+
+
+def test_what_a_round_brings_back_is_in_the_estimate(build):
+    make, store = build
+    profile = make("rounds=[voice]")
+    fill(profile, store)
+    assert any("gate.r1 (zh)" in what for what in outlook(profile, profile, store).sizes[0].unknown)
+    again = {"watermark.r1": (2, 2, 20.0, 40.0), "measure.r1": (2, 2, 2.0, 40.0), "gate.r1": (2, 1, 0.1, 30.0)}
+    _record_figures(store, again)
+    own, paper = outlook(profile, profile, store, rows=20_000).sizes
+    # 4,000 Chinese dialogues are spoken; half pass the gate, and half of the rest the second time
+    assert _line(own, "measure.r1", "zh").rows.mid == pytest.approx(2000)
+    assert own.dialogues["zh"].mid == pytest.approx(3000) and own.unknown == []
+    assert own.audio_hours["zh"].mid == pytest.approx((2000 * 20 + 1000 * 30) / 3600)
+    assert sum(d.mid for d in paper.dialogues.values()) == pytest.approx(7_000_000)
+    assert paper.rows["en"].mid == pytest.approx(3_500_000 / (0.8 * 0.5 * 0.75))
 
 
 def test_gpu_hours_are_actor_hours_times_gpus(build):
