@@ -10,21 +10,12 @@ build goes on.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import platform
-import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from importlib import metadata
-from typing import Any
+from functools import partial
 
-import pyarrow as pa
-
-from kespeechchat import __version__
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineDead, EngineError
@@ -32,6 +23,7 @@ from kespeechchat.records import KEPT, Outcome
 from kespeechchat.run.isolation import Deaths, Isolation, ShardGivenUp, free_memory
 from kespeechchat.run.making import NO_ROWS_FAULT, Inputs, Made, Maker, Watch, told_of
 from kespeechchat.run.plan import Order
+from kespeechchat.run.recording import commit_record
 from kespeechchat.run.room import Room
 from kespeechchat.run.watch import last_words, time_limit
 from kespeechchat.stages.base import Stage
@@ -92,10 +84,10 @@ class Worker:
             if standing := self._standing(order):
                 return standing
             left_open = self._journal.left_open(order.key)
-        except StoreError as error:
+            with self._room.taken(alone=bool(left_open)) as alone:  # a suspect runs by itself
+                return self._build(order, self._deaths(left_open), alone)
+        except StoreError as error:  # before the shard, or while its failure was written
             return Built(order.name, order.key.shard, order.language, "fatal", error=str(error))
-        with self._room.taken(alone=bool(left_open)) as alone:  # a suspect runs by itself
-            return self._build(order, self._deaths(left_open), alone)
 
     def disown(self) -> None:
         """This process was told to go, and dies of nobody's fault."""
@@ -117,7 +109,7 @@ class Worker:
                 if inputs.rows:
                     began += self._maker.load()  # it is the process's time, not the shard's: `kesc plan` counts on it
                 made = self._made(order, inputs, entry, deaths, alone)
-                record = self._record(order, attempt, made.settled, made.counts, time.monotonic() - began)
+                record = self._record(order, attempt, made, time.monotonic() - began)
                 self._warm.add(order.language)
                 record = commit(self.store, order.name, record, to_parquet(made.settled, self.stages[-1].schema))
             except EngineDead as error:  # only a new process helps; the open attempt says that this shard was in it
@@ -191,43 +183,12 @@ class Worker:
 
     # --- records
 
-    def _record(
-        self,
-        order: Order,
-        attempt: str,
-        settled: list[tuple[str, Outcome]],
-        counts: dict[str, Counts],
-        seconds: float,
-        error: str | None = None,
-    ) -> CommitRecord:
-        kept = [o.row for _, o in settled if o.status == KEPT]
-        engines = {f"{s.name}.{k}": e for s in self.stages for k, e in s.engines.items()}
-        return CommitRecord(
-            status="failed" if error else "committed",
-            stage=order.name,
-            shard=order.key.shard,
-            fingerprint=order.key.fingerprint,
-            generation=order.key.generation,
-            attempt=attempt,
-            language=order.language,
-            inputs={k.removeprefix("input:"): v for k, v in order.ingredients.items() if k.startswith("input:")},
-            ingredients=order.ingredients,
-            counts=counts,
-            content=_content(kept) if order.name == "voices" else None,
-            schema=[f"{f.name}: {f.type}" for f in self.stages[-1].schema],
-            seconds=round(seconds, 3),
-            cold=order.language not in self._warm,
-            audio_seconds=round(sum(map(_audio_seconds, kept)), 3),
-            engines={name: engine.identity() for name, engine in engines.items()},
-            deterministic=all(engine.deterministic for engine in engines.values()),
-            versions=_versions(),
-            host=socket.gethostname(),
-            error=error,
-        )
+    def _record(self, order: Order, attempt: str, made: Made, seconds: float, error: str | None = None) -> CommitRecord:
+        return commit_record(order, self.stages, attempt, made, seconds, order.language not in self._warm, error)
 
     def _give_up(self, order: Order, attempt: str, error: str, began: float, trace: str = "") -> Built:
         seconds = time.monotonic() - began
-        record = self._record(order, attempt, [], {}, seconds, error=f"{error}\n{trace}".strip())
+        record = self._record(order, attempt, Made(), seconds, error=f"{error}\n{trace}".strip())
         commit_failure(self.store, order.name, record)
         return Built(order.name, order.key.shard, order.language, "failed", {}, seconds, error=error)
 
@@ -256,35 +217,6 @@ def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -
     )
 
 
-def _audio_seconds(row: dict[str, Any]) -> float:
-    if row.get("turns"):
-        return sum(turn.get("seconds") or 0.0 for turn in row["turns"])
-    return row.get("seconds") or 0.0
-
-
-def _content(rows: list[dict[str, Any]]) -> str:
-    """Hash of the voice library's rows: what audio depends on."""
-    digest = hashlib.sha256()
-    for row in sorted(rows, key=lambda r: r["id"]):
-        said = {k: row[k] for k in ("id", "role", "language", "gender", "split", "seconds_per_character")}
-        digest.update(json.dumps(said, sort_keys=True).encode())
-        digest.update(pa.array(row["embedding"], pa.float32()).to_numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _examples(settled: list[tuple[str, Outcome]]) -> tuple[str, ...]:
     lost = [(s, o) for s, o in settled if o.status != KEPT]
     return tuple(f"{o.row['id']}: {s}: {o.reason}: {(o.detail or '')[:160]}" for s, o in lost[:5])
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    """Versions of the libraries that make or measure the data, as installed here."""
-    named = ("numpy", "pyarrow", "torch", "onnxruntime", "xllamacpp", "faster-whisper", "ctranslate2", "misaki")
-    found = {"python": platform.python_version(), "kespeechchat": __version__}
-    for name in named:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
