@@ -34,6 +34,7 @@ from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Built, Worker
 
 _POLL = 0.25  # seconds between two looks at the board
+_FAREWELL = 10.0  # seconds that Ray Data has to end what is closed
 _SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
 
 
@@ -142,6 +143,8 @@ class Cluster:
         thread.start()
         try:
             yield thread.is_alive
+            stop.set()
+            thread.join(_FAREWELL)  # its executor must be down before Ray is, or the process ends with Ray's own code
         finally:
             stop.set()
         if errors:
