@@ -155,14 +155,19 @@ def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address:
 @pipeline_argument
 @root_option
 @click.option("--yes", is_flag=True, help="Remove; without it only show what would go.")
+@click.option("--replaced-audio", is_flag=True, help="Also unmarked speech whose marked copy is there.")
 @told
-def clean(pipeline: str | None, root: str | None, yes: bool) -> int:
-    """Remove superseded shards and what killed attempts left behind; never what is current."""
+def clean(pipeline: str | None, root: str | None, yes: bool, replaced_audio: bool) -> int:
+    """Remove superseded shards and what killed attempts left behind; never what is current.
+
+    With --replaced-audio also speech whose marked copy has taken its place, where the profile does not fuse
+    `synthesize` and `watermark`. Its shards stay done; should that speech be needed again, it is made again.
+    """
     from kespeechchat.run.clean import clean as run_clean
     from kespeechchat.run.clean import removable
 
     profile = named_pipeline(pipeline, root)
-    removals = list(removable(profile, store_of(profile)))
+    removals = list(removable(profile, store_of(profile), replaced_audio))
     for removal in removals:
         click.echo(f"{removal.why}: {removal.key} ({removal.size:,} bytes)")
     if not yes:

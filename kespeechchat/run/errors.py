@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Plan, State
-from kespeechchat.store.commit import FAILED, CommitRecord, read_record, record_key
+from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.store.commit import FAILED, CommitRecord, record_key
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
 
@@ -19,10 +19,10 @@ def errors(pipeline: Pipeline, store: ObjectStore) -> Iterator[str]:
             if state.state is State.FAILED:
                 yield f"{where}: failed\n{_why_failed(plan, state.order)}"
             elif state.state is State.DONE:
-                yield from (f"{where}: {line}" for line in _failed_rows(store, unit, state.order))
+                yield from (f"{where}: {line}" for line in _failed_rows(plan, state.order))
 
 
-def _why_failed(plan: Plan, order) -> str:
+def _why_failed(plan: Plan, order: Order) -> str:
     key = order.key
     for generation in range(key.generation, -1, -1):
         name = record_key(order.name, type(key)(key.shard, key.fingerprint, generation), FAILED)
@@ -33,10 +33,10 @@ def _why_failed(plan: Plan, order) -> str:
     return "its failure record is gone"
 
 
-def _failed_rows(store: ObjectStore, unit: tuple[str, ...], order) -> Iterator[str]:
-    record = read_record(store, unit[-1], order.key)
+def _failed_rows(plan: Plan, order: Order) -> Iterator[str]:
+    record = plan.standing_record(order)
     if not any(counts.failed for counts in record.counts.values()):
         return
-    for row in read_table(store, unit[-1], record, ["stage", "detail"], kept_only=False).to_pylist():
+    for row in read_table(plan.store, order.name, record, ["stage", "detail"], kept_only=False).to_pylist():
         if row["status"] == "failed":
             yield f"{row['id']}: {row['stage']}: {row['detail']}"

@@ -9,17 +9,18 @@ opens no record but those of the few reduce stages. Ingredients are kept in the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.run.contents import with_contents
 from kespeechchat.run.library import Library, read_pin
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.store.commit import Listing, ShardKey, list_commits, short_hash
+from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits, read_record, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record
@@ -92,6 +93,7 @@ class Plan:
         unit = self.pipeline.unit_of(stage)
         if unit[-1] not in self._states:
             self._states[unit[-1]] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
+            self._reopen(unit)
         return self._states[unit[-1]]
 
     def pending(self, stage: str) -> list[Order]:
@@ -104,6 +106,24 @@ class Plan:
     def record(self, stage: str, shard: int = 0) -> Any:
         order = self.states(stage)[shard].order
         return read_sound_record(self.store, order.name, order.key)
+
+    def standing_record(self, order: Order) -> CommitRecord:
+        """The record of what stands of a committed shard: of what is left, where its audio was cleaned away."""
+        cleaned = order.key in self.listing(order.name).cleaned
+        return read_record(self.store, order.name, order.key, CLEANED if cleaned else None)
+
+    def _reopen(self, unit: tuple[str, ...]) -> None:
+        """Shards without their audio, where what replaced it has to be made again, have to be made again too."""
+        listing, reader = self.listing(unit[-1]), replaced_by(unit[-1])
+        if not listing.cleaned or reader is None:
+            return
+        own, later = self._states[unit[-1]], self.pipeline.unit_of(reader)
+        for shard, state in list(self.states(reader).items()):
+            order = own[shard].order
+            if state.state is not State.DONE and order.key in listing.cleaned:
+                key = replace(order.key, generation=listing.next_generation(shard, order.key.fingerprint))
+                own[shard] = ShardState(replace(order, key=key), State.STALE)
+                self._states[later[-1]][shard] = self._judged(self._order(later, shard, order.language))
 
     # --- orders
 
@@ -217,3 +237,9 @@ def segments(pipeline: Pipeline) -> list[list[tuple[str, ...]]]:
             groups[-1].append(unit)
             fresh = source.scope is Scope.ALL
     return groups
+
+
+def replaced_by(stage: str) -> str | None:
+    """The stage whose audio takes the place of this one's, once it is there."""
+    base, round_ = split_round(stage)
+    return in_round("watermark", round_) if base == "synthesize" else None

@@ -62,7 +62,7 @@ class _Check:
     def _check_shard(self, order: Order) -> None:
         where = f"{order.name} shard {order.key.shard:05d}"
         try:
-            record = read_record(self.store, order.name, order.key)
+            record = self.plan.standing_record(order)
             rows = self._rows(order.name, record)
         except (CorruptShard, ValueError, FileNotFoundError) as error:
             self.problems.append(f"{where}: {error}")

@@ -9,7 +9,8 @@ one record wins; the other deletes its own data. "Already exists" may also be th
 acknowledgement was lost: whoever meets it reads the record and has won if it names his attempt.
 
 A failure is a record of its own (`….gK.failed.json`), never in the way of a later success. A record whose data does
-not fit its checksum is marked (`….gK.corrupt.json`); the shard is then rebuilt as generation K+1.
+not fit its checksum is marked (`….gK.corrupt.json`); the shard is then rebuilt as generation K+1. A shard whose audio
+was cleaned away has a second record (`….gK.cleaned.json`) that names and checks what is left of its data.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from typing import Any
 from kespeechchat.store.documents import parse
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
-_NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt))?\.json$")
-FAILED, CORRUPT = "failed", "corrupt"
+_NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt|cleaned))?\.json$")
+FAILED, CORRUPT, CLEANED = "failed", "corrupt", "cleaned"
 
 
 def new_attempt() -> str:
@@ -134,6 +135,7 @@ class Listing:
     failed: set[tuple[int, str]]
     corrupt: dict[tuple[int, str], int]  # → highest generation marked corrupt
     any_of: dict[int, set[str]]  # shard → fingerprints ever committed
+    cleaned: set[ShardKey] = field(default_factory=set)  # committed, and left without audio since
 
     def generation(self, shard: int, fingerprint: str) -> int | None:
         return self.committed.get((shard, fingerprint))
@@ -149,6 +151,7 @@ def parse_names(keys: Iterable[str]) -> Listing:
     failed: set[tuple[int, str]] = set()
     corrupt: dict[tuple[int, str], set[int]] = {}
     any_of: dict[int, set[str]] = {}
+    cleaned: set[ShardKey] = set()
     for key in keys:
         match = _NAME.match(key.rsplit("/", 1)[-1])
         if not match:
@@ -158,6 +161,8 @@ def parse_names(keys: Iterable[str]) -> Listing:
             failed.add((shard, fingerprint))
         elif kind == CORRUPT:
             corrupt.setdefault((shard, fingerprint), set()).add(generation)
+        elif kind == CLEANED:
+            cleaned.add(ShardKey(shard, fingerprint, generation))
         else:
             found.setdefault((shard, fingerprint), set()).add(generation)
             any_of.setdefault(shard, set()).add(fingerprint)
@@ -167,6 +172,7 @@ def parse_names(keys: Iterable[str]) -> Listing:
         failed=failed,
         corrupt={k: max(g) for k, g in corrupt.items()},
         any_of=any_of,
+        cleaned=cleaned,
     )
 
 
@@ -215,5 +221,5 @@ def mark_corrupt(store: ObjectStore, unit: str, key: ShardKey, why: str) -> None
     store.put(record_key(unit, key, CORRUPT), json.dumps(note).encode())
 
 
-def read_record(store: ObjectStore, unit: str, key: ShardKey) -> CommitRecord:
-    return CommitRecord.from_json(store.get(record_key(unit, key)))
+def read_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | None = None) -> CommitRecord:
+    return CommitRecord.from_json(store.get(record_key(unit, key, kind)))

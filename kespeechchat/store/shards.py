@@ -66,9 +66,21 @@ def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> by
         if unknown:
             raise KeyError(f"stage {stage}: columns {sorted(unknown)} are not in its schema")
         rows.append({**outcome.row, **common})
-    table = pa.Table.from_pylist(rows, schema=schema)
+    return _written(pa.Table.from_pylist(rows, schema=schema))
+
+
+def without_audio(data: bytes) -> bytes:
+    """A shard's file with the audio of its turns gone, all else as it is."""
+    table = parquet_table(data)
+    turns = [turns and [{**turn, "audio": None} for turn in turns] for turns in table["turns"].to_pylist()]
+    place = table.schema.get_field_index("turns")
+    field = table.schema.field(place)
+    return _written(table.set_column(place, field, pa.array(turns, field.type)))
+
+
+def _written(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    audio = any(field.name in ("audio", "turns") for field in schema)
+    audio = any(field.name in ("audio", "turns") for field in table.schema)
     pq.write_table(table, sink, compression="zstd", row_group_size=64 if audio else 1024)
     return sink.getvalue()
 

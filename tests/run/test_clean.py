@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.recorded import fill, questions, recipe
+from benchmarks.recorded import fill, one_row, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.run.clean import clean, removable
 from kespeechchat.run.plan import Plan, State
+from kespeechchat.run.status import status
 from kespeechchat.run.verify import verify
-from kespeechchat.store.commit import data_key
+from kespeechchat.store.commit import data_key, record_key
 from kespeechchat.store.journal import Journal
 from kespeechchat.store.objects import open_store
+from kespeechchat.store.parquet import parquet_table
 
 
 @pytest.fixture
@@ -61,3 +63,104 @@ def test_left_over_data_goes_unless_its_attempt_runs(build):
 def test_a_profile_under_which_nothing_stands_removes_nothing(build):
     make, store = build
     assert list(removable(make("seed=99"), store)) == []
+
+
+UNFUSED = (
+    "phases=[{name: text, stages: [ingest, rewrite, filter, spoken]}, "
+    "{name: voices, stages: [corpus, clips, speakers, blend, audition, voices]}, "
+    "{name: audio, stages: [synthesize, watermark, measure, gate]}]"
+)
+OTHER_MARK = "stages.watermark.payload=ab"
+
+
+def _spoken(order):
+    rows = one_row(order)
+    if order.name in ("synthesize", "watermark"):
+        turn = {"role": "user", "text": "Hi", "seconds": 1.0}
+        rows = [{**row, "turns": [{**turn, "audio": order.name.encode() * 100}]} for row in rows]
+    return rows
+
+
+@pytest.fixture
+def unfused(build):
+    """A build whose unmarked speech is in ROOT; (pipeline with overrides, store)."""
+    make, store = build
+    fill(make(UNFUSED), store, rows=_spoken)
+    clean(store, list(removable(make(UNFUSED), store)))  # of the fused build
+    return (lambda *overrides: make(UNFUSED, *overrides)), store
+
+
+def _turns(store, unit):
+    tables = (parquet_table(store.get(key)) for key, _ in store.list(f"{unit}/data"))
+    return [turn for table in tables for turns in table["turns"].to_pylist() for turn in turns]
+
+
+def _sound(pipeline, store):
+    plan = Plan(pipeline, store)
+    return all(plan.complete(unit[-1]) for unit in pipeline.units)
+
+
+def test_replaced_audio_goes_on_request_and_its_shards_stay_done_and_verified(unfused):
+    make, store = unfused
+    before = status(make(), store), verify(make(), store)
+    assert list(removable(make(), store)) == []
+    removals = list(removable(make(), store, replaced_audio=True))
+    assert {(r.why, r.key.split("/")[0]) for r in removals} == {("replaced audio", "synthesize")}
+    assert len(removals) == len(Plan(make(), store).states("synthesize")) > 1
+    clean(store, removals)
+    assert _sound(make(), store)
+    assert (status(make(), store), verify(make(), store)) == before
+    assert list(removable(make(), store, replaced_audio=True)) == []
+    assert {turn["audio"] for turn in _turns(store, "synthesize")} == {None}
+    assert {turn["audio"] for turn in _turns(store, "watermark")} == {b"watermark" * 100}
+    assert {turn["text"] for turn in _turns(store, "synthesize")} == {"Hi"}
+
+
+def test_what_is_left_of_a_cleaned_shard_is_held_to_its_checksum(unfused):
+    make, store = unfused
+    clean(store, list(removable(make(), store, replaced_audio=True)))
+    key, _ = next(store.list("synthesize/data"))
+    store.put(key, store.get(key)[:-5])
+    assert [p for p in verify(make(), store)[1] if key in p and "sha256" in p]
+
+
+@pytest.mark.parametrize("first", ["synthesize", "watermark", "gate"])
+def test_speech_that_is_needed_again_is_made_again(unfused, first):
+    make, store = unfused
+    clean(store, list(removable(make(), store, replaced_audio=True)))
+    changed = make(OTHER_MARK)
+    plan = Plan(changed, store)
+    plan.states(first)  # whichever is asked for first
+    assert {s.state for s in plan.states("synthesize").values()} == {State.STALE}
+    assert {s.order.key.generation for s in plan.states("synthesize").values()} == {1}
+    assert {s.order.inputs[0].keys[0].generation for s in plan.states("watermark").values()} == {1}
+    fill(changed, store, rows=_spoken)
+    assert _sound(changed, store)
+    assert not [p for p in verify(changed, store)[1] if "sha256" in p or "missing" in p]
+    assert len(list(removable(changed, store, replaced_audio=True))) > 0
+
+
+def test_speech_whose_marked_copy_is_not_there_yet_stays(unfused):
+    make, store = unfused
+    order = Plan(make(), store).states("watermark")[0].order
+    store.delete(record_key("watermark", order.key))
+    clean(store, list(removable(make(), store, replaced_audio=True)))
+    plan = Plan(make(), store)
+    assert plan.states("synthesize")[0].state is State.DONE
+    assert [n for n, s in plan.states("synthesize").items() if s.order.key in plan.listing("synthesize").cleaned] == [
+        n for n in plan.states("synthesize") if n != 0
+    ]
+
+
+def test_a_clean_that_was_killed_before_the_audio_went_goes_on(unfused):
+    make, store = unfused
+    removals = list(removable(make(), store, replaced_audio=True))
+    audio = store.get(removals[0].key)
+    clean(store, removals)
+    store.put(removals[0].key, audio)
+    assert list(removable(make(), store)) == []
+    again = list(removable(make(), store, replaced_audio=True))
+    assert [r.key for r in again] == [removals[0].key]
+    clean(store, again)
+    assert list(removable(make(), store, replaced_audio=True)) == []
+    assert _sound(make(), store)
