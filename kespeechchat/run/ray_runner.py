@@ -17,6 +17,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ from kespeechchat.run.targets import Closed
 from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Built, Worker
 
+_REACHED = 10.0  # seconds in which a cluster's address answers
 _POLL = 0.25  # seconds between two looks at the board
 _FAREWELL = 10.0  # seconds that Ray Data has to end what is closed
 _SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
@@ -57,8 +59,9 @@ class Cluster:
         alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
         try:
             with _silent_stderr():
+                _reach(address)
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **alone)
-        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        except (OSError, ray.exceptions.AuthenticationError) as error:
             raise ConfigError(
                 f"--address {address}: cannot join Ray ({error}); is its head up, does RAY_ADDRESS name it, and is "
                 "RAY_AUTH_MODE=token set here too (docs/cluster.md)?"
@@ -164,6 +167,13 @@ def _beside_driver(actor: Any) -> Any:
 
     here = ray.get_runtime_context().get_node_id()
     return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False))
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nothing answers at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "//" not in host:
+        socket.create_connection((host, int(port)), timeout=_REACHED).close()
 
 
 @contextlib.contextmanager

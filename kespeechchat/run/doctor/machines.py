@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.run.doctor.finding import Trouble
@@ -73,10 +74,12 @@ class RayMachines(Machines):
         self._local = address == "local"
         try:
             self._cluster = Cluster(address, secrets.token_hex(8))
-        except Exception as error:  # ConnectionError, ValueError, RuntimeError, of Ray's own kinds
+        except ConfigError as error:
+            told, _, cure = str(error).partition("; ")
+            raise Trouble(told, cure) from None
+        except Exception as error:  # RuntimeError and others of Ray's own kinds
             raise Trouble(
-                f"no cluster at {address}: {str(error).splitlines()[0]}",
-                "start it with `ray start --head`, name it with --address HOST:PORT, and export its RAY_AUTH_TOKEN",
+                f"Ray does not start: {error}", "see the error; is another Ray in the way? `ray stop`"
             ) from None
         import ray
 
