@@ -16,6 +16,7 @@ from kespeechchat.run.drain import Drain
 from kespeechchat.run.guards import Guards
 from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.kept import keep_pipeline
+from kespeechchat.run.languages import check_languages
 from kespeechchat.run.library import pin, read_pin
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.run.progress import Progress
@@ -82,6 +83,7 @@ def _build(
     for branch in ("instructions", "speech"):
         if any(stage_class(s).source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
+    check_languages(pipeline, Plan(pipeline, store).manifests, {stage for unit in wanted for stage in unit})
     result, targets = Result(), Targets(pipeline, store)
     with runner, progress.shown():
         for _ in range(_PASSES):

@@ -38,7 +38,8 @@ class Ground:
 
     def pipeline(self, *settings: str):
         speech = f"speech.inputs=[{{path: {self._files / 'speech.yaml'}}}]"
-        settings = (speech, "instructions.shard_size=1", "guards={}", "rounds=[]", *settings)
+        any_voice = "stages.blend.blending.same_language=false"
+        settings = (speech, any_voice, "instructions.shard_size=1", "guards={}", "rounds=[]", *settings)
         return load_pipeline(
             self._profile, settings, inputs=[self._files / "questions.jsonl"], root=str(self._files / "root")
         )

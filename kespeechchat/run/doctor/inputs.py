@@ -10,6 +10,7 @@ from itertools import islice
 from kespeechchat.config.pipeline import InstructionInput, Pipeline, SpeechInput
 from kespeechchat.run.doctor.finding import Finding, Trouble, look
 from kespeechchat.run.inputs import input_rows
+from kespeechchat.run.languages import lacking
 from kespeechchat.store.audio import AudioError, read
 from kespeechchat.store.manifest import PlannedRow
 
@@ -27,6 +28,10 @@ def check(pipeline: Pipeline) -> Generator[Finding, None, Rows]:
         for item in getattr(pipeline, branch).inputs:
             cure = "mend the file, or name another under inputs"
             yield from look(f"input {item.path}", lambda item=item, found=found: _input(item, found), cure)
+    counts = {branch: {language: len(found) for language, found in by.items()} for branch, by in rows.items()}
+    for stage, problem in lacking(pipeline, counts):
+        told, _, cure = problem.partition(": ")
+        yield Finding(False, f"languages of {stage}", told, cure)
     return rows
 
 

@@ -29,7 +29,8 @@ def make(tmp_path, quickstart):
     def pipeline(*settings: str, root: str | None = None):
         speech = f"speech.inputs=[{{path: {tmp_path / 'speech.yaml'}}}]"
         files = [] if any("instructions.inputs" in s for s in settings) else [tmp_path / "questions.jsonl"]
-        return load_pipeline(quickstart, [speech, *settings], inputs=files, root=root or str(tmp_path / "root"))
+        settings = (speech, "stages.blend.blending.same_language=false", *settings)
+        return load_pipeline(quickstart, settings, inputs=files, root=root or str(tmp_path / "root"))
 
     return pipeline
 
@@ -124,3 +125,13 @@ def test_clips_that_cannot_be_read_fail(make, tmp_path):
     assert not findings[1].well
     assert "1 of 2 clips cannot be read; the first" in findings[1].told
     assert "gone.wav: no such file" in findings[1].told
+
+
+def test_a_language_that_the_profile_lacks_is_told_with_its_cure(make):
+    findings, _ = _inputs(make("stages.blend.blending.same_language=true"))
+    (lacks,) = [f for f in findings if not f.well]
+    assert (lacks.check, "4 rows of the instructions are zh, but no speech is" in lacks.told) == (
+        "languages of synthesize",
+        True,
+    )
+    assert "add speech to mine" in lacks.cure
