@@ -20,6 +20,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "kokoro_projection": ("scipy.optimize",),
     "campplus": ("torch", "torchaudio.compliance.kaldi", "onnxruntime"),
     "f0": ("soxr",),
+    "probe": ("torch", "resemblyzer", "soxr"),
     "classifier": ("torch", "transformers"),
     "perth": ("torch", "perth.perth_net.perth_net_implicit.perth_watermarker"),
     "audioseal": ("torch", "audioseal", "omegaconf"),
