@@ -86,6 +86,14 @@ def test_a_round_takes_another_voice_of_the_kind_until_there_is_none(dialogue_id
             assert before == after
 
 
+def test_which_voice_a_round_takes_never_changes():
+    """A library of days of audio was spoken by them: a change here needs a new version of `synthesize`."""
+    library = VoiceIndex.of(MANY)
+    ways = (["seed"], ["voice"], ["seed", "voice"], ["voice", "voice"])
+    users = [voices_after(w, "alpaca-1", "train", "en", library, 2412)[0] for w in ways]
+    assert users == [f"train-female-None-{n}" for n in (2, 0, 1, 1)]
+
+
 def test_the_voices_of_a_round_are_spread_evenly():
     library = VoiceIndex.of(MANY)
     drawn = Counter(voices_after(["voice"], f"d{i}", "train", "zh", library, 1)[0] for i in range(9000))
