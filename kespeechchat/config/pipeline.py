@@ -73,7 +73,7 @@ class Licence(Settings):
     """A model or data set the profile uses, for card and `kesc models`.
 
     `model`: as the engine's setting names it. `gb`: what must be fetched, about, in GB. `fetch`: how to get a model
-    that no hub id names.
+    that no hub id names; `{model}` in it stands for where the profile looks for it.
     """
 
     name: str

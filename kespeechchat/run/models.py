@@ -95,7 +95,7 @@ def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> Mo
     try:
         return ModelStatus(model, used_by, terms, _gigabytes(resolve(model)))
     except EngineError as error:
-        cure = f"get it with: {fetch}" if fetch else str(error).rsplit("; ", 1)[-1]
+        cure = f"get it with: {fetch.replace('{model}', model)}" if fetch else str(error).rsplit("; ", 1)[-1]
         return ModelStatus(model, used_by, terms, told, cure)
 
 

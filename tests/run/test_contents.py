@@ -29,7 +29,7 @@ def ground(tmp_path, quickstart):
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"first")
     file = questions(tmp_path / "questions.jsonl", 4)
-    settings = [f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 10)}}}]"]
+    settings = ["rounds=[]", f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 10)}}}]"]
 
     def make(model=weights.parent):
         model = [f"engines.judge.e5.model={model}"]
