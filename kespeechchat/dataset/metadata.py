@@ -27,22 +27,24 @@ def dialogue_object(row: Mapping[str, Any], genders: Mapping[str, str], folder: 
     male; `folder` stands before each audio path (`ab/`). Raises ValueError for a row that is no such dialogue.
     """
     turns = row["turns"]
-    if sorted(t["role"] for t in turns) != ["agent", "user"] or turns[0]["role"] != "user":
+    if len(turns) != 2 or turns[0]["role"] != "user" or turns[1]["role"] != "agent":
         raise ValueError(
             f"dialogue {row['id']}: a user's turn and an agent's are expected, got {[t['role'] for t in turns]}"
         )
-    rates = {t["sample_rate"] for t in turns}
-    if len(rates) != 1:
-        raise ValueError(f"dialogue {row['id']}: its turns have different sample rates: {sorted(rates)}")
-    if missing := [t["voice"] for t in turns if t["voice"] not in genders]:
-        raise ValueError(f"dialogue {row['id']}: voice {missing[0]} is not in the voice library")
-    dialog, clock = [], 0.0
-    for turn in turns:
-        channel, end = CHANNELS[turn["role"]], clock + turn["seconds"]
+    rate = turns[0]["sample_rate"]
+    if rate != turns[1]["sample_rate"]:
+        rates = sorted(t["sample_rate"] for t in turns)
+        raise ValueError(f"dialogue {row['id']}: its turns have different sample rates: {rates}")
+    dialog, speaker, clock = [], {}, 0.0
+    for channel, turn in enumerate(turns):
+        voice, end = turn["voice"], clock + turn["seconds"]
+        if voice not in genders:
+            raise ValueError(f"dialogue {row['id']}: voice {voice} is not in the voice library")
+        speaker[voice] = {"role": turn["role"], "gender": genders[voice]}
         dialog.append(
             {
                 "channel": channel,
-                "speaker": turn["voice"],
+                "speaker": voice,
                 "text": turn["text"],
                 "start": round(clock, _DIGITS),
                 "end": round(end, _DIGITS),
@@ -52,8 +54,8 @@ def dialogue_object(row: Mapping[str, Any], genders: Mapping[str, str], folder: 
         clock = end
     return {
         "id": row["id"],
-        "speaker": {t["voice"]: {"role": t["role"], "gender": genders[t["voice"]]} for t in turns},
-        "audio": {"channels": len(CHANNELS), "duration": round(clock, _DIGITS), "sample_rate": rates.pop()},
+        "speaker": speaker,
+        "audio": {"channels": len(CHANNELS), "duration": round(clock, _DIGITS), "sample_rate": rate},
         "channel": [{"channel_index": i, "language": row["language"]} for i in CHANNELS.values()],
         "dialog": dialog,
     }

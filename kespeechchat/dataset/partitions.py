@@ -41,8 +41,9 @@ class Cuts:
     def level(self, dialogue_id: str, language: str, voices: Sequence[str]) -> int:
         """Index of the smallest partition that holds this training dialogue; len(names) where none does."""
         place = rank(dialogue_id, self.seed)
-        if any(self.first.get(voice) == place for voice in voices):
-            return 0
+        for voice in voices:
+            if self.first.get(voice) == place:
+                return 0
         for i, name in enumerate(self.names):
             if place <= self.cuts[name].get(language, NO_CUT):
                 return i

@@ -160,7 +160,7 @@ def select(
 def voices_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """(user voice, agent voice). Raises ExportError where the turns are not the user's, then the agent's."""
     turns = row["turns"]
-    if [t["role"] for t in turns] != ["user", "agent"]:
+    if len(turns) != 2 or turns[0]["role"] != "user" or turns[1]["role"] != "agent":
         raise ExportError(f"dialogue {row['id']}: a user's turn, then an agent's, got {[t['role'] for t in turns]}")
     return turns[0]["voice"], turns[1]["voice"]
 
