@@ -17,7 +17,7 @@ $(READY): pyproject.toml requirements/no-deps.txt
 	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps.txt
 	touch $@
 
-$(TESTED): $(READY) requirements/no-deps-test.txt
+$(TESTED): $(READY) requirements/no-deps-test.txt requirements/cosyvoice.txt
 	$(VENV)/bin/pip install --quiet -e '.[quickstart,test]'
 	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps-test.txt
 	touch $@
@@ -31,7 +31,7 @@ test: $(TESTED) lint
 
 # vLLM's CPU build excludes the project's own numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
-	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py
+	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py
 
 vllm: $(VLLM)/.ready
 

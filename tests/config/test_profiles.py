@@ -14,6 +14,7 @@ from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.models import models
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.store.objects import open_store
+from tests import paper_profile
 
 PROFILES = Path(__file__).parents[2] / "pipelines"
 NAMES = ("quickstart", "ke-speechchat")
@@ -55,6 +56,17 @@ def test_every_hub_model_is_pinned_and_every_other_says_how_to_get_it(paper: Pip
     for found in models(paper):
         pinned = re.fullmatch(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}", found.model)
         assert pinned or found.model in fetched, found.model
+
+
+def test_what_runs_on_a_machine_without_gpus_is_the_shipped_profile_but_for_its_stand_ins(paper: Pipeline, tmp_path):
+    """What tests/test_paper_profile.py builds: phases, prompts, guards and the actors' resources are the profile's."""
+    here = load_pipeline(PROFILES / "ke-speechchat.yaml", paper_profile.overrides(tmp_path))
+    assert {Path(m.model).parent for m in models(here)} == {tmp_path}
+    changed = {name for name in Pipeline.model_fields if getattr(here, name) != getattr(paper, name)}
+    assert changed == {"instructions", "speech", "engines", "stages", "resources"}
+    free = {"runtime_env", "max_actors"}
+    for stage, wanted in paper.resources.items():
+        assert here.resources[stage].model_dump(exclude=free) == wanted.model_dump(exclude=free)
 
 
 def test_libraries_that_exclude_each_other_run_from_environments_of_their_own(paper: Pipeline):
