@@ -97,7 +97,13 @@ def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[
     where.mkdir(parents=True)
     file, root = questions(where / "questions.jsonl", shards), where / "root"
     speech = recipe(where / "speech.yaml", 20)
-    overrides = ["instructions.shard_size=1", f"speech.inputs=[{{path: {speech}}}]", "guards={}", *overrides]
+    overrides = [
+        "instructions.shard_size=1",
+        f"speech.inputs=[{{path: {speech}}}]",
+        "guards={}",
+        "rounds=[]",
+        *overrides,
+    ]
     pipeline = load_pipeline(PROFILE, tuple(overrides), inputs=[file], root=str(root))
     fill(pipeline, Unsynced(str(root)), BEFORE, lambda order: _rows(order, rows))
     words = [str(PROFILE), "--root", str(root), "--input", str(file), *(w for o in overrides for w in ("--set", o))]
