@@ -32,6 +32,7 @@ from kespeechchat.store.journal import Attempt, open_attempts
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
 
+pytestmark = pytest.mark.faults
 ROWS = 12
 IDS = [f"row-{n:02d}" for n in range(ROWS)]
 AUDIO = ("synthesize", "watermark", "measure", "gate")
