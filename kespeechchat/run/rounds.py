@@ -13,9 +13,10 @@ from kespeechchat.store.commit import Counts
 
 def rounds_of(plan: Plan, rollup: Callable[[str], Rollup]) -> dict[str, Any]:
     """{"names": of the rounds, "languages": {language: {"rows_in": [by round], "kept": [by round], "hours": [by
-    round], "dropped": {reason: rows}}}}; empty where the profile has no rounds. Rows are those of the shards that are
-    done, hours those of kept dialogues; dropped is what the last round refused, by reason, or could not make
-    (`failed`). `rollup`: of the unit of that name.
+    round], "dropped": {reason: rows}}}}; empty where the profile has no rounds, or nothing is spoken.
+
+    Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round refused, by
+    reason, or could not make (`failed`). `rollup`: of the unit of that name.
     """
     pipeline = plan.pipeline
     count = len(pipeline.in_rounds(REPEATED[0]))
@@ -35,6 +36,8 @@ def rounds_of(plan: Plan, rollup: Callable[[str], Rollup]) -> dict[str, Any]:
                     for reason, rows in (*counts.rejected.items(), ("failed", counts.failed)):
                         if rows:
                             found["dropped"][reason] = found["dropped"].get(reason, 0) + rows
+    if not languages:
+        return {}
     names = [pipeline.round_name(round_) for round_ in range(count)]
     return {"names": names, "languages": dict(sorted(languages.items(), reverse=True))}
 
@@ -65,4 +68,4 @@ def rounds_table(found: dict[str, Any]) -> str:
         aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         lines.append("  ".join([name.ljust(widths[0]), *aligned]))
     dropped = [f"{lang} {reason} {n}" for lang, part in languages.items() for reason, n in part["dropped"].items()]
-    return "\n".join([*lines, f"dropped: {', '.join(dropped) or 'nothing'}"])
+    return "\n".join([*lines, f"dropped after the last: {', '.join(dropped) or 'nothing'}"])
