@@ -15,8 +15,8 @@ def rounds_of(plan: Plan, rollup: Callable[[str], Rollup]) -> dict[str, Any]:
     """{"names": of the rounds, "languages": {language: {"rows_in": [by round], "kept": [by round], "hours": [by
     round], "dropped": {reason: rows}}}}; empty where the profile has no rounds, or nothing is spoken.
 
-    Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round refused, by
-    reason, or could not make (`failed`). `rollup`: of the unit of that name.
+    Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round refused,
+    by reason, or could not make (`failed`). `rollup`: of the unit of that name.
     """
     pipeline = plan.pipeline
     count = len(pipeline.in_rounds(REPEATED[0]))

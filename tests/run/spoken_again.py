@@ -95,6 +95,7 @@ class Ground:
         own = (
             f"speech.inputs=[{{path: {self._folder / 'speech.yaml'}}}]",
             f"instructions.shard_size={ROWS}",
+            "stages.blend.blending.same_language=false",
             "guards={}",
             "rounds=[]",
             "stages.measure.mos=null",
