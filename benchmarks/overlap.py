@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measured import PROFILE, Run, Unsynced, kesc
-from benchmarks.recorded import fill, questions, recipe
+from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.run.plan import Order
 
@@ -98,6 +98,7 @@ def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[
     file, root = questions(where / "questions.jsonl", shards), where / "root"
     speech = recipe(where / "speech.yaml", 20)
     overrides = [
+        ANY_LANGUAGE,
         "instructions.shard_size=1",
         f"speech.inputs=[{{path: {speech}}}]",
         "guards={}",

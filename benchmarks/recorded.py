@@ -21,6 +21,8 @@ from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import to_parquet
 
+ANY_LANGUAGE = "stages.blend.blending.same_language=false"  # the recipe's clips are English
+
 
 def questions(path: Path, count: int) -> Path:
     """A JSONL file of `count` plain questions, half of them Chinese."""

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measured import PROFILE, Unsynced, kesc, rows
-from benchmarks.recorded import fill, questions, recipe
+from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 
 LIMIT = 5.0  # seconds
@@ -30,7 +30,12 @@ def main() -> None:
         where = Path(folder)
         asked = questions(where / "questions.jsonl", shards)
         speech = recipe(where / "speech.yaml", shards)
-        overrides = ["instructions.shard_size=1", "speech.shard_size=1", f"speech.inputs=[{{path: {speech}}}]"]
+        overrides = [
+            ANY_LANGUAGE,
+            "instructions.shard_size=1",
+            "speech.shard_size=1",
+            f"speech.inputs=[{{path: {speech}}}]",
+        ]
         root = str(where / "root")
         began = time.perf_counter()
         built = fill(load_pipeline(PROFILE, overrides, inputs=[asked], root=root), Unsynced(root), rows=rows)

@@ -31,7 +31,7 @@ from pathlib import Path
 
 from benchmarks import overlap
 from benchmarks.measured import PROFILE, Run, Unsynced, kesc, rows
-from benchmarks.recorded import fill, questions, recipe
+from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
@@ -110,7 +110,12 @@ def resuming(where: Path, shards: int) -> list[Figures]:
     of `kesc status`."""
     where.mkdir()
     file = questions(where / "questions.jsonl", shards)
-    overrides = ["instructions.shard_size=1", "speech.shard_size=1", f"speech.inputs=[{{path: {where}/speech.yaml}}]"]
+    overrides = [
+        ANY_LANGUAGE,
+        "instructions.shard_size=1",
+        "speech.shard_size=1",
+        f"speech.inputs=[{{path: {where}/speech.yaml}}]",
+    ]
     recipe(where / "speech.yaml", max(10, shards // 10))
     pipeline = _pipeline(where, file, overrides)
     store = Unsynced(pipeline.root)
