@@ -26,13 +26,14 @@ from typing import Any
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.engines import EngineDead
+from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.run.kept import keep_pipeline, kept_pipeline
 from kespeechchat.run.metrics import Metrics
 from kespeechchat.run.plan import Order
 from kespeechchat.run.targets import Closed
 from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Built, Worker
+from kespeechchat.store.objects import StoreError
 
 _REACHED = 10.0  # seconds in which a cluster's address answers
 _POLL = 0.25  # seconds between two looks at the board
@@ -74,12 +75,26 @@ class Cluster:
         context.execution_no_progress_timeout_s = -1
         context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
-        self._board = _beside_driver(ray.remote(num_cpus=0)(_Board)).remote()
+        # started again where its process is lost: what it held is progress, and what ROOT or the next poll tells
+        board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Board)
+        self._board = _beside_driver(board).remote()
 
     def close(self) -> None:
         import ray
 
-        ray.shutdown()
+        if self._died():
+            ray._private.worker._global_node.kill_all_processes(check_alive=False)
+        else:
+            ray.shutdown()
+
+    def _died(self) -> str | None:
+        """Which process of a Ray of our own has died that it cannot be without. Ray ends the driver a while later,
+        without a word."""
+        import ray
+
+        node = ray._private.worker._global_node if self._local else None
+        dead = [kind for kind, _ in node.dead_processes()] if node else []
+        return next((kind for kind in dead if kind in ("raylet", "gcs_server")), None)
 
     def run(
         self,
@@ -93,6 +108,21 @@ class Cluster:
         shard is begun; those at work come to their end."""
         import ray
 
+        try:
+            self._run(pipeline, units, chains, report, closed)
+        except ray.exceptions.RayError as error:
+            raise _plain(error) from error
+
+    def _run(
+        self,
+        pipeline: Pipeline,
+        units: Sequence[tuple[str, ...]],
+        chains: Sequence[Sequence[Order]],
+        report: Callable[[Built], None],
+        closed: Callable[[], Closed],
+    ) -> None:
+        import ray
+
         ray.get(self._board.bound.remote(pipeline.audio_ahead))
         refs = [{"chain": list(chain)} for chain in chains]
         dataset = ray.data.from_items(refs, override_num_blocks=len(refs))
@@ -100,6 +130,8 @@ class Cluster:
             dataset = self._stage(dataset, pipeline, unit, sum(1 for c in chains for o in c if o.unit == unit))
         with self._driven(dataset) as running:
             while running():
+                if died := self._died():
+                    raise EngineError(_failed(f"its {died} died"))
                 at_work = self._board.close.remote(closed())
                 self._drain(report)
                 if self._stopping() and not ray.get(at_work):
@@ -174,6 +206,20 @@ def _reach(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdigit() and "//" not in host:
         socket.create_connection((host, int(port)), timeout=_REACHED).close()
+
+
+def _plain(error: BaseException) -> Exception:
+    """What a worker raised that no shard is to blame for; else that Ray itself has failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(getattr(cause, "cause", None), (StoreError, EngineError, ConfigError)):
+            return cause.cause
+        cause = cause.__cause__
+    return EngineError(_failed(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+
+
+def _failed(what: str) -> str:
+    return f"Ray failed under this build: {what}. What was committed stays; the same command goes on from there."
 
 
 @contextlib.contextmanager

@@ -1,0 +1,56 @@
+"""The processes under a build, whatever session or group they moved to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+
+def descendants(pid: int) -> list[int]:
+    """Process ids under `pid`, parents first."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))):
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def kill_tree(pid: int) -> int:
+    """SIGKILL to `pid` and all under it, the root of the tree first. Returns how many processes that were."""
+    tree = [pid, *descendants(pid)]
+    for each in tree:
+        kill(each)
+    return len(tree)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def started(pid: int) -> str | None:
+    """When the process started, in ticks since boot: with its id it names a process for good. None: it is gone."""
+    stat = _stat(pid)
+    return stat[19] if stat and stat[0] != "Z" else None
+
+
+def _stat(pid: int) -> list[str] | None:
+    """/proc/PID/stat from the state on: [state, parent, …]."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

@@ -1,0 +1,94 @@
+"""Are two builds one dataset, and has what was committed kept its bytes? Every test and run of faults ends here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from kespeechchat.config.pipeline import STAGES as UNITS
+from kespeechchat.run.kept import kept_pipeline
+from kespeechchat.run.plan import Plan, State
+from kespeechchat.run.verify import verify
+from kespeechchat.store.commit import read_record
+from kespeechchat.store.objects import open_store
+from kespeechchat.store.shards import read_table
+
+_RECORD = re.compile(r"/commits/shard-\d{5,}\.[0-9a-f]{12}\.g\d+\.json$")
+
+
+def same_dataset(root: str, undisturbed: str) -> list[str]:
+    """What `root` has other than `undisturbed`, stage by stage: every column of every row, audio bytes included; and
+    what `kesc verify` finds in it. Empty where all is well. Raises FileNotFoundError where no build stands."""
+    ours, theirs = _Built(root), _Built(undisturbed)
+    told = [f"units differ: {ours.units} and {theirs.units}"] if ours.units != theirs.units else []
+    for unit in theirs.units:
+        told += _differences(unit, ours.rows(unit), theirs.rows(unit))
+    return told + ours.missing + verify(ours.pipeline, ours.store)[1]
+
+
+def _differences(unit: str, ours: dict[str, dict], theirs: dict[str, dict]) -> Iterator[str]:
+    lost, extra = theirs.keys() - ours.keys(), ours.keys() - theirs.keys()
+    if lost or extra:
+        yield f"{unit}: {len(lost)} rows are lost and {len(extra)} are extra, first {min(lost | extra)}"
+    for id_ in sorted(ours.keys() & theirs.keys()):
+        if other := [c for c in theirs[id_] if ours[id_].get(c) != theirs[id_][c]]:
+            yield f"{unit}: row {id_} differs in {', '.join(other)}"
+
+
+class _Built:
+    """The rows of a build as its last pipeline has them, whatever generation they are of."""
+
+    def __init__(self, root: str) -> None:
+        self.store = open_store(root)
+        self.pipeline = kept_pipeline(root)
+        self.plan = Plan(self.pipeline, self.store)
+        self.units = [unit[-1] for unit in self.pipeline.units if self.plan.states(unit[-1])]
+        self.missing = [
+            f"{unit} shard {n:05d}: {s.state.value}"
+            for unit in self.units
+            for n, s in self.plan.states(unit).items()
+            if s.state is not State.DONE
+        ]
+
+    def rows(self, unit: str) -> dict[str, dict[str, Any]]:
+        """By id. Raises AssertionError where an id stands in the unit twice."""
+        keys = [s.order.key for s in self.plan.states(unit).values() if s.state is State.DONE]
+        tables = [read_table(self.store, unit, read_record(self.store, unit, k), kept_only=False) for k in keys]
+        rows = pa.concat_tables(tables).to_pylist() if tables else []
+        found = {row["id"]: row for row in rows}
+        assert len(found) == len(rows), f"{unit}: an id stands in it twice"
+        return found
+
+
+def committed(root: str) -> dict[str, str]:
+    """Hash of each commit record's bytes and of its data's, by the record's key: of every stage and generation."""
+    store, found = open_store(root), {}
+    for unit in UNITS:
+        for key, _ in store.list(f"{unit}/commits"):
+            if _RECORD.search(key):
+                record = store.get(key)
+                found[key] = hashlib.sha256(record + store.get(json.loads(record)["file"])).hexdigest()
+    return found
+
+
+def failures(root: str) -> list[str]:
+    """Records of failed shards, those that a later success has overtaken included."""
+    store = open_store(root)
+    return [key for unit in UNITS for key, _ in store.list(f"{unit}/commits") if key.endswith(".failed.json")]
+
+
+def unnamed(root: str) -> list[str]:
+    """Data files that no commit record names: what attempts that were killed or lost a race left behind."""
+    store = open_store(root)
+    named = {json.loads(store.get(key))["file"] for key in committed(root)}
+    return [key for unit in UNITS for key, _ in store.list(f"{unit}/data") if key not in named]
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Committed shards that are gone or have other bytes."""
+    return [key for key in before if after.get(key) != before[key]]

@@ -1,0 +1,68 @@
+"""Loaded by every interpreter that has this folder on its PYTHONPATH: engines of tones in place of the models.
+
+`KESC_TONAL_SLOW`: seconds that each attempt at a shard takes at least, so that a kill at a random moment meets one.
+`KESC_TONAL_LOG`: a file that gets the process id of each attempt as it begins.
+`KESC_TONAL_CLOCK`: seconds by which the wall clock jumps at random, forwards or backwards, every time it is read.
+No hook stands in the product for any of it.
+"""
+
+import importlib.util
+import os
+import random
+import sys
+import time
+
+_FOLDERS = ("asr", "gender", "judge", "llm", "mos", "speaker", "tts", "watermark")
+_WORKER = "kespeechchat.run.worker"
+
+
+class _Finder:
+    """Changes modules when they are imported, so that processes which never import them start as fast as ever."""
+
+    def find_spec(self, name, path=None, target=None):
+        folder = name.removeprefix("kespeechchat.engines.")
+        if name != _WORKER and folder not in _FOLDERS:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        sys.meta_path.insert(0, self)
+        load = spec.loader.exec_module
+        change = _slow if name == _WORKER else lambda module: _replace(module, folder)
+        spec.loader.exec_module = lambda module: (load(module), change(module))
+        return spec
+
+
+def _replace(module, folder):
+    def late(name):
+        def make(settings):
+            import tonal  # here: it imports the modules that are being changed
+
+            return tonal.ENGINES[folder][name](settings)
+
+        return make
+
+    module.load = late("load")
+    if folder == "speaker":
+        module.load_embedder = late("load_embedder")
+
+
+def _slow(module):
+    seconds, real = float(os.environ.get("KESC_TONAL_SLOW", "0")), module.Worker.load
+
+    def load(self):
+        with open(os.environ.get("KESC_TONAL_LOG", os.devnull), "a") as log:
+            log.write(f"{os.getpid()}\n")
+        time.sleep(seconds)
+        real(self)
+
+    module.Worker.load = load
+
+
+def _jumping(real, unit):
+    most = float(os.environ["KESC_TONAL_CLOCK"])
+    return lambda: real() + type(real())(random.uniform(-most, most) * unit)
+
+
+sys.meta_path.insert(0, _Finder())
+if "KESC_TONAL_CLOCK" in os.environ:
+    time.time, time.time_ns = _jumping(time.time, 1), _jumping(time.time_ns, 1_000_000_000)
