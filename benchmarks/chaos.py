@@ -1,14 +1,17 @@
 """kill -9, N times, at random moments of real builds; then what stands is held against an undisturbed build.
 
-    python -m benchmarks.chaos --kills 200 --seed 1
-    python -m benchmarks.chaos --kills 50 --store s3           # SeaweedFS on loopback
+    python -m benchmarks.chaos --kills 200 --seed 1              # on Ray: actors, raylet, driver
+    python -m benchmarks.chaos --kills 200 --inline              # without Ray: the one process
+    python -m benchmarks.chaos --kills 200 --inline --store s3   # SeaweedFS on loopback
 
-`kesc build` runs all stages on a Ray of its own. One process at a time is killed: an actor (a worker, or what counts
-for the driver), the raylet, or the driver with its whole tree. When a build has ended, the same command goes on. What
-is built before N kills are done is checked, and a fresh ROOT begun, so that no kill meets a build with nothing to do.
+`kesc build` runs all stages. One process at a time is killed: an actor (a worker, or what counts for the driver), the
+raylet, or the driver with its whole tree. When a build has ended, the same command goes on. What is built before N
+kills are done is checked, and a fresh ROOT begun, so that no kill meets a build with nothing to do.
 
 The engines are of tones (benchmarks/tonal): audio for every stage at no cost, so that the kills meet the store, the
-runner and Ray. A kill waits for an attempt at a shard to begin, and a random part of that attempt's time more.
+runner and Ray. A kill waits for an attempt at a shard to begin, and a random part of that attempt's time more. An
+actor is spared while it tries a shard that a kill has met in this build: a row that dies twice by itself is given up,
+and rightly.
 
 After each round: all rows of all stages equal those of the undisturbed build (ids, voices, texts, audio bytes), `kesc
 verify` holds, nothing is failed, and whatever was committed before a kill has kept its bytes. Else the exit code is 1.
@@ -20,6 +23,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,25 +32,33 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import command_line, descendants, kill, kill_tree, started
-from benchmarks.sameness import changed, committed, failures, same_dataset
+from benchmarks.sameness import changed, committed, failures, same_dataset, unnamed
 from benchmarks.tonal.world import World, environment
 
 TARGETS = {"actor": 18, "raylet": 1, "driver": 1}  # how often each is drawn
 SLOW = 0.2  # seconds that an attempt takes at least
-PATIENCE = 300  # seconds in which an attempt must begin, or the build end
+_SPARED = re.compile(r"IDLE|Agent")  # the raylet's own, and workers that work for nobody
+PATIENCE = 600  # seconds in which an attempt must begin, or the build end
 
 
 @dataclass
 class Tally:
+    wanted: int
+    until: float = float("inf")  # on the monotonic clock
     kills: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)  # of builds that were disturbed: exit code, last words
     rounds: int = 0
     attempts: int = 0
     built: int = 0
-    given_up: int = 0  # shards whose worker was killed three times in one build; a later one built them
+    left: int = 0  # data files that killed attempts left, which `kesc clean` removes
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        return self.kills.total() < self.wanted and time.monotonic() < self.until
 
 
 def main() -> None:
@@ -55,44 +67,43 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=22, help="of each language's examples, at most 22")
     parser.add_argument("--store", choices=["folder", "s3"], default="folder")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no more is killed")
+    parser.add_argument("--inline", action="store_true", help="builds without Ray")
     asked = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _roots(asked.store, Path(folder)) as roots:
-        tally = chaos(Path(folder), roots, asked.kills, asked.seed, asked.rows)
+        tally = Tally(asked.kills, began + 60 * asked.minutes)
+        chaos(tally, Path(folder), roots, asked.seed, asked.rows, asked.inline)
     print(report(tally, time.monotonic() - began), flush=True)
     sys.exit(1 if tally.wrong else 0)
 
 
-def chaos(folder: Path, roots: str, kills: int, seed: int, rows: int = 22) -> Tally:
-    """Kills in builds under `roots` (a folder or URL) until so many are done; what became of it."""
-    world, dice, tally = World(folder / "inputs", rows=rows), random.Random(seed), Tally()
-    undisturbed = f"{roots}/undisturbed"
-    calm = subprocess.run(
-        _kesc(world.command(undisturbed, "--inline")), env=environment(), capture_output=True, text=True
-    )
+def chaos(tally: Tally, folder: Path, roots: str, seed: int, rows: int = 22, inline: bool = False) -> None:
+    """Kills in builds under `roots` (a folder or URL) until enough are done."""
+    world, dice = World(folder / "inputs", rows=rows), random.Random(seed)
+    undisturbed, log = f"{roots}/undisturbed", folder / "attempts.txt"
+    words = _kesc(world.command(undisturbed, "--inline"))
+    calm = subprocess.run(words, env=environment(), capture_output=True, text=True)
     if calm.returncode != 0:
         raise RuntimeError(f"the undisturbed build ended in {calm.returncode}: {calm.stderr[-2000:]}")
-    while sum(tally.kills.values()) < kills and not tally.wrong:
-        root = f"{roots}/round-{tally.rounds}"
-        _round(world.command(root), folder / "said.txt", root, kills, dice, tally)
-        tally.wrong += same_dataset(root, undisturbed)
-        tally.rounds += 1
-        tally.built += len(committed(root))
-        tally.given_up += len(failures(root))
-        print(f"round {tally.rounds}: {sum(tally.kills.values())} kills so far", file=sys.stderr, flush=True)
-    return tally
+    with _starter(inline, folder, log) as start:
+        while tally.goes_on and not tally.wrong:
+            root = f"{roots}/round-{tally.rounds}"
+            words = world.command(root, *(["--inline"] if inline else []))
+            _round(lambda words=words: Build(start(words), log, inline), folder / "said.txt", root, dice, tally)
+            tally.wrong += same_dataset(root, undisturbed) + failures(root)
+            tally.rounds += 1
+            tally.built += len(committed(root))
+            tally.left += len(unnamed(root))
+            print(f"round {tally.rounds}: {tally.kills.total()} kills so far", file=sys.stderr, flush=True)
 
 
-def _round(words: list[str], said: Path, root: str, kills: int, dice: random.Random, tally: Tally) -> None:
+def _round(start: Any, said: Path, root: str, dice: random.Random, tally: Tally) -> None:
     """Builds `root` to its end, however often that takes, killing while kills are left."""
     while not tally.wrong:
-        before = committed(root)
-        build = Build(words, said)
-        disturbed = False
+        before, disturbed, build = committed(root), False, start()
         while build.met(dice, PATIENCE):
-            left = kills - sum(tally.kills.values())
-            target = dice.choices(list(TARGETS), list(TARGETS.values()))[0]
-            if left > 0 and build.kill(target, dice):
+            if tally.goes_on and (target := build.kill(dice)):
                 tally.kills[target] += 1
                 disturbed = True
         code = build.end()
@@ -107,24 +118,22 @@ def _round(words: list[str], said: Path, root: str, kills: int, dice: random.Ran
 
 
 class Build:
-    """One `kesc build` in a session of its own, and the attempts at shards that it has begun."""
+    """One `kesc build` that has been started, and the attempts at shards that it has begun, as its `log` tells them."""
 
-    def __init__(self, words: list[str], said: Path) -> None:
-        self._log = said.with_suffix(".attempts")
-        self._log.write_text("")
-        env = environment(SLOW, log=self._log)
-        with open(said, "w") as out:
-            self._driver = subprocess.Popen(_kesc(words), env=env, stdout=out, stderr=out, start_new_session=True)
+    def __init__(self, driver: Any, log: Path, inline: bool) -> None:
+        self._driver, self._log, self._inline = driver, log, inline
         self._known: dict[int, str | None] = {}
+        self._killed: set[str] = set()  # shards
         self._met = 0
 
     @property
     def attempts(self) -> int:
-        return len(self._workers())
+        return len(self._begun())
 
-    def _workers(self) -> list[int]:
-        """Process ids, an attempt each."""
-        return [int(line) for line in self._log.read_text().split("\n")[:-1]]
+    def _begun(self) -> list[tuple[int, str]]:
+        """(process id, shard) of each attempt."""
+        lines = (line.split() for line in self._log.read_text().split("\n")[:-1])
+        return [(int(pid), shard) for pid, shard in lines]
 
     def met(self, dice: random.Random, patience: float) -> bool:
         """Waits for an attempt that no kill has met yet, and a random part of its time. False: the build has ended."""
@@ -138,16 +147,22 @@ class Build:
         self._met = self.attempts
         return self._driver.poll() is None
 
-    def kill(self, target: str, dice: random.Random) -> bool:
-        """Kills one process of that kind (of actors every other time the one that is at work); False: there is none."""
+    def kill(self, dice: random.Random) -> str | None:
+        """Kills one process and says what it was; None where none of the kind that was drawn may be killed now."""
+        target = "driver" if self._inline else dice.choices(list(TARGETS), list(TARGETS.values()))[0]
         tree = self._tree()
         if target == "driver":
-            return kill_tree(self._driver.pid) > 0
-        wanted = [pid for pid in tree if _is(target, command_line(pid))]
-        busy = [pid for pid in self._workers()[-1:] if pid in wanted]
-        if wanted:
-            kill(busy[0] if busy and dice.random() < 0.5 else dice.choice(wanted))
-        return bool(wanted)
+            kill_tree(self._driver.pid)
+            return target
+        at_work = dict(self._begun())
+        wanted = [pid for pid in tree if _is(target, command_line(pid)) and at_work.get(pid) not in self._killed]
+        busy = [pid for pid in wanted if pid in at_work]
+        if not wanted:
+            return None
+        victim = dice.choice(busy if busy and dice.random() < 0.75 else wanted)
+        self._killed |= {at_work[victim]} if victim in at_work else set()
+        kill(victim)
+        return target
 
     def end(self) -> int:
         """Its exit code; none of its processes is left."""
@@ -165,7 +180,32 @@ class Build:
 
 
 def _is(target: str, line: str) -> bool:
-    return "raylet/raylet" in line if target == "raylet" else line.startswith("ray::") and "IDLE" not in line
+    return "raylet/raylet" in line if target == "raylet" else line.startswith("ray::") and not _SPARED.search(line)
+
+
+@contextlib.contextmanager
+def _starter(inline: bool, folder: Path, log: Path) -> Iterator[Any]:
+    """Gives what starts a build from its words: a session of its own on Ray, else a fork of one warm process."""
+    env, said = environment(SLOW, log=log), folder / "said.txt"
+    if not inline:
+
+        def start(words: list[str]) -> subprocess.Popen:
+            log.write_text("")
+            with open(said, "w") as out:
+                return subprocess.Popen(_kesc(words), env=env, stdout=out, stderr=out, start_new_session=True)
+
+        yield start
+        return
+    from tests.faults.builds import Kesc
+
+    kesc = Kesc(folder, env)
+
+    def forked(words: list[str]) -> Any:
+        log.write_text("")
+        return kesc.start(words)
+
+    yield forked
+    kesc.close()
 
 
 def _last_words(said: Path) -> str:
@@ -193,14 +233,14 @@ def _roots(store: str, folder: Path) -> Iterator[str]:
 
 
 def report(tally: Tally, seconds: float) -> str:
-    kills = sum(tally.kills.values())
+    kinds = ", ".join(f"{n} of {target}s" for target, n in sorted(tally.kills.items()))
     lines = [
-        f"kills              {kills}: " + ", ".join(f"{n} of {target}s" for target, n in sorted(tally.kills.items())),
+        f"kills              {tally.kills.total()}: {kinds}",
         *(f"disturbed builds   {n} ended in {how}" for how, n in sorted(tally.ends.items())),
         f"shards             {tally.built} committed in {tally.rounds} rounds, {tally.attempts} attempts, "
-        f"{tally.attempts - tally.built} lost to kills; {tally.given_up} given up by one build, built by the next",
+        f"{tally.attempts - tally.built} of them lost; {tally.left} data files left over",
         f"seconds            {seconds:.0f}",
-        "compared           " + ("equal to the undisturbed build, verified, nothing failed" if not tally.wrong else ""),
+        "compared           " + ("" if tally.wrong else "equal to the undisturbed build; verified; no shard failed"),
     ]
     return "\n".join([*lines, *tally.wrong[:20]])
 

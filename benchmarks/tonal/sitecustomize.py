@@ -1,7 +1,7 @@
 """Loaded by every interpreter that has this folder on its PYTHONPATH: engines of tones in place of the models.
 
 `KESC_TONAL_SLOW`: seconds that each attempt at a shard takes at least, so that a kill at a random moment meets one.
-`KESC_TONAL_LOG`: a file that gets the process id of each attempt as it begins.
+`KESC_TONAL_LOG`: a file that gets process id and shard of each attempt as it begins.
 `KESC_TONAL_CLOCK`: seconds by which the wall clock jumps at random, forwards or backwards, every time it is read.
 No hook stands in the product for any of it.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 
 _FOLDERS = ("asr", "gender", "judge", "llm", "mos", "speaker", "tts", "watermark")
-_WORKER = "kespeechchat.run.worker"
+_JOURNAL = "kespeechchat.store.journal"
 
 
 class _Finder:
@@ -21,13 +21,13 @@ class _Finder:
 
     def find_spec(self, name, path=None, target=None):
         folder = name.removeprefix("kespeechchat.engines.")
-        if name != _WORKER and folder not in _FOLDERS:
+        if name != _JOURNAL and folder not in _FOLDERS:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         sys.meta_path.insert(0, self)
         load = spec.loader.exec_module
-        change = _slow if name == _WORKER else lambda module: _replace(module, folder)
+        change = _slow if name == _JOURNAL else lambda module: _replace(module, folder)
         spec.loader.exec_module = lambda module: (load(module), change(module))
         return spec
 
@@ -47,15 +47,16 @@ def _replace(module, folder):
 
 
 def _slow(module):
-    seconds, real = float(os.environ.get("KESC_TONAL_SLOW", "0")), module.Worker.load
+    seconds, real = float(os.environ.get("KESC_TONAL_SLOW", "0")), module.Journal.open
 
-    def load(self):
+    def opened(self, key, *args, **kwargs):
+        entry = real(self, key, *args, **kwargs)
         with open(os.environ.get("KESC_TONAL_LOG", os.devnull), "a") as log:
-            log.write(f"{os.getpid()}\n")
+            log.write(f"{os.getpid()} {self._unit}/{key.stem}\n")
         time.sleep(seconds)
-        real(self)
+        return entry
 
-    module.Worker.load = load
+    module.Journal.open = opened
 
 
 def _jumping(real, unit):

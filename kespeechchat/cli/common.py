@@ -32,6 +32,7 @@ def told(command: Callable[..., int | None]) -> Callable[..., None]:
         from kespeechchat.config.load import ConfigError
         from kespeechchat.engines import EngineError
         from kespeechchat.store.objects import StoreError
+        from kespeechchat.store.shards import CorruptShard
 
         signal.signal(signal.SIGTERM, _terminated)
         try:
@@ -39,7 +40,7 @@ def told(command: Callable[..., int | None]) -> Callable[..., None]:
         except (ConfigError, StoreError) as error:
             click.echo(f"kesc: {error}", err=True)
             code = WRONG_USE
-        except EngineError as error:
+        except (EngineError, CorruptShard) as error:
             click.echo(f"kesc: {error}", err=True)
             code = TROUBLE
         except KeyboardInterrupt:

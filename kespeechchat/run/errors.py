@@ -30,6 +30,8 @@ def _why_failed(plan: Plan, order: Order) -> str:
             return CommitRecord.from_json(plan.store.get(name)).error or "no error was written"
         except FileNotFoundError:
             continue
+        except ValueError as error:
+            return f"{plan.store.url}/{name}: {error}"
     return "its failure record is gone"
 
 

@@ -19,8 +19,9 @@ from kespeechchat.run.inputs import input_rows
 from kespeechchat.run.models import engines_of
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.store.commit import CommitRecord, ShardKey, record_key
+from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_sound_record
 
 _MOST = 256  # records of one unit that are opened, evenly over its shards
 _HEAD = 2000  # rows of an input whose languages stand for the whole
@@ -64,14 +65,13 @@ def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
 
 
 def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
-    data = store.get(record_key(unit[-1], key))
-    record = CommitRecord.from_json(data)
+    record = read_sound_record(store, unit[-1], key)
     first, last = record.counts[unit[0]], record.counts[unit[-1]]
     fan_out = 1
     for stage in unit:
         fan_out *= record.counts[stage].fan_out
     keeps_rows = all(stage_class(stage).keeps_rows for stage in unit)
-    size = record.size + len(data)
+    size = record.size + len(record.to_json())
     trials = first.rows_in * fan_out
     return Sample(
         unit[-1],

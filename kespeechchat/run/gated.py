@@ -17,9 +17,9 @@ from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.targets import Targets
 from kespeechchat.run.voice_report import privacy_measure
-from kespeechchat.store.commit import ShardKey, read_record
+from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.objects import ObjectStore
-from kespeechchat.store.shards import read_table
+from kespeechchat.store.shards import read_sound_record, read_table
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 _PART = 16  # shards: 5,600 dialogues as planned by default
@@ -50,7 +50,7 @@ class GatedPart:
 
         def load(shard: tuple[str, ShardKey]) -> tuple[tuple[int, int], pa.Table]:
             unit, key = shard
-            table = read_table(self.store, unit, read_record(self.store, unit, key), columns)
+            table = read_table(self.store, unit, read_sound_record(self.store, unit, key), columns)
             return (key.shard, split_round(unit)[1]), table
 
         return ahead(load, self.shards)
@@ -120,7 +120,7 @@ class GatedRows:
     def voices(self) -> list[dict[str, Any]]:
         """The pinned voice library."""
         assert self.plan.pin is not None
-        return read_table(self.store, "voices", read_record(self.store, "voices", self.plan.pin.key)).to_pylist()
+        return read_table(self.store, "voices", read_sound_record(self.store, "voices", self.plan.pin.key)).to_pylist()
 
     def privacy(self) -> dict[str, Any]:
         """Whether the measuring encoder took part in making the voices, and the margins it found."""

@@ -20,7 +20,7 @@ from kespeechchat.run.contents import with_contents
 from kespeechchat.run.library import Library, read_pin
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits, read_record, short_hash
+from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record
@@ -110,7 +110,7 @@ class Plan:
     def standing_record(self, order: Order) -> CommitRecord:
         """The record of what stands of a committed shard: of what is left, where its audio was cleaned away."""
         cleaned = order.key in self.listing(order.name).cleaned
-        return read_record(self.store, order.name, order.key, CLEANED if cleaned else None)
+        return read_sound_record(self.store, order.name, order.key, CLEANED if cleaned else None)
 
     def _reopen(self, unit: tuple[str, ...]) -> None:
         """Shards without their audio, where what replaced it has to be made again, have to be made again too."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
+from kespeechchat.store.commit import Counts, ShardKey, list_commits
 from kespeechchat.store.documents import dump, parse
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_sound_record
 
 _Summary = dict[str, Counts]
 _Known = dict[str, _Summary]  # by commit record's stem
@@ -47,7 +48,7 @@ class Rollup:
             self._store.put(self._key, data)
 
     def _open(self, key: ShardKey) -> _Summary:
-        return CommitRecord.from_json(self._store.get(record_key(self._unit, key))).counts
+        return read_sound_record(self._store, self._unit, key).counts
 
 
 def update_rollup(pipeline: Pipeline, store: ObjectStore, learned: Mapping[str, Mapping[str, _Summary]]) -> None:

@@ -10,8 +10,9 @@ from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.rollup import Rollup
 from kespeechchat.run.rounds import rounds_of, rounds_table
 from kespeechchat.run.targets import Targets, told
-from kespeechchat.store.commit import Counts, read_record
+from kespeechchat.store.commit import Counts
 from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_sound_record
 
 
 def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[
     unit = pipeline.unit_of(stage)[-1]
     listing = plan.listing(unit)
     records = [
-        read_record(store, unit, type(state.order.key)(shard, fp, listing.committed[(shard, fp)]))
+        read_sound_record(store, unit, type(state.order.key)(shard, fp, listing.committed[(shard, fp)]))
         for fp in listing.any_of[shard]
         if (shard, fp) in listing.committed
     ]

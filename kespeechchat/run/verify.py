@@ -21,11 +21,11 @@ from kespeechchat.records import KEPT
 from kespeechchat.run.plan import Order, Plan, State
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.store.commit import CommitRecord, read_record
+from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.parquet import parquet_table
-from kespeechchat.store.shards import CorruptShard, read_checked, read_table
+from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
 
 _GATED = "gate"
 
@@ -64,7 +64,7 @@ class _Check:
         try:
             record = self.plan.standing_record(order)
             rows = self._rows(order.name, record)
-        except (CorruptShard, ValueError, FileNotFoundError) as error:
+        except (CorruptShard, ValueError) as error:
             self.problems.append(f"{where}: {error}")
             return
         self.checked += 1
@@ -95,9 +95,9 @@ class _Check:
         if self.plan.pin is None:
             return {}
         try:
-            record = read_record(self.store, "voices", self.plan.pin.key)
+            record = read_sound_record(self.store, "voices", self.plan.pin.key)
             table = read_table(self.store, "voices", record, ["parents"])
-        except (CorruptShard, ValueError, FileNotFoundError) as error:
+        except (CorruptShard, ValueError) as error:
             self.problems.append(f"the pinned voice library: {error}")
             return {}
         return dict(zip(table["id"].to_pylist(), table["parents"].to_pylist(), strict=True))

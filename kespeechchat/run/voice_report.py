@@ -9,9 +9,8 @@ import numpy as np
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.run.plan import Plan, State
-from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import ObjectStore
-from kespeechchat.store.shards import read_table
+from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, circularity
 from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
@@ -25,7 +24,7 @@ def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False
     plan = Plan(pipeline, store)
     if plan.pin is None:
         raise ConfigError(f"{store.url}: no voice library yet; run `kesc build` first")
-    record = read_record(store, "voices", plan.pin.key)
+    record = read_sound_record(store, "voices", plan.pin.key)
     try:
         library = Library.of(read_table(store, "voices", record, COLUMNS))
     except ValueError as error:
@@ -90,7 +89,7 @@ def _real_clips(plan: Plan, store: ObjectStore) -> RealClips:
         raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
     unit, vectors, owners = plan.pipeline.unit_of("clips")[-1], [], []
     for state in states:
-        table = read_table(store, unit, read_record(store, unit, state.order.key), ["recording", "xvector"])
+        table = read_table(store, unit, read_sound_record(store, unit, state.order.key), ["recording", "xvector"])
         if len(table):
             vectors.append(matrix(table["xvector"]))
             owners += table["recording"].to_pylist()

@@ -8,6 +8,9 @@ whoever was killed when; resume is a listing, because all that decides stands in
 one record wins; the other deletes its own data. "Already exists" may also be the echo of one's own put whose
 acknowledgement was lost: whoever meets it reads the record and has won if it names his attempt.
 
+A record carries a digest of itself and names its shard, so one that a hand edited or copied is no record: it is marked
+as corrupt data is, and the shard made again.
+
 A failure is a record of its own (`….gK.failed.json`), never in the way of a later success. A record whose data does
 not fit its checksum is marked (`….gK.corrupt.json`); the shard is then rebuilt as generation K+1. A shard whose audio
 was cleaned away has a second record (`….gK.cleaned.json`) that names and checks what is left of its data.
@@ -112,19 +115,30 @@ class CommitRecord:
     error: str | None = None
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True).encode()
+        fields = asdict(self)
+        return json.dumps({**fields, "digest": _digest(fields)}, ensure_ascii=False, indent=1, sort_keys=True).encode()
 
     @staticmethod
     def from_json(data: bytes) -> CommitRecord:
         """Raises ValueError where the bytes are no commit record (cut short, edited by hand)."""
         try:
-            return parse(CommitRecord, data)
+            record = parse(CommitRecord, data)
         except ValueError as error:
             raise ValueError(f"not a commit record: {error}") from None
+        fields = json.loads(data)
+        if fields.pop("digest", None) != _digest(fields):
+            raise ValueError("not the commit record that was written: its digest does not fit what it says")
+        return record
 
     @property
     def key(self) -> ShardKey:
         return ShardKey(self.shard, self.fingerprint, self.generation)
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    """sha256 of a record's fields, whatever version wrote them."""
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -222,4 +236,8 @@ def mark_corrupt(store: ObjectStore, unit: str, key: ShardKey, why: str) -> None
 
 
 def read_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | None = None) -> CommitRecord:
-    return CommitRecord.from_json(store.get(record_key(unit, key, kind)))
+    """Raises FileNotFoundError, and ValueError where what lies there is not this shard's record."""
+    record = CommitRecord.from_json(store.get(record_key(unit, key, kind)))
+    if (record.stage, record.key) != (unit, key):
+        raise ValueError(f"the commit record of {record.stage} {record.key.stem} under another's name")
+    return record

@@ -7,6 +7,7 @@ object store's conditional put is durable when it is acknowledged.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -88,32 +89,33 @@ class LocalFolder:
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())
-        except OSError as error:
+        except OSError:
             staged.unlink(missing_ok=True)
-            raise StoreError(
-                f"{path}: cannot be written: {error.strerror}; mend that (space, permissions) and run the same command "
-                "again: it goes on from here"
-            ) from None
+            raise
         return staged
 
     def create(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        staged = self._stage(path, data)
-        try:
-            os.link(staged, path)
-        except FileExistsError:
-            raise AlreadyExists(key) from None
-        finally:
-            os.unlink(staged)
-        _sync_folder(path.parent)
+        with _told(path, "written"):
+            staged = self._stage(path, data)
+            try:
+                os.link(staged, path)
+            except FileExistsError:
+                raise AlreadyExists(key) from None
+            finally:
+                os.unlink(staged)
+            _sync_folder(path.parent)
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        os.replace(self._stage(path, data), path)
-        _sync_folder(path.parent)
+        with _told(path, "written"):
+            os.replace(self._stage(path, data), path)
+            _sync_folder(path.parent)
 
     def get(self, key: str) -> bytes:
-        return self._path(key).read_bytes()
+        path = self._path(key)
+        with _told(path, "read"):
+            return path.read_bytes()
 
     def get_range(self, key: str, start: int, size: int) -> bytes:
         with open(self._path(key), "rb") as file:
@@ -133,7 +135,23 @@ class LocalFolder:
                 yield f"{prefix}/{entry.name}", entry.stat().st_size
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        with _told(path, "removed"):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told(path: Path, act: str) -> Iterator[None]:
+    """What the disk refuses, but for a file that is not there, as a StoreError that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be {act}: {error.strerror}; mend that (space, permissions) and run the same command "
+            "again: it goes on from here"
+        ) from None
 
 
 def _make_folder(folder: Path) -> None:

@@ -25,6 +25,7 @@ _PROBE = "plan/.conditional-put-probe"
 _FIRST, _PATIENCE = 20.0, 180.0  # seconds; S3 asks that one signed request be repeated for less than 5 minutes
 _STALLED = 30.0  # seconds without a byte of the answer after which a request is given up and made again
 _reached: set[str] = set()  # stores that have answered this process
+_conditional: set[str] = set()  # stores that have refused this process a second create
 
 
 class RemoteStore:
@@ -54,7 +55,6 @@ class RemoteStore:
             self._first, self._later = opened(min(_FIRST, self._patience)), opened(self._patience)
         except Exception as error:  # obstore's own errors name neither the cure nor the URL
             raise StoreError(f"{self.url}: cannot be opened as an object store: {error}") from None
-        self._checked = False
 
     @property
     def _store(self) -> Any:
@@ -146,13 +146,13 @@ class RemoteStore:
 
     def _require_conditional_put(self) -> None:
         """Creates one object twice; the second time must be refused."""
-        if self._checked:
+        if self.url in _conditional:
             return
         self.put(_PROBE, b"first")
         try:
             self._create(_PROBE, b"second")
         except AlreadyExists:
-            self._checked = True
+            _conditional.add(self.url)
             return
         raise StoreError(
             f"{self.url}: this store overwrites where a put was told to create only: builds on it could lose shards. "

@@ -32,14 +32,14 @@ def read_table(
     return table.filter(pc.equal(table["status"], KEPT)) if kept_only else table
 
 
-def read_sound_record(store: ObjectStore, unit: str, key: ShardKey) -> CommitRecord:
+def read_sound_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | None = None) -> CommitRecord:
     """The commit record. Raises CorruptShard, naming the file, where it is gone or no record (torn, edited by hand)."""
     try:
-        return read_record(store, unit, key)
+        return read_record(store, unit, key, kind)
     except (ValueError, FileNotFoundError) as error:
-        why = f"{store.url}/{record_key(unit, key)}: {error}"
+        why = f"{store.url}/{record_key(unit, key, kind)}: {error}"
         mark_corrupt(store, unit, key, why)
-        raise CorruptShard(f"{why}; the shard will be rebuilt") from None
+        raise CorruptShard(f"{why}; the next `kesc build` makes the shard again") from None
 
 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
@@ -53,7 +53,7 @@ def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
         why = f"{store.url}/{record.file}: is missing though its commit record stands"
     if why:
         mark_corrupt(store, unit, ShardKey(record.shard, record.fingerprint, record.generation), why)
-        raise CorruptShard(f"{why}; the shard will be rebuilt")
+        raise CorruptShard(f"{why}; the next `kesc build` makes the shard again")
     return data
 
 

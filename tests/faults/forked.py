@@ -1,13 +1,14 @@
 """Serves builds to a test: imports `kesc` once, then runs each command line asked for in a forked process of its own.
 
-A command is a line of JSON on stdin, its exit code a line on stdout. With `kill_at` N, the process is killed with
-SIGKILL at the N-th boundary of the store's writes that it reaches. Every call that makes something durable or visible
-(fsync, link, replace, unlink) has a boundary before it and one after; the middle of a write is a third. No hook stands
-in the product for this.
+A command is a line of JSON on stdin; its process id and, once it has ended, its exit code are lines on stdout. With
+`kill_at` N, the process is killed with SIGKILL at the N-th boundary of the store's writes that it reaches. Every call
+that makes something durable or visible (fsync, link, replace, unlink) has a boundary before it and one after; the
+middle of a write is a third. With `full_at` N the disk is full from the N-th write on. No hook stands in the product.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -62,6 +63,21 @@ class Killer:
         self._reached += 1
 
 
+def fill(after: int) -> None:
+    """Lets so many writes reach the disk; then none: half of the bytes are there when the disk says that it is full."""
+    real, left = os.fsync, [after]
+
+    def fsync(handle: int) -> None:
+        if not os.path.isdir(f"/proc/self/fd/{handle}"):
+            left[0] -= 1
+            if left[0] < 0:
+                os.truncate(handle, os.fstat(handle).st_size // 2)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    os.fsync = fsync
+
+
 def serve() -> None:
     import pyarrow as pa
 
@@ -74,14 +90,19 @@ def serve() -> None:
         asked = json.loads(line)
         child = os.fork()
         if child == 0:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            if asked.get("kill_at") is not None:
+            os.dup2(os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+            os.dup2(1, 2)
+            os.environ.update(asked["env"])
+            if asked["kill_at"] is not None:
                 Killer(asked["kill_at"], asked["root"], asked["log"]).arm()
+            if asked["full_at"] is not None:
+                fill(asked["full_at"])
             try:
                 main(asked["command"])
             except SystemExit as end:
                 os._exit(end.code if isinstance(end.code, int) else 1)
             os._exit(0)
+        print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

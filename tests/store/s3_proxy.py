@@ -56,6 +56,7 @@ class Proxy:
         self.boundaries: list[str] = []  # of writes, as they were reached
         self._kill_at: int | None = None
         self._victim: Callable[[], int] | None = None
+        self._fatal: Callable[[Request], bool] = lambda request: True
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
@@ -66,9 +67,14 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def kill_at(self, boundary: int | None, victim: Callable[[], int] | None = None) -> None:
-        """SIGKILL to the process `victim()` at that boundary, counted from here."""
-        self.boundaries, self._kill_at, self._victim = [], boundary, victim
+    def kill_at(
+        self,
+        boundary: int | None,
+        victim: Callable[[], int] | None = None,
+        meets: Callable[[Request], bool] = lambda request: True,
+    ) -> None:
+        """SIGKILL to the process `victim()` at that boundary of writes for which `meets` holds, counted from here."""
+        self.boundaries, self._kill_at, self._victim, self._fatal = [], boundary, victim, meets
 
     def deliver(self) -> list[int]:
         """Passes on what was delayed; the server's answers, which nobody waits for."""
@@ -86,7 +92,7 @@ class Proxy:
 
     def boundary(self, name: str, request: Request) -> bool:
         """Whether the client has just been killed here."""
-        if request.method not in _WRITES:
+        if request.method not in _WRITES or not self._fatal(request):
             return False
         with self._lock:
             killed = len(self.boundaries) == self._kill_at and self._victim is not None
