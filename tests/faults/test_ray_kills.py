@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import PROFILE, committed, descendants, ingested, kill_tree, questions
+from benchmarks.processes import descendants, kill_tree
+from tests.faults.ground import PROFILE, committed, ingested, questions
 
 pytestmark = pytest.mark.faults
 ENDS = [(os.killpg, signal.SIGINT, 130, "interrupted"), (os.kill, signal.SIGTERM, 143, "ended")]

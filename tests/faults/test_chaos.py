@@ -1,0 +1,18 @@
+"""The short version of `benchmarks/chaos.py`: a few kills on Ray, at random moments of one whole build."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.chaos import Tally, chaos, report
+
+pytestmark = pytest.mark.faults
+
+
+def test_kills_at_random_moments_of_a_whole_build_change_nothing(tmp_path):
+    tally = Tally(wanted=4)
+    chaos(tally, tmp_path, str(tmp_path), seed=5, rows=3)
+    print("\n" + report(tally, 0))
+    assert tally.wrong == []
+    assert tally.kills.total() == 4
+    assert tally.attempts >= tally.built > 0
