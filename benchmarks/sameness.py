@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from kespeechchat.config.pipeline import STAGES as UNITS
 from kespeechchat.run.kept import kept_pipeline
 from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.verify import verify
@@ -68,7 +67,7 @@ class _Built:
 def committed(root: str) -> dict[str, str]:
     """Hash of each commit record's bytes and of its data's, by the record's key: of every stage and generation."""
     store, found = open_store(root), {}
-    for unit in UNITS:
+    for unit in _units(root):
         for key, _ in store.list(f"{unit}/commits"):
             if _RECORD.search(key):
                 record = store.get(key)
@@ -79,14 +78,22 @@ def committed(root: str) -> dict[str, str]:
 def failures(root: str) -> list[str]:
     """Records of failed shards, those that a later success has overtaken included."""
     store = open_store(root)
-    return [key for unit in UNITS for key, _ in store.list(f"{unit}/commits") if key.endswith(".failed.json")]
+    return [key for unit in _units(root) for key, _ in store.list(f"{unit}/commits") if key.endswith(".failed.json")]
 
 
 def unnamed(root: str) -> list[str]:
     """Data files that no commit record names: what attempts that were killed or lost a race left behind."""
     store = open_store(root)
     named = {json.loads(store.get(key))["file"] for key in committed(root)}
-    return [key for unit in UNITS for key, _ in store.list(f"{unit}/data") if key not in named]
+    return [key for unit in _units(root) for key, _ in store.list(f"{unit}/data") if key not in named]
+
+
+def _units(root: str) -> list[str]:
+    """Of the last pipeline that was built there; none where none was."""
+    try:
+        return [unit[-1] for unit in kept_pipeline(root).units]
+    except FileNotFoundError:
+        return []
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
