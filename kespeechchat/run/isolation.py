@@ -90,6 +90,8 @@ class Isolation:
 
     def run(self, rows: list[Row], deaths: Deaths) -> Made:
         """Raises ShardGivenUp where too many rows are lost, and whatever no row can be blamed for."""
+        if not rows:
+            return self._make([], False)
         made = Made()
         deadly = {row["id"]: verdict for row in rows if (verdict := deaths.verdict(row["id"]))}
         if len(deadly) > min(MAX_DEADLY, max(1, int(DEADLY_SHARE * len(rows)))):

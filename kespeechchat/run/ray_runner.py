@@ -55,7 +55,7 @@ class Cluster:
         terminated = signal.getsignal(signal.SIGTERM)  # Ray puts a handler of its own in its place
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
-        self.session, self._stopping = session, stopping
+        self.session, self._stopping, self._local = session, stopping, address == "local"
         # a folder of files and a dashboard serve nobody on one machine; loopback keeps every port off the network
         alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
         try:

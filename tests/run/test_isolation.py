@@ -22,6 +22,7 @@ from kespeechchat.records import Outcome
 from kespeechchat.run import isolation
 from kespeechchat.run.errors import errors
 from kespeechchat.run.isolation import Deaths, groups
+from kespeechchat.run.making import Inputs, Made, Maker
 from kespeechchat.run.plan import Order, Plan
 from kespeechchat.run.watch import keep_last_words
 from kespeechchat.run.worker import Worker
@@ -306,6 +307,20 @@ def test_shards_in_flight_together_and_each_by_itself_after_a_death(tmp_path, qu
         shards = [shard for shard, _ in events]
         assert [what for _, what in events] == (["begins", "ends"] * len(events))[: len(events)]
         assert all(shards[n] == shards[n + 1] for n in range(0, len(events) - 1, 2))
+
+
+@pytest.mark.parametrize("stage", ["filter", "synthesize"])
+def test_a_shard_without_rows_whose_worker_died_has_counts_for_each_stage(tmp_path, quickstart, stage):
+    """Found by benchmarks/chaos.py: its record counted nothing, and verify took that for lost rows."""
+    scene = Scene(tmp_path, quickstart, stage)
+    unit = scene.pipeline.unit_of(stage)
+    made = isolation.Isolation(
+        make=lambda rows, single: Maker(scene.pipeline, unit, scene.store).make(scene.order, Inputs([], {}), rows),
+        note=lambda ids: None,
+        given_up=lambda row, error: Made(),
+    ).run([], Deaths(whole=1, total=1))
+    assert list(made.counts) == list(unit)
+    assert made.settled == []
 
 
 def _attempt(*rows: str, alone: bool = True, ended: str | None = None) -> Attempt:
