@@ -132,7 +132,11 @@ class LocalFolder:
             if entry.is_dir():
                 yield from self.list(f"{prefix}/{entry.name}")
             elif not entry.name.startswith("."):
-                yield f"{prefix}/{entry.name}", entry.stat().st_size
+                try:
+                    size = entry.stat().st_size
+                except FileNotFoundError:
+                    continue  # removed since the folder was read: another build's journal
+                yield f"{prefix}/{entry.name}", size
 
     def delete(self, key: str) -> None:
         path = self._path(key)

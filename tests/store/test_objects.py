@@ -95,3 +95,13 @@ def test_a_range_is_a_part_of_the_whole(tmp_path):
     assert store.get_range("a", 1, 3) == b"yte"
     with pytest.raises(FileNotFoundError):
         store.get_range("b", 0, 1)
+
+
+def test_what_another_process_removes_while_it_is_listed_is_passed_over(tmp_path):
+    store = LocalFolder(str(tmp_path))
+    for name in "abc":
+        store.put(f"s/{name}", b"1")
+    listed = store.list("s")
+    assert next(listed) == ("s/a", 1)
+    store.delete("s/b")
+    assert list(listed) == [("s/c", 1)]
