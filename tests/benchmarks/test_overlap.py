@@ -7,13 +7,13 @@ import pytest
 from benchmarks.overlap import measure
 from kespeechchat.run.kept import kept_pipeline
 from kespeechchat.run.plan import Plan
-from kespeechchat.run.ray_runner import _Board
+from kespeechchat.run.ray_workers import Board
 from kespeechchat.run.status import status
 from kespeechchat.store.objects import open_store
 
 
 def test_a_shard_is_spoken_when_another_is_through():
-    board = _Board()
+    board = Board()
     board.bound(2)
     assert [board.speaks(n) for n in (0, 1, 2, 1)] == [True, True, False, True]  # 1 again: its worker died
     board.through(0)
