@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import committed, descendants, ingested, questions
+from benchmarks.processes import descendants
+from tests.faults.ground import committed, ingested, questions
 from tests.faults.test_ray_kills import Build, _failures, _kesc
 
 pytestmark = pytest.mark.faults
