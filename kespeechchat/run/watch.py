@@ -49,6 +49,7 @@ def keep_last_words() -> None:
     """From now on a crash of this process is written down, where the machine has room for that."""
     with contextlib.suppress(OSError):
         file = open(_file(os.getpid()), "w")  # noqa: SIM115  # open for as long as the process lives
+        faulthandler.disable()  # enabled already, it would leave the handlers alone that a library put over its own
         faulthandler.enable(file, all_threads=False)
         _open_files.append(file)
 

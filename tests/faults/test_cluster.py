@@ -13,39 +13,17 @@ import pytest
 
 from benchmarks.processes import descendants
 from tests.faults.ground import committed, ingested, questions
+from tests.faults.nodes import Nodes
 from tests.faults.test_ray_kills import Build, _failures, _kesc
 
 pytestmark = pytest.mark.faults
 SHARDS = 40
 PINNED = "resources.ingest={num_cpus: 0.1, min_actors: 3, max_actors: 3, resources: {maker: 1}}"
-STORE = 80 << 20  # bytes of a node's object store: references are all it holds
 
 
-class Nodes:
-    """A head that makes nothing, and nodes of two makers each."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster
-
-        own = {"num_cpus": 1, "object_store_memory": STORE}
-        self._own = own | {"resources": {"maker": 2}}
-        self._cluster = Cluster(initialize_head=True, head_node_args=own | {"include_dashboard": False})
-        self.address = self._cluster.address
-
-    def add(self):
-        return self._cluster.add_node(**self._own)
-
-    def take_away(self, node) -> None:
-        """SIGKILL to the node's raylet and all that runs under it."""
-        self._cluster.remove_node(node, allow_graceful=False)
-
-    def close(self) -> None:
-        self._cluster.shutdown()
-
-
-def made_on(node) -> set[int]:
+def made_on(raylet: int) -> set[int]:
     """Process ids of the node's workers."""
-    return set(descendants(node.all_processes["raylet"][0].process.pid))
+    return set(descendants(raylet))
 
 
 @pytest.fixture
@@ -57,7 +35,7 @@ def nodes(tmp_path, monkeypatch):
     monkeypatch.setenv("KESC_FAULT_SLOW", "0.5")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")  # Ray joins nodes by the machine's own address, never by loopback
     monkeypatch.setenv("RAY_AUTH_TOKEN", os.urandom(16).hex())
-    started = Nodes()
+    started = Nodes(dict(os.environ))
     yield started
     started.close()
 
