@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.store.s3_proxy import Proxy
 from tests.store.s3_server import BUCKET, S3Server
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("kesc", deadline=None)  # how long an example takes says what else the machine does
+settings.load_profile("kesc")
 
 
 @pytest.fixture
