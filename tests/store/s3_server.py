@@ -23,6 +23,7 @@ class S3Server:
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         self.port, filer, master, volume = _free_ports(4)
         ports = [f"-s3.port={self.port}", f"-filer.port={filer}", f"-master.port={master}", f"-volume.port={volume}"]
+        ports += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # else two servers of one machine want the same two ports
         sizes = ["-volume.max=20", "-master.volumeSizeLimitMB=64"]
         weed = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1"]
         weed += ["-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}", *ports, *sizes]
