@@ -58,11 +58,13 @@ class Inputs:
 
 @dataclass
 class Made:
-    """(stage that settled the row, outcome) pairs, the stages' counts, and what rows given singly raised."""
+    """(stage that settled the row, outcome) pairs, the stages' counts, what rows given singly raised, and why they were
+    made a few at a time, where they were."""
 
     settled: list[tuple[str, Outcome]] = field(default_factory=list)
     counts: dict[str, Counts] = field(default_factory=dict)
     raised: list[Exception] = field(default_factory=list)
+    isolated: str | None = None
 
     def add(self, other: Made) -> None:
         self.settled += other.settled

@@ -66,6 +66,9 @@ class Progress:
         if built.status == "failed":
             self.failures.append(built)
             self.say(f"{built.unit} shard {built.shard:05d} failed: {(built.error or '').splitlines()[0]}", "error")
+        if built.isolated:
+            why = built.isolated.splitlines()[0][:300]
+            self.say(f"{built.unit} shard {built.shard:05d}: {why}; its rows were made a few at a time", "warning")
         if self._live is not None:
             self._live.update(self._table())
         elif time.monotonic() - self._last_line >= self._interval or self._finished(built.unit):

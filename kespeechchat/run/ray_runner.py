@@ -104,36 +104,27 @@ class Cluster:
         shard is begun; those at work come to their end."""
         import ray
 
-        try:
-            self._run(pipeline, units, chains, report, closed)
-        except ray.exceptions.RayError as error:
-            raise _plain(error) from error
+        with _told_plainly():
+            ray.get(self._board.bound.remote(pipeline.audio_ahead))
+            with self._driven(self._dataset(pipeline, units, chains)) as running:
+                while running():
+                    if died := self._died():
+                        raise EngineError(_failed(f"its {died} died"))
+                    at_work = self._board.close.remote(closed())
+                    self._drain(report)
+                    if self._stopping() and not ray.get(at_work):
+                        break
+                    time.sleep(POLL)
+            self._drain(report)
 
-    def _run(
-        self,
-        pipeline: Pipeline,
-        units: Sequence[tuple[str, ...]],
-        chains: Sequence[Sequence[Order]],
-        report: Callable[[Built], None],
-        closed: Callable[[], Closed],
-    ) -> None:
+    def _dataset(self, pipeline: Pipeline, units: Sequence[tuple[str, ...]], chains: Sequence[Sequence[Order]]) -> Any:
         import ray
 
-        ray.get(self._board.bound.remote(pipeline.audio_ahead))
         refs = [{"chain": list(chain)} for chain in chains]
         dataset = ray.data.from_items(refs, override_num_blocks=len(refs))
         for unit in units:
             dataset = self._stage(dataset, pipeline, unit, sum(1 for c in chains for o in c if o.unit == unit))
-        with self._driven(dataset) as running:
-            while running():
-                if died := self._died():
-                    raise EngineError(_failed(f"its {died} died"))
-                at_work = self._board.close.remote(closed())
-                self._drain(report)
-                if self._stopping() and not ray.get(at_work):
-                    break
-                time.sleep(POLL)
-        self._drain(report)
+        return dataset
 
     def _stage(self, dataset: Any, pipeline: Pipeline, unit: tuple[str, ...], shards: int) -> Any:
         import ray
@@ -204,14 +195,21 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_REACHED).close()
 
 
-def _plain(error: BaseException) -> Exception:
-    """What a worker raised that no shard is to blame for; else that Ray itself has failed."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(getattr(cause, "cause", None), (StoreError, EngineError, ConfigError)):
-            return cause.cause
-        cause = cause.__cause__
-    return EngineError(_failed(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """What Ray raises becomes what a worker raised that no shard is to blame for; else, that Ray itself has failed."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(getattr(cause, "cause", None), (StoreError, EngineError, ConfigError)):
+                raise cause.cause from error
+            cause = cause.__cause__
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise EngineError(_failed(said)) from error
 
 
 def _failed(what: str) -> str:

@@ -42,6 +42,7 @@ def commit_record(
         schema=[f"{f.name}: {f.type}" for f in stages[-1].schema],
         seconds=round(seconds, 3),
         cold=cold,
+        isolated=made.isolated,
         audio_seconds=round(sum(map(_audio_seconds, kept)), 3),
         engines={name: engine.identity() for name, engine in engines.items()},
         deterministic=all(engine.deterministic for engine in engines.values()),

@@ -45,6 +45,7 @@ class Built:
     seconds: float = 0.0
     audio_seconds: float = 0.0
     error: str | None = None
+    isolated: str | None = None  # why its rows were made a few at a time
     examples: tuple[str, ...] = ()  # a few rejected rows, for the guards' message
     stem: str = ""  # of the commit record's name, where there is one
 
@@ -149,21 +150,25 @@ class Worker:
 
     def _made(self, order: Order, inputs: Inputs, entry: Entry, deaths: Deaths, alone: bool) -> Made:
         make = partial(self._maker.make, order, inputs, watch=self._watch(entry, alone))
-        if not (deaths.total and self._maker.keeps_rows):
+        why = f"{deaths.total} of its workers died" if deaths.total else None
+        if why is None or not self._maker.keeps_rows:
             try:
                 return make(inputs.rows)
             except NO_ROWS_FAULT:
                 raise
-            except Exception:
+            except Exception as error:  # its rows are asked for it; where none is to blame, the record still tells
                 if not self._maker.keeps_rows:
                     raise
+                why = told_of(error)
                 free_memory()
         isolation = Isolation(
             make=lambda rows, single: make(rows, single=single),
             note=entry.rows,
             given_up=partial(self._maker.given_up, order),
         )
-        return isolation.run(inputs.rows, deaths)
+        made = isolation.run(inputs.rows, deaths)
+        made.isolated = why
+        return made
 
     def _watch(self, entry: Entry, alone: bool) -> Watch:
         """A stage's time limit; past it the process is left, and the journal says that it hung."""
@@ -212,6 +217,7 @@ def _built(order: Order, record: CommitRecord, examples: tuple[str, ...] = ()) -
         record.counts,
         record.seconds,
         record.audio_seconds,
+        isolated=record.isolated,
         examples=examples,
         stem=record.key.stem,
     )

@@ -107,6 +107,7 @@ class CommitRecord:
     schema: list[str] = field(default_factory=list)
     seconds: float = 0.0  # that the attempt took
     cold: bool = False  # its process's first shard of the language, whose seconds hold what engines load on first use
+    isolated: str | None = None  # why its rows were made a few at a time, which costs time even where none is lost
     audio_seconds: float = 0.0
     engines: dict[str, dict[str, str]] = field(default_factory=dict)
     deterministic: bool = True

@@ -13,17 +13,8 @@ from kespeechchat.engines.units import RATE, load
 from kespeechchat.engines.units.hubert import FIELD, HOP, SAMPLE_RATE, pieces
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
+from tests.engines.tiny_models import SPEECH_ENCODER
 from tests.engines.tones import unusable, voice
-
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 2,
-}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +23,7 @@ def folder(tmp_path_factory):
     from transformers import HubertConfig, HubertModel
 
     torch.manual_seed(0)
-    model = HubertModel(HubertConfig(**TINY)).eval()
+    model = HubertModel(HubertConfig(**SPEECH_ENCODER)).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.startswith("feature_extractor"):

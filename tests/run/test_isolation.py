@@ -227,6 +227,7 @@ def test_a_batch_that_is_too_large_loses_nothing(tmp_path, quickstart, monkeypat
     scene = Scene(tmp_path, quickstart, "rewrite")
     assert scene.build() == "committed"
     assert list(scene.rows("kept")) == IDS
+    assert scene._record().isolated.startswith("MemoryError")  # nothing is lost, and yet it is told: it costs time
 
 
 def test_rows_that_mostly_raise_are_a_broken_engine_and_fail_the_shard(tmp_path, quickstart, acts):
@@ -264,6 +265,7 @@ def test_a_death_by_chance_loses_nothing(tmp_path, quickstart, acts):
     acts("rewrite", once)
     scene = Scene(tmp_path, quickstart, "rewrite")
     assert (scene.build(), scene.deaths, len(scene.rows("kept"))) == ("committed", 1, ROWS)
+    assert scene._record().isolated == "1 of its workers died"
 
 
 def test_shards_in_flight_together_and_each_by_itself_after_a_death(tmp_path, quickstart, acts, monkeypatch):
