@@ -1,6 +1,35 @@
 """`python -m kespeechchat` is `kesc`."""
 
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+
 from kespeechchat.cli import main
 
+
+def kesc() -> None:
+    """The command as a process: its exit code is the command's own.
+
+    Ray, gRPC and torch leave native threads behind, and the destructors of their libraries have ended a build that was
+    all well with an abort (-6). So Python's own farewell is said, and theirs is not waited for; Ray's workers end the
+    same way (ray-project/ray#18899).
+    """
+    code: object = 1
+    try:
+        main(prog_name="kesc")
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a pipe whose reader has left, or a closed stream
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    main()
+    kesc()

@@ -31,6 +31,7 @@ class Build:
     ) -> None:
         self.root, self.log, self.said = root, root.parent / "shards.log", root.parent / "stderr.txt"
         paths = [str(Path(__file__).parent / "inject"), os.environ.get("PYTHONPATH", "")]
+        self.held = Path(f"{self.log}.held")  # while it stands, no shard comes to its end
         env = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
         env |= {"KESC_FAULT_LOG": str(self.log), "KESC_FAULT_SLOW": str(slow)}
         env |= {"RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S": "0.2"}  # a shard may take longer than Ray Data's half hour

@@ -1,6 +1,7 @@
 """Loaded by every interpreter of a build under test (through PYTHONPATH): makes `ingest` slow, or faulty on some rows.
 
-`KESC_FAULT_SLOW` seconds are spent on each call; shard, process id and number of rows are appended to `KESC_FAULT_LOG`.
+`KESC_FAULT_SLOW` seconds are spent on each call, and more while the file `KESC_FAULT_LOG`.held stands; shard, process
+id and number of rows are appended to `KESC_FAULT_LOG`.
 A row that holds one of the words of `_FAULTS` does what stands there. No hook stands in the product for this.
 """
 
@@ -43,6 +44,8 @@ def _make_faulty(stage) -> None:
         with open(os.environ["KESC_FAULT_LOG"], "a") as log:
             log.write(f"{task.shard} {os.getpid()} {len(task.rows)}\n")
         time.sleep(float(os.environ["KESC_FAULT_SLOW"]))
+        while os.path.exists(os.environ["KESC_FAULT_LOG"] + ".held"):
+            time.sleep(0.01)
         for row in task.rows:
             for word, fault in _FAULTS.items():
                 if word in row["raw"]:

@@ -1,0 +1,32 @@
+"""The command as a process: its exit code is its own, whatever native libraries do when they are taken down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ABORTS = "import ctypes, sys; libc = ctypes.CDLL(None); libc.__cxa_atexit(libc.abort, None, None); "
+KESC = "sys.argv = ['kesc', *sys.argv[1:]]; from kespeechchat.__main__ import kesc; kesc()"
+
+
+def _python(program: str, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["status", "nowhere.yaml"], 2), (["nonsense"], 2)])
+def test_a_library_that_aborts_as_the_process_ends_changes_no_exit_code(words, code):
+    assert _python(ABORTS).returncode == -6
+    ended = _python(ABORTS + KESC, *words)
+    assert ended.returncode == code
+    assert ended.stdout or ended.stderr
+
+
+def test_an_unforeseen_error_shows_its_traceback_and_hooks_still_run():
+    fails = (
+        "import atexit, sys, kespeechchat.__main__ as m; atexit.register(print, 'farewell'); m.main = None; m.kesc()"
+    )
+    ended = _python(fails)
+    assert (ended.returncode, ended.stdout) == (1, "farewell\n")
+    assert "TypeError: 'NoneType' object is not callable" in ended.stderr
