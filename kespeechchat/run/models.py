@@ -78,9 +78,11 @@ def local_models(pipeline: Pipeline) -> list[str]:
 
 
 def _named(settings: Settings) -> Iterator[str]:
-    """Models named anywhere in an engine's settings; what a server holds is the server's own affair."""
+    """Models named anywhere in the settings, or carried by the engine's library; a server's are its own affair."""
     if isinstance(settings, OpenAISettings):
         return
+    if carried := getattr(settings, "carried", None):
+        yield carried
     for field in type(settings).model_fields:
         value = getattr(settings, field)
         if field in ("model", "centroids") and value:

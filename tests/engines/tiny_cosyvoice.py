@@ -13,10 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from kespeechchat.config.engines import CosyVoiceSettings
+
 SPEAKER = 192
+FILES = ("cosyvoice.yaml", "llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx")
 
 YAML = Path(__file__).with_name("tiny_cosyvoice.yaml").read_text(encoding="utf-8")
 YAML2 = Path(__file__).with_name("tiny_cosyvoice2.yaml").read_text(encoding="utf-8")
+
+
+def settings(folder: Path | str, **change: object) -> CosyVoiceSettings:
+    return CosyVoiceSettings(**{"use": "cosyvoice", "model": str(folder), **change})
 
 
 def build(folder: Path, seed: int = 0) -> Path:

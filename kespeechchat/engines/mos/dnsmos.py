@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import onnxruntime
 import scipy.fft
 
 from kespeechchat.config.engines import DNSMOSSettings
-from kespeechchat.engines import EngineError
+from kespeechchat.engines.models import resolve
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import defect, resample
 
@@ -46,7 +45,7 @@ class DNSMOS:
     deterministic = True
 
     def __init__(self, settings: DNSMOSSettings) -> None:
-        folder = _folder()
+        folder = resolve(settings.carried)
         self._most = settings.windows
         self._p835 = _session(folder / "sig_bak_ovr.onnx", settings.threads)
         self._p808 = _session(folder / "model_v8.onnx", settings.threads)
@@ -123,17 +122,7 @@ def _mel_filters() -> np.ndarray:
     return (np.maximum(0.0, np.minimum(rise, fall)) * area[:, None]).astype(np.float32)
 
 
-def _folder() -> Path:
-    """Where speechmos keeps its files, found without importing it (that would load librosa)."""
-    spec = find_spec("speechmos")
-    if spec is None or spec.origin is None:
-        raise EngineError("mos.use: dnsmos needs the package speechmos, which is not installed: pip install speechmos")
-    return Path(spec.origin).parent / "dnsmos_models"
-
-
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        raise EngineError(f"{path} is missing; reinstall speechmos")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
