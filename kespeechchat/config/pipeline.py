@@ -204,8 +204,12 @@ class Pipeline(Settings):
         """All stages in order, those of the rounds after round 0's."""
         return tuple(stage for unit in self.units for stage in unit)
 
+    @cached_property
+    def _unit_of(self) -> dict[str, tuple[str, ...]]:
+        return {stage: unit for unit in self.units for stage in unit}
+
     def unit_of(self, stage: str) -> tuple[str, ...]:
-        return next(unit for unit in self.units if stage in unit)
+        return self._unit_of[stage]
 
     def in_rounds(self, stage: str) -> tuple[str, ...]:
         """The stage of every round: `gate`, `gate.r1`, …"""

@@ -8,7 +8,6 @@ never touched.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kespeechchat.dataset.metadata import write_text
-from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.wav_tree import STATE, ExportError
 
 _PART = ".part"
@@ -38,15 +37,16 @@ class Done:
 class ExportFolder:
     """`to`, for a `layout` whose files match `ours` (their path below `to`).
 
-    `content` is a hash of what the rows and their audio came from; empty: nothing is ever kept. `options`: whatever
-    else the files depend on. Raises ExportError where `to` holds another layout, or files and no note.
+    `options`: whatever the files depend on beside the dialogues. Raises ExportError where `to` holds another layout, or
+    files and no note.
     """
 
-    def __init__(self, to: Path, layout: str, ours: str, selection: Selection, content: str, options: Any) -> None:
+    def __init__(self, to: Path, layout: str, ours: str, dialogues: Dialogues, options: Any) -> None:
         self.to, self._ours = to, re.compile(rf"(?:{ours})(?:\.part)?")
         self.written = self.kept = 0
         to.mkdir(parents=True, exist_ok=True)
-        note = {"layout": layout, "content": content, "selection": selection.digest(), "options": options}
+        content, digest = dialogues.content, dialogues.selection.digest()
+        note = {"layout": layout, "content": content, "selection": digest, "options": options}
         state, said = to / STATE, json.dumps(note, sort_keys=True)
         standing = state.read_text("utf-8") if state.exists() else None
         if standing is None and any(p.name != STATE + _PART for p in to.iterdir()):
@@ -104,8 +104,7 @@ class ShardWriter(Protocol):
 
 def write_shards(
     folder: ExportFolder,
-    selection: Selection,
-    read_audio: ReadAudio | None,
+    dialogues: Dialogues,
     per_shard: int,
     names: Callable[[str, int], tuple[str, ...]],
     open_writer: Callable[[list[Path]], ShardWriter],
@@ -126,7 +125,7 @@ def write_shards(
             del open_[split]
 
     try:
-        for row in selection:
+        for row in dialogues:
             split = group(row)
             at, place = divmod(seen[split], per_shard)
             seen[split] += 1
@@ -135,7 +134,7 @@ def write_shards(
                 if not folder.has(*names(split, at)):
                     open_[split] = (names(split, at), open_writer(folder.parts(names(split, at))))
             if split in open_:
-                open_[split][1].add(row, {} if read_audio is None else fitting(row, read_audio(row)))
+                open_[split][1].add(row, dialogues.speech(row))
         for split in list(open_):
             finish(split)
     finally:  # an export that breaks off leaves no shard that is not whole
@@ -145,22 +144,3 @@ def write_shards(
         split: [(names(split, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
         for split, n in seen.items()
     }
-
-
-def fitting(row: Mapping[str, Any], speech: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """`speech` (FLAC by role), if it is as long as its row says. Raises ExportError where it is not."""
-    import soundfile
-
-    for turn in row["turns"]:
-        with soundfile.SoundFile(io.BytesIO(speech[turn["role"]])) as file:
-            found, said = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
-        if found != said:
-            raise ExportError(
-                f"dialogue {row['id']}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
-                f"says {said[0]} at {said[1]} Hz; run `kesc verify`, then `kesc build` again"
-            )
-    return speech
-
-
-def samples_of(turn: Mapping[str, Any]) -> int:
-    return round(turn["seconds"] * turn["sample_rate"])

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from kespeechchat.dataset.metadata import write_text
-from kespeechchat.export.facts import facts
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
-from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.selection import Selection
 
 PER_SHARD = 500  # dialogues: some 300 MB of FLAC
 _ROW_GROUP = 50  # dialogues that a reader must take at once
@@ -31,32 +31,22 @@ _OF_ROLE = ("text", "voice", "gender", "seconds")
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def export(
-    selection: Selection,
-    read_audio: ReadAudio | None,
-    to: Path,
-    *,
-    genders: Mapping[str, str],
-    content: str = "",
-    per_shard: int = PER_SHARD,
-) -> Done:
-    """Writes `selection` below `to`; audio as FLAC in columns `user_audio` and `agent_audio`, unless `read_audio` is
-    None. Raises ExportError for audio that does not fit its row, and where sample rates differ."""
-    audio = read_audio is not None
-    schema = _schema(selection.rate() if audio else None)
-    options = {"audio": audio, "per_shard": per_shard, "pyarrow": pa.__version__, "version": 1}
+def export(dialogues: Dialogues, to: Path, *, per_shard: int = PER_SHARD) -> Done:
+    """Writes below `to`, audio as FLAC in columns `user_audio` and `agent_audio`. Raises ExportError for audio that
+    does not fit its row, and where sample rates differ."""
+    schema = _schema(dialogues.selection.rate() if dialogues.audio else None)
+    options = {"audio": dialogues.audio, "per_shard": per_shard, "pyarrow": pa.__version__, "version": 1}
     ours = r"data/(?:train|dev|test)-\d{5}\.parquet|README\.md"
-    folder = ExportFolder(to, "huggingface", ours, selection, content, options)
+    folder = ExportFolder(to, "huggingface", ours, dialogues, options)
     shards = write_shards(
         folder,
-        selection,
-        read_audio,
+        dialogues,
         per_shard,
         lambda split, i: (f"data/{split}-{i:05d}.parquet",),
-        lambda parts: _Writer(parts[0], schema, selection, genders),
+        lambda parts: _Writer(parts[0], schema, dialogues),
     )
-    write_text(to / "README.md", _readme(shards, selection, audio))
-    return Done(selection.dialogues, folder.written, folder.kept)
+    write_text(to / "README.md", _readme(shards, dialogues.selection, dialogues.audio))
+    return Done(len(dialogues), folder.written, folder.kept)
 
 
 def _schema(rate: int | None) -> pa.Schema:
@@ -73,15 +63,15 @@ def _schema(rate: int | None) -> pa.Schema:
 
 
 class _Writer:
-    def __init__(self, path: Path, schema: pa.Schema, selection: Selection, genders: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, dialogues: Dialogues) -> None:
         plain = [f.name for f in schema if not pa.types.is_struct(f.type)]
         self._file = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=plain, write_statistics=plain)
-        self._schema, self._selection, self._genders = schema, selection, genders
+        self._schema, self._dialogues = schema, dialogues
         self._rows: list[dict[str, Any]] = []
 
     def add(self, row: Mapping[str, Any], speech: Mapping[str, bytes]) -> None:
         audio = {f"{k}_audio": {"bytes": v, "path": f"{row['id']}.{k}.flac"} for k, v in speech.items()}
-        self._rows.append(facts(row, self._selection, self._genders) | audio)
+        self._rows.append(self._dialogues.facts(row) | audio)
         if len(self._rows) == _ROW_GROUP:
             self._flush()
 

@@ -21,9 +21,8 @@ import numpy as np
 from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.dataset.durations import character_frames
 from kespeechchat.dataset.metadata import write_json
-from kespeechchat.export.facts import facts
-from kespeechchat.export.folder import Done, ExportFolder, fitting, write_shards
-from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.stereo import fan, many_files, write_file
 from kespeechchat.export.wav_tree import safe_name
 from kespeechchat.records import Audio, RowError, Word
@@ -48,34 +47,30 @@ class UnitReader(Protocol):
 
 
 def export(
-    selection: Selection,
-    read_audio: ReadAudio | None,
+    dialogues: Dialogues,
     to: Path,
     *,
-    genders: Mapping[str, str],
-    content: str = "",
     settings: ExportSettings | None = None,
     units: UnitReader | None = None,
     per_shard: int = PER_SHARD,
 ) -> Done:
-    """Writes `selection` below `to`: stage 1 (its texts alone where `read_audio` is None) and, where there are `units`
+    """Writes below `to`: stage 1 (its texts alone in an export without audio) and, where there are `units`
     and audio, stage 2. Raises ExportError as `stereo.export` does."""
     settings = settings or ExportSettings()
-    many_files(selection, read_audio, settings, 1)
-    fan_out, audio = selection.dialogues > settings.many, read_audio is not None
+    many_files(dialogues, settings)
+    fan_out, audio = len(dialogues) > settings.many, dialogues.audio
     second = dict(units.settings) if units is not None and audio else None
     options = {"audio": audio, "fan_out": fan_out, "per_shard": per_shard, "units": second, "version": 1}
-    folder = ExportFolder(to, "ke-omni", _OURS, selection, content, options)
-    _stage1(folder, selection, read_audio, genders, fan_out)
-    if units is None or read_audio is None:
+    folder = ExportFolder(to, "ke-omni", _OURS, dialogues, options)
+    _stage1(folder, dialogues, fan_out)
+    if units is None or not audio:
         why = "the profile names no unit engine (engines.units)" if units is None else "the export is without audio"
         note = f"stage 1 alone: {why}"
-        return Done(selection.dialogues, folder.written, folder.kept, (note,))
+        return Done(len(dialogues), folder.written, folder.kept, (note,))
     left_out: list[str] = []
     write_shards(
         folder,
-        selection,
-        read_audio,
+        dialogues,
         per_shard,
         lambda group, i: (f"stage2/{group}-{i:05d}.jsonl",),
         lambda parts: _Stage2(parts[0], units, left_out),
@@ -83,20 +78,18 @@ def export(
     )
     write_json(to / "stage2" / "units.json", {"units": units.size, "per_second": units.rate})
     notes = (f"{len(left_out)} answers have no units and are left out, e.g. {left_out[0]}",) if left_out else ()
-    return Done(selection.dialogues, folder.written, folder.kept, notes)
+    return Done(len(dialogues), folder.written, folder.kept, notes)
 
 
-def _stage1(
-    folder: ExportFolder, selection: Selection, read_audio: ReadAudio | None, genders: Mapping[str, str], fan_out: bool
-) -> None:
+def _stage1(folder: ExportFolder, dialogues: Dialogues, fan_out: bool) -> None:
     names = [f"stage1/{split}.jsonl" for split in _SPLITS]
     files = {
         split: part.open("w", encoding="utf-8", newline="\n")
         for split, part in zip(_SPLITS, folder.parts(names), strict=True)
     }
     try:
-        for row in selection:
-            said = facts(row, selection, genders)
+        for row in dialogues:
+            said = dialogues.facts(row)
             line = {
                 "id": row["id"],
                 "language": row["language"],
@@ -107,10 +100,10 @@ def _stage1(
                 "agent": said["agent_voice"],
                 "seconds": said["user_seconds"],
             }
-            if read_audio is not None:
+            if dialogues.audio:
                 line["audio"] = f"audio/{fan(row['id'], fan_out)}{row['id']}.flac"
                 if not folder.has(line["audio"]):
-                    write_file(folder, line["audio"], fitting(row, read_audio(row))["user"])
+                    write_file(folder, line["audio"], dialogues.speech(row)["user"])
             files[row["split"]].write(_line(line))
     finally:
         for file in files.values():

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.export.facts import facts
-from kespeechchat.export.folder import Done, ExportFolder, samples_of, write_shards
-from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.dialogues import Dialogues, samples_of
+from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.stereo import encoded, joined
 from kespeechchat.export.tar import PlainTar
 
@@ -25,41 +24,31 @@ PER_SHARD = 1000  # dialogues: some 600 MB of FLAC
 _LANGUAGES = {"zh": "Chinese", "en": "English"}  # lhotse's recipes name languages so
 
 
-def export(
-    selection: Selection,
-    read_audio: ReadAudio | None,
-    to: Path,
-    *,
-    genders: Mapping[str, str],
-    content: str = "",
-    per_shard: int = PER_SHARD,
-) -> Done:
-    """Writes `selection` below `to`; cuts alone where `read_audio` is None. Raises ExportError for audio that does not
-    fit its row, and where sample rates differ."""
-    audio, rate = read_audio is not None, selection.rate()
+def export(dialogues: Dialogues, to: Path, *, per_shard: int = PER_SHARD) -> Done:
+    """Writes below `to`; cuts alone in an export without audio. Raises ExportError for audio that does not fit its row,
+    and where sample rates differ."""
+    audio, rate = dialogues.audio, dialogues.selection.rate()
     options = {"audio": audio, "per_shard": per_shard, "version": 1}
     ours = r"(?:train|dev|test)/(?:cuts\.\d{6}\.jsonl\.gz|recording\.\d{6}\.tar)"
-    folder = ExportFolder(to, "lhotse", ours, selection, content, options)
+    folder = ExportFolder(to, "lhotse", ours, dialogues, options)
 
     def names(split: str, i: int) -> tuple[str, ...]:
         cuts = f"{split}/cuts.{i:06d}.jsonl.gz"
         return (f"{split}/recording.{i:06d}.tar", cuts) if audio else (cuts,)
 
-    write_shards(
-        folder, selection, read_audio, per_shard, names, lambda parts: _Writer(parts, rate, selection, genders)
-    )
-    return Done(selection.dialogues, folder.written, folder.kept)
+    write_shards(folder, dialogues, per_shard, names, lambda parts: _Writer(parts, rate, dialogues))
+    return Done(len(dialogues), folder.written, folder.kept)
 
 
 class _Writer:
-    def __init__(self, parts: list[Path], rate: int, selection: Selection, genders: Mapping[str, str]) -> None:
+    def __init__(self, parts: list[Path], rate: int, dialogues: Dialogues) -> None:
         self._tar = PlainTar(parts[0]) if len(parts) > 1 else None
         self._raw = parts[-1].open("wb")
         self._cuts = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
-        self._rate, self._selection, self._genders = rate, selection, genders
+        self._rate, self._dialogues = rate, dialogues
 
     def add(self, row: Mapping[str, Any], speech: Mapping[str, bytes]) -> None:
-        self._cuts.write(_line(cut(row, self._rate, facts(row, self._selection, self._genders))))
+        self._cuts.write(_line(cut(row, self._rate, self._dialogues.facts(row))))
         if self._tar is not None:
             self._tar.add(f"{row['id']}.flac", encoded(joined(row, speech), self._rate))
             self._tar.add(f"{row['id']}.json", _line(recording(row, self._rate)))

@@ -16,9 +16,8 @@ import numpy as np
 
 from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.export.facts import facts
-from kespeechchat.export.folder import Done, ExportFolder, fitting
-from kespeechchat.export.selection import ReadAudio, Selection
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.wav_tree import ExportError
 from kespeechchat.seeds import stable_hash
 
@@ -26,41 +25,38 @@ _LIST = "dialogues.jsonl"
 
 
 def export(
-    selection: Selection,
-    read_audio: ReadAudio | None,
+    dialogues: Dialogues,
     to: Path,
     *,
-    genders: Mapping[str, str],
-    content: str = "",
     settings: ExportSettings | None = None,
     container: Literal["flac", "wav"] = "flac",
 ) -> Done:
-    """Writes `selection` below `to`; the list alone where `read_audio` is None. Raises ExportError for audio that does
-    not fit its row, for sample rates that differ, and for very many files that nobody asked for."""
+    """Writes below `to`; the list alone in an export without audio. Raises ExportError for audio that does not fit its
+    row, for sample rates that differ, and for very many files that nobody asked for."""
     settings = settings or ExportSettings()
-    many_files(selection, read_audio, settings, 1)
-    fan_out, audio = selection.dialogues > settings.many, read_audio is not None
-    rate = selection.rate()
+    many_files(dialogues, settings)
+    fan_out, audio = len(dialogues) > settings.many, dialogues.audio
+    rate = dialogues.selection.rate()
     options = {"audio": audio, "container": container, "fan_out": fan_out, "version": 1}
     ours = rf"audio/(?:[0-9a-f]{{2}}/)?[^/]+\.(?:flac|wav)|{_LIST}"
-    folder = ExportFolder(to, "stereo", ours, selection, content, options)
+    folder = ExportFolder(to, "stereo", ours, dialogues, options)
     list_part = folder.parts((_LIST,))[0]
     with list_part.open("w", encoding="utf-8", newline="\n") as lines:
-        for row in selection:
+        for row in dialogues:
             name = f"audio/{fan(row['id'], fan_out)}{row['id']}.{container}"
             if audio and not folder.has(name):
-                write_file(folder, name, encoded(joined(row, fitting(row, read_audio(row))), rate, container))
-            said = {**facts(row, selection, genders), **timing(row), **({"audio": name} if audio else {})}
+                write_file(folder, name, encoded(joined(row, dialogues.speech(row)), rate, container))
+            said = {**dialogues.facts(row), **timing(row), **({"audio": name} if audio else {})}
             lines.write(json.dumps(said, ensure_ascii=False, allow_nan=False) + "\n")
     folder.publish((_LIST,))
-    return Done(selection.dialogues, folder.written, folder.kept)
+    return Done(len(dialogues), folder.written, folder.kept)
 
 
-def many_files(selection: Selection, read_audio: ReadAudio | None, settings: ExportSettings, each: int) -> None:
-    """Raises ExportError where files of their own, `each` a dialogue, would be very many and nobody asked for them."""
-    if settings.audio is None and read_audio is not None and selection.dialogues > settings.many:
+def many_files(dialogues: Dialogues, settings: ExportSettings) -> None:
+    """Raises ExportError where files, one a dialogue, would be very many and nobody asked for them."""
+    if settings.audio is None and dialogues.audio and len(dialogues) > settings.many:
         raise ExportError(
-            f"{selection.dialogues:,} dialogues make {each * selection.dialogues:,} audio files: ask for them "
+            f"{len(dialogues):,} dialogues make as many audio files: ask for them "
             "(--audio), or for the rest alone (--no-audio), or take a layout of shards: huggingface, webdataset, lhotse"
         )
 

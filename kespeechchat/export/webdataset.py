@@ -14,40 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.dataset.metadata import write_json
-from kespeechchat.export.facts import facts
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
-from kespeechchat.export.selection import ReadAudio, Selection
 from kespeechchat.export.tar import PlainTar
 from kespeechchat.seeds import stable_hash
 
 PER_SHARD = 1000  # dialogues: some 600 MB of FLAC
 
 
-def export(
-    selection: Selection,
-    read_audio: ReadAudio | None,
-    to: Path,
-    *,
-    genders: Mapping[str, str],
-    content: str = "",
-    per_shard: int = PER_SHARD,
-) -> Done:
-    """Writes `selection` below `to`; KEY.json alone where `read_audio` is None. Raises ExportError for audio that does
-    not fit its row."""
-    options = {"audio": read_audio is not None, "per_shard": per_shard, "version": 1}
+def export(dialogues: Dialogues, to: Path, *, per_shard: int = PER_SHARD) -> Done:
+    """Writes below `to`; KEY.json alone in an export without audio. Raises ExportError for audio that does not fit its
+    row."""
+    options = {"audio": dialogues.audio, "per_shard": per_shard, "version": 1}
     ours = r"(?:train|dev|test)-\d{6}\.tar|shards\.json"
-    folder = ExportFolder(to, "webdataset", ours, selection, content, options)
+    folder = ExportFolder(to, "webdataset", ours, dialogues, options)
     shards = write_shards(
         folder,
-        selection,
-        read_audio,
+        dialogues,
         per_shard,
         lambda split, i: (f"{split}-{i:06d}.tar",),
-        lambda parts: _Writer(parts[0], selection, genders),
+        lambda parts: _Writer(parts[0], dialogues),
     )
     listed = {split: [{"file": f, "dialogues": n} for f, n in files] for split, files in sorted(shards.items())}
     write_json(to / "shards.json", listed)
-    return Done(selection.dialogues, folder.written, folder.kept)
+    return Done(len(dialogues), folder.written, folder.kept)
 
 
 def key_of(dialogue_id: str) -> str:
@@ -60,14 +50,14 @@ def key_of(dialogue_id: str) -> str:
 
 
 class _Writer:
-    def __init__(self, path: Path, selection: Selection, genders: Mapping[str, str]) -> None:
-        self._tar, self._selection, self._genders = PlainTar(path), selection, genders
+    def __init__(self, path: Path, dialogues: Dialogues) -> None:
+        self._tar, self._dialogues = PlainTar(path), dialogues
 
     def add(self, row: Mapping[str, Any], speech: Mapping[str, bytes]) -> None:
         key = key_of(row["id"])
         for role, data in sorted(speech.items(), reverse=True):  # the user first
             self._tar.add(f"{key}.{role}.flac", data)
-        said = json.dumps(facts(row, self._selection, self._genders), ensure_ascii=False, allow_nan=False)
+        said = json.dumps(self._dialogues.facts(row), ensure_ascii=False, allow_nan=False)
         self._tar.add(f"{key}.json", said.encode())
 
     def close(self) -> None:

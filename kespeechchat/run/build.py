@@ -44,6 +44,7 @@ class Result:
     corrupt: int = 0  # shards whose bytes were not what their records say
     held: dict[str, int] = field(default_factory=dict)  # language → shards not begun, its target hours being reached
     learned: dict[str, dict[str, dict[str, Counts]]] = field(default_factory=dict)  # unit → record's stem → counts
+    plan: Plan | None = None  # what stands at the end
 
     @property
     def well(self) -> bool:
@@ -84,7 +85,7 @@ def _build(
         if any(stage_class(s).source.stage == branch for unit in wanted for s in unit):
             _take_in(store, pipeline, branch, progress)
     check_languages(pipeline, Plan(pipeline, store).manifests, {stage for unit in wanted for stage in unit})
-    result, targets = Result(), Targets(pipeline, store)
+    result, targets, plan = Result(), Targets(pipeline, store), None
     with runner, progress.shown():
         for _ in range(_PASSES):
             found = result.corrupt
@@ -99,15 +100,17 @@ def _build(
                     if ("voices",) in units:
                         plan = _pin_voices(plan, replace_voices, progress)
             except CorruptShard as error:  # a reduce stage's record, read for the plan
+                plan = None
                 result.corrupt += 1
                 progress.say(str(error), "warning")
             if result.corrupt == found:
                 break
-    for held in targets.held_back(Plan(pipeline, store)).values():
+    result.plan = plan = Plan(pipeline, store) if plan is None or plan.partial else plan
+    for held in targets.held_back(plan).values():
         result.held[held] = result.held.get(held, 0) + 1
-    if result.corrupt and (waiting := _waiting(Plan(pipeline, store), wanted, set(result.held))):
+    if result.corrupt and (waiting := _waiting(plan, wanted, set(result.held))):
         result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
-    update_rollup(pipeline, store, result.learned)
+    update_rollup(plan, result.learned)
     return result
 
 

@@ -14,6 +14,7 @@ from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.export import ke_speechchat
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.selection import ReadAudio, Selection, Subset, select
 from kespeechchat.export.wav_tree import ExportError
@@ -114,10 +115,8 @@ class _Export:
         if self.wanted.layout == "ke-omni":
             options["units"] = units_reader(self.rows.pipeline)
         genders = {v["id"]: v["gender"] for v in self.rows.voices()}
-        content = self.rows.content
-        done: Done = layout.export(
-            self.selection, self.read_audio, self.folder, genders=genders, content=content, **options
-        )
+        dialogues = Dialogues(self.selection, self.read_audio, genders, self.rows.content)
+        done: Done = layout.export(dialogues, self.folder, **options)
         kept = f", {done.kept} of an earlier run kept" if done.kept else ""
         told = f"export: {self.folder.resolve()} ({done.dialogues} dialogues, {done.written} files written{kept})"
         return [told, *(f"        {note}" for note in done.notes), *_missing(self.rows)]

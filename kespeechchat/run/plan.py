@@ -8,10 +8,12 @@ opens no record but those of the few reduce stages. Ingredients are kept in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
@@ -92,8 +94,9 @@ class Plan:
         """Per shard number, of the unit that publishes `stage`."""
         unit = self.pipeline.unit_of(stage)
         if unit[-1] not in self._states:
-            self._states[unit[-1]] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
-            self._reopen(unit)
+            with _uncollected():
+                self._states[unit[-1]] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
+                self._reopen(unit)
         return self._states[unit[-1]]
 
     def pending(self, stage: str) -> list[Order]:
@@ -162,7 +165,7 @@ class Plan:
         inputs, library = [], None
         if planned:
             ingredients["input:plan"] = short_hash(planned.checksum)
-        for reads in self._external_reads(unit):
+        for reads in _external_reads(unit):
             if reads.scope is Scope.LIBRARY:
                 library = self.pin
                 ingredients["input:voice library"] = self.pin.content if self.pin else "none yet"
@@ -182,10 +185,6 @@ class Plan:
             generation = listing.next_generation(shard, fingerprint)
         key = ShardKey(shard, fingerprint, generation)
         return Order(unit, key, language, planned, tuple(inputs), library, ingredients)
-
-    def _external_reads(self, unit: tuple[str, ...]) -> list[Reads]:
-        reads = [r for stage in unit for r in stage_class(stage).reads()]
-        return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
 
     def _keys(self, reads: Reads, shard: int) -> tuple[ShardKey, ...]:
         states = self.states(reads.stage)
@@ -222,6 +221,25 @@ class Plan:
     @cached_property
     def segments(self) -> list[list[tuple[str, ...]]]:
         return segments(self.pipeline)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection: it would look through a large build's shards, which hold no cycles, again and again, for a
+    third of a plan's time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@cache
+def _external_reads(unit: tuple[str, ...]) -> list[Reads]:
+    reads = [r for stage in unit for r in stage_class(stage).reads()]
+    return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
 
 
 def segments(pipeline: Pipeline) -> list[list[tuple[str, ...]]]:

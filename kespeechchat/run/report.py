@@ -21,7 +21,7 @@ _KEPT = "report.json"
 
 
 def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None) -> str:
-    plan = Plan(pipeline, store)
+    plan = (result and result.plan) or Plan(pipeline, store)
     parts = [render(status(pipeline, store, plan))]
     try:
         rows = GatedRows(pipeline, store, plan)

@@ -30,6 +30,7 @@ from kespeechchat.store.documents import parse
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt|cleaned))?\.json$")
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 FAILED, CORRUPT, CLEANED = "failed", "corrupt", "cleaned"
 
 
@@ -39,8 +40,7 @@ def new_attempt() -> str:
 
 def short_hash(value: Any) -> str:
     """12 hex digits of plain data; the same data in another key order hashes alike."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, order=True)
@@ -138,8 +138,7 @@ class CommitRecord:
 
 def _digest(fields: dict[str, Any]) -> str:
     """sha256 of a record's fields, whatever version wrote them."""
-    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(fields).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import soundfile
 
 from examples.train_ke_omni import END, fell, join, train_stage1, train_stage2, transformers_encoder
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.ke_omni import export
 from kespeechchat.export.selection import select
 from kespeechchat.records import Word
@@ -60,7 +61,8 @@ def read_audio(row) -> dict[str, bytes]:
 def folder(tmp_path_factory):
     to = tmp_path_factory.mktemp("omni") / "export"
     selection = select(rows(), seed=1, partitions=PartitionSettings(sizes={"XL": PartitionSize(fraction=1)}))
-    export(selection, read_audio, to, genders={"SPK1f": "female", "agentMale": "male"}, units=Pitches())
+    genders = {"SPK1f": "female", "agentMale": "male"}
+    export(Dialogues(selection, read_audio, genders), to, units=Pitches())
     return to
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.ke_omni import export
 from kespeechchat.records import RowError, Word
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
@@ -39,8 +40,8 @@ class Reader:
         return np.arange(frames, dtype=np.int32) % self.size, words
 
 
-def run(to, rows=ROWS, read=read_audio, **more):
-    return export(selected(rows), read, to, genders=GENDERS, **more)
+def run(to, rows=ROWS, content="", **more):
+    return export(Dialogues(selected(rows), read_audio, GENDERS, content), to, **more)
 
 
 def lines(path):
@@ -97,5 +98,6 @@ def test_units_that_stand_are_not_made_again(tmp_path):
 def test_an_agents_name_is_a_folder(tmp_path):
     row = dialogue(1)
     row["turns"][1]["voice"] = "../up"
+    dialogues = Dialogues(selected([row]), read_audio, {**GENDERS, "../up": "male"})
     with pytest.raises(ValueError, match="cannot be a file name"):
-        export(selected([row]), read_audio, tmp_path / "x", genders={**GENDERS, "../up": "male"}, units=Reader())
+        export(dialogues, tmp_path / "x", units=Reader())

@@ -12,6 +12,7 @@ import soundfile
 
 from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.export import huggingface, ke_omni, lhotse, stereo, webdataset
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.selection import Subset
 from kespeechchat.export.wav_tree import STATE, ExportError
@@ -23,11 +24,11 @@ SHARDED = ["huggingface", "webdataset", "lhotse"]
 BY_ID = {r["id"]: r for r in ROWS}
 
 
-def run(layout: str, to, selection=None, read=read_audio, **more) -> Done:
+def run(layout: str, to, selection=None, read=read_audio, content="", **more) -> Done:
     if layout in SHARDED:
         more.setdefault("per_shard", 7)
     export = import_module(f"kespeechchat.export.{layout}").export
-    return export(selection or selected(), read, to, genders=GENDERS, **more)
+    return export(Dialogues(selection or selected(), read, GENDERS, content), to, **more)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -199,7 +200,7 @@ def test_stereo_is_user_left_agent_right_one_after_the_other(container, tmp_path
 
 @pytest.mark.parametrize("layout", ["stereo", "ke_omni"])
 def test_many_files_are_asked_for_and_fan_out(layout, tmp_path):
-    with pytest.raises(ExportError, match="make 40 audio files: ask for them"):
+    with pytest.raises(ExportError, match="40 dialogues make as many audio files: ask for them"):
         run(layout, tmp_path, settings=ExportSettings(many=39))
     run(layout, tmp_path, settings=ExportSettings(many=39, audio=True))
     assert all(p.parent.parent.name == "audio" for p in (tmp_path / "audio").rglob("*.flac"))

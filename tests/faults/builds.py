@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from select import select
-from typing import IO
+from typing import IO, Any
 
 from benchmarks.tonal.world import environment
 
@@ -48,16 +48,10 @@ class Kesc:
         return self._said.read_text()
 
     def __call__(
-        self,
-        words: Sequence[str],
-        root: str | Path = "",
-        kill_at: int | None = None,
-        log: Path | None = None,
-        full_at: int | None = None,
-        begun: Callable[[int], None] | None = None,
+        self, words: Sequence[str], root: str | Path = "", begun: Callable[[int], None] | None = None, **faults: Any
     ) -> int:
-        """The exit code; -9 where a kill met it. `begun` is told the process id when it starts."""
-        running = self.start(words, root, kill_at, log, full_at)
+        """The exit code; -9 where a kill met it. `begun` is told the process id when it starts; `faults`: of start."""
+        running = self.start(words, root, **faults)
         if begun:
             begun(running.pid)
         return running.wait()

@@ -80,8 +80,9 @@ def test_a_patience_that_is_no_number_is_told(s3_root, monkeypatch):
         open_store(s3_root)
 
 
-def test_a_put_that_arrives_after_its_client_gave_up_changes_nothing(s3_root, proxy, monkeypatch):
-    """The record of an attempt that gave up arrives when another attempt has committed the shard."""
+@pytest.fixture
+def given_up(s3_root, proxy, monkeypatch):
+    """A store whose first attempt at a shard gave up; the proxy still holds its record."""
     monkeypatch.setenv("KESC_STORE_PATIENCE", "1")
     store = open_store(s3_root)
     store.create("warm", b"")
@@ -89,6 +90,12 @@ def test_a_put_that_arrives_after_its_client_gave_up_changes_nothing(s3_root, pr
     with pytest.raises(StoreError):
         c.commit(store, "gate", _record("a" * 16), _data())
     proxy.faults = []
+    return store
+
+
+def test_a_put_that_arrives_after_its_client_gave_up_changes_nothing(given_up, proxy):
+    """The record of an attempt that gave up arrives when another attempt has committed the shard."""
+    store = given_up
     won = c.commit(store, "gate", _record("b" * 16), _data())
     late = proxy.deliver()
     assert len(late) > 1
@@ -97,14 +104,8 @@ def test_a_put_that_arrives_after_its_client_gave_up_changes_nothing(s3_root, pr
     assert read_table(store, "gate", won).num_rows == 1
 
 
-def test_a_put_that_arrives_late_before_anyone_else_is_the_shard(s3_root, proxy, monkeypatch):
-    monkeypatch.setenv("KESC_STORE_PATIENCE", "1")
-    store = open_store(s3_root)
-    store.create("warm", b"")
-    proxy.faults = [Fault(DELAY, ALL, writes("/commits/"))]
-    with pytest.raises(StoreError):
-        c.commit(store, "gate", _record("a" * 16), _data())
-    proxy.faults = []
+def test_a_put_that_arrives_late_before_anyone_else_is_the_shard(given_up, proxy):
+    store = given_up
     assert proxy.deliver()[0] == 200
     second = c.commit(store, "gate", _record("b" * 16), _data())
     assert second.attempt == "a" * 16
