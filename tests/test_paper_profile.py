@@ -112,7 +112,8 @@ def _rows(root: Path, unit: str) -> list[dict]:
 def test_every_stage_is_done_and_rows_are_accounted_for(built, cluster):
     status = json.loads(_kesc(cluster, "status", "--root", built, "--json").stdout)
     stages = {s["name"]: s for s in status["stages"]}
-    assert list(stages) == list(STAGES)
+    rounds = [f"{stage}.r{k}" for k in (1, 2) for stage in ("synthesize", "watermark", "measure", "gate")]
+    assert list(stages) == [*STAGES, *rounds]
     assert all(s["done"] == s["shards"] > 0 and not s["failed_rows"] for s in stages.values())
     assert stages["ingest"]["rejected"] == {"task_code": 1, "task_translation": 1}
     assert stages["speakers"]["kept"] == 6 and stages["speakers"]["rejected"] == {"few_clips": 1}
@@ -138,6 +139,20 @@ def test_a_clip_without_gender_or_transcript_gets_them_from_the_profiles_engines
     assert {c["gender"] for c in clips if c["gender_from"] == "engine"} == {"female"}
     assert [c["recording"] for c in clips if c["transcript_from"] == "recognizer"] == ["r6"]
     assert all(c["language"] == "zh" and len(c["xvector"]) == 64 and len(c["tts_embedding"]) == 192 for c in clips)
+
+
+def test_what_the_gate_refuses_is_spoken_with_another_seed_then_by_another_voice_then_dropped(built):
+    """English is refused whatever is heard; what the rounds changed of it is what they are for."""
+    tried = [
+        {r["id"]: r for r in _rows(built, gate) if r["language"] == "en"} for gate in ("gate", "gate.r1", "gate.r2")
+    ]
+    assert tried[0] and all(set(t) == set(tried[0]) for t in tried)
+    assert all(r["status"] == "rejected" for t in tried for r in t.values())
+    for rows in zip(*([t[i] for i in tried[0]] for t in tried), strict=True):
+        seeds, voices = ([[turn[what] for turn in row["turns"]] for row in rows] for what in ("seed", "voice"))
+        assert len({tuple(of_round) for of_round in seeds}) == 3
+        assert voices[0] == voices[1]
+        assert voices[1][0] != voices[2][0] and voices[1][1] == voices[2][1]  # the agent is the dialogue's own
 
 
 def test_the_export_has_two_channels_at_the_papers_rate(built, cluster, tmp_path):

@@ -63,7 +63,7 @@ def test_what_runs_on_a_machine_without_gpus_is_the_shipped_profile_but_for_its_
     here = load_pipeline(PROFILES / "ke-speechchat.yaml", paper_profile.overrides(tmp_path))
     assert {Path(m.model).parent for m in models(here) if m.model != "package:speechmos"} == {tmp_path}
     changed = {name for name in Pipeline.model_fields if getattr(here, name) != getattr(paper, name)}
-    assert changed == {"instructions", "speech", "engines", "stages", "rounds", "resources"}
+    assert changed == {"instructions", "speech", "engines", "stages", "resources"}
     free = {"runtime_env", "max_actors"}
     for stage, wanted in paper.resources.items():
         assert here.resources[stage].model_dump(exclude=free) == wanted.model_dump(exclude=free)

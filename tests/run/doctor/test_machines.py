@@ -158,7 +158,7 @@ def test_missing_models_name_their_stages_and_how_to_get_them(paper):
     assert "hf download alefiury/" in gender.cure
     assert gender.blocks == {"clips"}
     room = next(f for f in findings if f.check.startswith("room in"))
-    assert "324.0 GB of hub models are to be fetched" in room.told
+    assert "326.4 GB of hub models are to be fetched" in room.told
 
 
 def test_models_that_are_here(quickstart):
