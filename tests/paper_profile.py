@@ -130,7 +130,7 @@ NO_GPU = {
 ONE_ACTOR = {f"resources.{s}.max_actors": "1" for s in ("rewrite", "filter", "spoken", "synthesize", "measure")}
 # Sixty seconds of speech blend no 42,000 voices.
 FEW_SPEAKERS = {
-    "stages.blend.blending.users": "{train: 2, dev: 0, test: 0}",
+    "stages.blend.blending.users": "{train: 4, dev: 0, test: 0}",
     "stages.blend.blending.agent_candidates": "1",
 }
 # Random weights speak noise, hear nonsense in it and find no mark; a model of 270M judges no better than chance.

@@ -45,13 +45,21 @@ def render(found: list[ModelStatus]) -> list[str]:
     """Two lines a model, and how to get those that are missing."""
     lines = []
     for m in found:
-        size = "size not known" if m.size is None else f"{m.size:.1f} GB"
         lines.append(f"{'present' if m.problem is None else 'MISSING'}  {m.model}")
-        lines.append(f"         {', '.join(m.used_by)}; {size}; {m.licence or 'licence not named in the profile'}")
+        lines.append(
+            f"         {', '.join(m.used_by)}; {size_of(m)}; {m.licence or 'licence not named in the profile'}"
+        )
         if m.problem:
             lines.append(f"         {m.problem}")
     missing = sum(m.problem is not None for m in found)
     return [*lines, f"{len(found)} models, {missing} missing"]
+
+
+def size_of(model: ModelStatus) -> str:
+    """For a reader."""
+    if model.size is None:
+        return "size not known"
+    return f"{model.size:.1f} GB" if model.size >= 0.1 else f"{1000 * model.size:.0f} MB"
 
 
 def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:

@@ -12,7 +12,7 @@ from kespeechchat.engines.models import identify
 from kespeechchat.run.doctor.finding import Finding
 from kespeechchat.run.doctor.machines import Machine, Machines, resources_of
 from kespeechchat.run.doctor.uses import users_of
-from kespeechchat.run.models import ModelStatus, models
+from kespeechchat.run.models import ModelStatus, models, size_of
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
@@ -33,9 +33,9 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
 
 
 def _needing(pipeline: Pipeline, there: Machines, stages: frozenset[str]) -> list[Machine]:
-    """Machines that can hold an actor of one of the stages."""
+    """Machines that can hold an actor of one of the stages; where none can yet, all: models can be fetched meanwhile."""
     hosts = {m: None for stage in sorted(stages) for m in there.hosts(resources_of(pipeline, stage))}
-    return list(hosts)
+    return list(hosts or there.all)
 
 
 def _seen(there: Machines, machine: Machine, pipeline: Pipeline) -> dict[str, tuple[str | None, str | None]]:
@@ -71,8 +71,7 @@ def _told(model: ModelStatus, stages: frozenset[str], found: dict[str, tuple[str
         told = "; ".join(f"{name}: {identity}" for name, (_, identity) in found.items())
         return Finding(False, check_, f"differs between machines: {told}", "copy one of them to all", stages)
     where = "" if len(found) == 1 else f" on {len(found)} machines"
-    size = "" if model.size is None else f", {model.size:.1f} GB"
-    return Finding(True, check_, f"{', '.join(identities) or 'no machine needs it'}{where}{size}")
+    return Finding(True, check_, f"{', '.join(filter(None, identities))}{where}, {size_of(model)}")
 
 
 def _room(missing: list[ModelStatus]) -> Iterator[Finding]:
