@@ -33,7 +33,7 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
 
 
 def _needing(pipeline: Pipeline, there: Machines, stages: frozenset[str]) -> list[Machine]:
-    """Machines that can hold an actor of one of the stages; where none can yet, all: models can be fetched meanwhile."""
+    """Machines that can hold an actor of one of the stages; where none can, all: models can be fetched meanwhile."""
     hosts = {m: None for stage in sorted(stages) for m in there.hosts(resources_of(pipeline, stage))}
     return list(hosts or there.all)
 
