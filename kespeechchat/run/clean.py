@@ -29,13 +29,14 @@ _DATA = re.compile(r"/data/(shard-\d{5,}\.[0-9a-f]{12}\.g\d+)\.([0-9a-f]{16})\.p
 class Removal:
     key: str
     size: int  # bytes
-    why: str  # superseded | left over | replaced audio
+    why: str  # superseded | left over | half written | replaced audio
     shard: tuple[str, ShardKey] | None = None  # of replaced audio: the unit and the shard that loses it
 
 
 def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = False) -> Iterator[Removal]:
     """What `clean` would remove, records before their data."""
     plan = Plan(pipeline, store)
+    yield from (Removal(key, size, "half written") for key, size in store.half_written())
     if replaced_audio:
         yield from _replaced(plan)
     for unit in pipeline.units:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+
+_STAGED = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_ABANDONED = 3600.0  # seconds after which nobody is still writing a file
 
 
 class AlreadyExists(Exception):
@@ -48,6 +53,10 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes `key`; nothing happens where there is none."""
+        ...
+
+    def half_written(self) -> Iterator[tuple[str, int]]:
+        """(key, bytes) of what writers that were killed left, which `list` never shows."""
         ...
 
 
@@ -142,6 +151,13 @@ class LocalFolder:
         path = self._path(key)
         with _told(path, "removed"):
             path.unlink(missing_ok=True)
+
+    def half_written(self) -> Iterator[tuple[str, int]]:
+        for path in sorted(self._root.rglob(".*.tmp")):
+            with contextlib.suppress(FileNotFoundError):  # its writer lives, and has just given it its name
+                found = path.stat()
+                if _STAGED.fullmatch(path.name) and time.time() - found.st_mtime > _ABANDONED:
+                    yield path.relative_to(self._root).as_posix(), found.st_size
 
 
 @contextlib.contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from benchmarks.recorded import fill, one_row, questions, recipe
@@ -59,6 +62,29 @@ def test_left_over_data_goes_unless_its_attempt_runs(build):
     assert [(r.why, "a" * 16 in r.key) for r in removals] == [("left over", True)]
     clean(store, removals)
     assert not [problem for problem in verify(make(), store)[1] if "sha256" in problem]
+
+
+def test_what_a_killed_writer_left_goes_when_nobody_can_be_writing_it_any_more(build, monkeypatch):
+    make, store = build
+    monkeypatch.setattr(os, "link", _killed)
+    keys = [f"gate/data/shard-0000{n}.0123456789ab.g0.{'c' * 16}.parquet" for n in (0, 1)]
+    for key in keys:
+        monkeypatch.setattr(os, "unlink", lambda path: None)  # SIGKILL leaves no time for it
+        with pytest.raises(KeyboardInterrupt):
+            store.create(key, b"half")
+    monkeypatch.undo()
+    old, young = sorted(Path(store.url).rglob("*.tmp"))
+    os.utime(old, (0, 0))
+    (old.parent / ".mine.tmp").touch()
+    os.utime(old.parent / ".mine.tmp", (0, 0))
+    removals = list(removable(make(), store))
+    assert [(r.why, r.size, Path(store.url) / r.key) for r in removals] == [("half written", 4, old)]
+    clean(store, removals)
+    assert not old.exists() and young.exists()
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_profile_under_which_nothing_stands_removes_nothing(build):
