@@ -10,10 +10,9 @@ import pytest
 from kespeechchat.config.engines import WavLMSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.speaker import load
-from kespeechchat.records import RowError
-from kespeechchat.waveform import resample
 from tests.engines import tiny_models
-from tests.engines.tones import unusable, voice
+from tests.engines.batched_encoder import BatchedEncoder
+from tests.engines.tones import voice
 
 pytestmark = pytest.mark.model
 
@@ -45,27 +44,8 @@ def test_vectors_are_unit_and_the_models_own(engine, folder):
     np.testing.assert_allclose(vector, raw / np.linalg.norm(raw), atol=1e-5)
 
 
-def test_batch_and_order_change_nothing(folder):
-    audios = [voice(s, seed=i) for i, s in enumerate((0.4, 1.0, 2.03, 1.0, 1.02, 0.77, 2.0))]
-    alone = [_load(folder, batch=1).xvectors([a])[0] for a in audios]
-    together = _load(folder, batch=4).xvectors(audios)
-    backwards = _load(folder, batch=3).xvectors(audios[::-1])[::-1]
-    np.testing.assert_allclose(together, alone, atol=1e-4)
-    np.testing.assert_allclose(backwards, alone, atol=1e-4)
-    assert len({v.tobytes() for v in alone}) == len(audios)
-
-
-def test_other_rates_are_resampled(engine):
-    audio = voice(1.5, rate=24_000)
-    np.testing.assert_allclose(*engine.xvectors([audio, resample(audio, 16_000)]), atol=1e-5)
-
-
-def test_what_cannot_be_embedded_fails_alone(engine):
-    good = voice(1.0)
-    out = engine.xvectors([*unusable(), voice(0.39), good])
-    assert [isinstance(x, RowError) for x in out] == [True] * 6 + [False]
-    assert "0.4 s" in out[5].message
-    np.testing.assert_allclose(out[6], engine.xvectors([good])[0], atol=1e-4)
+class TestBatches(BatchedEncoder):
+    load = staticmethod(_load)
 
 
 def test_a_missing_model_says_what_to_fetch_and_where(tmp_path):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kespeechchat.store.objects import AlreadyExists, LocalFolder, StoreError, checked_key
+from tests.store.racing import one_of_many_wins
 
 
 def test_create_is_exclusive(tmp_path):
@@ -24,17 +24,7 @@ def test_create_is_exclusive(tmp_path):
 def test_of_many_racing_creators_one_wins(tmp_path):
     store = LocalFolder(str(tmp_path))
 
-    def attempt(n: int) -> bool:
-        try:
-            store.create("x/record.json", str(n).encode())
-            return True
-        except AlreadyExists:
-            return False
-
-    with ThreadPoolExecutor(16) as pool:
-        wins = list(pool.map(attempt, range(64)))
-    assert sum(wins) == 1
-    assert store.get("x/record.json") == str(wins.index(True)).encode()
+    one_of_many_wins(store, 64)
     assert [key for key, _ in store.list("x")] == ["x/record.json"]
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.store import commit as c
-from kespeechchat.store.objects import AlreadyExists, StoreError, open_store
+from kespeechchat.store.objects import StoreError, open_store
 from kespeechchat.store.remote import RemoteStore
 from kespeechchat.store.shards import read_table, to_parquet
+from tests.store.racing import one_of_many_wins
 from tests.store.s3_server import BUCKET, KEY, SECRET
 
 FP = "0123456789ab"
@@ -33,19 +33,7 @@ def _data() -> bytes:
 
 
 def test_of_many_racing_creators_one_wins(root):
-    store = open_store(root)
-
-    def attempt(n: int) -> bool:
-        try:
-            store.create("x/record.json", str(n).encode())
-            return True
-        except AlreadyExists:
-            return False
-
-    with ThreadPoolExecutor(8) as pool:
-        wins = list(pool.map(attempt, range(24)))
-    assert sum(wins) == 1
-    assert store.get("x/record.json") == str(wins.index(True)).encode()
+    one_of_many_wins(open_store(root), 24)
 
 
 def test_put_get_list_delete(root):
