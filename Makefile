@@ -27,7 +27,7 @@ demo: $(READY)
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 
 test: $(TESTED) lint
-	$(VENV)/bin/pytest -m 'not vllm'
+	$(VENV)/bin/pytest -m 'not vllm' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
 # vLLM's CPU build excludes the project's own numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
