@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
+from kespeechchat.run.chains import blocked, chains_of
 from kespeechchat.run.contents import unknown, with_contents
 from kespeechchat.run.drain import Drain
 from kespeechchat.run.guards import Guards
@@ -18,13 +19,12 @@ from kespeechchat.run.intake import plan_branch
 from kespeechchat.run.kept import keep_pipeline
 from kespeechchat.run.languages import check_languages
 from kespeechchat.run.library import pin, read_pin
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.run.plan import Plan, State
 from kespeechchat.run.progress import Progress
 from kespeechchat.run.rollup import update_rollup
 from kespeechchat.run.runner import Runner
-from kespeechchat.run.targets import Closed, Targets
+from kespeechchat.run.targets import Targets
 from kespeechchat.run.worker import Built
-from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.objects import ObjectStore, open_store
@@ -45,6 +45,16 @@ class Result:
     held: dict[str, int] = field(default_factory=dict)  # language → shards not begun, its target hours being reached
     learned: dict[str, dict[str, dict[str, Counts]]] = field(default_factory=dict)  # unit → record's stem → counts
     plan: Plan | None = None  # what stands at the end
+
+    def add(self, built: Built) -> None:
+        if built.status == "stale":
+            self.corrupt += 1
+            return
+        self.built += built.status != "failed"
+        self.failed += built.status == "failed"
+        self.rows_failed += sum(counts.failed for counts in built.counts.values())
+        if built.stem:
+            self.learned.setdefault(built.unit, {})[built.stem] = built.counts
 
     @property
     def well(self) -> bool:
@@ -94,7 +104,7 @@ def _build(
                 plan = Plan(pipeline, store, allow_partial)
                 for segment in plan.segments:
                     if units := [unit for unit in segment if unit in wanted]:
-                        plan = _build_segment(plan, units, runner, progress, result, targets, allow_partial)
+                        plan = _build_segment(plan, units, runner, progress, result, targets)
                     if plan is None:
                         break
                     if ("voices",) in units:
@@ -141,7 +151,6 @@ def _build_segment(
     progress: Progress,
     result: Result,
     targets: Targets,
-    allow_partial: bool,
 ) -> Plan | None:
     """Runs one segment until nothing is left that can be done. The plan as it stands then; None where what follows
     cannot start."""
@@ -149,11 +158,11 @@ def _build_segment(
     failed_before: set[tuple[str, int]] = set()
     guards = Guards(pipeline.guards)
     for _ in range(_PASSES):
-        if blocked := _blocked(plan, units, allow_partial):
-            result.blocked.append(blocked)
-            progress.say(blocked, "error")
+        if why := blocked(plan, units):
+            result.blocked.append(why)
+            progress.say(why, "error")
             return None
-        chains = _chains(plan, units, failed_before, targets.count(plan).closed)
+        chains = chains_of(plan, units, failed_before, targets.count(plan).closed)
         if not chains:
             return plan
         for unit in units:
@@ -163,16 +172,11 @@ def _build_segment(
         def report(built: Built) -> None:
             if built.status == "fatal":
                 raise EngineError(f"{built.unit}: {built.error}")
+            result.add(built)
             if built.status == "stale":
-                result.corrupt += 1
                 progress.say(f"{built.unit} shard {built.shard:05d}: {built.error}", "warning")
                 return
             progress.built(built)
-            result.built += built.status != "failed"
-            if built.stem:
-                result.learned.setdefault(built.unit, {})[built.stem] = built.counts
-            result.failed += built.status == "failed"
-            result.rows_failed += sum(counts.failed for counts in built.counts.values())
             if built.status == "failed":
                 failed_before.add((built.unit, built.shard))
             for language in sorted(targets.add(built)):
@@ -181,61 +185,8 @@ def _build_segment(
 
         live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
         runner.run(pipeline, live, chains, report, lambda: targets.closed)
-        plan = Plan(pipeline, store, allow_partial)
+        plan = Plan(pipeline, store, plan.partial)
     return plan
-
-
-def _chains(
-    plan: Plan, units: list[tuple[str, ...]], given_up: set[tuple[str, int]], closed: Closed
-) -> list[list[Order]]:
-    """Per shard, its orders from the first pending unit on. A shard that failed in this build waits for the next; one
-    of what is `closed` for a higher target."""
-    chains: dict[int, list[Order]] = {}
-    dropped: set[int] = set()
-    for unit in units:
-        for shard, state in plan.states(unit[-1]).items():
-            if (unit[-1], shard) in given_up or not _inputs_ready(plan, state.order, units):
-                dropped.add(shard)
-            if state.state is State.DONE:
-                continue
-            if (unit[-1], state.order.language) in closed:
-                dropped.add(shard)
-            if shard not in dropped:
-                chains.setdefault(shard, []).append(state.order)
-    return [chains[shard] for shard in sorted(chains)]
-
-
-def _inputs_ready(plan: Plan, order: Order, units: list[tuple[str, ...]]) -> bool:
-    """Whether what the order reads from outside this segment is committed."""
-    inside = {stage for unit in units for stage in unit}
-    for given in order.inputs:
-        if given.stage in inside:
-            continue
-        listing = plan.listing(given.unit)
-        if any(listing.generation(k.shard, k.fingerprint) != k.generation for k in given.keys):
-            return False
-    return True
-
-
-def _blocked(plan: Plan, units: list[tuple[str, ...]], allow_partial: bool) -> str | None:
-    """Why a segment cannot start: what is missing before it."""
-    first = stage_class(units[0][0])
-    for unit in units:
-        if plan.pin is None and any(r.scope is Scope.LIBRARY for s in unit for r in stage_class(s).reads()):
-            return f"{unit[0]} needs the voice library: build the stages up to voices first"
-    for reads in first.reads():
-        if reads.scope not in (Scope.ALL, Scope.SLICE, Scope.SHARD):
-            continue
-        states = plan.states(reads.stage)
-        missing = [n for n, s in states.items() if s.state is not State.DONE]
-        if not states or len(missing) == len(states):
-            return f"{first.name} reads {reads.stage}, and none of its shards is there: build {reads.stage} first"
-        if missing and reads.scope is not Scope.SHARD and not allow_partial:
-            return (
-                f"{first.name} needs all of {reads.stage}, and {len(missing)} of {len(states)} shards are missing "
-                f"({', '.join(f'{n:05d}' for n in missing[:5])}…): see `kesc errors`, or pass --allow-partial"
-            )
-    return None
 
 
 def _pin_voices(plan: Plan, replace: bool, progress: Progress) -> Plan:
