@@ -13,8 +13,15 @@ from tests.store.s3_proxy import Proxy
 from tests.store.s3_server import BUCKET, S3Server
 
 ROOT = Path(__file__).parent.parent
+_LONGEST = ("test_quickstart", "test_ray_kills", "test_commit_kills", "test_chaos", "test_cluster", "test_canary")
 settings.register_profile("kesc", deadline=None)  # how long an example takes says what else the machine does
 settings.load_profile("kesc")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no process is left alone with one at the end."""
+    first = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.stem, len(first)))
 
 
 @pytest.fixture

@@ -23,6 +23,11 @@ SHARDS = 14
 PATIENCE = 120  # seconds a build of these few rows may take on a busy machine
 
 
+def _interruptible() -> None:
+    """Where the tests run in the background of a shell, SIGINT is ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Build:
     """`kesc build --stage ingest` on Ray, one row a shard, in a session of its own."""
 
@@ -42,7 +47,12 @@ class Build:
         self.log.touch()
         with open(self.said, "w") as stderr:
             self.process = subprocess.Popen(
-                command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+                command,
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=_interruptible,
             )
 
     def ends(self) -> int:
