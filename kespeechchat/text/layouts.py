@@ -37,7 +37,7 @@ def detect(row: Mapping[str, Any]) -> str | None:
 def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None = None) -> SourceRow:
     """One row of an instruction file. Raises ValueError that says what is missing and what to set."""
     if type(row) is not dict and not isinstance(row, Mapping):
-        raise ValueError(f"a row is a JSON object, this is a {type(row).__name__}")
+        raise ValueError(f"a row is a JSON object, this is {type(row).__name__}")
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
@@ -48,7 +48,7 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None =
         if type(value) is str:
             values[place] = value.strip()
         elif value is not None:
-            raise ValueError(f"{_FIELDS[place]} is a {type(value).__name__}, not text")
+            raise ValueError(f"{_FIELDS[place]} is {type(value).__name__}, not text")
     instruction, input_, reference, task = values
     return SourceRow(instruction or "", input_ or "", reference or None, task or None)
 
