@@ -40,7 +40,7 @@ $(VLLM)/.ready: pyproject.toml scripts/vllm_cpu_env.sh scripts/gguf_to_folder.py
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m 'not model and not faults and not vllm'
+	$(VENV)/bin/pytest -m 'not model and not faults and not vllm' -n 2 --dist loadfile
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +51,25 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
 def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
     """A YAML file's mapping, and the nodes that tell its lines. Raises ConfigError; `meant` says what the file is."""
     try:
-        text = file.read_text(encoding="utf-8")
-        node, data = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        node, data = _parsed(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that cannot be
         raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{file}: {meant}, this is a {type(data).__name__}")
-    return data, node
+    return copy.deepcopy(data), node
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> tuple[yaml.Node, Any]:
+    """What a YAML text says, read once: its lines are told by the nodes that its data was made of."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipeline:

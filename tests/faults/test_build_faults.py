@@ -105,7 +105,7 @@ def test_two_builds_on_one_root_at_once_end_well_and_commit_each_shard_once(worl
 def test_an_object_store_that_fails_now_and_then_gives_the_same_dataset(
     world, kesc, undisturbed, s3_root, proxy, monkeypatch
 ):
-    monkeypatch.setenv("KESC_STORE_PATIENCE", "6")
+    monkeypatch.setenv("KESC_STORE_PATIENCE", "15")
     proxy.faults = [
         Fault(REFUSE, 3, writes("/data/")),
         Fault(FORGET, 4, writes("/commits/")),
