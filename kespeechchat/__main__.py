@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 
@@ -25,10 +24,13 @@ def kesc() -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     atexit._run_exitfuncs()
+    code = code if isinstance(code, int) else int(code is not None)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a pipe whose reader has left, or a closed stream
+        try:
             stream.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+        except (OSError, ValueError):  # a full disk, a reader that has left, a closed stream: not all was said
+            code = code or 1
+    os._exit(code)
 
 
 if __name__ == "__main__":

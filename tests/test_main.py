@@ -30,3 +30,10 @@ def test_an_unforeseen_error_shows_its_traceback_and_hooks_still_run():
     ended = _python(fails)
     assert (ended.returncode, ended.stdout) == (1, "farewell\n")
     assert "TypeError: 'NoneType' object is not callable" in ended.stderr
+
+
+def test_what_could_not_be_said_is_no_success():
+    says = "import sys, kespeechchat.__main__ as m; m.main = lambda **_: (print('all well'), sys.exit(0)); m.kesc()"
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", says], stdout=full).returncode == 1
+    assert _python(says).returncode == 0
