@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -34,6 +35,7 @@ def test_an_unforeseen_error_shows_its_traceback_and_hooks_still_run():
 
 def test_what_could_not_be_said_is_no_success():
     says = "import sys, kespeechchat.__main__ as m; m.main = lambda **_: (print('all well'), sys.exit(0)); m.kesc()"
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # so that the disk is met when all seems over
     with open("/dev/full", "w") as full:
-        assert subprocess.run([sys.executable, "-c", says], stdout=full).returncode == 1
+        assert subprocess.run([sys.executable, "-c", says], stdout=full, env=buffered).returncode == 1
     assert _python(says).returncode == 0
