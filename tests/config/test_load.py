@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.config.base import EngineRef
-from kespeechchat.config.load import ConfigError, from_json, load_pipeline
+from kespeechchat.config.load import ConfigError, from_json, load_pipeline, read_mapping
 from kespeechchat.config.pipeline import STAGES
 from kespeechchat.store.commit import short_hash
 from tests.fuzzing import broken
@@ -168,3 +168,10 @@ def test_servers_and_judges_that_ask_them_take_several_shards(quickstart):
     sets = (f"engines.llm.gemma={server}", f"engines.judge.e5={{use: llm, llm: {server}}}")
     flights = tuple(f"resources.{stage}.shards_in_flight=2" for stage in ("rewrite", "filter", "spoken"))
     assert load_pipeline(quickstart, sets + flights).resources["filter"].shards_in_flight == 2
+
+
+def test_what_one_caller_changes_in_a_mapping_the_next_does_not_see(tmp_path):
+    (tmp_path / "a.yaml").write_text("outer: {inner: [1]}")
+    first, _ = read_mapping(tmp_path / "a.yaml", "")
+    first["outer"]["inner"].append(2)
+    assert read_mapping(tmp_path / "a.yaml", "")[0] == {"outer": {"inner": [1]}}

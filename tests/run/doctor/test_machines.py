@@ -161,6 +161,14 @@ def test_missing_models_name_their_stages_and_how_to_get_them(paper):
     assert "326.4 GB of hub models are to be fetched" in room.told
 
 
+def test_models_are_looked_for_where_no_machine_can_hold_their_stages_yet(paper):
+    failed = _failed(models.check(paper, Given({"CPU": 1.0})))
+    assert {f"model {m.model}" for m in models.models(paper) if m.problem} == {
+        c for c in failed if c.startswith("model")
+    }
+    assert len(failed) >= 10
+
+
 def test_models_that_are_here(quickstart):
     findings = list(models.check(load_pipeline(quickstart), Machines()))
     assert findings
