@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.recorded import fill, questions, recipe
+from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
+from kespeechchat.run.build import build as run_build
 from kespeechchat.run.library import pin, read_pin
 from kespeechchat.run.plan import Plan, State
+from kespeechchat.run.progress import Progress
 from kespeechchat.run.status import status, why
 from kespeechchat.store.commit import ShardKey, commit_failure, list_commits, mark_corrupt, read_record
 from kespeechchat.store.objects import open_store
@@ -152,3 +154,13 @@ def test_a_partial_reduction_is_another_shard_and_stale_once_all_is_there(build)
     assert speakers.state is State.STALE
     whole = Plan(make(), store).states("speakers")[0].order
     assert whole.key.fingerprint != speakers.order.key.fingerprint
+
+
+def test_what_stands_after_a_partial_build_is_told_of_the_whole(build):
+    """Its last plan serves the closing table and the counts, but not where it took a part for all."""
+    make, store = build
+    pipeline = make(ANY_LANGUAGE)
+    fill(pipeline, store)
+    for partial in (False, True):
+        plan = run_build(pipeline, Progress("plain"), inline=True, allow_partial=partial).plan
+        assert not plan.partial and all(plan.complete(stage) for stage in ALL)
