@@ -26,9 +26,9 @@ from typing import Any
 from benchmarks.measured import PROFILE, kesc
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Plan
 from kespeechchat.stages.base import Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.state.build_state import Plan
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table

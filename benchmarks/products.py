@@ -32,7 +32,7 @@ from kespeechchat.export.ke_speechchat import export
 from kespeechchat.export.selection import select
 from kespeechchat.processes import spread
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.gated import GatedPart
+from kespeechchat.state.finished_rows import GatedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
 from kespeechchat.store.objects import LocalFolder
 from kespeechchat.store.shards import to_parquet

@@ -12,11 +12,11 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.sharding import plan_branch
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.kept import keep_pipeline
-from kespeechchat.run.library import pin
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.state.build_state import Order, Plan, State
+from kespeechchat.state.saved_profile import keep_pipeline
+from kespeechchat.state.voice_pin import pin
 from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import to_parquet

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from kespeechchat.run.kept import kept_pipeline
-from kespeechchat.run.plan import Plan, State
-from kespeechchat.run.verify import verify
+from kespeechchat.commands.verify import verify
+from kespeechchat.state.build_state import Plan, State
+from kespeechchat.state.saved_profile import kept_pipeline
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table

@@ -36,9 +36,9 @@ from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.sharding import plan_branch
 from kespeechchat.processes import usable_cores
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.state.build_state import Order, Plan, State
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
 from kespeechchat.store.objects import ObjectStore, open_store
 

@@ -24,8 +24,8 @@ from benchmarks.measured import Unsynced
 from benchmarks.recorded import record_shard
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Input, Order
-from kespeechchat.run.worker import Worker
+from kespeechchat.execution.worker.worker import Worker
+from kespeechchat.state.build_state import Input, Order
 from kespeechchat.store.commit import ShardKey, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from kespeechchat.records import Outcome
+from kespeechchat.stages.base import Task
+from kespeechchat.stages.flow import STAGE_CLASSES
 from tests.store.s3_proxy import Proxy
 from tests.store.s3_server import BUCKET, S3Server
 
@@ -28,6 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def quickstart() -> Path:
     """The shipped quick-start profile."""
     return ROOT / "pipelines" / "quickstart.yaml"
+
+
+@pytest.fixture
+def behaves(monkeypatch) -> Callable[..., None]:
+    """Gives a stage another `process`, and no engines."""
+
+    def change(name: str, process: Callable[[Task], Iterable[Outcome]]) -> None:
+        real = STAGE_CLASSES[name]
+        body = {"process": lambda self, task: process(task), "setup": lambda self: None}
+        monkeypatch.setitem(STAGE_CLASSES, name, type(f"Test{name}", (real,), body))
+
+    return change
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def _terminated(*_: object) -> None:
 def named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str, ...] = ()) -> Pipeline:
     """The PIPELINE file, or the resolved one that a build keeps in its ROOT."""
     from kespeechchat.config.load import ConfigError, absolute_root, load_pipeline
-    from kespeechchat.run.kept import kept_pipeline
+    from kespeechchat.state.saved_profile import kept_pipeline
 
     if pipeline:
         return load_pipeline(pipeline, overrides, root=root)

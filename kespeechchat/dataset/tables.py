@@ -126,7 +126,7 @@ def _quality(quality: Figures) -> Iterator[str]:
 
 
 def _rounds(found: Figures | None) -> Iterator[str]:
-    """`found`: what `run.rounds.rounds_of` gives, of the whole build."""
+    """`found`: what `commands.rounds.rounds_of` gives, of the whole build."""
     if not found:
         return
     parts = found["languages"].values()

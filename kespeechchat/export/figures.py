@@ -64,7 +64,7 @@ class Figures:
 
         `files`: of the subsets, where there are any. `partitions`: each one's figures; `splits`: dialogues by split;
         `parents`: voice → its real speakers; `yields`: per stage name, rows_in, kept, rejected by reason, failed_rows;
-        `rounds`: what `run.rounds.rounds_of` gives.
+        `rounds`: what `commands.rounds.rounds_of` gives.
         """
         voices = self._overlap.voices
         held = {k: {"dialogues": n, "user_voices": len(voices.get(k, ()))} for k, n in sorted(splits.items())}

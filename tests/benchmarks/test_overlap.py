@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.overlap import measure
-from kespeechchat.run.kept import kept_pipeline
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.ray_workers import Board
-from kespeechchat.run.status import status
+from kespeechchat.commands.status import status
+from kespeechchat.execution.worker.ray_worker import Board
+from kespeechchat.state.build_state import Plan
+from kespeechchat.state.saved_profile import kept_pipeline
 from kespeechchat.store.objects import open_store
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recorded import questions, recipe
+from kespeechchat.commands.models import models
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import STAGES, Pipeline
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.models import models
-from kespeechchat.run.plan import Plan, State
+from kespeechchat.inputs.sharding import plan_branch
+from kespeechchat.state.build_state import Plan, State
 from kespeechchat.store.objects import open_store
 from tests import paper_profile
 

@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.build import build
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.progress import Progress
+from kespeechchat.execution.driver import build
+from kespeechchat.execution.progress import Progress
+from kespeechchat.state.build_state import Plan
 from kespeechchat.store.objects import open_store
 
 pytestmark = pytest.mark.faults

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.ray_runner import Cluster
-from kespeechchat.run.worker import Built
+from kespeechchat.execution.ray_cluster import Cluster
+from kespeechchat.execution.worker.worker import Built
+from kespeechchat.state.build_state import Plan
 from kespeechchat.store.objects import open_store
 from tests.faults.ground import PROFILE
 

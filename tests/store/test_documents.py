@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kespeechchat.run.library import Library, read_pin
-from kespeechchat.run.rollup import Rollup
+from kespeechchat.state.counts_cache import Rollup
+from kespeechchat.state.voice_pin import Library, read_pin
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit
 from kespeechchat.store.documents import dump, parse
 from kespeechchat.store.journal import Journal, open_attempts

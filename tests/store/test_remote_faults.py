@@ -12,7 +12,7 @@ import pytest
 
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.plan import Plan, State
+from kespeechchat.state.build_state import Plan, State
 from kespeechchat.store import commit as c
 from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
