@@ -16,7 +16,10 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Generic, Protocol, TypeVar
 
-PartT, PieceT = TypeVar("PartT"), TypeVar("PieceT")
+PartT = TypeVar("PartT")
+PieceT = TypeVar("PieceT")
+TakenT = TypeVar("TakenT", contravariant=True)
+MadeT = TypeVar("MadeT", covariant=True)
 _MOST = 8  # processes: beyond, the one that takes the pieces is what they wait for
 _WORTH = 8  # parts: fewer are done before a process has started
 
@@ -25,10 +28,10 @@ class WorkerDied(RuntimeError):
     """A process ended without a word: killed, or out of memory."""
 
 
-class Job(Protocol[PartT, PieceT]):
+class Job(Protocol[TakenT, MadeT]):
     """Picklable, as its parts and pieces are."""
 
-    def do(self, part: PartT) -> PieceT: ...
+    def do(self, part: TakenT) -> MadeT: ...
 
     def merge(self, other: Any) -> None:
         """Takes in what `other`, a job of the same making, has gathered. Order must not matter."""

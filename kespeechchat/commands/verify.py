@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.dataset.splits import OverlapCheck
+from kespeechchat.dataset.overlaps import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.dataset.statistics import Moments, Part
 from kespeechchat.records import LANGUAGES
 
@@ -31,7 +32,7 @@ class Quality:
     groups: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, gender)
     voices: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, voice)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: FinishedRow) -> None:
         """Raises KeyError for a voice without a gender."""
         language = row["language"]
         self.languages[language].add(row, self.watermark_threshold)
@@ -78,15 +79,16 @@ class Quality:
         for (lang, voice), scores in self.voices.items():
             if lang == language:
                 for name, moments in scores.items():
-                    means[name].append((moments.result()["mean"], voice))
+                    if (mean := moments.result()["mean"]) is not None:
+                        means[name].append((mean, voice))
         return {name: _over_voices(name, each) for name, each in sorted(means.items())}
 
 
-def _measured(turn: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _measured(turn: FinishedTurn) -> Iterator[tuple[str, float]]:
     for score in turn["scores"] or ():
         yield score["head"], score["value"]
-    if turn.get(ERROR) is not None:
-        yield ERROR, turn[ERROR]
+    if (error_rate := turn["error_rate"]) is not None:
+        yield ERROR, error_rate
 
 
 def _results(scores: Scores) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.dataset.splits import text_key
+from kespeechchat.dataset.dialogue_splits import text_key
+from kespeechchat.dataset.metadata import CHANNELS
+from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.records import LANGUAGES
 from kespeechchat.seeds import stable_hash
-
-PLACES = {"user": 0, "agent": 1}  # of a turn in its dialogue: utterance ids are those of the paper's audio files
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +52,7 @@ class Lowest:
 
     def merge(self, other: Lowest) -> None:
         for negative, utterance in other._heap:
-            self.add(-negative, lambda one=utterance: one)
+            self.add(-negative, partial(_same, utterance))
 
     def sorted(self) -> list[Utterance]:
         return sorted(utterance for _, utterance in self._heap)
@@ -69,7 +70,7 @@ class Subsets:
     _places: dict[str, int] = field(default_factory=dict)  # voice → rank, of users
     _chosen: list[tuple[int, str]] = field(default_factory=list)  # heap of the user voices of lowest rank
 
-    def add(self, row: Mapping[str, Any], in_partition: bool) -> Utterance | None:
+    def add(self, row: FinishedRow, in_partition: bool) -> Utterance | None:
         """One row; `in_partition`: it is in the partition that ASR trains on. Gives what ASR might train on."""
         user, agent = row["turns"]
         if row["split"] == "test":
@@ -136,7 +137,7 @@ class Subsets:
                 found.append((prompts, rest))
         return found
 
-    def _offer(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> None:
+    def _offer(self, row: FinishedRow, turn: FinishedTurn) -> None:
         own, language = self.lowest[turn["voice"]], row["language"]
         if language not in own:
             own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
@@ -153,7 +154,7 @@ class Subsets:
             del self.lowest[heappop(self._chosen)[1]]
         return voice in self.lowest
 
-    def _utterance(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> Utterance:
+    def _utterance(self, row: FinishedRow, turn: FinishedTurn) -> Utterance:
         id_ = _id(row, turn)
         rank = self._rank("utterance", id_)
         text = stable_hash("text", text_key(turn["text"]))
@@ -203,8 +204,8 @@ class Tally:
     """Speakers, utterances and hours by language of what was added; exact, so in any order alike."""
 
     speakers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    utterances: Counter = field(default_factory=Counter)
-    micros: Counter = field(default_factory=Counter)
+    utterances: Counter[str] = field(default_factory=Counter)
+    micros: Counter[str] = field(default_factory=Counter)
 
     def add(self, one: Utterance) -> None:
         self.speakers[one.language].add(one.speaker)
@@ -221,7 +222,8 @@ class Tally:
 
 def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str], int]) -> dict[str, str]:
     """Voice → the one language it serves: in rank order, each the language that has fewest voices so far."""
-    counts, found = dict.fromkeys(LANGUAGES, 0), {}
+    counts: dict[str, int] = dict.fromkeys(LANGUAGES, 0)
+    found: dict[str, str] = {}
     for voice in sorted(speaks, key=lambda v: (rank(v), v)):
         open_ = [t for t in LANGUAGES if t in speaks[voice] and counts[t] < wanted]
         if open_:
@@ -230,8 +232,12 @@ def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str]
     return found
 
 
-def _id(row: Mapping[str, Any], turn: Mapping[str, Any]) -> str:
-    return f"{row['id']}_{PLACES[turn['role']]}"
+def _id(row: FinishedRow, turn: FinishedTurn) -> str:
+    return f"{row['id']}_{CHANNELS[turn['role']]}"
+
+
+def _same(one: Utterance) -> Utterance:
+    return one
 
 
 def _by_id(one: Utterance) -> str:

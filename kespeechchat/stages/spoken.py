@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import dialogue_split
+from kespeechchat.dataset.dialogue_splits import dialogue_split
 from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for

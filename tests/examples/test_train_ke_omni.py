@@ -7,11 +7,11 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from kespeechchat.export.ke_omni import export
 
 from examples.train_ke_omni import END, fell, join, train_stage1, train_stage2, transformers_encoder
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.ke_omni import export
 from kespeechchat.export.selection import select
 from kespeechchat.records import Word
 

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from kespeechchat.export.ke_omni import export
 
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.ke_omni import export
 from kespeechchat.records import RowError, Word
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from kespeechchat.export.ke_speechchat import ExportError, export, safe_name
+from kespeechchat.export.wav_tree import STATE
 
 from kespeechchat.config.dataset import ExportSettings, PartitionSettings, PartitionSize
-from kespeechchat.export.ke_speechchat import ExportError, export, safe_name
 from kespeechchat.export.selection import Subset, select
-from kespeechchat.export.wav_tree import STATE
 
 RATE = 8000
 NAMES = ("XS", "S", "M", "L", "XL")

@@ -9,14 +9,14 @@ from importlib import import_module
 import numpy as np
 import pytest
 import soundfile
+from kespeechchat.export.wav_tree import STATE, ExportError
+from kespeechchat.export.webdataset import key_of
 
 from kespeechchat.config.dataset import ExportSettings
 from kespeechchat.export import huggingface, ke_omni, lhotse, stereo, webdataset
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.selection import Subset
-from kespeechchat.export.wav_tree import STATE, ExportError
-from kespeechchat.export.webdataset import key_of
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
 LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke_omni"]

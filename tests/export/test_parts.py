@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
+from kespeechchat.export.ke_speechchat import export
 
 from kespeechchat.config.dataset import SubsetSettings, TTSSubset
-from kespeechchat.export.ke_speechchat import export
 from kespeechchat.export.selection import ExportError, Subset
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, selected, snapshot
 

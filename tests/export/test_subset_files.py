@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from kespeechchat.export.ke_speechchat import export
 
 from kespeechchat.config.dataset import ASRSubset, SubsetSettings
-from kespeechchat.export.ke_speechchat import export
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, ROWS, selected, snapshot
 
