@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.state.build_state import Order
+from kespeechchat.state.orders import Order
 from kespeechchat.store.objects import AlreadyExists, LocalFolder
 
 PROFILE = Path(__file__).parent.parent / "pipelines" / "quickstart.yaml"

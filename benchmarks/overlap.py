@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.measured import PROFILE, Run, Unsynced, kesc
 from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.state.build_state import Order
+from kespeechchat.state.orders import Order
 
 AUDIO = ("watermark", "measure", "gate")  # the units that run; `synthesize` is fused into the first
 BEFORE = {"ingest", "rewrite", "filter", "spoken", "corpus", "clips", "speakers", "blend", "audition", "voices"}

@@ -24,8 +24,9 @@ from benchmarks.measured import Unsynced
 from benchmarks.recorded import record_shard
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.execution.worker.worker import Worker
-from kespeechchat.state.build_state import Input, Order
+from kespeechchat.state.orders import Input, Order
 from kespeechchat.store.commit import ShardKey, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table
@@ -97,7 +98,7 @@ def recorded(store: ObjectStore, stage: str, rows: Iterator[dict[str, Any]]) -> 
 def built(pipeline: Pipeline, stage: str, *inputs: Input) -> Input:
     """The stage's one shard, by a worker."""
     key = ShardKey(0, _PRINT)
-    found = Worker(pipeline, (stage,), "benchmark", "here").build(Order((stage,), key, None, inputs=inputs))
+    found = Worker(pipeline, Unit.of(stage), "benchmark", "here").build(Order(Unit.of(stage), key, None, inputs=inputs))
     if found.status != "committed":
         raise RuntimeError(f"{stage}: {found.error}")
     return Input(stage, stage, (key,))

@@ -23,7 +23,7 @@ from kespeechchat.engines.watermark import Detection
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Audio
-from kespeechchat.state.build_state import Order
+from kespeechchat.state.orders import Order
 from kespeechchat.store.objects import open_store
 
 RATE = 2000  # Hz: short files
@@ -88,7 +88,7 @@ class Ground:
             monkeypatch.setattr(f"kespeechchat.engines.{capability}.load", lambda settings: self.engines)
         pipeline = self.pipeline()
         self.store = open_store(pipeline.root)
-        before = [unit[-1] for unit in pipeline.units if not set(unit) & set(REPEATED)]
+        before = [unit.name for unit in pipeline.units if not set(unit) & set(REPEATED)]
         fill(pipeline, self.store, before, _rows)
 
     def pipeline(self, *settings: str) -> Any:

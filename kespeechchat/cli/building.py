@@ -74,7 +74,7 @@ def build(
     except GuardStop as stop:
         click.echo(f"kesc: stopped by a guard: {stop}", err=True)
         return TROUBLE
-    click.echo(summary(profile, store_of(profile), result))
+    click.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
     return WELL if result.well else TROUBLE
 
 

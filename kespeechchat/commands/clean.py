@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import Plan, State, replaced_by
+from kespeechchat.state.build_state import BuildState, State, replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
 from kespeechchat.store.journal import open_attempts
 from kespeechchat.store.objects import AlreadyExists, ObjectStore, StoreError
@@ -35,15 +35,15 @@ class Removal:
 
 def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = False) -> Iterator[Removal]:
     """What `clean` would remove, records before their data."""
-    plan = Plan(pipeline, store)
+    build_state = BuildState(pipeline, store)
     yield from (Removal(key, size, "half written") for key, size in store.half_written())
     if replaced_audio:
-        yield from _replaced(plan)
+        yield from _replaced(build_state)
     for unit in pipeline.units:
-        name = unit[-1]
-        current = {s.order.key.stem for s in plan.states(name).values() if s.state is State.DONE}
-        if plan.pin and name == "voices":
-            current.add(plan.pin.key.stem)
+        name = unit.name
+        current = {s.order.key.stem for s in build_state.states(name).values() if s.state is State.DONE}
+        if build_state.pin and name == "voices":
+            current.add(build_state.pin.key.stem)
         if not current:
             continue  # nothing stands for what would go: a profile of other settings must not empty a stage
         records = dict(store.list(f"{name}/commits"))
@@ -82,19 +82,19 @@ def _data(store: ObjectStore, name: str) -> dict[str, list[tuple[str, int, str]]
     return by_stem
 
 
-def _replaced(plan: Plan) -> Iterator[Removal]:
+def _replaced(build_state: BuildState) -> Iterator[Removal]:
     """Data of shards whose audio has been replaced, while they still have it."""
-    for unit in (unit[-1] for unit in plan.pipeline.units):
+    for unit in (unit.name for unit in build_state.pipeline.units):
         reader = replaced_by(unit)  # of fused stages, none: their audio never was in ROOT
         if reader is None:
             continue
-        data, later = _data(plan.store, unit), plan.states(reader)
-        for shard, state in plan.states(unit).items():
+        data, later = _data(build_state.store, unit), build_state.states(reader)
+        for shard, state in build_state.states(unit).items():
             key = state.order.key
             files = data.get(key.stem, [])
-            whole = key not in plan.listing(unit).cleaned or len(files) > 1
+            whole = key not in build_state.listing(unit).cleaned or len(files) > 1
             if state.state is State.DONE and later[shard].state is State.DONE and whole:
-                file = read_record(plan.store, unit, key).file
+                file = read_record(build_state.store, unit, key).file
                 yield from (Removal(k, size, "replaced audio", (unit, key)) for k, size, _ in files if k == file)
 
 

@@ -22,7 +22,7 @@ from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.selection import ReadAudio, Selection, Subset, select
 from kespeechchat.export.wav_tree import ExportError
-from kespeechchat.state.finished_rows import GatedRows
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.objects import ObjectStore
 
 _SAMPLED = 8  # dialogues whose FLAC size an estimate rests on
@@ -45,7 +45,7 @@ def export(
 ) -> str:
     """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
     where it cannot be made as asked."""
-    rows = GatedRows(pipeline, store)
+    rows = FinishedRows(pipeline, store)
     release = read_release(store, wanted.release).cuts if wanted.release else None
     try:
         selection = select(
@@ -67,7 +67,7 @@ def export(
 class _Export:
     """What is exported, and where to; its methods write it and give the lines to tell the user."""
 
-    rows: GatedRows
+    rows: FinishedRows
     selection: Selection
     read_audio: ReadAudio | None
     folder: Path
@@ -122,7 +122,7 @@ class _Export:
         return [told, *(f"        {note}" for note in done.notes), *_missing(self.rows)]
 
 
-def _missing(rows: GatedRows) -> list[str]:
+def _missing(rows: FinishedRows) -> list[str]:
     found = f"{rows.missing} shards are not gated yet and not in it: `kesc status` tells which"
     return [f"        {found}"] if rows.missing else []
 

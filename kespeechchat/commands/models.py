@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kespeechchat.config.base import EngineRef, Settings
-from kespeechchat.config.engines import OpenAISettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.models import is_local, resolve
+from kespeechchat.engines.models import resolve
+from kespeechchat.state.profile_models import models_named_by
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def models(pipeline: Pipeline) -> list[ModelStatus]:
     users: dict[str, list[str]] = {}
     for capability in Engines.model_fields:
         for name, settings in getattr(pipeline.engines, capability).items():
-            for model in _named(settings):
+            for model in models_named_by(settings):
                 users.setdefault(model, []).append(f"{capability}:{name}")
     licences = {entry.model: entry for entry in pipeline.licences if entry.model}
     with _offline():
@@ -60,44 +59,6 @@ def size_of(model: ModelStatus) -> str:
     if model.size is None:
         return "size not known"
     return f"{model.size:.1f} GB" if model.size >= 0.1 else f"{1000 * model.size:.0f} MB"
-
-
-def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:
-    """CAPABILITY:NAME → settings, of the engines that the stage's settings name."""
-    marks = pipeline.settings_of(stage).references()
-    return {
-        f"{mark.capability}:{name}": pipeline.engine(mark.capability, name)
-        for mark, name in marks
-        if isinstance(mark, EngineRef)
-    }
-
-
-def models_of(pipeline: Pipeline, stage: str) -> list[str]:
-    """Models that the stage's engines name, each once."""
-    named = (model for settings in engines_of(pipeline, stage).values() for model in _named(settings))
-    return list(dict.fromkeys(named))
-
-
-def local_models(pipeline: Pipeline) -> list[str]:
-    """Files and folders that the profile's engines name, each once."""
-    engines = (e for capability in Engines.model_fields for e in getattr(pipeline.engines, capability).values())
-    named = [model for settings in engines for model in _named(settings)]
-    return sorted({model for model in named if is_local(model)})
-
-
-def _named(settings: Settings) -> Iterator[str]:
-    """Models named anywhere in the settings, or carried by the engine's library; a server's are its own affair."""
-    if isinstance(settings, OpenAISettings):
-        return
-    if carried := getattr(settings, "carried", None):
-        yield carried
-    for field in type(settings).model_fields:
-        value = getattr(settings, field)
-        if field in ("model", "centroids") and value:
-            yield from value.values() if isinstance(value, dict) else [value]
-        for nested in value if isinstance(value, tuple) else [value]:
-            if isinstance(nested, Settings):
-                yield from _named(nested)
 
 
 def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> ModelStatus:

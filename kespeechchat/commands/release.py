@@ -9,7 +9,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.releases import Release, checked_name, compare
 from kespeechchat.export.selection import Selection, select
 from kespeechchat.export.wav_tree import ExportError
-from kespeechchat.state.finished_rows import GatedRows
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 
@@ -20,7 +20,7 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
     `allow_partial`.
     """
     _key(name)
-    rows = GatedRows(pipeline, store)
+    rows = FinishedRows(pipeline, store)
     try:
         today = select(rows, seed=pipeline.seed, partitions=pipeline.partitions)
         new = Release.of(name, today.plan, rows.content)
@@ -55,7 +55,7 @@ def read_release(store: ObjectStore, name: str) -> Release:
     return found
 
 
-def _compared(standing: Release, rows: GatedRows, today: Selection) -> list[str]:
+def _compared(standing: Release, rows: FinishedRows, today: Selection) -> list[str]:
     try:
         now = select(rows, seed=today.plan.cuts.seed, partitions=rows.pipeline.partitions, release=standing.cuts)
     except ValueError as error:

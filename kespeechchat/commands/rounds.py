@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kespeechchat.config.rounds import REPEATED, in_round
-from kespeechchat.state.build_state import Plan, State
-from kespeechchat.state.counts_cache import Rollup
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.store.commit import Counts
 
 
-def rounds_of(plan: Plan, rollup: Callable[[str], Rollup]) -> dict[str, Any]:
+def rounds_of(build_state: BuildState, rollup: Callable[[str], CountsCache]) -> dict[str, Any]:
     """{"names": of the rounds, "languages": {language: {"rows_in": [by round], "kept": [by round], "hours": [by
     round], "dropped": {reason: rows}}}}; empty where the profile has no rounds, or nothing is spoken.
 
     Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round refused,
     by reason, or could not make (`failed`). `rollup`: of the unit of that name.
     """
-    pipeline = plan.pipeline
+    pipeline = build_state.pipeline
     count = len(pipeline.in_rounds(REPEATED[0]))
     if count == 1:
         return {}
     languages: dict[str, dict[str, Any]] = {}
     for round_ in range(count):
         for stage in REPEATED:
-            for language, counts in _by_language(plan, in_round(stage, round_), rollup):
+            for language, counts in _by_language(build_state, in_round(stage, round_), rollup):
                 found = languages.setdefault(language, _nothing(count))
                 if stage == REPEATED[0]:
                     found["rows_in"][round_] = counts.rows_in
@@ -46,9 +46,11 @@ def _nothing(count: int) -> dict[str, Any]:
     return {"rows_in": [0] * count, "kept": [0] * count, "hours": [0.0] * count, "dropped": {}}
 
 
-def _by_language(plan: Plan, stage: str, rollup: Callable[[str], Rollup]) -> Iterator[tuple[str, Counts]]:
-    states = [s for s in plan.states(stage).values() if s.state is State.DONE]
-    counts = rollup(plan.pipeline.unit_of(stage)[-1]).counts(s.order.key for s in states)
+def _by_language(
+    build_state: BuildState, stage: str, rollup: Callable[[str], CountsCache]
+) -> Iterator[tuple[str, Counts]]:
+    states = [s for s in build_state.states(stage).values() if s.state is State.DONE]
+    counts = rollup(build_state.pipeline.unit_of(stage).name).counts(s.order.key for s in states)
     for language in {s.order.language for s in states if s.order.language}:
         own = (counts[s.order.key] for s in states if s.order.language == language)
         yield language, sum((summary[stage] for summary in own if stage in summary), Counts())

@@ -7,28 +7,28 @@ from typing import Any
 
 from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import Plan, State
-from kespeechchat.state.counts_cache import Rollup
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.target_hours import Targets, told
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 
-def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> dict[str, Any]:
+def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> dict[str, Any]:
     """{"root", "target_hours", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept",
     "rejected", "failed_rows"}], "rounds": see `rounds_of`}: rows are those of the shards that are done, hours those of
     gated dialogues."""
-    plan = plan or Plan(pipeline, store)
+    build_state = build_state or BuildState(pipeline, store)
 
     @cache
-    def rollup(unit: str) -> Rollup:
-        return Rollup(store, unit)
+    def rollup(unit: str) -> CountsCache:
+        return CountsCache(store, unit)
 
     stages = []
     for stage in pipeline.flow:
-        unit = pipeline.unit_of(stage)[-1]
-        states = list(plan.states(stage).values())
+        unit = pipeline.unit_of(stage).name
+        states = list(build_state.states(stage).values())
         done = [s.order.key for s in states if s.state is State.DONE]
         total = sum((c[stage] for c in rollup(unit).counts(done).values() if stage in c), Counts())
         tally = {state.value: sum(1 for s in states if s.state is state) for state in State}
@@ -43,20 +43,20 @@ def status(pipeline: Pipeline, store: ObjectStore, plan: Plan | None = None) -> 
                 "failed_rows": total.failed,
             }
         )
-    hours = Targets(pipeline, store).count(plan).figures()
-    return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(plan, rollup)}
+    hours = Targets(pipeline, store).count(build_state).figures()
+    return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(build_state, rollup)}
 
 
 def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[str]:
     """What changed between a shard's last commit and what the profile asks for now."""
-    plan = Plan(pipeline, store)
-    state = plan.states(stage).get(shard)
+    build_state = BuildState(pipeline, store)
+    state = build_state.states(stage).get(shard)
     if state is None:
         return [f"{stage} has no shard {shard:05d} (or it is not known yet: build the stages before it)"]
     if state.state is not State.STALE:
         return [f"{stage} shard {shard:05d} is {state.state.value}"]
-    unit = pipeline.unit_of(stage)[-1]
-    listing = plan.listing(unit)
+    unit = pipeline.unit_of(stage).name
+    listing = build_state.listing(unit)
     records = [
         read_sound_record(store, unit, type(state.order.key)(shard, fp, listing.committed[(shard, fp)]))
         for fp in listing.any_of[shard]

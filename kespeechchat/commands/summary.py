@@ -11,32 +11,29 @@ from kespeechchat.commands.status import render, status
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.statistics import COLUMNS, Statistics
-from kespeechchat.execution.driver import Result
 from kespeechchat.processes import spread
-from kespeechchat.state.build_state import Plan
-from kespeechchat.state.finished_rows import GatedPart, GatedRows
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.finished_rows import FinishedPart, FinishedRows
 from kespeechchat.store.objects import ObjectStore
 
 _KEPT = "report.json"
 
 
-def summary(pipeline: Pipeline, store: ObjectStore, result: Result | None = None) -> str:
-    plan = (result and result.plan) or Plan(pipeline, store)
-    parts = [render(status(pipeline, store, plan))]
+def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> str:
+    build_state = build_state or BuildState(pipeline, store)
+    parts = [render(status(pipeline, store, build_state))]
     try:
-        rows = GatedRows(pipeline, store, plan)
+        rows = FinishedRows(pipeline, store, build_state)
     except ConfigError:
         rows = None  # nothing gated yet: the table of shards and rows says so
     if rows is not None:
         parts.append(_quality(_figures(rows), rows))
     if pipeline.departures:
         parts.append(f"{len(pipeline.departures)} settings depart from the paper; the dataset card gives each reason")
-    if result is not None:
-        parts.append(_result(result))
     return "\n\n".join(parts)
 
 
-def _figures(rows: GatedRows) -> dict[str, Any]:
+def _figures(rows: FinishedRows) -> dict[str, Any]:
     """Statistics of the gated rows, kept in ROOT for as long as no gated shard changes: a large build has many."""
     of = f"{__version__} {rows.content}"
     try:
@@ -59,7 +56,7 @@ class _Counted:
 
     statistics: Statistics
 
-    def do(self, part: GatedPart) -> None:
+    def do(self, part: FinishedPart) -> None:
         for row in part.rows(COLUMNS):
             self.statistics.add(row)
 
@@ -67,7 +64,7 @@ class _Counted:
         self.statistics.merge(other.statistics)
 
 
-def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
+def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
     lines = [("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "watermark found")]
     for language in ("zh", "en"):
         if language in figures:
@@ -92,20 +89,3 @@ def _quality(figures: dict[str, Any], rows: GatedRows) -> str:
     table = "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
     library = f"voice library: {users} user voices, {len(voices) - users} agents"
     return f"{table}\n{library}"
-
-
-def _result(result: Result) -> str:
-    if result.blocked:
-        return "stopped: " + "; ".join(result.blocked)
-    rows = f"{result.rows_failed} rows failed: `kesc errors` says why" if result.rows_failed else ""
-    if result.failed:
-        shards = f"{result.built} shards built, {result.failed} failed: `kesc errors` says why; build again to retry"
-        return f"{shards}\n{rows}".strip()
-    held = "".join(
-        f"\n{language} has reached its target hours, {n} of its shards were not begun: raise target_hours.{language} "
-        "and build again to go on"
-        for language, n in sorted(result.held.items())
-    )
-    if result.built:
-        return f"{result.built} shards built, {f'{rows}; the rest stands' if rows else 'all well'}{held}"
-    return f"nothing to do{held}" if held else "nothing to do: all shards are up to date"

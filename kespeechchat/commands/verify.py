@@ -20,7 +20,8 @@ from kespeechchat.dataset.overlaps import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import Order, Plan, State
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore
@@ -37,32 +38,32 @@ def verify(pipeline: Pipeline, store: ObjectStore) -> tuple[int, list[str]]:
 
 class _Check:
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
-        self.pipeline, self.store, self.plan = pipeline, store, Plan(pipeline, store)
+        self.pipeline, self.store, self.build_state = pipeline, store, BuildState(pipeline, store)
         self.problems: list[str] = []
         self.checked = 0
         self._kept: dict[tuple[str, int], list[str]] = {}  # (stage, shard) → ids
         self._overlap = OverlapCheck()
 
     def run(self) -> tuple[int, list[str]]:
-        for branch, manifest in self.plan.manifests.items():
+        for branch, manifest in self.build_state.manifests.items():
             for planned in manifest.shards:
                 try:
                     self._kept[(branch, planned.number)] = planned_rows(self.store, planned, ["id"])["id"].to_pylist()
                 except (FileNotFoundError, OSError, ValueError) as error:
                     self.problems.append(f"{planned.file}: the plan's rows cannot be read: {error}")
         for unit in self.pipeline.units:
-            for state in self.plan.states(unit[-1]).values():
+            for state in self.build_state.states(unit.name).values():
                 if state.state is State.DONE:
                     self._check_shard(state.order)
                 elif state.state is State.FAILED:
-                    self.problems.append(f"{unit[-1]} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
+                    self.problems.append(f"{unit.name} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
         self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
         return self.checked, self.problems
 
     def _check_shard(self, order: Order) -> None:
         where = f"{order.name} shard {order.key.shard:05d}"
         try:
-            record = self.plan.standing_record(order)
+            record = self.build_state.standing_record(order)
             rows = self._rows(order.name, record)
         except (CorruptShard, ValueError) as error:
             self.problems.append(f"{where}: {error}")
@@ -92,10 +93,10 @@ class _Check:
 
     def _parents(self) -> dict[str, list[str]]:
         """Voice → its real speakers, of the pinned library; empty where it cannot be read, which is told."""
-        if self.plan.pin is None:
+        if self.build_state.pin is None:
             return {}
         try:
-            record = read_sound_record(self.store, "voices", self.plan.pin.key)
+            record = read_sound_record(self.store, "voices", self.build_state.pin.key)
             table = read_table(self.store, "voices", record, ["parents"])
         except (CorruptShard, ValueError) as error:
             self.problems.append(f"the pinned voice library: {error}")
@@ -105,7 +106,7 @@ class _Check:
     def _keep(self, order: Order, rows: list[tuple[str, str, str]]) -> None:
         """What each stage of the unit kept: of a fused stage, what it did not settle itself."""
         for position, stage in enumerate(order.unit):
-            later = set(order.unit[position + 1 :])
+            later = set(order.unit.stages[position + 1 :])
             self._kept[(stage, order.key.shard)] = [
                 i for i, status, at in rows if at in later or (at == stage and status == KEPT)
             ]
@@ -113,7 +114,7 @@ class _Check:
     def _check_counts(self, order: Order, record: CommitRecord, rows: list[tuple[str, str, str]], where: str) -> None:
         for position, stage in enumerate(order.unit):
             cls, counts = stage_class(stage), record.counts.get(stage)
-            here = [id_ for id_, _, at in rows if at in order.unit[position:]]
+            here = [id_ for id_, _, at in rows if at in order.unit.stages[position:]]
             if counts is None or counts.rows_out != len(here):
                 self.problems.append(f"{where}: its record counts other rows for {stage} than its file holds")
                 continue
@@ -143,10 +144,10 @@ class _Check:
 
 def incomplete(pipeline: Pipeline, store: ObjectStore) -> list[str]:
     """Stages with shards still to build."""
-    plan = Plan(pipeline, store)
+    build_state = BuildState(pipeline, store)
     told = []
     for stage in pipeline.flow:
-        states = plan.states(stage)
+        states = build_state.states(stage)
         waiting = sum(1 for s in states.values() if s.state is not State.DONE)
         if waiting or not states:
             told.append(f"{stage} ({waiting} of {len(states)} shards)")

@@ -8,7 +8,7 @@ import numpy as np
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import Plan, State
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix
@@ -21,24 +21,24 @@ def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False
 
     `recompute` measures the similarity of each voice to each real clip anew. Raises ConfigError without a library.
     """
-    plan = Plan(pipeline, store)
-    if plan.pin is None:
+    build_state = BuildState(pipeline, store)
+    if build_state.pin is None:
         raise ConfigError(f"{store.url}: no voice library yet; run `kesc build` first")
-    record = read_sound_record(store, "voices", plan.pin.key)
+    record = read_sound_record(store, "voices", build_state.pin.key)
     try:
         library = Library.of(read_table(store, "voices", record, COLUMNS))
     except ValueError as error:
         raise ConfigError(f"{store.url}: {error}; run `kesc build --stage voices` again") from None
     settings = pipeline.stages.voices.privacy
-    again = measure_again(library, _real_clips(plan, store), settings.block) if recompute else None
+    again = measure_again(library, _real_clips(build_state, store), settings.block) if recompute else None
     found = report(library, pipeline.stages.blend.blending, settings, again)
-    return {"root": store.url, "library": plan.pin.content, **found, "measure": privacy_measure(plan)}
+    return {"root": store.url, "library": build_state.pin.content, **found, "measure": privacy_measure(build_state)}
 
 
-def privacy_measure(plan: Plan) -> dict[str, Any]:
+def privacy_measure(build_state: BuildState) -> dict[str, Any]:
     """Which encoder measured privacy, and whether it took part in making the voices."""
-    clips = _engines(plan, "clips")
-    measuring = _engines(plan, "audition").get("audition.speaker", {})
+    clips = _engines(build_state, "clips")
+    measuring = _engines(build_state, "audition").get("audition.speaker", {})
     return circularity(measuring, clips.get("clips.speaker", {}), clips.get("clips.embedder", {}))
 
 
@@ -82,12 +82,12 @@ def render(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _real_clips(plan: Plan, store: ObjectStore) -> RealClips:
+def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
     """Every clip that stage `clips` measured. Raises ConfigError where shards of it are missing."""
-    states = plan.states("clips").values()
+    states = build_state.states("clips").values()
     if not states or any(s.state is not State.DONE for s in states):
         raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
-    unit, vectors, owners = plan.pipeline.unit_of("clips")[-1], [], []
+    unit, vectors, owners = build_state.pipeline.unit_of("clips").name, [], []
     for state in states:
         table = read_table(store, unit, read_sound_record(store, unit, state.order.key), ["recording", "xvector"])
         if len(table):
@@ -98,10 +98,10 @@ def _real_clips(plan: Plan, store: ObjectStore) -> RealClips:
     return RealClips(np.concatenate(vectors), owners)
 
 
-def _engines(plan: Plan, stage: str) -> dict[str, dict[str, str]]:
-    states = plan.states(stage)
+def _engines(build_state: BuildState, stage: str) -> dict[str, dict[str, str]]:
+    states = build_state.states(stage)
     done = next((n for n, s in states.items() if s.state is State.DONE), None)
-    return {} if done is None else plan.record(stage, done).engines
+    return {} if done is None else build_state.record(stage, done).engines
 
 
 def _named(quantile: str) -> str:

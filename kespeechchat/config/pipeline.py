@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
-from kespeechchat.config.rounds import REPEATED, WAYS, Way, in_round, split_round
+from kespeechchat.config.rounds import CHANGES, REPEATED, Change, in_round, split_round
 from kespeechchat.config.stages import Guard, Resources, Stages
+from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
 STAGES: tuple[str, ...] = tuple(Stages.model_fields)  # of round 0; a pipeline's own are `Pipeline.flow`
@@ -102,7 +103,9 @@ class Pipeline(Settings):
     speech: Speech
     engines: Engines
     stages: Stages
-    rounds: tuple[Way, ...] = Field((), description="how what `gate` did not keep is spoken again, round after round")
+    rounds: tuple[Change, ...] = Field(
+        (), description="how what `gate` did not keep is spoken again, round after round"
+    )
     partitions: PartitionSettings = PartitionSettings()
     subsets: SubsetSettings = SubsetSettings()
     phases: tuple[Phase, ...]
@@ -172,30 +175,32 @@ class Pipeline(Settings):
                 f"rounds: the tts engine {name!r} ({engine.use}) speaks alike with every seed, so a round `seed` is in "
                 "vain; use [voice], or [] for no second chance"
             )
-        if (unit := self.unit_of(REPEATED[0]))[0] != REPEATED[0]:
+        if (unit := self.unit_of(REPEATED[0])).first != REPEATED[0]:
             raise ValueError(
-                f"phases: {REPEATED[0]} is fused behind {unit[0]}, and a round cannot begin there: take it out of "
+                f"phases: {REPEATED[0]} is fused behind {unit.first}, and a round cannot begin there: take it out of "
                 f"{list(unit)}, or set rounds: []"
             )
 
     @property
-    def _units_of_phases(self) -> list[list[tuple[str, ...]]]:
+    def _units_of_phases(self) -> list[list[Unit]]:
         """As the profile names them: round 0."""
-        return [[(s,) if isinstance(s, str) else tuple(s) for s in phase.stages] for phase in self.phases]
+        return [[Unit.of(s) if isinstance(s, str) else Unit(tuple(s)) for s in phase.stages] for phase in self.phases]
 
     @cached_property
-    def units_by_phase(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    def units_by_phase(self) -> tuple[tuple[Unit, ...], ...]:
         """The published units, phase by phase: a stage alone or stages fused. Rounds follow the unit that gates, in its
         phase, fused as round 0 is."""
         phases = self._units_of_phases
         again = [unit for units in phases for unit in units if set(unit) & set(REPEATED)]
         for units in phases:
             if again and again[-1] in units:
-                units += [tuple(in_round(s, k) for s in unit) for k in range(1, len(self.rounds) + 1) for unit in again]
+                units += [
+                    Unit(tuple(in_round(s, k) for s in unit)) for k in range(1, len(self.rounds) + 1) for unit in again
+                ]
         return tuple(map(tuple, phases))
 
     @cached_property
-    def units(self) -> tuple[tuple[str, ...], ...]:
+    def units(self) -> tuple[Unit, ...]:
         """All units, in flow order."""
         return tuple(unit for units in self.units_by_phase for unit in units)
 
@@ -205,10 +210,10 @@ class Pipeline(Settings):
         return tuple(stage for unit in self.units for stage in unit)
 
     @cached_property
-    def _unit_of(self) -> dict[str, tuple[str, ...]]:
+    def _unit_of(self) -> dict[str, Unit]:
         return {stage: unit for unit in self.units for stage in unit}
 
-    def unit_of(self, stage: str) -> tuple[str, ...]:
+    def unit_of(self, stage: str) -> Unit:
         return self._unit_of[stage]
 
     def in_rounds(self, stage: str) -> tuple[str, ...]:
@@ -217,7 +222,7 @@ class Pipeline(Settings):
 
     def round_name(self, round_: int) -> str:
         """For a reader: `first`, `1: another seed`, …"""
-        return f"{round_}: {WAYS[self.rounds[round_ - 1]]}" if round_ else "first"
+        return f"{round_}: {CHANGES[self.rounds[round_ - 1]]}" if round_ else "first"
 
     def decides(self, stage: str) -> bool:
         """Whether what the stage refuses is out: no later round speaks it again."""
@@ -231,7 +236,7 @@ class Pipeline(Settings):
     def resources_of(self, stage: str) -> Resources:
         """Its own, or those of the unit that it is fused into, which its first stage names; a stage of a round that is
         not named has those of its base."""
-        names = (name for own in (stage, self.unit_of(stage)[0]) for name in (own, split_round(own)[0]))
+        names = (name for own in (stage, self.unit_of(stage).first) for name in (own, split_round(own)[0]))
         return next((self.resources[name] for name in names if name in self.resources), Resources())
 
     def engine(self, capability: str, name: str) -> Any:

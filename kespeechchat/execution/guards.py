@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from kespeechchat.config.stages import Guard
-from kespeechchat.execution.worker.worker import Built
+from kespeechchat.state.orders import Built
 
 
 class GuardStop(RuntimeError):

@@ -7,14 +7,14 @@ import socket
 from collections.abc import Callable, Sequence
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.execution.worker.worker import Built, Worker
-from kespeechchat.state.build_state import Order
-from kespeechchat.state.target_hours import Closed
+from kespeechchat.config.units import Unit
+from kespeechchat.execution.worker.worker import Worker
+from kespeechchat.state.orders import Built, Closed, Order
 
 
 def run_inline(
     pipeline: Pipeline,
-    units: Sequence[tuple[str, ...]],
+    units: Sequence[Unit],
     chains: Sequence[Sequence[Order]],
     report: Callable[[Built], None],
     closed: Callable[[], Closed],
@@ -22,7 +22,7 @@ def run_inline(
     """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders is not built, or
     belongs to what is closed."""
     session = secrets.token_hex(8)  # worker and driver die together here, so no death is ever a shard's
-    workers = {unit[-1]: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
+    workers = {unit.name: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
     for chain in chains:
         for order in chain:
             if (order.name, order.language) in closed():

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from kespeechchat.execution.worker.worker import Built
+from kespeechchat.state.orders import Built
 
 LogFormat = Literal["auto", "plain", "json"]
 

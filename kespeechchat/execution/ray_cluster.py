@@ -25,12 +25,11 @@ from typing import Any
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.worker.ray_worker import POLL, Board, RayWorker
-from kespeechchat.execution.worker.worker import Built
-from kespeechchat.state.build_state import Order
-from kespeechchat.state.saved_profile import keep_pipeline
-from kespeechchat.state.target_hours import Closed
+from kespeechchat.state.orders import Built, Closed, Order
+from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.store.objects import StoreError
 
 _REACHED = 10.0  # seconds in which a cluster's address answers
@@ -95,7 +94,7 @@ class Cluster:
     def run(
         self,
         pipeline: Pipeline,
-        units: Sequence[tuple[str, ...]],
+        units: Sequence[Unit],
         chains: Sequence[Sequence[Order]],
         report: Callable[[Built], None],
         closed: Callable[[], Closed],
@@ -117,7 +116,7 @@ class Cluster:
                     time.sleep(POLL)
             self._drain(report)
 
-    def _dataset(self, pipeline: Pipeline, units: Sequence[tuple[str, ...]], chains: Sequence[Sequence[Order]]) -> Any:
+    def _dataset(self, pipeline: Pipeline, units: Sequence[Unit], chains: Sequence[Sequence[Order]]) -> Any:
         import ray
 
         refs = [{"chain": list(chain)} for chain in chains]
@@ -126,15 +125,15 @@ class Cluster:
             dataset = self._stage(dataset, pipeline, unit, sum(1 for c in chains for o in c if o.unit == unit))
         return dataset
 
-    def _stage(self, dataset: Any, pipeline: Pipeline, unit: tuple[str, ...], shards: int) -> Any:
+    def _stage(self, dataset: Any, pipeline: Pipeline, unit: Unit, shards: int) -> Any:
         import ray
 
-        wanted = pipeline.resources_of(unit[0])
+        wanted = pipeline.resources_of(unit.first)
         most = max(1, min(wanted.max_actors, shards))
         return dataset.map_batches(
             RayWorker,
             batch_size=1,
-            fn_constructor_args=(pipeline.root, keep_pipeline(pipeline), unit, self.session, self._board),
+            fn_constructor_args=(pipeline.root, save_profile(pipeline), unit, self.session, self._board),
             compute=ray.data.ActorPoolStrategy(
                 min_size=min(wanted.min_actors, most),
                 max_size=most,

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.execution.inline_runner import run_inline
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.sigterm import Drain
-from kespeechchat.execution.worker.worker import Built
-from kespeechchat.state.build_state import Order
-from kespeechchat.state.target_hours import Closed
+from kespeechchat.state.orders import Built, Closed, Order
 
 
 class Runner:
@@ -28,7 +27,7 @@ class Runner:
     def run(
         self,
         pipeline: Pipeline,
-        units: Sequence[tuple[str, ...]],
+        units: Sequence[Unit],
         chains: Sequence[Sequence[Order]],
         report: Callable[[Built], None],
         closed: Callable[[], Closed],

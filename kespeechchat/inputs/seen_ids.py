@@ -14,7 +14,7 @@ _DIGIT = np.zeros(256, np.uint8)
 _DIGIT[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
-class Seen:
+class IdCounts:
     """A multiset of uint64."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.inputs.reading import input_batches, input_digest
-from kespeechchat.inputs.seen_ids import Seen, hashes_of
+from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 from kespeechchat.store.commit import new_attempt
 from kespeechchat.store.manifest import ROW, Manifest, Packs, PlannedShard, Segment
 from kespeechchat.store.objects import AlreadyExists, ObjectStore
@@ -27,7 +27,7 @@ from kespeechchat.store.objects import AlreadyExists, ObjectStore
 _TOLD = 10  # malformed rows that are told at once; all of them are kept as rejected rows
 
 
-def plan_branch(store: ObjectStore, pipeline: Pipeline, branch: str, processes: int | None = None) -> Manifest:
+def shard_inputs(store: ObjectStore, pipeline: Pipeline, branch: str, processes: int | None = None) -> Manifest:
     """The manifest of `branch` (instructions | speech), brought up to date with the profile's inputs.
 
     Raises ConfigError for an input that is missing or of an unknown kind.
@@ -59,7 +59,7 @@ class _Pass:
     def __init__(self, store: ObjectStore, manifest: Manifest, size: int) -> None:
         self._manifest, self._size = manifest, size
         self._planned = _seen(manifest.ids())  # by source: appearances that have their place already
-        self._seen: defaultdict[str, Seen] = defaultdict(Seen)
+        self._seen: defaultdict[str, IdCounts] = defaultdict(IdCounts)
         self._waiting: defaultdict[str, list[pa.Table]] = defaultdict(list)  # by language: rows of its open shard
         self._packs = Packs(store, manifest.branch, new_attempt())
         self._shards: list[PlannedShard] = []
@@ -127,8 +127,8 @@ class _Pass:
         return Segment(len(self._manifest.segments), digests, tuple(self._shards), summary)
 
 
-def _seen(ids: Iterable[tuple[str, pa.StringArray]]) -> dict[str, Seen]:
-    seen: defaultdict[str, Seen] = defaultdict(Seen)
+def _seen(ids: Iterable[tuple[str, pa.StringArray]]) -> dict[str, IdCounts]:
+    seen: defaultdict[str, IdCounts] = defaultdict(IdCounts)
     for source, some in ids:
         seen[source].add(np.sort(hashes_of(some, source)))
     return dict(seen)

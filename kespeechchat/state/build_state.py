@@ -11,17 +11,19 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, cached_property
 from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
+from kespeechchat.config.units import Unit
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.model_digests import with_contents
-from kespeechchat.state.voice_pin import Library, read_pin
+from kespeechchat.state.model_digests import with_model_digests
+from kespeechchat.state.orders import Input, Order
+from kespeechchat.state.voice_pin import read_pin
 from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits, short_hash
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.objects import ObjectStore
@@ -36,40 +38,12 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Input:
-    """Kept rows [start, stop) of the shards `keys` of `unit` (stop None: all)."""
-
-    stage: str
-    unit: str
-    keys: tuple[ShardKey, ...]
-    start: int = 0
-    stop: int | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """One shard of one unit, to be made: enough for a worker anywhere to make it."""
-
-    unit: tuple[str, ...]
-    key: ShardKey
-    language: str | None
-    planned: PlannedShard | None = None  # rows of the planning pass, for a unit that starts a branch
-    inputs: tuple[Input, ...] = ()
-    library: Library | None = None
-    ingredients: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.unit[-1]
-
-
-@dataclass(frozen=True)
 class ShardState:
     order: Order
     state: State
 
 
-class Plan:
+class BuildState:
     """The state of a build as its names tell it. Make a new one when something was committed.
 
     `partial`: a reduce stage takes the shards that are done as all there are. What it makes of them is another shard
@@ -77,7 +51,7 @@ class Plan:
     """
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore, partial: bool = False) -> None:
-        self.pipeline = pipeline if pipeline.contents is not None else with_contents(pipeline)
+        self.pipeline = pipeline if pipeline.contents is not None else with_model_digests(pipeline)
         self.store, self.partial = store, partial
         self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
         self.pin = read_pin(store)
@@ -93,11 +67,11 @@ class Plan:
     def states(self, stage: str) -> dict[int, ShardState]:
         """Per shard number, of the unit that publishes `stage`."""
         unit = self.pipeline.unit_of(stage)
-        if unit[-1] not in self._states:
+        if unit.name not in self._states:
             with _uncollected():
-                self._states[unit[-1]] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
+                self._states[unit.name] = {o.key.shard: self._judged(o) for o in self._orders(unit)}
                 self._reopen(unit)
-        return self._states[unit[-1]]
+        return self._states[unit.name]
 
     def pending(self, stage: str) -> list[Order]:
         return [s.order for s in self.states(stage).values() if s.state is not State.DONE]
@@ -115,23 +89,23 @@ class Plan:
         cleaned = order.key in self.listing(order.name).cleaned
         return read_sound_record(self.store, order.name, order.key, CLEANED if cleaned else None)
 
-    def _reopen(self, unit: tuple[str, ...]) -> None:
+    def _reopen(self, unit: Unit) -> None:
         """Shards without their audio, where what replaced it has to be made again, have to be made again too."""
-        listing, reader = self.listing(unit[-1]), replaced_by(unit[-1])
+        listing, reader = self.listing(unit.name), replaced_by(unit.name)
         if not listing.cleaned or reader is None:
             return
-        own, later = self._states[unit[-1]], self.pipeline.unit_of(reader)
+        own, later = self._states[unit.name], self.pipeline.unit_of(reader)
         for shard, state in list(self.states(reader).items()):
             order = own[shard].order
             if state.state is not State.DONE and order.key in listing.cleaned:
                 key = replace(order.key, generation=listing.next_generation(shard, order.key.fingerprint))
                 own[shard] = ShardState(replace(order, key=key), State.STALE)
-                self._states[later[-1]][shard] = self._judged(self._order(later, shard, order.language))
+                self._states[later.name][shard] = self._judged(self._order(later, shard, order.language))
 
     # --- orders
 
-    def _orders(self, unit: tuple[str, ...]) -> Iterable[Order]:
-        first = stage_class(unit[0])
+    def _orders(self, unit: Unit) -> Iterable[Order]:
+        first = stage_class(unit.first)
         scope = first.source.scope
         if scope is Scope.PLAN:
             for planned in self.manifests[first.source.stage].shards:
@@ -144,7 +118,7 @@ class Plan:
             for shard, state in self.states(first.source.stage).items():
                 yield self._order(unit, shard, state.order.language)
 
-    def _sliced(self, unit: tuple[str, ...], source: Reads) -> Iterable[Order]:
+    def _sliced(self, unit: Unit, source: Reads) -> Iterable[Order]:
         """Slices of a reduce stage's one shard; how many there are is known once it is done."""
         if not self.complete(source.stage):
             return
@@ -155,7 +129,7 @@ class Plan:
 
     def _order(
         self,
-        unit: tuple[str, ...],
+        unit: Unit,
         shard: int,
         language: str | None,
         planned: PlannedShard | None = None,
@@ -172,14 +146,14 @@ class Plan:
                 continue
             start, stop = slice_ or (0, None)
             keys = self._keys(reads, shard)
-            source = self.pipeline.unit_of(reads.stage)[-1]
+            source = self.pipeline.unit_of(reads.stage).name
             part = (start, stop) if reads.scope is Scope.SLICE else (0, None)
             inputs.append(Input(reads.stage, source, keys, *part))
             names = [f"{k.fingerprint}.g{k.generation}" for k in keys]
             told = names[0] if len(names) == 1 else short_hash(names)
             ingredients[f"input:{reads.stage}"] = f"{told}[{start}:{stop}]" if reads.scope is Scope.SLICE else told
         fingerprint = short_hash(ingredients)
-        listing = self.listing(unit[-1])
+        listing = self.listing(unit.name)
         generation = listing.generation(shard, fingerprint)
         if generation is None:
             generation = listing.next_generation(shard, fingerprint)
@@ -193,9 +167,9 @@ class Plan:
             return tuple(states[n].order.key for n in ready)
         return (states[0 if reads.scope is Scope.SLICE else shard].order.key,)
 
-    def _static_ingredients(self, unit: tuple[str, ...], language: str | None) -> dict[str, str]:
+    def _static_ingredients(self, unit: Unit, language: str | None) -> dict[str, str]:
         """What does not depend on the shard, hashed once per unit and language."""
-        cached = self._static.get((unit[-1], language))
+        cached = self._static.get((unit.name, language))
         if cached is None:
             cached = {}
             for stage in unit:
@@ -204,7 +178,7 @@ class Plan:
                 cached[f"{stage}.seed"] = str(relevant["seed"])
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["settings"].items()}
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["named"].items()}
-            self._static[(unit[-1], language)] = cached
+            self._static[(unit.name, language)] = cached
         return cached
 
     def _judged(self, order: Order) -> ShardState:
@@ -219,7 +193,7 @@ class Plan:
     # --- segments
 
     @cached_property
-    def segments(self) -> list[list[tuple[str, ...]]]:
+    def segments(self) -> list[list[Unit]]:
         return segments(self.pipeline)
 
 
@@ -237,19 +211,19 @@ def _uncollected() -> Iterator[None]:
 
 
 @cache
-def _external_reads(unit: tuple[str, ...]) -> list[Reads]:
+def _external_reads(unit: Unit) -> list[Reads]:
     reads = [r for stage in unit for r in stage_class(stage).reads()]
     return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
 
 
-def segments(pipeline: Pipeline) -> list[list[tuple[str, ...]]]:
+def segments(pipeline: Pipeline) -> list[list[Unit]]:
     """The units in groups that can run overlapped: a phase, cut before and after each reduce stage, and before each
     round: its actors start when those of the round before are gone, and need no GPU beside them."""
-    groups: list[list[tuple[str, ...]]] = []
+    groups: list[list[Unit]] = []
     for units in pipeline.units_by_phase:
         fresh = True
         for unit in units:
-            source = stage_class(unit[0]).source
+            source = stage_class(unit.first).source
             if fresh or source.without or source.scope in (Scope.ALL, Scope.SLICE, Scope.PLAN):
                 groups.append([])
             groups[-1].append(unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from kespeechchat.state.build_state import Plan
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.commit import Counts, ShardKey
 from kespeechchat.store.documents import dump, parse
 from kespeechchat.store.objects import ObjectStore
@@ -15,7 +15,7 @@ _Summary = dict[str, Counts]
 _Known = dict[str, _Summary]  # by commit record's stem
 
 
-class Rollup:
+class CountsCache:
     """Counts by commit record's name."""
 
     def __init__(self, store: ObjectStore, unit: str) -> None:
@@ -49,11 +49,11 @@ class Rollup:
         return read_sound_record(self._store, self._unit, key).counts
 
 
-def update_rollup(plan: Plan, learned: Mapping[str, Mapping[str, _Summary]]) -> None:
+def update_counts_cache(build_state: BuildState, learned: Mapping[str, Mapping[str, _Summary]]) -> None:
     """Brings every unit's cache up to date: by what this build `learned` (unit → record's stem → counts), and by
     opening whatever else was committed and is not in the cache."""
-    for unit in (unit[-1] for unit in plan.pipeline.units):
-        rollup = Rollup(plan.store, unit)
+    for unit in (unit.name for unit in build_state.pipeline.units):
+        rollup = CountsCache(build_state.store, unit)
         rollup.learn(learned.get(unit, {}))
-        rollup.counts(ShardKey(shard, fp, gen) for (shard, fp), gen in plan.listing(unit).committed.items())
+        rollup.counts(ShardKey(shard, fp, gen) for (shard, fp), gen in build_state.listing(unit).committed.items())
         rollup.save()

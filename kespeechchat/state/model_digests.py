@@ -12,14 +12,14 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from kespeechchat.commands.models import local_models
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import content
-from kespeechchat.state.saved_profile import kept_pipeline
+from kespeechchat.state.profile_models import local_models
+from kespeechchat.state.saved_profile import load_profile
 
 
-def with_contents(pipeline: Pipeline) -> Pipeline:
+def with_model_digests(pipeline: Pipeline) -> Pipeline:
     """`pipeline` with its local models' contents: of those on this machine as they are, else as ROOT's build saw them.
     One that neither knows is left out, and stands for its path."""
     paths = local_models(pipeline)
@@ -32,7 +32,7 @@ def with_contents(pipeline: Pipeline) -> Pipeline:
 
 def _kept(root: str) -> dict[str, str]:
     try:
-        return kept_pipeline(root).contents or {}
+        return load_profile(root).contents or {}
     except FileNotFoundError:
         return {}
 

@@ -16,7 +16,7 @@ from kespeechchat.store.objects import AlreadyExists, open_store
 LAST = "pipeline.json"
 
 
-def keep_pipeline(pipeline: Pipeline) -> str:
+def save_profile(pipeline: Pipeline) -> str:
     """Keeps the pipeline in its ROOT, as the last and by its hash; returns the hash."""
     store, data = open_store(pipeline.root), pipeline.to_json().encode()
     kept = hashlib.sha256(data).hexdigest()[:16]
@@ -26,7 +26,7 @@ def keep_pipeline(pipeline: Pipeline) -> str:
     return kept
 
 
-def kept_pipeline(root: str, kept: str | None = None) -> Pipeline:
+def load_profile(root: str, kept: str | None = None) -> Pipeline:
     """The pipeline kept under the hash `kept` (None: the last one). Raises FileNotFoundError."""
     name = f"pipelines/{kept}.json" if kept else LAST
     return from_json(open_store(root).get(name).decode()).model_copy(update={"root": root})

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.execution.worker.worker import Built
 from kespeechchat.stages.flow import STAGE_CLASSES
-from kespeechchat.state.build_state import Plan, State
-from kespeechchat.state.counts_cache import Rollup
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.counts_cache import CountsCache
+from kespeechchat.state.orders import Built, Closed
 from kespeechchat.store.objects import ObjectStore
 
 _GATE, _SPEAKS = "gate", "synthesize"
-Closed = frozenset[tuple[str, str | None]]  # (unit, language) of which no shard is begun
 
 
 class Targets:
@@ -29,16 +28,16 @@ class Targets:
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
         self.pipeline = pipeline
         gates = pipeline.in_rounds(_GATE) if pipeline.target_hours else ()
-        self._rollups = {gate: Rollup(store, gate) for gate in gates}
+        self._rollups = {gate: CountsCache(store, gate) for gate in gates}
         # (gate, shard) → (language, split) → seconds
         self._shards: dict[tuple[str, int], Counter[tuple[str, str]]] = {}
         self._seconds: Counter[tuple[str, str]] = Counter()
 
-    def count(self, plan: Plan) -> Targets:
+    def count(self, build_state: BuildState) -> Targets:
         """Counts what stands in ROOT: shards that are done, no stale ones. Returns itself."""
         self._shards, self._seconds = {}, Counter()
         for gate, rollup in self._rollups.items():
-            done = {s.order.key: s.order.language for s in plan.states(gate).values() if s.state is State.DONE}
+            done = {s.order.key: s.order.language for s in build_state.states(gate).values() if s.state is State.DONE}
             for key, counts in rollup.counts(done).items():
                 self._note((gate, key.shard), done[key], counts[gate].seconds)
         return self
@@ -82,12 +81,12 @@ class Targets:
         while stage in STAGE_CLASSES:
             stages.append(stage)
             stage = STAGE_CLASSES[stage].source.stage
-        return [unit[-1] for unit in self.pipeline.units if set(unit) & set(stages)]
+        return [unit.name for unit in self.pipeline.units if set(unit) & set(stages)]
 
-    def held_back(self, plan: Plan) -> dict[int, str]:
+    def held_back(self, build_state: BuildState) -> dict[int, str]:
         """Shards that are not spoken because their language has reached its targets → that language."""
         reached = self.reached
-        states = plan.states(_SPEAKS) if reached else {}
+        states = build_state.states(_SPEAKS) if reached else {}
         waiting = {n: s.order.language for n, s in states.items() if s.state is not State.DONE}
         return {n: language for n, language in waiting.items() if language in reached}
 

@@ -17,7 +17,7 @@ _PIN = "voices/pin.json"
 
 
 @dataclass(frozen=True)
-class Library:
+class PinnedVoices:
     content: str  # hash of the voices' content
     shard: int
     fingerprint: str
@@ -28,17 +28,17 @@ class Library:
         return ShardKey(self.shard, self.fingerprint, self.generation)
 
 
-def read_pin(store: ObjectStore) -> Library | None:
+def read_pin(store: ObjectStore) -> PinnedVoices | None:
     try:
-        return read_document(store, _PIN, Library, "restore it, or remove it: the next build pins what it finds")
+        return read_document(store, _PIN, PinnedVoices, "restore it, or remove it: the next build pins what it finds")
     except FileNotFoundError:
         return None
 
 
-def pin(store: ObjectStore, record: CommitRecord, replace: bool = False) -> tuple[Library, bool]:
+def pin(store: ObjectStore, record: CommitRecord, replace: bool = False) -> tuple[PinnedVoices, bool]:
     """Pins the library of `record` unless one is pinned. Returns what is pinned, and whether it is `record`'s."""
     assert record.content is not None
-    new = Library(record.content, record.shard, record.fingerprint, record.generation)
+    new = PinnedVoices(record.content, record.shard, record.fingerprint, record.generation)
     data = json.dumps(asdict(new)).encode()
     standing = read_pin(store)
     if standing is None:

@@ -13,7 +13,7 @@ from kespeechchat.commands.status import status
 from kespeechchat.commands.verify import verify
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.state.build_state import Plan, State
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.commit import data_key, record_key
 from kespeechchat.store.journal import Journal
 from kespeechchat.store.objects import open_store
@@ -46,15 +46,15 @@ def test_superseded_shards_go_and_the_current_stay(build):
     assert removals and {r.why for r in removals} == {"superseded"}
     assert {r.key.split("/")[0] for r in removals} == {"gate", "watermark.r1", "measure.r1", "gate.r1"}
     clean(store, removals)
-    plan = Plan(changed, store)
-    assert all(s.state is State.DONE for s in plan.states("gate").values())
+    build_state = BuildState(changed, store)
+    assert all(s.state is State.DONE for s in build_state.states("gate").values())
     assert list(removable(changed, store)) == []
-    assert Plan(make(), store).complete("gate") is False
+    assert BuildState(make(), store).complete("gate") is False
 
 
 def test_left_over_data_goes_unless_its_attempt_runs(build):
     make, store = build
-    order = Plan(make(), store).states("gate")[0].order
+    order = BuildState(make(), store).states("gate")[0].order
     for attempt in ("a" * 16, "b" * 16):
         store.put(data_key("gate", order.key, attempt), b"half")
     Journal(store, "gate", "session", "node").open(order.key, "b" * 16)
@@ -123,8 +123,8 @@ def _turns(store, unit):
 
 
 def _sound(pipeline, store):
-    plan = Plan(pipeline, store)
-    return all(plan.complete(unit[-1]) for unit in pipeline.units)
+    build_state = BuildState(pipeline, store)
+    return all(build_state.complete(unit.name) for unit in pipeline.units)
 
 
 def test_replaced_audio_goes_on_request_and_its_shards_stay_done_and_verified(unfused):
@@ -134,7 +134,7 @@ def test_replaced_audio_goes_on_request_and_its_shards_stay_done_and_verified(un
     removals = list(removable(make(), store, replaced_audio=True))
     spoken = [stage for stage in make().flow if split_round(stage)[0] == "synthesize"]
     assert {(r.why, r.key.split("/")[0]) for r in removals} == {("replaced audio", stage) for stage in spoken}
-    assert len(removals) == sum(len(Plan(make(), store).states(stage)) for stage in spoken) > 1
+    assert len(removals) == sum(len(BuildState(make(), store).states(stage)) for stage in spoken) > 1
     clean(store, removals)
     assert _sound(make(), store)
     assert (status(make(), store), verify(make(), store)) == before
@@ -157,11 +157,11 @@ def test_speech_that_is_needed_again_is_made_again(unfused, first):
     make, store = unfused
     clean(store, list(removable(make(), store, replaced_audio=True)))
     changed = make(OTHER_MARK)
-    plan = Plan(changed, store)
-    plan.states(first)  # whichever is asked for first
-    assert {s.state for s in plan.states("synthesize").values()} == {State.STALE}
-    assert {s.order.key.generation for s in plan.states("synthesize").values()} == {1}
-    assert {s.order.inputs[0].keys[0].generation for s in plan.states("watermark").values()} == {1}
+    build_state = BuildState(changed, store)
+    build_state.states(first)  # whichever is asked for first
+    assert {s.state for s in build_state.states("synthesize").values()} == {State.STALE}
+    assert {s.order.key.generation for s in build_state.states("synthesize").values()} == {1}
+    assert {s.order.inputs[0].keys[0].generation for s in build_state.states("watermark").values()} == {1}
     fill(changed, store, rows=_spoken)
     assert _sound(changed, store)
     assert not [p for p in verify(changed, store)[1] if "sha256" in p or "missing" in p]
@@ -170,14 +170,16 @@ def test_speech_that_is_needed_again_is_made_again(unfused, first):
 
 def test_speech_whose_marked_copy_is_not_there_yet_stays(unfused):
     make, store = unfused
-    order = Plan(make(), store).states("watermark")[0].order
+    order = BuildState(make(), store).states("watermark")[0].order
     store.delete(record_key("watermark", order.key))
     clean(store, list(removable(make(), store, replaced_audio=True)))
-    plan = Plan(make(), store)
-    assert plan.states("synthesize")[0].state is State.DONE
-    assert [n for n, s in plan.states("synthesize").items() if s.order.key in plan.listing("synthesize").cleaned] == [
-        n for n in plan.states("synthesize") if n != 0
-    ]
+    build_state = BuildState(make(), store)
+    assert build_state.states("synthesize")[0].state is State.DONE
+    assert [
+        n
+        for n, s in build_state.states("synthesize").items()
+        if s.order.key in build_state.listing("synthesize").cleaned
+    ] == [n for n in build_state.states("synthesize") if n != 0]
 
 
 def test_a_clean_that_was_killed_before_the_audio_went_goes_on(unfused):

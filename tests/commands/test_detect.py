@@ -13,7 +13,7 @@ from kespeechchat.config.engines import PerthSettings
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.engines.watermark import Detection, load
 from kespeechchat.records import Audio
-from kespeechchat.state.saved_profile import keep_pipeline
+from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.store.audio import write_wav
 from tests.engines.tiny_models import audioseal
 from tests.engines.tones import voice
@@ -118,7 +118,7 @@ def test_perth_from_the_command_line(tmp_path, quickstart):
     write_wav(tmp_path / "plain.wav", plain)
     write_wav(tmp_path / "marked.wav", perth.embed([plain])[0])
     pipeline = load_pipeline(quickstart, root=str(tmp_path / "root"))
-    keep_pipeline(pipeline)
+    save_profile(pipeline)
     for options in ([], ["--root", pipeline.root]):
         told = CliRunner().invoke(main, ["detect", *options, str(tmp_path / "marked.wav")])
         assert (told.exit_code, "marked.wav: marked (score" in told.output) == (0, True), told.output

@@ -16,7 +16,7 @@ from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.records import Audio
-from kespeechchat.state.finished_rows import GatedRows
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.objects import open_store
 
@@ -105,7 +105,7 @@ def test_a_release_wants_whole_data_and_a_good_name(build):
 
 
 def test_gated_rows_in_parts_are_the_rows(build):
-    rows_ = GatedRows(*build(80))
+    rows_ = FinishedRows(*build(80))
     parts = pickle.loads(pickle.dumps(rows_.parts()))  # as another process gets them
     assert len(parts) > 1 and sum(len(p.shards) for p in parts) == 2 * 20  # the shards of both rounds
     columns = ("split", "turns.list.element.text")

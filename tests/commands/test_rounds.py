@@ -21,8 +21,8 @@ from kespeechchat.dataset.tables import statistics_markdown
 from kespeechchat.execution.guards import GuardStop
 from kespeechchat.records import Outcome, failed, rejected
 from kespeechchat.stages.flow import STAGE_CLASSES
-from kespeechchat.state.build_state import Plan, State
-from kespeechchat.state.finished_rows import GatedRows
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import decode
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.shards import read_table
@@ -40,7 +40,7 @@ def ground(tmp_path, quickstart, monkeypatch) -> Ground:
 def _turns(ground, pipeline, stage: str) -> dict[str, dict[str, dict]]:
     """id → role → turn, of a stage's rows of whatever status."""
     found = {}
-    for state in Plan(pipeline, ground.store).states(stage).values():
+    for state in BuildState(pipeline, ground.store).states(stage).values():
         record = read_record(ground.store, stage, state.order.key)
         for row in read_table(ground.store, stage, record, ["turns"], kept_only=False).to_pylist():
             found[row["id"]] = {turn["role"]: turn for turn in row["turns"]}
@@ -58,7 +58,7 @@ def test_what_is_misheard_is_spoken_with_another_seed_then_by_another_voice_then
     ground.engines.mumbles = lambda u, before: before < (3 - _number(u.text)) % 4
     pipeline = ground.pipeline(TWO)
     assert ground.build(TWO).well and problems(ground, pipeline) == []
-    rows = {int(row["id"][1:]): row["round"] for row in GatedRows(pipeline, ground.store)}
+    rows = {int(row["id"][1:]): row["round"] for row in FinishedRows(pipeline, ground.store)}
     assert rows == {n: (3 - n) % 4 for n in range(DIALOGUES) if n % 4}
     assert status(pipeline, ground.store)["rounds"]["languages"]["zh"] == {
         "rows_in": [8, 6, 4],
@@ -115,7 +115,7 @@ def test_statistics_report_and_export_take_every_round(ground, tmp_path):
 def test_the_audio_of_a_row_is_that_of_its_round(ground):
     _mumbled_by_the_first_voice(ground)
     ground.build("rounds=[voice]")
-    rows = GatedRows(ground.pipeline("rounds=[voice]"), ground.store)
+    rows = FinishedRows(ground.pipeline("rounds=[voice]"), ground.store)
     assert {row["round"] for row in rows} == {0, 1}
     for row in rows:
         for turn in row["turns"]:
@@ -135,7 +135,7 @@ def test_a_round_of_which_nothing_is_left_takes_no_engine(ground):
     ground.monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
     assert ground.build(TWO).built == 6 * 4  # six units of four shards
     for stage in ("watermark.r1", "gate.r2"):
-        for state in Plan(pipeline, ground.store).states(stage).values():
+        for state in BuildState(pipeline, ground.store).states(stage).values():
             record = read_record(ground.store, stage, state.order.key)
             assert (record.status, record.engines, record.counts[stage].rows_in) == ("committed", {}, 0)
 
@@ -146,8 +146,8 @@ def test_a_round_more_or_another_way_makes_nothing_before_it_stale(ground):
 
     def stale(setting: str) -> set[int]:
         pipeline = ground.pipeline(setting)
-        plan = Plan(pipeline, ground.store)
-        waiting = (s for s in pipeline.flow if any(x.state is not State.DONE for x in plan.states(s).values()))
+        build_state = BuildState(pipeline, ground.store)
+        waiting = (s for s in pipeline.flow if any(x.state is not State.DONE for x in build_state.states(s).values()))
         return {split_round(stage)[1] for stage in waiting}
 
     assert stale(TWO) == stale("rounds=[seed]") == stale("rounds=[]") == set()
@@ -191,7 +191,7 @@ def test_a_dialogue_that_two_rounds_keep_is_told(ground):
     ground.build()
     pipeline = ground.pipeline("rounds=[voice]")
     for stage in ("watermark.r1", "measure.r1", "gate.r1"):
-        order = Plan(pipeline, ground.store).states(stage)[0].order
+        order = BuildState(pipeline, ground.store).states(stage)[0].order
         record_shard(ground.store, order, [{"id": "d00", "split": "train", "turns": []}])
     assert "watermark.r1 shard 00000: synthesize.r1 lost 0 rows and has 1 extra" in problems(ground, pipeline)
 
@@ -210,7 +210,7 @@ def test_every_dialogue_ends_once_whatever_becomes_of_it_in_any_round(profile, f
         assert not ground.build(TWO).failed and ground.build(TWO).built == 0
         assert problems(ground, pipeline) == []
         ends = {f"d{n:02d}": fate.index("kept") for n, fate in enumerate(fates) if "kept" in fate}
-        rows = [(row["id"], row["round"]) for row in GatedRows(pipeline, ground.store)]
+        rows = [(row["id"], row["round"]) for row in FinishedRows(pipeline, ground.store)]
         assert len(rows) == len(ends) and dict(rows) == ends
         found = status(pipeline, ground.store)["rounds"]["languages"].values()
         kept = [sum(part["kept"][k] for part in found) for k in range(3)]

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.verify import verify
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.state.build_state import Plan
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.objects import open_store
 
 LIBRARY = {"SPK1f": ["a", "b"], "SPK2m": ["c", "d"], "agentFemale": ["e", "f"]}
@@ -35,7 +35,7 @@ def checked(tmp_path, quickstart):
         store = open_store(pipeline.root)
         fill(pipeline, store, rows=rows)
         if spoil:
-            spoil(Plan(pipeline, store), store)
+            spoil(BuildState(pipeline, store), store)
         return [
             p for p in verify(pipeline, store)[1] if " lost " not in p
         ]  # recorded builds hold other rows than planned
@@ -63,8 +63,8 @@ def test_what_splits_share_is_told(checked, held_out, library, told):
 
 
 def test_a_library_that_cannot_be_read_is_told(checked):
-    def spoil(plan, store):
-        key = plan.pin.key
+    def spoil(build_state, store):
+        key = build_state.pin.key
         (data,) = [k for k, _ in store.list("voices/data") if f"{key.shard:05d}" in k]
         store.put(data, b"other bytes")
 

@@ -8,6 +8,7 @@ import pytest
 
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.rounds import REPEATED, in_round, split_round
+from kespeechchat.config.units import Unit
 from kespeechchat.stages.flow import stage_class
 
 PAPER = Path(__file__).parents[2] / "pipelines" / "ke-speechchat.yaml"
@@ -24,8 +25,12 @@ def test_other_names_are_of_round_0():
     assert split_round("gate.r0") == ("gate.r0", 0) and split_round("ingest") == ("ingest", 0)
 
 
+def units(*stages: tuple[str, ...]) -> tuple[Unit, ...]:
+    return tuple(map(Unit, stages))
+
+
 def test_rounds_follow_the_gate_fused_as_the_first_round_is():
-    assert load_pipeline(PAPER).units[-6:] == (
+    assert load_pipeline(PAPER).units[-6:] == units(
         ("synthesize.r1", "watermark.r1"),
         ("measure.r1",),
         ("gate.r1",),
@@ -33,7 +38,7 @@ def test_rounds_follow_the_gate_fused_as_the_first_round_is():
         ("measure.r2",),
         ("gate.r2",),
     )
-    assert load_pipeline(PAPER, ("rounds=[voice]", HEARD)).units[-2:] == (
+    assert load_pipeline(PAPER, ("rounds=[voice]", HEARD)).units[-2:] == units(
         ("synthesize.r1", "watermark.r1"),
         ("measure.r1", "gate.r1"),
     )

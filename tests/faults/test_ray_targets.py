@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.execution.ray_cluster import Cluster
-from kespeechchat.execution.worker.worker import Built
-from kespeechchat.state.build_state import Plan
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.orders import Built
 from kespeechchat.store.objects import open_store
 from tests.faults.ground import PROFILE
 
@@ -29,7 +30,7 @@ def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(tmp_path, 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setenv("KESC_FAULT_LOG", str(log))
     monkeypatch.setenv("KESC_FAULT_SLOW", "0.5")
-    chains = [[state.order] for state in Plan(pipeline, store).states("ingest").values()]
+    chains = [[state.order] for state in BuildState(pipeline, store).states("ingest").values()]
     built: list[Built] = []
 
     def closed() -> frozenset[tuple[str, str | None]]:
@@ -37,7 +38,7 @@ def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(tmp_path, 
 
     cluster = Cluster("local", "session")
     try:
-        cluster.run(pipeline, [("ingest",)], chains, built.append, closed)
+        cluster.run(pipeline, [Unit.of("ingest")], chains, built.append, closed)
     finally:
         cluster.close()
     languages = [b.language for b in built]

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kespeechchat.inputs.layouts import content_id
-from kespeechchat.inputs.seen_ids import Seen, hashes_of
+from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 
 BATCHES = st.lists(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=20), max_size=8)
 
 
 @given(batches=BATCHES, asked=st.lists(st.integers(0, 5), max_size=10))
 def test_it_counts_as_a_counter_does(batches, asked):
-    seen, counter = Seen(), Counter()
+    seen, counter = IdCounts(), Counter()
     for batch in batches:
         seen.add(np.sort(np.array(batch, np.uint64)))
         counter.update(batch)

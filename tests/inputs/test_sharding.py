@@ -18,7 +18,7 @@ from kespeechchat.config.pipeline import InstructionInput, Instructions, Speech,
 from kespeechchat.inputs import reading as inputs
 from kespeechchat.inputs.json_lines import MAX_LINE
 from kespeechchat.inputs.reading import input_rows
-from kespeechchat.inputs.sharding import plan_branch
+from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import LocalFolder
 
@@ -26,12 +26,12 @@ from kespeechchat.store.objects import LocalFolder
 def _plan(root, *files, size=3, limit=None):
     inputs = tuple(InstructionInput(path=str(f)) for f in files)
     pipeline = SimpleNamespace(instructions=Instructions(inputs=inputs, shard_size=size, limit=limit))
-    return plan_branch(LocalFolder(str(root)), pipeline, "instructions")
+    return shard_inputs(LocalFolder(str(root)), pipeline, "instructions")
 
 
 def _plan_speech(root, file, language=None):
     pipeline = SimpleNamespace(speech=Speech(inputs=(SpeechInput(path=str(file), language=language),), shard_size=4))
-    return plan_branch(LocalFolder(str(root)), pipeline, "speech")
+    return shard_inputs(LocalFolder(str(root)), pipeline, "speech")
 
 
 def _shard_rows(manifest, shard):

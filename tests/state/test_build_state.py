@@ -9,7 +9,7 @@ from kespeechchat.commands.status import status, why
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.driver import build as run_build
 from kespeechchat.execution.progress import Progress
-from kespeechchat.state.build_state import Plan, State
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.voice_pin import pin, read_pin
 from kespeechchat.store.commit import ShardKey, commit_failure, list_commits, mark_corrupt, read_record
 from kespeechchat.store.objects import open_store
@@ -37,10 +37,10 @@ def build(tmp_path, quickstart):
 
 def _not_done(pipeline, store, language=None):
     """stage → states other than done, of the shards of `language` (None: of all)."""
-    plan = Plan(pipeline, store)
+    build_state = BuildState(pipeline, store)
     found = {}
     for stage in pipeline.flow:
-        states = [s for s in plan.states(stage).values() if language in (None, s.order.language)]
+        states = [s for s in build_state.states(stage).values() if language in (None, s.order.language)]
         if waiting := {s.state.value for s in states if s.state is not State.DONE}:
             found[stage] = waiting
     return found
@@ -94,29 +94,29 @@ def test_why_names_what_changed(build):
 
 
 def _shard_of(pipeline, store, language):
-    return next(n for n, s in Plan(pipeline, store).states("gate").items() if s.order.language == language)
+    return next(n for n, s in BuildState(pipeline, store).states("gate").items() if s.order.language == language)
 
 
 def test_a_failure_shows_as_failed_until_it_succeeds(build, tmp_path):
     make, store = build
     changed = make("stages.gate.max_error.zh=0.2")
     shard = _shard_of(changed, store, "zh")
-    order = Plan(changed, store).states("gate")[shard].order
-    record = read_record(store, "gate", Plan(make(), store).states("gate")[shard].order.key)
+    order = BuildState(changed, store).states("gate")[shard].order
+    record = read_record(store, "gate", BuildState(make(), store).states("gate")[shard].order.key)
     failed = record.__class__(**{**record.__dict__, "fingerprint": order.key.fingerprint, "status": "failed"})
     commit_failure(store, "gate", failed)
-    assert Plan(changed, store).states("gate")[shard].state is State.FAILED
+    assert BuildState(changed, store).states("gate")[shard].state is State.FAILED
     fill(changed, store, ["gate"])
-    assert Plan(changed, store).states("gate")[shard].state is State.DONE
+    assert BuildState(changed, store).states("gate")[shard].state is State.DONE
 
 
 def test_a_corrupt_shard_is_rebuilt_as_the_next_generation_and_stales_what_was_made_of_it(build):
     make, store = build
-    key = Plan(make(), store).states("spoken")[0].order.key
+    key = BuildState(make(), store).states("spoken")[0].order.key
     mark_corrupt(store, "spoken", key, "torn")
-    plan = Plan(make(), store)
-    assert plan.states("spoken")[0].order.key == ShardKey(0, key.fingerprint, 1)
-    assert plan.states("gate")[0].state is State.STALE
+    build_state = BuildState(make(), store)
+    assert build_state.states("spoken")[0].order.key == ShardKey(0, key.fingerprint, 1)
+    assert build_state.states("gate")[0].state is State.STALE
     fill(make(), store)
     assert list_commits(store, "spoken").committed[(0, key.fingerprint)] == 1
     assert _not_done(make(), store) == {}
@@ -124,7 +124,7 @@ def test_a_corrupt_shard_is_rebuilt_as_the_next_generation_and_stales_what_was_m
 
 def test_another_library_is_taken_only_when_asked_for(build):
     make, store = build
-    record = read_record(store, "voices", Plan(make(), store).states("voices")[0].order.key)
+    record = read_record(store, "voices", BuildState(make(), store).states("voices")[0].order.key)
     other = record.__class__(**{**record.__dict__, "content": "another"})
     assert pin(store, other)[1] is False
     assert _not_done(make(), store) == {}
@@ -146,13 +146,13 @@ def test_status_counts_shards_and_rows_from_names_and_cached_counts(build):
 
 def test_a_partial_reduction_is_another_shard_and_stale_once_all_is_there(build):
     make, store = build
-    for key in [s.order.key for s in Plan(make(), store).states("clips").values()][:1]:
+    for key in [s.order.key for s in BuildState(make(), store).states("clips").values()][:1]:
         mark_corrupt(store, "clips", key, "torn")
-    partial = Plan(make(), store, partial=True)
+    partial = BuildState(make(), store, partial=True)
     speakers = partial.states("speakers")[0]
     assert len(speakers.order.inputs[0].keys) == len(partial.states("clips")) - 1
     assert speakers.state is State.STALE
-    whole = Plan(make(), store).states("speakers")[0].order
+    whole = BuildState(make(), store).states("speakers")[0].order
     assert whole.key.fingerprint != speakers.order.key.fingerprint
 
 
@@ -162,5 +162,5 @@ def test_what_stands_after_a_partial_build_is_told_of_the_whole(build):
     pipeline = make(ANY_LANGUAGE)
     fill(pipeline, store)
     for partial in (False, True):
-        plan = run_build(pipeline, Progress("plain"), inline=True, allow_partial=partial).plan
-        assert not plan.partial and all(plan.complete(stage) for stage in ALL)
+        build_state = run_build(pipeline, Progress("plain"), inline=True, allow_partial=partial).build_state
+        assert not build_state.partial and all(build_state.complete(stage) for stage in ALL)

@@ -11,8 +11,8 @@ from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Outcome, rejected
-from kespeechchat.state.build_state import Plan, State
-from kespeechchat.state.finished_rows import GatedRows
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.objects import open_store
 
 SHARDS = 4  # of each language, in turn: zh has the even numbers; one dialogue of half an hour in each
@@ -29,7 +29,7 @@ class Ground:
         self.splits: dict[int, str] = {}  # of shards' dialogues, where not train
         pipeline = self.pipeline()
         self.store = open_store(pipeline.root)
-        fill(pipeline, self.store, [u[-1] for u in pipeline.units if u[-1] not in ("watermark", "measure", "gate")])
+        fill(pipeline, self.store, [u.name for u in pipeline.units if u.name not in ("watermark", "measure", "gate")])
         behaves("synthesize", self._speak)
         behaves("watermark", lambda task: [Outcome(row) for row in task.rows])
         behaves("measure", lambda task: [Outcome({"id": row["id"]}) for row in task.rows])
@@ -49,7 +49,7 @@ class Ground:
         return build(self.pipeline(*settings), Progress(quiet=True), stages, inline=True)
 
     def gated(self, *settings: str) -> list[int]:
-        states = Plan(self.pipeline(*settings), self.store).states("gate")
+        states = BuildState(self.pipeline(*settings), self.store).states("gate")
         return sorted(n for n, s in states.items() if s.state is State.DONE)
 
     def _speak(self, task):
@@ -71,7 +71,9 @@ def test_a_language_stops_at_its_target_and_the_other_goes_on(ground):
     result = ground.build("target_hours.zh.train=0.9")
     assert (result.well, result.held) == (True, {"zh": 2})
     assert sorted(ground.spoken) == [0, 1, 2, 3, 5, 7]
-    told = summary(ground.pipeline("target_hours.zh.train=0.9"), ground.store, result)
+    told = (
+        f"{summary(ground.pipeline('target_hours.zh.train=0.9'), ground.store, result.build_state)}\n\n{result.lines()}"
+    )
     assert "target hours of zh: train 1 of 0.9 h" in told
     assert "2 of its shards were not begun: raise target_hours.zh" in told
 
@@ -126,8 +128,8 @@ def test_no_text_is_written_for_a_language_that_has_enough(ground, behaves):
 
 def test_shards_that_a_target_holds_back_are_not_missing(ground):
     ground.build("target_hours.zh.train=0.9")
-    assert GatedRows(ground.pipeline("target_hours.zh.train=0.9"), ground.store).missing == 0
-    assert GatedRows(ground.pipeline(), ground.store).missing == 2
+    assert FinishedRows(ground.pipeline("target_hours.zh.train=0.9"), ground.store).missing == 0
+    assert FinishedRows(ground.pipeline(), ground.store).missing == 2
 
 
 def test_status_shows_how_far_the_targets_are(ground):

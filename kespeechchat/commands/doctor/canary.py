@@ -18,11 +18,12 @@ import pyarrow as pa
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.inputs import Rows
 from kespeechchat.commands.doctor.machines import Machines, resources_of
-from kespeechchat.commands.models import engines_of
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.records import KEPT, SCHEMAS, Outcome
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.state.profile_models import engines_of
 
 _TRIES = {"instructions": 6, "speech": 2}  # rows of a language: some are lost to the filters on their way
 _MAY_REFUSE = {"speakers", "voices", "gate"}  # one clip is no speaker; its own voice is a person's; models differ
@@ -68,17 +69,19 @@ class _Flight:
         self, stages: tuple[str, ...], flock: Flock, also: Mapping[str, dict[str, pa.Table]] | None = None
     ) -> Any:
         """Yields a finding per stage; returns what the last one kept, of the languages that came so far."""
-        for unit in (u for u in self._pipeline.units if u[0] in stages):
+        for unit in (u for u in self._pipeline.units if u.first in stages):
             if not flock:
                 return flock
             if broken := [stage for stage in unit if stage in self._blocked]:
                 told = f"not tried, and nothing after it: see {self._blocked[broken[0]]}"
-                yield Finding(False, f"canary {'+'.join(unit)}", told, "mend that first")
+                yield Finding(False, f"canary {unit}", told, "mend that first")
                 return {}
             tasks = [Task(0, _language(key), rows, (also or {}).get(key, {})) for key, rows in flock.items()]  # type: ignore[arg-type]
             began = time.monotonic()
             try:
-                settled = self._there.as_actor(resources_of(self._pipeline, unit[0]), fly, self._pipeline, unit, tasks)
+                settled = self._there.as_actor(
+                    resources_of(self._pipeline, unit.first), fly, self._pipeline, unit, tasks
+                )
             except Exception as error:  # of any engine, in any environment
                 yield self._died(unit, error)
                 return {}
@@ -88,15 +91,15 @@ class _Flight:
             flock = _kept(flock, settled[-1][1])
         return flock
 
-    def _died(self, unit: tuple[str, ...], error: Exception) -> Finding:
+    def _died(self, unit: Unit, error: Exception) -> Finding:
         told = str(getattr(error, "cause", None) or error).strip() or type(error).__name__
         engines = {name: s for stage in unit for name, s in engines_of(self._pipeline, stage).items()}
         named = [f"{name} ({_model(s)})" for name, s in engines.items()]
         cure = f"its engines: {', '.join(named)}" if named else "see the error"
-        return Finding(False, f"canary {'+'.join(unit)}", told[-800:], cure)
+        return Finding(False, f"canary {unit}", told[-800:], cure)
 
 
-def fly(pipeline: Pipeline, unit: tuple[str, ...], tasks: Sequence[Task]) -> list[tuple[str, list[list[Outcome]]]]:
+def fly(pipeline: Pipeline, unit: Unit, tasks: Sequence[Task]) -> list[tuple[str, list[list[Outcome]]]]:
     """(stage, outcomes per task) of the unit's stages, engines loaded once. Ends with a stage that keeps nothing."""
     settled: list[tuple[str, list[list[Outcome]]]] = []
     for name in unit:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machines, resources_of, takes
 from kespeechchat.commands.doctor.uses import as_in_round_0
-from kespeechchat.commands.models import engines_of
 from kespeechchat.config.base import Settings
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.config.stages import Resources
+from kespeechchat.config.units import Unit
 from kespeechchat.state.build_state import segments
+from kespeechchat.state.profile_models import engines_of
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
@@ -32,10 +33,10 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
 # --- what runs at once
 
 
-def _fits(pipeline: Pipeline, segment: Sequence[tuple[str, ...]], there: Machines) -> Finding:
+def _fits(pipeline: Pipeline, segment: Sequence[Unit], there: Machines) -> Finding:
     """Whether the fewest actors of the segment's pools find room at once."""
-    name = f"machines for {', '.join('+'.join(unit) for unit in segment)}"
-    pools = {"+".join(unit): resources_of(pipeline, unit[0]) for unit in segment}
+    name = f"machines for {', '.join(str(unit) for unit in segment)}"
+    pools = {str(unit): resources_of(pipeline, unit.first) for unit in segment}
     free = [dict(machine.has) for machine in there.all]
     actors = [(unit, takes(r)) for unit, r in pools.items() for _ in range(r.min_actors)]
     for unit, wanted in sorted(actors, key=lambda actor: _weight(actor[1]), reverse=True):
@@ -97,7 +98,7 @@ def _devices(pipeline: Pipeline) -> Iterator[Finding]:
         for name, settings in engines_of(pipeline, stage).items():
             for wanted, why in _gpus(settings):
                 if wanted > given:
-                    first = pipeline.unit_of(stage)[0]
+                    first = pipeline.unit_of(stage).first
                     told = f"{name} says {why}, but an actor of {stage} gets {given} GPUs"
                     cure = f"resources.{first}.num_gpus: {wanted}, or change the engine"
                     yield Finding(False, f"GPUs of {stage}", told, cure, frozenset({stage}))

@@ -22,6 +22,7 @@ from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machine, Machines, resources_of
 from kespeechchat.commands.doctor.uses import as_in_round_0, libraries_of
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 
 _MARK = "kesc-doctor:"
 _PATIENCE = 300  # seconds; torch and vLLM are slow to import from a cold disk
@@ -62,19 +63,19 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
     tried = _Probes(there, needs)
     for unit in units:
         environment, modules = _environment(pipeline, unit), libraries_of(pipeline, unit)
-        check_ = f"environment of {'+'.join(unit)}"
+        check_ = f"environment of {unit}"
         if environment.made_by_ray:
             told = f"{', '.join(environment.made_by_ray)}: made by Ray when an actor starts; the canary tries it"
             yield Finding(True, check_, told)
         elif modules or environment.command:
-            hosts = there.hosts(resources_of(pipeline, unit[0]))
+            hosts = there.hosts(resources_of(pipeline, unit.first))
             problems = {m.name: tried.problem(m, environment, modules) for m in hosts}
             yield _told(check_, unit, environment, modules, problems)
 
 
 def _told(
     check_: str,
-    unit: tuple[str, ...],
+    unit: Unit,
     environment: Environment,
     modules: list[str],
     problems: Mapping[str, tuple[str, str] | None],
@@ -90,8 +91,8 @@ def _told(
     return Finding(False, check_, f"{environment.told}{where}: {told}", cure, frozenset(unit))
 
 
-def _environment(pipeline: Pipeline, unit: tuple[str, ...]) -> Environment:
-    runtime_env = resources_of(pipeline, unit[0]).runtime_env
+def _environment(pipeline: Pipeline, unit: Unit) -> Environment:
+    runtime_env = resources_of(pipeline, unit.first).runtime_env
     variables = tuple(sorted((k, str(v)) for k, v in dict(runtime_env.get("env_vars") or {}).items()))
     made = tuple(sorted(set(runtime_env) - {"py_executable", "env_vars", "config"}))
     return Environment(runtime_env.get("py_executable"), variables, made)

@@ -33,7 +33,7 @@ def takes(resources: Resources) -> dict[str, float]:
 
 def resources_of(pipeline: Pipeline, stage: str) -> Resources:
     """Of the actor that runs the stage: of fused stages the first one's."""
-    return pipeline.resources_of(pipeline.unit_of(stage)[0])
+    return pipeline.resources_of(pipeline.unit_of(stage).first)
 
 
 class Machines:

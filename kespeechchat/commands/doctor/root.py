@@ -52,7 +52,7 @@ def _room(pipeline: Pipeline, store: ObjectStore) -> str:
     needed, said = _needed(pipeline)
     if "://" in store.url:
         return f"an object store's free room cannot be asked for; {said}"
-    standing = sum(length for unit in pipeline.units for _, length in store.list(unit[-1]))
+    standing = sum(length for unit in pipeline.units for _, length in store.list(unit.name))
     free = shutil.disk_usage(store.url).free
     told = f"{size(free)} free, {size(standing)} stand already; {said}"
     if free < (_LEAST if needed is None else needed - standing):

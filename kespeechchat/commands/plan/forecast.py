@@ -21,6 +21,7 @@ from kespeechchat.commands.plan.measurements import (
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
+from kespeechchat.config.units import Unit
 from kespeechchat.state.build_state import segments
 from kespeechchat.store.objects import ObjectStore
 
@@ -109,7 +110,7 @@ def outlook(
     ]
     if wanted := dialogues_for_targets(pipeline, figures):
         sizes.insert(1, maker.size("the target hours", own, wanted, clips, candidates(pipeline)))
-    names = {unit[-1]: "+".join(unit) for unit in pipeline.units}
+    names = {unit.name: str(unit) for unit in pipeline.units}
     return Outlook(measured, figures, sizes, gpus, notes, names)
 
 
@@ -117,12 +118,12 @@ class _Maker:
     def __init__(
         self,
         pipeline: Pipeline,
-        segments: Sequence[Sequence[tuple[str, ...]]],
+        segments: Sequence[Sequence[Unit]],
         figures: Mapping[tuple[str, str | None], Figures],
         gpus: int | None,
     ) -> None:
         self._pipeline, self._figures, self._gpus = pipeline, figures, gpus
-        self._segments = [[unit[-1] for unit in segment] for segment in segments]
+        self._segments = [[unit.name for unit in segment] for segment in segments]
         self._chains = chains(pipeline)
 
     def size(
@@ -227,7 +228,7 @@ class _Maker:
             size.lines.append(Line(unit, language, into, hours, self._of(unit).num_gpus, into * figures.size))
 
     def _of(self, unit: str) -> Resources:
-        return self._pipeline.resources_of(self._pipeline.unit_of(unit)[0])
+        return self._pipeline.resources_of(self._pipeline.unit_of(unit).first)
 
     def _timed(self, size: Size) -> Size:
         hours: dict[str, Range] = {}

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from kespeechchat.commands.models import engines_of
 from kespeechchat.commands.plan.arithmetic import Figures, Sample
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, Pipeline
 from kespeechchat.config.rounds import REPEATED, split_round
+from kespeechchat.config.units import Unit
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import Plan, State
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.profile_models import engines_of
 from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record
@@ -43,14 +44,14 @@ ByUnit = Mapping[tuple[str, str | None], Figures]  # of (unit, language)
 
 def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
     """Samples of the shards in `store`: the current ones of a unit, or the superseded where it has no other."""
-    plan = Plan(pipeline, store)
+    build_state = BuildState(pipeline, store)
     samples: list[Sample] = []
     committed, superseded, others = {}, [], {}
     for unit in pipeline.units:
-        name = unit[-1]
-        keys = sorted(s.order.key for s in plan.states(name).values() if s.state is State.DONE)
+        name = unit.name
+        keys = sorted(s.order.key for s in build_state.states(name).values() if s.state is State.DONE)
         if not keys:
-            keys = sorted(ShardKey(n, fp, gen) for (n, fp), gen in plan.listing(name).committed.items())
+            keys = sorted(ShardKey(n, fp, gen) for (n, fp), gen in build_state.listing(name).committed.items())
             superseded += [name] if keys else []
         committed[name] = len(keys)
         chosen = keys[:: max(1, -(-len(keys) // _MOST))]
@@ -64,9 +65,9 @@ def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
     return Measured(store.url, samples, committed, tuple(superseded), others)
 
 
-def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
-    record = read_sound_record(store, unit[-1], key)
-    first, last = record.counts[unit[0]], record.counts[unit[-1]]
+def _sample(store: ObjectStore, unit: Unit, key: ShardKey) -> Sample:
+    record = read_sound_record(store, unit.name, key)
+    first, last = record.counts[unit.first], record.counts[unit.name]
     fan_out = 1
     for stage in unit:
         fan_out *= record.counts[stage].fan_out
@@ -74,7 +75,7 @@ def _sample(store: ObjectStore, unit: tuple[str, ...], key: ShardKey) -> Sample:
     size = record.size + len(record.to_json())
     trials = first.rows_in * fan_out
     return Sample(
-        unit[-1],
+        unit.name,
         record.language,
         first.rows_in,
         trials,
@@ -135,7 +136,7 @@ def own_rows(pipeline: Pipeline, figures: ByUnit, rows: int | None, notes: list[
         return instruction_rows(pipeline, rows)
     if rows is None:
         raise ConfigError(f"{absent[0]}: no such input file; put it there, or estimate without it: --rows N")
-    first = pipeline.units[0][-1]
+    first = pipeline.units[0].name
     measured = {language: f.rows for (unit, language), f in figures.items() if unit == first and language}
     notes.append(f"{', '.join(absent)}: not here, so the languages' shares of the rows are those measured")
     return {language: rows * n / sum(measured.values()) for language, n in measured.items()}
@@ -156,7 +157,7 @@ def dialogues_for_targets(pipeline: Pipeline, figures: ByUnit) -> dict[str, floa
     shares = {**held_out, "train": 1 - sum(held_out.values())}
     wanted = {}
     for language, targets in pipeline.target_hours.items():
-        last = figures.get((pipeline.unit_of("gate")[-1], language))
+        last = figures.get((pipeline.unit_of("gate").name, language))
         if targets and last and last.audio:
             wanted[language] = max(hours * 3600 / last.audio / shares[split] for split, hours in targets.items())
     return wanted
@@ -189,9 +190,9 @@ def chains(pipeline: Pipeline) -> Chains:
     speech: list[list[str]] = [[] for _ in pipeline.in_rounds(REPEATED[0])]
     text = []
     for unit in pipeline.units:
-        stage, round_ = split_round(unit[-1])
+        stage, round_ = split_round(unit.name)
         if stage in REPEATED:
-            speech[round_].append(unit[-1])
+            speech[round_].append(unit.name)
         elif not voices & set(unit):
-            text.append(unit[-1])
-    return Chains(text, speech, [unit[-1] for unit in pipeline.units if voices & set(unit)])
+            text.append(unit.name)
+    return Chains(text, speech, [unit.name for unit in pipeline.units if voices & set(unit)])

@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow as pa
 
 from kespeechchat import __version__
-from kespeechchat.execution.worker.shard_maker import Made
+from kespeechchat.execution.worker.shard_maker import MadeRows
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Stage
-from kespeechchat.state.build_state import Order
+from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord
 
 
 def commit_record(
-    order: Order, stages: Sequence[Stage], attempt: str, made: Made, seconds: float, cold: bool, error: str | None
+    order: Order, stages: Sequence[Stage], attempt: str, made: MadeRows, seconds: float, cold: bool, error: str | None
 ) -> CommitRecord:
     """With `error`, that of a failure."""
     kept = [o.row for _, o in made.settled if o.status == KEPT]

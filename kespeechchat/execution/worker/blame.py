@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, Made, told_of
+from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, MadeRows, one_line
 from kespeechchat.store.journal import Attempt
 
 MAX_DEATHS = 3  # of a worker that ran the shard alone and had no row under way, before the shard is given up
@@ -82,17 +82,17 @@ class Isolation:
 
     def __init__(
         self,
-        make: Callable[[list[Row], bool], Made],
+        make: Callable[[list[Row], bool], MadeRows],
         note: Callable[[Sequence[str]], None],
-        given_up: Callable[[Row, str], Made],
+        given_up: Callable[[Row, str], MadeRows],
     ) -> None:
         self._make, self._note, self._given_up = make, note, given_up
 
-    def run(self, rows: list[Row], deaths: Deaths) -> Made:
+    def run(self, rows: list[Row], deaths: Deaths) -> MadeRows:
         """Raises ShardGivenUp where too many rows are lost, and whatever no row can be blamed for."""
         if not rows:
             return self._make([], False)
-        made = Made()
+        made = MadeRows()
         deadly = {row["id"]: verdict for row in rows if (verdict := deaths.verdict(row["id"]))}
         if len(deadly) > min(MAX_DEADLY, max(1, int(DEADLY_SHARE * len(rows)))):
             row, last = list(deadly.items())[-1]
@@ -104,23 +104,23 @@ class Isolation:
             made.add(self._group(group))
             if 2 * len(made.raised) > len(rows):
                 error = made.raised[-1]
-                raise ShardGivenUp(f"{told_of(error)} ({len(made.raised)} of its {len(rows)} rows)") from error
+                raise ShardGivenUp(f"{one_line(error)} ({len(made.raised)} of its {len(rows)} rows)") from error
         self._note(())
         _in_order(made, rows)
         return made
 
-    def _group(self, rows: list[Row]) -> Made:
+    def _group(self, rows: list[Row]) -> MadeRows:
         if len(rows) > 1:
             self._note([row["id"] for row in rows])
             with contextlib.suppress(_Raised):
                 return self._whole(rows)
-        made = Made()
+        made = MadeRows()
         for row in rows:
             self._note([row["id"]])
             made.add(self._make([row], True))
         return made
 
-    def _whole(self, rows: list[Row]) -> Made:
+    def _whole(self, rows: list[Row]) -> MadeRows:
         try:
             return self._make(rows, False)
         except NO_ROWS_FAULT:
@@ -149,7 +149,7 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _in_order(made: Made, rows: list[Row]) -> None:
+def _in_order(made: MadeRows, rows: list[Row]) -> None:
     """What was settled in the order of the rows, whichever were taken first; variants are named after their row."""
     place = {row["id"]: n for n, row in enumerate(rows)}
 

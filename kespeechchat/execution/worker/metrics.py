@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kespeechchat.execution.worker.worker import Built
+from kespeechchat.state.orders import Built
 
 
 @dataclass(frozen=True)

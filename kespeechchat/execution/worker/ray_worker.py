@@ -9,13 +9,13 @@ import time
 from typing import Any
 
 from kespeechchat.config.rounds import split_round
+from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead
 from kespeechchat.execution.worker.metrics import Metrics
 from kespeechchat.execution.worker.time_limit import keep_last_words
-from kespeechchat.execution.worker.worker import Built, Worker
-from kespeechchat.state.build_state import Order
-from kespeechchat.state.saved_profile import kept_pipeline
-from kespeechchat.state.target_hours import Closed
+from kespeechchat.execution.worker.worker import Worker
+from kespeechchat.state.orders import Built, Closed, Order
+from kespeechchat.state.saved_profile import load_profile
 
 POLL = 0.25  # seconds between two looks at the board
 _SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
@@ -67,7 +67,7 @@ class Board:
         return waiting
 
 
-def _has(unit: tuple[str, ...], stage: str) -> bool:
+def _has(unit: Unit, stage: str) -> bool:
     """Whether the unit runs the stage, in whatever round of speech."""
     return any(split_round(name)[0] == stage for name in unit)
 
@@ -75,13 +75,13 @@ def _has(unit: tuple[str, ...], stage: str) -> bool:
 class RayWorker:
     """One worker process of a unit's pool."""
 
-    def __init__(self, root: str, kept: str, unit: tuple[str, ...], session: str, board: Any) -> None:
+    def __init__(self, root: str, kept: str, unit: Unit, session: str, board: Any) -> None:
         import ray
 
         self._unit, self._board = unit, board
-        self._metrics = Metrics(unit[-1])
+        self._metrics = Metrics(unit.name)
         node = ray.get_runtime_context().get_node_id()
-        self._worker = Worker(kept_pipeline(root, kept), unit, session, node, leave=lambda: os._exit(1))
+        self._worker = Worker(load_profile(root, kept), unit, session, node, leave=lambda: os._exit(1))
         keep_last_words()
         self._disown_when_told_to_go()
 

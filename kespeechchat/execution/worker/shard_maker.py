@@ -16,15 +16,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from kespeechchat.commands.models import models_of
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import Input, Order
 from kespeechchat.state.model_digests import check_here
+from kespeechchat.state.orders import Input, Order
+from kespeechchat.state.profile_models import models_of
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.objects import ObjectStore, StoreError
@@ -57,7 +58,7 @@ class Inputs:
 
 
 @dataclass
-class Made:
+class MadeRows:
     """(stage that settled the row, outcome) pairs, the stages' counts, what rows given singly raised, and why they were
     made a few at a time, where they were."""
 
@@ -66,17 +67,17 @@ class Made:
     raised: list[Exception] = field(default_factory=list)
     isolated: str | None = None
 
-    def add(self, other: Made) -> None:
+    def add(self, other: MadeRows) -> None:
         self.settled += other.settled
         self.raised += other.raised
         for stage, counts in other.counts.items():
             self.counts[stage] = self.counts[stage] + counts if stage in self.counts else counts
 
 
-class Maker:
-    def __init__(self, pipeline: Pipeline, unit: Sequence[str], store: ObjectStore) -> None:
+class ShardMaker:
+    def __init__(self, pipeline: Pipeline, unit: Unit, store: ObjectStore) -> None:
         self.stages: list[Stage] = [stage_class(name)(pipeline) for name in unit]
-        self._unit, self._store = tuple(unit), store
+        self._unit, self._store = unit, store
         self._lock = threading.Lock()
         self._ready = False
         self._library: tuple[str, pa.Table] | None = None
@@ -109,8 +110,8 @@ class Maker:
         rows: list[dict[str, Any]],
         watch: Watch = unwatched,
         single: bool = False,
-    ) -> Made:
-        made = Made()
+    ) -> MadeRows:
+        made = MadeRows()
         for position, stage in enumerate(self.stages):
             outcomes: list[Outcome] = []
             if rows or not stage.keeps_rows:  # of no rows come none, and that takes no engine
@@ -123,12 +124,12 @@ class Maker:
         made.settled += [(self.stages[-1].name, o) for o in outcomes]
         return made
 
-    def given_up(self, order: Order, row: dict[str, Any], error: str) -> Made:
+    def given_up(self, order: Order, row: dict[str, Any], error: str) -> MadeRows:
         """The row failed before the first stage could settle it."""
         outcomes = self.stages[0].failures(row, order.language, error)
         counts = {stage.name: count(stage.name, 0, [], stage.fan_out) for stage in self.stages}
         counts[self.stages[0].name] = _conserved(self.stages[0], [row], outcomes)
-        return Made([(self.stages[0].name, outcome) for outcome in outcomes], counts)
+        return MadeRows([(self.stages[0].name, outcome) for outcome in outcomes], counts)
 
     def _outcomes(self, stage: Stage, task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
         try:
@@ -140,7 +141,7 @@ class Maker:
             if raised is None:
                 raise
             raised.append(error)
-            told = f"{told_of(error)}\n{traceback.format_exc()[-_TRACE:]}"
+            told = f"{one_line(error)}\n{traceback.format_exc()[-_TRACE:]}"
             return [outcome for row in task.rows for outcome in stage.failures(row, task.language, told)]
 
     def _source_rows(self, order: Order) -> list[dict[str, Any]]:
@@ -181,7 +182,7 @@ def _input(order: Order, stage: str) -> Input:
     return next(given for given in order.inputs if given.stage == stage)
 
 
-def told_of(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -12,42 +12,25 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.execution.worker.attempt_record import commit_record
 from kespeechchat.execution.worker.blame import Deaths, Isolation, ShardGivenUp, free_memory
-from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, Inputs, Made, Maker, Watch, told_of
+from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, Inputs, MadeRows, ShardMaker, Watch, one_line
 from kespeechchat.execution.worker.slots import Room
 from kespeechchat.execution.worker.time_limit import last_words, time_limit
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.stages.base import Stage
-from kespeechchat.state.build_state import Order
-from kespeechchat.store.commit import CommitRecord, Counts, commit, commit_failure, new_attempt, read_record
+from kespeechchat.state.orders import Built, Order
+from kespeechchat.store.commit import CommitRecord, commit, commit_failure, new_attempt, read_record
 from kespeechchat.store.journal import Attempt, Entry, Journal
 from kespeechchat.store.objects import ObjectStore, StoreError, open_store
 from kespeechchat.store.shards import CorruptShard, to_parquet
-
-
-@dataclass(frozen=True)
-class Built:
-    """What became of an order. `counts` and seconds feed progress and guards."""
-
-    unit: str
-    shard: int
-    language: str | None
-    status: str  # committed | failed | stale (an input is corrupt) | fatal (an engine that cannot work at all)
-    counts: dict[str, Counts] = field(default_factory=dict)
-    seconds: float = 0.0
-    audio_seconds: float = 0.0
-    error: str | None = None
-    isolated: str | None = None  # why its rows were made a few at a time
-    examples: tuple[str, ...] = ()  # a few rejected rows, for the guards' message
-    stem: str = ""  # of the commit record's name, where there is one
 
 
 class Worker:
@@ -60,19 +43,19 @@ class Worker:
     def __init__(
         self,
         pipeline: Pipeline,
-        unit: Sequence[str],
+        unit: Unit,
         session: str,
         node: str,
         leave: Callable[[], None] | None = None,
     ) -> None:
-        self.unit = tuple(unit)
+        self.unit = unit
         self.session, self.node = session, node
         self.store: ObjectStore = open_store(pipeline.root)
-        self._maker = Maker(pipeline, self.unit, self.store)
-        self._journal = Journal(self.store, self.unit[-1], session, node)
+        self._maker = ShardMaker(pipeline, self.unit, self.store)
+        self._journal = Journal(self.store, self.unit.name, session, node)
         self._resources = {stage: pipeline.resources_of(stage) for stage in self.unit}
         self._leave = leave
-        self._room = Room(self._resources[self.unit[0]].shards_in_flight)
+        self._room = Room(self._resources[self.unit.first].shards_in_flight)
         self._open: dict[str, Entry] = {}
         self._warm: set[str | None] = set()  # languages of which a shard is done
 
@@ -124,7 +107,7 @@ class Worker:
                 entry.close()
                 return Built(order.name, key.shard, order.language, "stale", error=str(error))
             except Exception as error:  # whatever it is, it is this shard's failure and no one else's
-                told = str(error) if isinstance(error, ShardGivenUp) else told_of(error)
+                told = str(error) if isinstance(error, ShardGivenUp) else one_line(error)
                 built = self._give_up(order, attempt, told, began, traceback.format_exc())
                 self._journal.forget(key)
                 return built
@@ -148,7 +131,7 @@ class Worker:
 
     # --- one shard
 
-    def _made(self, order: Order, inputs: Inputs, entry: Entry, deaths: Deaths, alone: bool) -> Made:
+    def _made(self, order: Order, inputs: Inputs, entry: Entry, deaths: Deaths, alone: bool) -> MadeRows:
         make = partial(self._maker.make, order, inputs, watch=self._watch(entry, alone))
         why = f"{deaths.total} of its workers died" if deaths.total else None
         if why is None or not self._maker.keeps_rows:
@@ -159,7 +142,7 @@ class Worker:
             except Exception as error:  # its rows are asked for it; where none is to blame, the record still tells
                 if not self._maker.keeps_rows:
                     raise
-                why = told_of(error)
+                why = one_line(error)
                 free_memory()
         isolation = Isolation(
             make=lambda rows, single: make(rows, single=single),
@@ -188,12 +171,14 @@ class Worker:
 
     # --- records
 
-    def _record(self, order: Order, attempt: str, made: Made, seconds: float, error: str | None = None) -> CommitRecord:
+    def _record(
+        self, order: Order, attempt: str, made: MadeRows, seconds: float, error: str | None = None
+    ) -> CommitRecord:
         return commit_record(order, self.stages, attempt, made, seconds, order.language not in self._warm, error)
 
     def _give_up(self, order: Order, attempt: str, error: str, began: float, trace: str = "") -> Built:
         seconds = time.monotonic() - began
-        record = self._record(order, attempt, Made(), seconds, error=f"{error}\n{trace}".strip())
+        record = self._record(order, attempt, MadeRows(), seconds, error=f"{error}\n{trace}".strip())
         commit_failure(self.store, order.name, record)
         return Built(order.name, order.key.shard, order.language, "failed", {}, seconds, error=error)
 

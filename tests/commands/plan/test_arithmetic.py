@@ -39,7 +39,7 @@ from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
 from kespeechchat.store.objects import open_store
 
-QUICKSTART = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
+QUICKSTART = Path(__file__).parents[3] / "pipelines" / "quickstart.yaml"
 
 counts = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)).map(lambda t: (min(t), t[1])), min_size=1)
 positive = st.floats(0.01, 1e4)

@@ -21,13 +21,14 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.engines import EngineDead
 from kespeechchat.execution.worker import blame as isolation
 from kespeechchat.execution.worker.blame import Deaths, groups
-from kespeechchat.execution.worker.shard_maker import Inputs, Made, Maker
+from kespeechchat.execution.worker.shard_maker import Inputs, MadeRows, ShardMaker
 from kespeechchat.execution.worker.time_limit import keep_last_words
 from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.records import Outcome
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
-from kespeechchat.state.build_state import Order, Plan
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, read_record, record_key
 from kespeechchat.store.journal import Attempt, open_attempts
 from kespeechchat.store.objects import open_store
@@ -49,9 +50,9 @@ class Scene:
         self.pipeline = load_pipeline(profile, (speech, *overrides), inputs=[inputs["instructions"]], root=root)
         self.store = open_store(root)
         unit = self.pipeline.unit_of(stage)
-        before = list(STAGE_CLASSES)[: list(STAGE_CLASSES).index(unit[0])]
+        before = list(STAGE_CLASSES)[: list(STAGE_CLASSES).index(unit.first)]
         fill(self.pipeline, self.store, before, lambda order: [{"id": id_} for id_ in IDS])
-        self.order = Plan(self.pipeline, self.store).states(stage)[0].order
+        self.order = BuildState(self.pipeline, self.store).states(stage)[0].order
         self.orders = {"the one": self.order}  # each is built by a thread of that name
 
     def build(self, **who: str) -> str:
@@ -293,7 +294,7 @@ def test_shards_in_flight_together_and_each_by_itself_after_a_death(tmp_path, qu
     scene = Scene(
         tmp_path, quickstart, "rewrite", f"engines.llm.gemma={server}", "resources.rewrite.shards_in_flight=2"
     )
-    other = Plan(scene.pipeline, scene.store).states("rewrite")[1].order
+    other = BuildState(scene.pipeline, scene.store).states("rewrite")[1].order
     scene.orders = {"deadly": scene.order, "other": other}
     assert scene.build() == "committed"
     assert list(scene.rows("failed")) == [IDS[5]]
@@ -317,9 +318,9 @@ def test_a_shard_without_rows_whose_worker_died_has_counts_for_each_stage(tmp_pa
     scene = Scene(tmp_path, quickstart, stage)
     unit = scene.pipeline.unit_of(stage)
     made = isolation.Isolation(
-        make=lambda rows, single: Maker(scene.pipeline, unit, scene.store).make(scene.order, Inputs([], {}), rows),
+        make=lambda rows, single: ShardMaker(scene.pipeline, unit, scene.store).make(scene.order, Inputs([], {}), rows),
         note=lambda ids: None,
-        given_up=lambda row, error: Made(),
+        given_up=lambda row, error: MadeRows(),
     ).run([], Deaths(whole=1, total=1))
     assert list(made.counts) == list(unit)
     assert made.settled == []

@@ -8,7 +8,7 @@ import pytest
 from ray.util.metrics import Counter
 
 from kespeechchat.execution.worker.metrics import COUNTERS, Metrics, counts_of
-from kespeechchat.execution.worker.worker import Built
+from kespeechchat.state.orders import Built
 from kespeechchat.store.commit import Counts
 
 FUSED = Built(

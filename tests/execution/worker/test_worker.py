@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
@@ -16,7 +17,8 @@ from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.records import Outcome, failed, rejected
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import STAGE_CLASSES
-from kespeechchat.state.build_state import Order, Plan, State
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, new_attempt, read_record, record_key
 from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.objects import open_store
@@ -35,7 +37,7 @@ def ground(tmp_path, quickstart):
 
 
 def _order(pipeline, store, stage: str = "ingest", shard: int = 0) -> Order:
-    return Plan(pipeline, store).states(stage)[shard].order
+    return BuildState(pipeline, store).states(stage)[shard].order
 
 
 def _die(store, order: Order, session: str = HERE["session"], node: str = HERE["node"]) -> None:
@@ -62,7 +64,7 @@ def test_only_deaths_under_this_driver_and_on_this_node_count(ground, deaths, st
     order = _order(pipeline, store)
     for death in deaths:
         _die(store, order, **death)
-    assert Worker(pipeline, ("ingest",), **HERE).build(order).status == status
+    assert Worker(pipeline, Unit.of("ingest"), **HERE).build(order).status == status
     assert open_attempts(store, "ingest") == {}
     if status == "failed":
         assert "died 3 times" in _failure(store, order).error
@@ -76,7 +78,7 @@ def test_deaths_of_another_shard_or_of_another_version_do_not_count(ground):
     for _ in range(3):
         _die(store, other)
         _die(store, earlier)
-    assert Worker(pipeline, ("ingest",), **HERE).build(_order(pipeline, store)).status == "committed"
+    assert Worker(pipeline, Unit.of("ingest"), **HERE).build(_order(pipeline, store)).status == "committed"
 
 
 def _raises(task: Task) -> Iterable[Outcome]:
@@ -96,13 +98,13 @@ def test_what_is_raised_or_lost_in_a_shard_is_its_failure_with_the_traceback(gro
     fill(pipeline, store, [])
     behaves("ingest", process)
     order = _order(pipeline, store)
-    built = Worker(pipeline, ("ingest",), **HERE).build(order)
+    built = Worker(pipeline, Unit.of("ingest"), **HERE).build(order)
     assert built.status == "failed"
     assert says in built.error
     assert says in _failure(store, order).error
     assert "Traceback" in _failure(store, order).error
     assert open_attempts(store, "ingest") == {}
-    assert Plan(pipeline, store).states("ingest")[0].state is State.FAILED
+    assert BuildState(pipeline, store).states("ingest")[0].state is State.FAILED
 
 
 def test_an_engine_that_cannot_work_blames_no_shard(ground, behaves):
@@ -114,18 +116,18 @@ def test_an_engine_that_cannot_work_blames_no_shard(ground, behaves):
 
     behaves("ingest", process)
     order = _order(pipeline, store)
-    assert Worker(pipeline, ("ingest",), **HERE).build(order).status == "fatal"
+    assert Worker(pipeline, Unit.of("ingest"), **HERE).build(order).status == "fatal"
     assert open_attempts(store, "ingest") == {}
-    assert Plan(pipeline, store).states("ingest")[0].state is State.PENDING
+    assert BuildState(pipeline, store).states("ingest")[0].state is State.PENDING
 
 
 def test_a_shard_that_is_committed_already_is_not_made_again(ground, behaves):
     pipeline, store = ground
     fill(pipeline, store, [])
     order = _order(pipeline, store)
-    first = Worker(pipeline, ("ingest",), **HERE).build(order)
+    first = Worker(pipeline, Unit.of("ingest"), **HERE).build(order)
     behaves("ingest", _raises)
-    assert Worker(pipeline, ("ingest",), **HERE).build(order) == first
+    assert Worker(pipeline, Unit.of("ingest"), **HERE).build(order) == first
 
 
 def test_a_fused_unit_publishes_refused_speech_without_its_audio(ground, behaves):
@@ -140,7 +142,7 @@ def test_a_fused_unit_publishes_refused_speech_without_its_audio(ground, behaves
     behaves("synthesize", speak)
     behaves("watermark", lambda task: [Outcome(row) for row in task.rows])
     order = _order(pipeline, store, "watermark")
-    assert order.unit == ("synthesize", "watermark")
+    assert order.unit == Unit.of("synthesize", "watermark")
     built = Worker(pipeline, order.unit, **HERE).build(order)
     assert (built.status, built.counts["synthesize"].rejected) == ("committed", {"out_of_range": 1})
     assert built.counts["watermark"].rows_in == 0
@@ -157,7 +159,7 @@ def test_a_row_that_fails_costs_itself_alone(ground, behaves):
         "ingest",
         lambda task: [failed({"id": task.rows[0]["id"]}, "boom"), *(Outcome({"id": r["id"]}) for r in task.rows[1:])],
     )
-    counts = Worker(pipeline, ("ingest",), **HERE).build(_order(pipeline, store)).counts["ingest"]
+    counts = Worker(pipeline, Unit.of("ingest"), **HERE).build(_order(pipeline, store)).counts["ingest"]
     assert (counts.failed, counts.kept) == (1, 1)
 
 
@@ -184,9 +186,9 @@ def test_a_corrupt_input_is_marked_and_made_again_by_the_same_build(ground, beha
     result = build(pipeline, Progress(quiet=True), ["rewrite", "filter"], inline=True)
     assert (result.well, result.corrupt) == (True, 1)
     assert list_commits(store, "rewrite").committed[(0, key.fingerprint)] == 1
-    plan = Plan(pipeline, store)
-    assert plan.complete("rewrite")
-    assert plan.complete("filter")
+    build_state = BuildState(pipeline, store)
+    assert build_state.complete("rewrite")
+    assert build_state.complete("filter")
     assert not list_commits(store, "filter").failed
 
 
