@@ -28,10 +28,13 @@ from typing import Any
 import numpy as np
 
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.export.ke_speechchat import export
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
 from kespeechchat.export.selection import select
 from kespeechchat.processes import spread
 from kespeechchat.records import SCHEMAS, Outcome
+from kespeechchat.rows import FinishedRow
 from kespeechchat.state.finished_rows import FinishedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
 from kespeechchat.store.objects import LocalFolder
@@ -92,10 +95,9 @@ class Gated:
 
     store: LocalFolder
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[FinishedRow]:
         for part in self.parts():
-            for _, table in part.tables():
-                yield from table.to_pylist()
+            yield from part.rows()
 
     def parts(self) -> list[FinishedPart]:
         keys = [ShardKey(*key, g) for key, g in sorted(list_commits(self.store, "gate").committed.items())]
@@ -208,8 +210,9 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
         selection = select(rows, seed=0, partitions=PARTITIONS, processes=given.processes)
     genders = {voice(i): ("female", "male")[i % 2] for i in range(given.voices)}
     genders |= {"agentFemale": "female", "agentMale": "male"}
-    with timed("metadata.json, lists, statistics, overlap", spent):
-        report = export(selection, None, folder / "export", genders=genders, processes=given.processes)
+    with timed("metadata.json, facts, lists, statistics", spent):
+        layout, dialogues = KeSpeechChat(processes=given.processes), Dialogues(selection, None, genders)
+        report = layout.write(dialogues, folder / "export", BuildFacts())
     assert report.dialogues == scanned
     _, scan, *products = spent.values()
     wall, used = (sum(column) for column in zip(*products, strict=True))

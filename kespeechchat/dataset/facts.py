@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.records import Role, Split
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 COLUMNS = (  # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
     "source",

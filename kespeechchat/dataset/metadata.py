@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.records import Language, Role
+from kespeechchat.rows import FinishedRow
 
 CHANNELS: dict[Role, int] = {"user": 0, "agent": 1}
 SECONDS_DIGITS = 4  # a tenth of a millisecond

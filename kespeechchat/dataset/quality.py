@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.dataset.statistics import Moments, Part
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 ERROR = "error_rate"  # of single turns, beside the heads of the scores
 _WORST = 5  # voices named

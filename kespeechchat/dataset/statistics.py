@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _UNIT = 1_000_000
 _LETTERS = re.compile(r"[^\W_]+")

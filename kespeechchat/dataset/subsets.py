@@ -20,8 +20,8 @@ from typing import Any
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
 
 

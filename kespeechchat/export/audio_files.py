@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.export.errors import ExportError
 from kespeechchat.records import Role
+from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
 
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash

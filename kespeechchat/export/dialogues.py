@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
 from kespeechchat.records import Language, Split
+from kespeechchat.rows import FinishedRow
 
 ReadAudio = Callable[[FinishedRow], Speech]
 _RATE_DIGITS = 6  # of error rates

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import PART, part_of, put_in_place, whole_file, write_text
 
 STATE = ".kesc-export.json"

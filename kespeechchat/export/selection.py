@@ -17,11 +17,11 @@ import numpy as np
 
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.partitions import Cuts, PartitionCuts, TrainingDialogues, apply_cuts, cut_partitions
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import safe_name
 from kespeechchat.export.errors import ExportError
 from kespeechchat.processes import spread
 from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 
 ValueT = TypeVar("ValueT")

@@ -119,7 +119,7 @@ def test_every_layout_from_the_command_line(build, tmp_path, layout):
     pipeline, _ = build(8)
     told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
     first = told.splitlines()[0]
-    assert first.startswith(f"{layout}: 8 dialogues, en 0.00 h, zh 0.00 h, about ")
+    assert first.startswith(f"{layout}: 8 dialogues, en 0.0003 h, zh 0.0003 h, about ")
     assert f"export: {tmp_path / 'x'} (8 dialogues" in told
     assert ("stage 1 alone" in told) is (layout == "ke-omni")
     assert [p for p in (tmp_path / "x").rglob("*") if p.suffix in (".wav", ".flac", ".tar", ".parquet")]

@@ -100,7 +100,7 @@ def test_statistics_report_and_export_take_every_round(ground, tmp_path):
     assert found["rounds"]["languages"]["en"]["dropped"] == {}
     assert "1: another voice" in render(found) and "dropped after the last: nothing" in render(found)
     told = export(pipeline, ground.store, str(tmp_path / "out"), Wanted())
-    assert f"({DIALOGUES} dialogues)" in told
+    assert f"({DIALOGUES} dialogues, " in told
     statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
     assert {k: r["dialogues"] for k, r in statistics["en"]["rounds"].items()} == {"0": 8 - back, "1": back}
     hours = found["rounds"]["languages"]["en"]["hours"]

@@ -59,7 +59,9 @@ def test_comparing_counts_what_joined(rows, later):
 @given(many)
 def test_a_lost_dialogue_is_told(rows):
     release = frozen(rows)
-    changes = compare(release, apply_cuts(release.cuts, collect(rows[1:])), cut_partitions(collect(rows[1:]), FRACTIONS))
+    changes = compare(
+        release, apply_cuts(release.cuts, collect(rows[1:])), cut_partitions(collect(rows[1:]), FRACTIONS)
+    )
     assert any("GONE" in str(c) for c in changes if c.partition == "XL")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.dataset.statistics import Moments, Statistics, length
+from kespeechchat.dataset.statistics import Moments, Statistics, spoken_length
 
 
 def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02, mark: float | None = 1.0) -> dict:
@@ -19,6 +19,7 @@ def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02,
         "error_rate": error,
         "edits": 1,
         "units": 50,
+        "round": 0,
         "seconds": 2 * seconds,
         "turns": [
             {
@@ -89,5 +90,5 @@ def test_order_and_division_do_not_matter(draws, random):
 
 
 def test_lengths():
-    assert length("Good morning, dear.", "en") == 3
-    assert length("早上好，二零二四年。", "zh") == 8
+    assert spoken_length("Good morning, dear.", "en") == 3
+    assert spoken_length("早上好，二零二四年。", "zh") == 8

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kespeechchat.export.layout import Layout
@@ -25,3 +26,12 @@ def layout_class(name: str) -> type[Layout]:
     module, _, cls = _CLASSES[name].partition(":")
     found: type[Layout] = getattr(import_module(f"{__name__}.{module}"), cls)
     return found
+
+
+def make_layout(name: str, settings: Callable[[], Mapping[str, object]] | None = None) -> Layout:
+    """A layout with its default settings, and what it needs by name from `settings`, which is asked only then."""
+    cls: Any = layout_class(name)
+    wanted = {field for field in cls.__dataclass_fields__ if field in cls.needs}
+    given = settings() if settings and wanted else {}
+    layout: Layout = cls(**{field: given[field] for field in wanted & set(given)})
+    return layout

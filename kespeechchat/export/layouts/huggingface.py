@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import LICENCE_FILE, DataFiles, front_matter, licence_file, licence_table
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues, Facts
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_text
 
 _NUMBERS = ("error_rate", "user_seconds", "agent_seconds")

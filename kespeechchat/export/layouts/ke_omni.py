@@ -19,12 +19,12 @@ from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.durations import character_frames
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import MANY_FILES, Speech, fan_out_folder, safe_name
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need, UnitReader
 from kespeechchat.records import Audio, RowError
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json
 
 _BATCH = 16  # utterances given to the engines at once

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import Speech, encoded, samples_of, two_channels
 from kespeechchat.export.dialogues import Dialogues, Facts
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.tar import PlainTar
+from kespeechchat.rows import FinishedRow
 
 _LANGUAGES = {"zh": "Chinese", "en": "English"}  # lhotse's recipes name languages so
 

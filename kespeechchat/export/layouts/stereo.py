@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, two_channels
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.rows import FinishedRow
 
 _LIST = "dialogues.jsonl"
 

@@ -15,12 +15,12 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.json_array import JsonArray
 from kespeechchat.dataset.overlaps import Overlap, OverlapCheck
 from kespeechchat.dataset.quality import Quality
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetChoice, SubsetFiles, remove_subsets
 from kespeechchat.export.selection import Rule
 from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json, write_text
 
 

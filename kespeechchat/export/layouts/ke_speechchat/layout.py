@@ -23,7 +23,6 @@ from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
 from kespeechchat.dataset.json_array import JsonArray, array_items, json_lines
 from kespeechchat.dataset.metadata import DialogueObject, dialogue_object
 from kespeechchat.dataset.overlaps import Overlap
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.dataset.statistics import COLUMNS
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
@@ -37,6 +36,7 @@ from kespeechchat.export.layouts.ke_speechchat.wav_tree import WavTree
 from kespeechchat.export.selection import Part, Rule
 from kespeechchat.processes import spread
 from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import whole_file, write_text
 

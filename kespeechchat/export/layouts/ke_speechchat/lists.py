@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.selection import Rule, Selection
 from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import part_of, put_in_place
 
 HELD_OUT: tuple[Split, ...] = ("dev", "test")

@@ -16,9 +16,9 @@ from typing import IO
 
 from kespeechchat.dataset.hub import DataFiles
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.export.dialogues import facts_of
 from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import whole_file
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.dataset.rows import FinishedRow
 from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
 from kespeechchat.export.selection import Rule
+from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import whole_file, write_json
 
 

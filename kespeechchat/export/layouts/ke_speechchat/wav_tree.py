@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
-from kespeechchat.dataset.rows import FinishedRow, FinishedTurn
 from kespeechchat.export.audio_files import Speech, fan_out_folder, samples_of, wav_bytes
 from kespeechchat.export.folder import STATE, claim
+from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import part_of, write_text
 
