@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +13,19 @@ import orjson
 from kespeechchat.whole_file import whole_file
 
 
-def array_items(items: Iterable[object]) -> bytes:
-    """Items for `JsonArray.extend`, one a line: compact JSON, UTF-8; numbers that are not finite become null."""
-    return b",\n".join(map(orjson.dumps, items))
+def compact(item: object) -> bytes:
+    """Compact JSON in UTF-8; numbers that are not finite become null."""
+    return orjson.dumps(item)
 
 
-def json_lines(items: Iterable[object]) -> bytes:
-    """Items as JSON lines, each ended by a line feed."""
-    return b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items)
+def array_items(items: Iterable[bytes]) -> bytes:
+    """Items for `JsonArray.extend`, each as `compact` gives it."""
+    return b",\n".join(items)
+
+
+def json_lines(items: Sequence[bytes]) -> bytes:
+    """Items as JSON lines, each as `compact` gives it."""
+    return b"\n".join([*items, b""])
 
 
 class JsonArray:
@@ -46,7 +51,7 @@ class JsonArray:
 
     def append(self, item: object) -> None:
         """One more item."""
-        self.extend(array_items([item]))
+        self.extend(array_items([compact(item)]))
 
     def extend(self, items: bytes) -> None:
         """Some items, as `array_items` gives them; empty bytes are no item."""

@@ -282,3 +282,52 @@ def test_the_card_says_what_matters(tmp_path):
         "3.40 ± 0.00",
     ):
         assert expected in text
+
+
+def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path):
+    run(tmp_path)
+    first = load(tmp_path / "metadata.json")[1]
+    assert first == {
+        "id": "seed-001",
+        "speaker": {
+            "SPK1f": {"role": "user", "gender": "female"},
+            "agentMale": {"role": "agent", "gender": "male"},
+        },
+        "audio": {"channel": 2, "duration": 0.0302, "sample_rate": 8000},
+        "channel": [{"channel_index": 0, "language": "en"}, {"channel_index": 1, "language": "en"}],
+        "dialog": [
+            {
+                "channel": 0,
+                "speaker": "SPK1f",
+                "text": "good day",
+                "start": 0.0,
+                "end": 0.0101,
+                "audio_path": "seed-001/seed-001_0_mark.wav",
+            },
+            {
+                "channel": 1,
+                "speaker": "agentMale",
+                "text": "good day",
+                "start": 0.0101,
+                "end": 0.0302,
+                "audio_path": "seed-001/seed-001_1_mark.wav",
+            },
+        ],
+    }
+    facts = [json.loads(line) for line in (tmp_path / "facts.jsonl").read_text("utf-8").splitlines()]
+    assert [fact["id"] for fact in facts] == [row["id"] for row in ROWS]
+    heard = {"transcript": "Good day.", "error_rate": 0.0, "watermark_score": 1.0, "scores": {"dnsmos_ovrl": 3.4}}
+    turns = [{"role": role, **heard, "seed": 7, "tries": 1} for role in ("user", "agent")]
+    partition = next(name for name in NAMES if "seed-001" in load(tmp_path / "partitions" / f"{name}.json")["ids"])
+    assert facts[1] == {
+        "id": "seed-001",
+        "split": "train",
+        "partition": partition,
+        "metric": "WER",
+        "error_rate": 0.0,
+        "source": "seed",
+        "shard": 0,
+        "round": 1,
+        "turns": turns,
+    }
+    assert facts[9]["split"] == "test" and facts[9]["partition"] is None

@@ -18,10 +18,10 @@ import numpy as np
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.facts import COLUMNS as FACTS
-from kespeechchat.dataset.facts import DialogueFacts, dialogue_facts
+from kespeechchat.dataset.facts import dialogue_facts
 from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
-from kespeechchat.dataset.json_array import JsonArray, array_items, json_lines
-from kespeechchat.dataset.metadata import DialogueObject, dialogue_object
+from kespeechchat.dataset.json_array import JsonArray, array_items, compact, json_lines
+from kespeechchat.dataset.metadata import dialogue_object
 from kespeechchat.dataset.overlaps import Overlap
 from kespeechchat.dataset.statistics import COLUMNS
 from kespeechchat.export.audio_files import MANY_FILES
@@ -139,16 +139,17 @@ class _Writing:
     examples: dict[Split, str] = field(default_factory=dict)  # a dialogue of each split: the folder of its audio
 
     def do(self, part: Part) -> _Piece:
-        """The piece of one part."""
-        objects: list[DialogueObject] = []
-        facts: list[DialogueFacts] = []
-        lists: dict[Split, list[dict[str, object]]] = {split: [] for split in loading.SPLITS}
+        """The piece of one part. Rows become bytes at once: a part's objects would fill memory."""
+        objects: list[bytes] = []
+        facts: list[bytes] = []
+        lists: dict[Split, list[bytes]] = {split: [] for split in loading.SPLITS}
         for row, level in self.rule.chosen(part.rows(WRITTEN)):
             partition, folder = self.rule.name(level), self.tree.folder(row["id"])
             self._gather(row, level, folder)
-            objects.append(dialogue_object(row, self.genders, folder))
-            facts.append(dialogue_facts(row, partition))
-            lists[row["split"]].append(loading.list_line(row, partition, self.genders, folder if self.audio else None))
+            objects.append(compact(dialogue_object(row, self.genders, folder)))
+            facts.append(compact(dialogue_facts(row, partition)))
+            line = loading.list_line(row, partition, self.genders, folder if self.audio else None)
+            lists[row["split"]].append(compact(line))
         subsets = self.figures.subsets
         splits = {split: json_lines(some) for split, some in lists.items()}
         offered = subsets.take() if subsets else b""
