@@ -29,6 +29,7 @@ class AgentUnits:
 
     @property
     def size(self) -> int:
+        """How many different units there are; loads the engines."""
         return self._loaded()[0].size
 
     def read(

@@ -47,6 +47,7 @@ class OverlapCheck:
     _held_ids: dict[int, str] = field(default_factory=dict)
 
     def add(self, split: str, user_voice: str, user_text: str, dialogue_id: str) -> None:
+        """One dialogue."""
         key = stable_hash("text", text_key(user_text))
         self.texts[split].append(key)
         self.voices[split].add(user_voice)
@@ -54,6 +55,7 @@ class OverlapCheck:
             self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
     def merge(self, other: OverlapCheck) -> None:
+        """Takes in other dialogues; the order does not matter."""
         for split, keys in other.texts.items():
             self.texts[split].extend(keys)
         for split, voices in other.voices.items():

@@ -57,6 +57,7 @@ class Cuts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cuts:
+        """What `to_json` gave."""
         cuts = {n: {k: _unhex(v) for k, v in c.items()} for n, c in data["cuts"].items()}
         return cls(data["seed"], tuple(data["names"]), cuts, {k: _unhex(v) for k, v in data["first"].items()})
 
@@ -95,6 +96,7 @@ class TrainingDialogues:
     voice_names: dict[str, int] = field(default_factory=dict)
 
     def add(self, dialogue_id: str, language: str, user: str, agent: str, seconds: float) -> None:
+        """One dialogue: its two voices, and the seconds of its audio."""
         self.ranks.append(rank(dialogue_id, self.seed))
         self.micros.append(round(seconds * _MICRO))
         self.languages.append(self.language_names.setdefault(language, len(self.language_names)))

@@ -47,6 +47,7 @@ class Quality:
                     scores.setdefault(name, Moments()).add(value)
 
     def merge(self, other: Quality) -> None:
+        """Takes in other rows; the order does not matter."""
         for language, part in other.languages.items():
             self.languages[language].merge(part)
         for mine, theirs in ((self.groups, other.groups), (self.voices, other.voices)):

@@ -29,11 +29,13 @@ class Release:
         return cls(checked_name(name), cuts.cuts, cuts.contents, source)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data, as it is kept in ROOT."""
         contents = {name: asdict(content) for name, content in self.contents.items()}
         return {"name": self.name, "source": self.source, "contents": contents, **self.cuts.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Release:
+        """What `to_json` gave. Raises KeyError or TypeError for other data."""
         contents = {name: Content(**content) for name, content in data["contents"].items()}
         return cls(data["name"], Cuts.from_json(data), contents, data["source"])
 

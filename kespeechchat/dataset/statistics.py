@@ -47,6 +47,7 @@ class Moments:
     high: int | None = None
 
     def add(self, value: float) -> None:
+        """One value."""
         scaled = round(value * _UNIT)
         self.count += 1
         self.total += scaled
@@ -57,6 +58,7 @@ class Moments:
             self.high = scaled
 
     def merge(self, other: Moments) -> None:
+        """Takes in other values; the order does not matter."""
         self.count += other.count
         self.total += other.total
         self.squares += other.squares
@@ -64,6 +66,7 @@ class Moments:
         self.high = max((v for v in (self.high, other.high) if v is not None), default=None)
 
     def result(self) -> dict[str, float | int | None]:
+        """`count`, `mean`, `std` (of the population), `min`, `max`; all but the count None where there is no value."""
         if not self.count or self.low is None or self.high is None:
             return {"count": 0, "mean": None, "std": None, "min": None, "max": None}
         variance = max(0, self.count * self.squares - self.total * self.total) / self.count**2
@@ -92,6 +95,7 @@ class Part:
     rounds: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))  # seconds of dialogues
 
     def add(self, row: FinishedRow, watermark_threshold: float) -> None:
+        """One row; a turn is marked from `watermark_threshold` on."""
         counts = self.counts
         counts["dialogues"] += 1
         counts["turns"] += len(row["turns"])
@@ -106,6 +110,7 @@ class Part:
             self._add_turn(turn, row["language"], watermark_threshold)
 
     def merge(self, other: Part) -> None:
+        """Takes in other rows; the order does not matter."""
         self.counts.update(other.counts)
         self.error_bins.update(other.error_bins)
         self.metrics |= other.metrics
@@ -119,6 +124,7 @@ class Part:
             self.rounds[round_].merge(moments)
 
     def result(self, language: str) -> dict[str, Any]:
+        """What statistics.json says of a language."""
         unit = "words" if language == "en" else "characters"
         hours = sum(m.total for m in self.seconds.values()) / _UNIT / 3600
         splits = {k.removeprefix("split:"): v for k, v in sorted(self.counts.items()) if k.startswith("split:")}
@@ -188,9 +194,11 @@ class Statistics:
     parts: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
 
     def add(self, row: FinishedRow) -> None:
+        """One row."""
         self.parts[row["language"]].add(row, self.watermark_threshold)
 
     def merge(self, other: Statistics) -> None:
+        """Takes in other rows; the order does not matter."""
         for language, part in other.parts.items():
             self.parts[language].merge(part)
 

@@ -45,16 +45,19 @@ class Lowest:
     _heap: list[tuple[int, Utterance]] = field(default_factory=list)
 
     def add(self, rank: int, make: Callable[[], Utterance]) -> None:
+        """`make` is called only where the rank is low enough."""
         if len(self._heap) < self.size:
             heappush(self._heap, (-rank, make()))
         elif self._heap and -rank > self._heap[0][0]:
             heappushpop(self._heap, (-rank, make()))
 
     def merge(self, other: Lowest) -> None:
+        """Takes in those of another; the order does not matter."""
         for negative, utterance in other._heap:
             self.add(-negative, partial(_same, utterance))
 
     def sorted(self) -> list[Utterance]:
+        """By rank."""
         return sorted(utterance for _, utterance in self._heap)
 
 
@@ -208,11 +211,13 @@ class Tally:
     micros: Counter[str] = field(default_factory=Counter)
 
     def add(self, one: Utterance) -> None:
+        """One utterance."""
         self.speakers[one.language].add(one.speaker)
         self.utterances[one.language] += 1
         self.micros[one.language] += round(one.seconds * 1_000_000)
 
     def result(self) -> dict[str, Any]:
+        """`speakers` (sorted), `utterances` and `hours`, by language."""
         return {
             "speakers": {k: sorted(v) for k, v in sorted(self.speakers.items())},
             "utterances": dict(sorted(self.utterances.items())),

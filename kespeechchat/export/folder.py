@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -114,11 +114,15 @@ class ExportFolder:
 
 
 class ShardWriter(Protocol):
-    """Writes one shard's files. `close` is called when all its dialogues are in."""
+    """Writes one shard's files."""
 
-    def add(self, row: FinishedRow, speech: Speech) -> None: ...
+    def add(self, row: FinishedRow, speech: Speech) -> None:
+        """One more dialogue."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """All dialogues are in."""
+        ...
 
 
 def write_shards(
@@ -135,31 +139,56 @@ def write_shards(
     Gives per group the (first file, dialogues) of its shards, those that an earlier run wrote included.
     """
     seen: Counter[str] = Counter()
-    open_: dict[str, tuple[tuple[str, ...], ShardWriter]] = {}
-
-    def finish(split: str) -> None:
-        if split in open_:
-            open_[split][1].close()
-            folder.publish(open_[split][0])
-            del open_[split]
-
+    shards = _OpenShards(folder, names, open_writer)
     try:
         for row in dialogues:
-            split = group(row)
-            at, place = divmod(seen[split], per_shard)
-            seen[split] += 1
+            name = group(row)
+            at, place = divmod(seen[name], per_shard)
+            seen[name] += 1
             if place == 0:
-                finish(split)
-                if not folder.has(*names(split, at)):
-                    open_[split] = (names(split, at), open_writer(folder.parts(names(split, at))))
-            if split in open_:
-                open_[split][1].add(row, dialogues.speech(row))
-        for split in list(open_):
-            finish(split)
-    finally:  # an export that breaks off leaves no shard that is not whole
-        for files, _ in open_.values():
-            folder.drop(files)
+                shards.begin(name, at)
+            if writer := shards.writer(name):
+                writer.add(row, dialogues.speech(row))
+        shards.finish()
+    finally:
+        shards.drop()
     return {
-        split: [(names(split, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
-        for split, n in seen.items()
+        name: [(names(name, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
+        for name, n in seen.items()
     }
+
+
+@dataclass
+class _OpenShards:
+    """The shard of each group that is being written. One that an earlier run wrote has no writer."""
+
+    folder: ExportFolder
+    names: Callable[[str, int], tuple[str, ...]]
+    open_writer: Callable[[list[Path]], ShardWriter]
+    _open: dict[str, tuple[tuple[str, ...], ShardWriter]] = field(default_factory=dict)
+
+    def begin(self, group: str, number: int) -> None:
+        """The group's next shard; ends the one before it."""
+        self._finish(group)
+        files = self.names(group, number)
+        if not self.folder.has(*files):
+            self._open[group] = (files, self.open_writer(self.folder.parts(files)))
+
+    def writer(self, group: str) -> ShardWriter | None:
+        return self._open[group][1] if group in self._open else None
+
+    def finish(self) -> None:
+        for group in list(self._open):
+            self._finish(group)
+
+    def drop(self) -> None:
+        """An export that breaks off leaves no shard that is not whole."""
+        for files, _ in self._open.values():
+            self.folder.drop(files)
+
+    def _finish(self, group: str) -> None:
+        if group in self._open:
+            files, writer = self._open[group]
+            writer.close()
+            self.folder.publish(files)
+            del self._open[group]

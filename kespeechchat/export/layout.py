@@ -33,7 +33,9 @@ class UnitReader(Protocol):
     settings: Mapping[str, Any]
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many different units there are."""
+        ...
 
     def read(
         self, audios: Sequence[Audio], language: Language

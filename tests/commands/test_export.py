@@ -16,6 +16,7 @@ from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.records import Audio
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.objects import open_store
@@ -146,6 +147,21 @@ def test_release_from_the_command_line(build):
     pipeline, _ = build(8)
     assert "released v1" in _kesc("release", "v1", "--root", pipeline.root)
     assert "same partitions" in _kesc("release", "v1", "--root", pipeline.root)
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+def test_the_state_of_a_build_is_found_out_once(build, tmp_path, command, monkeypatch):
+    pipeline, _ = build(8)
+    made, init = [], BuildState.__init__
+
+    def counted(self, *given, **named):
+        made.append(self)
+        init(self, *given, **named)
+
+    monkeypatch.setattr(BuildState, "__init__", counted)
+    to = ["--to", str(tmp_path / "x")] if command == "export" else []
+    CliRunner().invoke(main, [command, "--root", pipeline.root, *to], catch_exceptions=False)
+    assert len(made) == 1
 
 
 def _kesc(*arguments: str, code: int = 0) -> str:

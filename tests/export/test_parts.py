@@ -13,7 +13,7 @@ from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
 from kespeechchat.export.selection import Subset
-from tests.export.gated_rows import GENDERS, ROWS, dialogue, selected, snapshot
+from tests.export.gated_rows import GENDERS, ROWS, dialogue, read_audio, selected, snapshot
 
 MANY = [dialogue(i) for i in range(150)]
 SUBSETS = SubsetSettings(tts=TTSSubset(speakers=2, utterances={"zh": 3, "en": 2}))
@@ -40,7 +40,7 @@ class Parted:
 
 
 def written(to, rows, processes=None, subset=None):
-    dialogues = Dialogues(selected(rows, subset, processes=processes), None, GENDERS)
+    dialogues = Dialogues(selected(rows, subset, processes=processes), read_audio, GENDERS)
     return KeSpeechChat(processes=processes).write(dialogues, to, BuildFacts(subsets=SUBSETS))
 
 

@@ -26,6 +26,7 @@ class Held:
     voices: set[str] = field(default_factory=set)
 
     def add(self, row: FinishedRow) -> None:
+        """One dialogue."""
         language = row["language"]
         self.dialogues[language] += 1
         self.micros[language] += round(row["seconds"] * 1_000_000)
@@ -34,11 +35,13 @@ class Held:
         self.voices.add(agent["voice"])
 
     def merge(self, other: Held) -> None:
+        """Takes in others; the order does not matter."""
         self.dialogues.update(other.dialogues)
         self.micros.update(other.micros)
         self.voices |= other.voices
 
     def figures(self) -> dict[str, Any]:
+        """`dialogues` and `hours` by language, `speakers`."""
         hours = {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())}
         return {"dialogues": dict(sorted(self.dialogues.items())), "hours": hours, "speakers": len(self.voices)}
 
@@ -74,6 +77,7 @@ class Members:
         return taken
 
     def merge(self, other: Members) -> None:
+        """Takes in the figures that another process gathered; the order does not matter."""
         for place, held in other.held.items():
             self.held[place].merge(held)
 
@@ -96,6 +100,7 @@ class ListFiles:
         self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
 
     def extend(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """More ids of each list."""
         for name, one in (self._lists | self._held).items():
             one.extend(ids[name])
 

@@ -41,6 +41,7 @@ class SubsetChoice:
         return b"\n".join([*taken, b""])
 
     def merge(self, other: SubsetChoice) -> None:
+        """Takes in what another of the same rule collected; the order does not matter."""
         self.subsets.merge(other.subsets)
 
 
@@ -57,6 +58,7 @@ class SubsetFiles:
         self._file = self._offered.open("wb")
 
     def offer(self, utterances: bytes) -> None:
+        """What ASR may train on, as `SubsetChoice.take` gave it."""
         self._file.write(utterances)
 
     def close(self, choice: SubsetChoice, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
