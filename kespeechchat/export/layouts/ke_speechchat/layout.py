@@ -65,7 +65,7 @@ class KeSpeechChat:
     loadable: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
     files_per_dialogue: ClassVar[int] = 2
-    text_bytes: ClassVar[int] = 3000
+    text_bytes: ClassVar[int] = 2100
 
     fan_out_beyond: int = MANY_FILES
     processes: int | None = None
