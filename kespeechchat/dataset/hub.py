@@ -82,8 +82,8 @@ def licence_file(licences: Sequence[Licence]) -> str:
     """LICENSE.md: the licences of everything that the dataset was made with."""
     table = licence_table(licences) or "The profile of this build names no models and sources."
     return (
-        "# Licences\n\nThis dataset was made with the models and sources below. Their licences may limit what it may be "
-        f"used for: read each of them before you use it.\n\n{table}\n"
+        "# Licences\n\nThis dataset was made with the models and sources below. Their licences may limit what it can "
+        f"be used for: read each of them before you use it.\n\n{table}\n"
     )
 
 
