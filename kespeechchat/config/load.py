@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kespeechchat.config.base import EngineRef
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 
 
 class ConfigError(ValueError):
@@ -48,8 +49,9 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     return _validated({**data, "prompts": prompts}, file, node)
 
 
-def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
-    """A YAML file's mapping, and the nodes that tell its lines. Raises ConfigError; `meant` says what the file is."""
+def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """A YAML file's mapping, and its nodes, which know their lines. `meant`: what the file should be. Raises
+    ConfigError."""
     try:
         node, data = _parsed(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -62,8 +64,8 @@ def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> tuple[yaml.Node, Any]:
-    """What a YAML text says, read once: its lines are told by the nodes that its data was made of."""
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML text, which know their lines, and the data made of them; None and None of an empty one."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()

@@ -9,17 +9,17 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
-from kespeechchat.config.rounds import CHANGES, REPEATED, Change, in_round, split_round
+from kespeechchat.config.flow import SPEECH, STAGES
+from kespeechchat.config.phases import Phase, check_order
+from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
-
-STAGES: tuple[str, ...] = tuple(Stages.model_fields)  # of round 0; a pipeline's own are `Pipeline.flow`
 
 
 class InstructionInput(Settings):
@@ -61,13 +61,6 @@ class Engines(Settings):
     asr: dict[str, e.ASRSettings]
     mos: dict[str, e.MOSSettings] = {}
     units: dict[str, e.UnitsSettings] = {}
-
-
-class Phase(Settings):
-    """Stages that run overlapped. A list inside the list is fused: one actor, only the last output is published."""
-
-    name: str
-    stages: tuple[str | tuple[str, ...], ...]
 
 
 class Licence(Settings):
@@ -126,6 +119,12 @@ class Pipeline(Settings):
         None, description="filled in by a build: what the models are that the engines name by local paths"
     )
 
+    @field_validator("phases")
+    @classmethod
+    def _in_order(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        check_order(phases)
+        return phases
+
     @model_validator(mode="after")
     def _names_fit(self) -> Pipeline:
         for stage in STAGES:
@@ -134,9 +133,6 @@ class Pipeline(Settings):
                 if name not in known and not (known is self.prompts and not self.prompts):
                     what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
                     raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
-        flat = [stage for units in self._units_of_phases for unit in units for stage in unit]
-        if flat != list(STAGES):
-            raise ValueError(f"phases: the stages must be, in this order, {', '.join(STAGES)}; got {', '.join(flat)}")
         self._rounds_fit()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
@@ -166,8 +162,6 @@ class Pipeline(Settings):
         return self
 
     def _rounds_fit(self) -> None:
-        if not self.rounds:
-            return
         name = self.stages.synthesize.tts
         engine = self.engine("tts", name)
         if "seed" in self.rounds and not engine.seeded:
@@ -175,25 +169,15 @@ class Pipeline(Settings):
                 f"rounds: the tts engine {name!r} ({engine.use}) speaks alike with every seed, so a round `seed` is in "
                 "vain; use [voice], or [] for no second chance"
             )
-        if (unit := self.unit_of(REPEATED[0])).first != REPEATED[0]:
-            raise ValueError(
-                f"phases: {REPEATED[0]} is fused behind {unit.first}, and a round cannot begin there: take it out of "
-                f"{list(unit)}, or set rounds: []"
-            )
-
-    @property
-    def _units_of_phases(self) -> list[list[Unit]]:
-        """As the profile names them: round 0."""
-        return [[Unit.of(s) if isinstance(s, str) else Unit(tuple(s)) for s in phase.stages] for phase in self.phases]
 
     @cached_property
     def units_by_phase(self) -> tuple[tuple[Unit, ...], ...]:
         """The published units, phase by phase: a stage alone or stages fused. Rounds follow the unit that gates, in its
         phase, fused as round 0 is."""
-        phases = self._units_of_phases
-        again = [unit for units in phases for unit in units if set(unit) & set(REPEATED)]
+        phases = [phase.units for phase in self.phases]
+        again = [unit for units in phases for unit in units if set(unit) & set(SPEECH)]
         for units in phases:
-            if again and again[-1] in units:
+            if again[-1] in units:
                 units += [
                     Unit(tuple(in_round(s, k) for s in unit)) for k in range(1, len(self.rounds) + 1) for unit in again
                 ]
@@ -214,6 +198,7 @@ class Pipeline(Settings):
         return {stage: unit for unit in self.units for stage in unit}
 
     def unit_of(self, stage: str) -> Unit:
+        """The unit that runs the stage. Raises KeyError."""
         return self._unit_of[stage]
 
     def in_rounds(self, stage: str) -> tuple[str, ...]:
@@ -227,7 +212,7 @@ class Pipeline(Settings):
     def decides(self, stage: str) -> bool:
         """Whether what the stage refuses is out: no later round speaks it again."""
         base, round_ = split_round(stage)
-        return base not in REPEATED or round_ == len(self.rounds)
+        return base not in SPEECH or round_ == len(self.rounds)
 
     def settings_of(self, stage: str) -> Any:
         """A stage of a round has the settings of its base."""

@@ -1,13 +1,17 @@
-"""Settings of the stages, named as in the flow. Defaults: the paper's figures (arXiv 2412.01078) where it has any."""
+"""Settings and traits of the stages, named as in the flow. Defaults: the paper's figures (arXiv 2412.01078), if any.
+
+A new stage begins here: a class with its traits and settings, and a field of :class:`Stages` at its place in the flow.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from kespeechchat.config.base import PROMPT, RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
+from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
 from kespeechchat.records import Language
 
@@ -23,11 +27,25 @@ MOSName = Annotated[str, EngineRef("mos")]
 PromptName = Annotated[str, PROMPT]
 
 
-class Ingest(Settings):
+class StageSettings(Settings):
+    """Settings of one stage, and its traits, which no profile can set."""
+
+    traits: ClassVar[Traits]
+
+
+class Ingest(StageSettings):
+    """Turns planned rows into instructions, or refuses them."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
+
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
 
 
-class Rewrite(Settings):
+class Rewrite(StageSettings):
+    """Rewrites each instruction as a question that a person would say aloud."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("ingest"))
+
     llm: LLMName
     prompt: PromptName = Field("rewrite", description="for open instructions")
     directive_prompt: PromptName = Field("rewrite-directive", description="for directive tasks, without the directive")
@@ -47,13 +65,21 @@ class Criterion(Settings):
     )
 
 
-class Filter(Settings):
+class Filter(StageSettings):
+    """Refuses questions that are unfit for speech, unclear or unsafe."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("rewrite"))
+
     criteria: tuple[Criterion, ...]
     safety_rules: bool = Field(True, description="also refuse by the readable rules of text.safety")
     suitability_rules: bool = Field(True, description="also refuse forms that no voice can give (text.suitability)")
 
 
-class Spoken(Settings):
+class Spoken(StageSettings):
+    """Turns a question into a spoken instruction and its response."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("filter"))
+
     llm: LLMName
     prompt: PromptName = "spoken"
     grounded_prompt: PromptName = Field("spoken-grounded", description="for rows whose source has an answer")
@@ -68,14 +94,20 @@ class Spoken(Settings):
     splits: SplitSettings = SplitSettings()
 
 
-class Corpus(Settings):
+class Corpus(StageSettings):
     """Speech to mine. The two engines serve only a corpus that is synthesized from a recipe."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("speech", Scope.PLAN))
 
     tts: TTSName | None = None
     watermark: WatermarkName | None = None
 
 
-class Clips(Settings):
+class Clips(StageSettings):
+    """Measures each clip of the corpus."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("corpus"))
+
     speaker: SpeakerName
     embedder: EmbedderName
     gender: GenderName
@@ -85,15 +117,27 @@ class Clips(Settings):
     max_seconds: float = Field(30.0, gt=0, description="longer clips are refused")
 
 
-class Speakers(Settings):
+class Speakers(StageSettings):
+    """Mines real speakers from all measured clips."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("clips", Scope.ALL), keeps_rows=False, may_keep_none=True)
+
     mining: MiningSettings = MiningSettings()
 
 
-class Blend(Settings):
+class Blend(StageSettings):
+    """Blends pairs of speakers into candidate voices."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("speakers", Scope.ALL), keeps_rows=False)
+
     blending: BlendingSettings = BlendingSettings()
 
 
-class Audition(Settings):
+class Audition(StageSettings):
+    """Lets each candidate speak, and measures its speech."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("blend", Scope.SLICE))
+
     tts: TTSName
     speaker: SpeakerName = Field(description="measures privacy; best one that took no part in making the voices")
     asr: ASRName
@@ -101,11 +145,26 @@ class Audition(Settings):
     probes: dict[Language, tuple[str, ...]]
 
 
-class Voices(Settings):
+class Voices(StageSettings):
+    """Chooses the voice library from the auditions."""
+
+    traits: ClassVar[Traits] = Traits(
+        "voices",
+        Reads("audition", Scope.ALL),
+        also=(Reads("clips", Scope.ALL),),
+        keeps_rows=False,
+        renames_rows=True,  # a kept candidate gets its final id
+        may_keep_none=True,
+    )
+
     privacy: PrivacySettings = PrivacySettings()
 
 
-class Synthesize(Settings):
+class Synthesize(StageSettings):
+    """Speaks each dialogue with two voices of the library."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("spoken"), also=(Reads("voices", Scope.LIBRARY),), speaks=True)
+
     tts: TTSName
     tries: int = Field(3, ge=1, description="seeds tried per turn")
     seconds_per_character: dict[Language, tuple[float, float]] = Field(
@@ -113,18 +172,30 @@ class Synthesize(Settings):
     )
 
 
-class WatermarkStage(Settings):
+class WatermarkStage(StageSettings):
+    """Marks all speech as synthetic."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("synthesize"), replaces="synthesize")
+
     watermark: WatermarkName
     payload: str | None = Field(None, description="hex; null: presence only")
 
 
-class Measure(Settings):
+class Measure(StageSettings):
+    """Lets recognizer, quality model and watermark detector measure the marked speech."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("watermark"))
+
     asr: ASRName
     watermark: WatermarkName
     mos: MOSName | None = None
 
 
-class Gate(Settings):
+class Gate(StageSettings):
+    """Keeps a dialogue whose speech says what its text says, and whose mark is found."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("measure"), may_keep_none=True)
+
     max_error: dict[Language, float] = Field({"zh": 0.05, "en": 0.10}, description="CER (zh), WER (en)")
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.config.base import EngineRef
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import ConfigError, from_json, load_pipeline, read_mapping
-from kespeechchat.config.pipeline import STAGES
 from kespeechchat.store.commit import short_hash
 from tests.fuzzing import broken
 

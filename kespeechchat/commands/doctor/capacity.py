@@ -13,7 +13,8 @@ from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machines, resources_of, takes
 from kespeechchat.commands.doctor.uses import as_in_round_0
 from kespeechchat.config.base import Settings
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
 from kespeechchat.state.build_state import segments

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.recorded import questions, recipe
 from kespeechchat.commands.doctor import canary, doctor, inputs
 from kespeechchat.commands.doctor.machines import Machines
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.config.pipeline import STAGES
 from kespeechchat.engines import EngineError
 from kespeechchat.records import Outcome, failed, rejected
 
