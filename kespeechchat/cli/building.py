@@ -107,7 +107,7 @@ def plan(
     kesc plan pipelines/quickstart.yaml --pilot 20
     kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
     """
-    from kespeechchat.commands.plan.forecast import outlook
+    from kespeechchat.commands.plan.forecast import forecast
     from kespeechchat.commands.plan.pilot import pilot_of, run_pilot
     from kespeechchat.commands.plan.text import render
     from kespeechchat.config.load import load_pipeline
@@ -117,7 +117,7 @@ def plan(
     if pilot:
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), **how)
-    found = outlook(profile, measured_in, store_of(measured_in), rows, gpus)
+    found = forecast(profile, measured_in, store_of(measured_in), rows, gpus)
     click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else render(found))
     return WELL
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from kespeechchat.commands.doctor.finding import Finding, Trouble, look
-from kespeechchat.commands.plan.forecast import outlook
+from kespeechchat.commands.plan.forecast import forecast
 from kespeechchat.commands.plan.text import ranged, size
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -65,7 +65,7 @@ def _needed(pipeline: Pipeline) -> tuple[float | None, str]:
     for root in (pipeline.root, f"{pipeline.root.rstrip('/')}-pilot"):
         measured = pipeline.model_copy(update={"root": root})
         try:
-            whole = outlook(pipeline, measured, open_store(root)).sizes[0]
+            whole = forecast(pipeline, measured, open_store(root)).sizes[0]
         except ConfigError:
             continue
         takes = whole.total("storage")
