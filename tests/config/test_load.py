@@ -1,4 +1,4 @@
-"""Profiles: errors name file, line, field, value and cure; overrides and references work."""
+"""Profiles: errors name file, line, field, value and fix; overrides and references work."""
 
 from __future__ import annotations
 
