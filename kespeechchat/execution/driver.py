@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
@@ -79,7 +80,7 @@ def _build(
                         build_state = _build_segment(build_state, units, runner, progress, result, targets)
                     if build_state is None:
                         break
-                    if Unit.of("voices") in units:
+                    if Unit.of(LIBRARY) in units:
                         build_state = _pin_voices(build_state, replace_voices, progress)
             except CorruptShard as error:  # a reduce stage's record, read for the plan
                 build_state = None
@@ -165,10 +166,10 @@ def _build_segment(
 
 def _pin_voices(build_state: BuildState, replace: bool, progress: Progress) -> BuildState:
     """Pins the voice library, if there is one. The plan as it stands then."""
-    if not build_state.complete("voices"):
+    if not build_state.complete(LIBRARY):
         return build_state
-    record = build_state.record("voices")
-    if record.counts["voices"].kept == 0:
+    record = build_state.record(LIBRARY)
+    if record.counts[LIBRARY].kept == 0:
         raise ConfigError("voices: every candidate was refused, so there is no voice to speak with; see `kesc status`")
     pinned, taken = pin(build_state.store, record, replace)
     if not taken:

@@ -16,6 +16,7 @@ from enum import Enum
 from functools import cache, cached_property
 from typing import Any
 
+from kespeechchat.config.flow import REPLACED_BY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.config.units import Unit
@@ -234,4 +235,4 @@ def segments(pipeline: Pipeline) -> list[list[Unit]]:
 def replaced_by(stage: str) -> str | None:
     """The stage whose audio takes the place of this one's, once it is there."""
     base, round_ = split_round(stage)
-    return in_round("watermark", round_) if base == "synthesize" else None
+    return in_round(REPLACED_BY[base], round_) if base in REPLACED_BY else None

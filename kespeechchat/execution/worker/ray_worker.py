@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from kespeechchat.config.flow import GATE, SPEAKS
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead
@@ -18,7 +19,6 @@ from kespeechchat.state.orders import Built, Closed, Order
 from kespeechchat.state.saved_profile import load_profile
 
 POLL = 0.25  # seconds between two looks at the board
-_SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
 
 
 class Board:
@@ -103,7 +103,8 @@ class RayWorker:
         chain: list[Order] = list(batch["chain"][0])
         if chain and chain[0].unit == self._unit:
             order = chain.pop(0)
-            speaks = _has(order.unit, _SPEAKS) and any(_has(later.unit, _GATE) for later in chain)
+            # between these two stages, speech waits to be judged: `audio_ahead`
+            speaks = _has(order.unit, SPEAKS) and any(_has(later.unit, GATE) for later in chain)
             while speaks and not ray.get(self._board.speaks.remote(order.key.shard)):
                 time.sleep(POLL)
             if not ray.get(self._board.begins.remote(order)):
