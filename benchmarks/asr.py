@@ -1,7 +1,7 @@
 """What recognition costs on this machine: four ways to hear the same utterances with the same model, in one run.
 
-    python benchmarks/asr.py                          # 12 sentences that Kokoro speaks, with error rates
-    python benchmarks/asr.py --folder clips --language en   # your own clips; rates are against the first way
+    python -m benchmarks.asr                          # 12 sentences that Kokoro speaks, with error rates
+    python -m benchmarks.asr --folder clips --language en   # your own clips; rates are against the first way
 
 * `one call each`: faster-whisper's `transcribe`, an utterance a call, Whisper's window of 30 s;
 * `clip timestamps`: all utterances joined, one call of its `BatchedInferencePipeline`, found again by `seek`;

@@ -1,6 +1,6 @@
 """How well the judge filters: accuracy, balanced accuracy and AUC per criterion and language, with counts.
 
-    python benchmarks/judge.py DATA_FOLDER [--llm MODEL]
+    python -m benchmarks.judge DATA_FOLDER [--llm MODEL]
 
 DATA_FOLDER holds `belle_eval.zh.jsonl` (BELLE's evaluation set) and `alpaca_seed_tasks.en.jsonl` (Stanford Alpaca's
 seed tasks); their labels lie beside this file as `judge_labels.json`, keyed by a hash of the text, in two parts that
@@ -106,10 +106,6 @@ def measure(
         clean = np.array([rule(t, language) is None for t, _ in found])
         yield "rules", measures(clean, labels, clean.astype(float))
         yield "both", measures(passed & clean, labels, np.where(clean, scores, 0.0))
-
-
-def _shown(values: dict[str, Any]) -> str:
-    return "  ".join(f"{k} {v if isinstance(v, int) else f'{v:.3f}'}" for k, v in values.items() if v is not None)
 
 
 def main() -> None:

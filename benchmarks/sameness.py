@@ -17,6 +17,7 @@ from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
 
+_Rows = dict[str, dict[str, Any]]  # by id
 _RECORD = re.compile(r"/commits/shard-\d{5,}\.[0-9a-f]{12}\.g\d+\.json$")
 
 
@@ -30,7 +31,7 @@ def same_dataset(root: str, undisturbed: str) -> list[str]:
     return told + ours.missing + verify(ours.pipeline, ours.store)[1]
 
 
-def _differences(unit: str, ours: dict[str, dict], theirs: dict[str, dict]) -> Iterator[str]:
+def _differences(unit: str, ours: _Rows, theirs: _Rows) -> Iterator[str]:
     lost, extra = theirs.keys() - ours.keys(), ours.keys() - theirs.keys()
     if lost or extra:
         yield f"{unit}: {len(lost)} rows are lost and {len(extra)} are extra, first {min(lost | extra)}"
@@ -54,7 +55,7 @@ class _Built:
             if s.state is not State.DONE
         ]
 
-    def rows(self, unit: str) -> dict[str, dict[str, Any]]:
+    def rows(self, unit: str) -> _Rows:
         """By id. Raises AssertionError where an id stands in the unit twice."""
         keys = [s.order.key for s in self.plan.states(unit).values() if s.state is State.DONE]
         tables = [read_table(self.store, unit, read_record(self.store, unit, k), kept_only=False) for k in keys]
