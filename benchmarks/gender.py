@@ -60,13 +60,14 @@ def main() -> None:
 
 def _counted(rows: list[dict[str, str]], verdicts: list[GenderScore | RowError], which: Iterable[int]) -> str:
     """right/unknown/wrong of the clips `which`; a clip that failed counts as unknown."""
-    found = Counter(
-        "unknown"
-        if isinstance(verdicts[i], RowError) or verdicts[i].gender == "unknown"
-        else ("right" if verdicts[i].gender == GENDERS[rows[i]["gender"]] else "wrong")
-        for i in which
-    )
+    found = Counter(_judged(verdicts[i], GENDERS[rows[i]["gender"]]) for i in which)
     return "/".join(str(found[name]) for name in ("right", "unknown", "wrong"))
+
+
+def _judged(verdict: GenderScore | RowError, gender: str) -> str:
+    if isinstance(verdict, RowError) or verdict.gender == "unknown":
+        return "unknown"
+    return "right" if verdict.gender == gender else "wrong"
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def forked(work: Callable[[], str]) -> tuple[Figures, str]:
         _, status = os.waitpid(child, 0)
     if status != 0:
         raise RuntimeError(f"the forked process ended in {os.waitstatus_to_exitcode(status)}")
-    *figures, said = json.loads(data)
-    return Figures(*figures, below=tree.peak), said
+    seconds, cpu, peaked, said = json.loads(data)
+    return Figures(seconds, cpu, peaked, tree.peak), said
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from benchmarks.bounds import Bounds
 from benchmarks.measured import PROFILE, kesc
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.records import Language
+from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.run.plan import Plan
 from kespeechchat.stages.base import Stage, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
@@ -97,7 +97,8 @@ def _shards(pipeline: Pipeline, stage: str) -> list[Shard]:
     found: list[Shard] = []
     for number, state in Plan(pipeline, store).states(stage).items():
         record = read_record(store, stage, state.order.key)
-        found.append((number, state.order.language, read_table(store, stage, record).to_pylist()))
+        language = next((known for known in LANGUAGES if known == state.order.language), None)
+        found.append((number, language, read_table(store, stage, record).to_pylist()))
     first = {language: min(n for n, at, _ in found if at == language) for _, language, _ in found}
     return sorted(found, key=lambda shard: (shard[0] != first[shard[1]], shard[0]))
 

@@ -26,9 +26,9 @@ ANY_LANGUAGE = "stages.blend.blending.same_language=false"  # the recipe's clips
 
 def questions(path: Path, count: int) -> Path:
     """A JSONL file of `count` plain questions, half of them Chinese."""
-    asked = (f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？" for n in range(count))
+    texts = (f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？" for n in range(count))
     with path.open("w", encoding="utf-8") as out:  # line by line: ten million at once take 2 GB
-        out.writelines(json.dumps({"instruction": question}, ensure_ascii=False) + "\n" for question in asked)
+        out.writelines(json.dumps({"instruction": text}, ensure_ascii=False) + "\n" for text in texts)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Are two builds one dataset, and has what was committed kept its bytes? Every test and run of faults ends here."""
+"""Are two builds the same dataset, and have committed shards kept their bytes? Fault tests and chaos.py ask this."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _RECORD = re.compile(r"/commits/shard-\d{5,}\.[0-9a-f]{12}\.g\d+\.json$")
 
 
 def same_dataset(root: str, undisturbed: str) -> list[str]:
-    """What `root` has other than `undisturbed`, stage by stage: every column of every row, audio bytes included; and
-    what `kesc verify` finds in it. Empty where all is well. Raises FileNotFoundError where no build stands."""
+    """How `root` differs from `undisturbed`, stage by stage (every column of every row, audio bytes included), and what
+    `kesc verify` finds in it. Empty where nothing is wrong. Raises FileNotFoundError where a folder holds no build."""
     ours, theirs = _Built(root), _Built(undisturbed)
-    told = [f"units differ: {ours.units} and {theirs.units}"] if ours.units != theirs.units else []
+    found = [f"units differ: {ours.units} and {theirs.units}"] if ours.units != theirs.units else []
     for unit in theirs.units:
-        told += _differences(unit, ours.rows(unit), theirs.rows(unit))
-    return told + ours.missing + verify(ours.pipeline, ours.store)[1]
+        found += _differences(unit, ours.rows(unit), theirs.rows(unit))
+    return found + ours.missing + verify(ours.pipeline, ours.store)[1]
 
 
 def _differences(unit: str, ours: _Rows, theirs: _Rows) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _differences(unit: str, ours: _Rows, theirs: _Rows) -> Iterator[str]:
 
 
 class _Built:
-    """The rows of a build as its last pipeline has them, whatever generation they are of."""
+    """The rows of a build, of every generation that its last pipeline uses."""
 
     def __init__(self, root: str) -> None:
         self.store = open_store(root)
@@ -56,17 +56,17 @@ class _Built:
         ]
 
     def rows(self, unit: str) -> _Rows:
-        """By id. Raises AssertionError where an id stands in the unit twice."""
+        """By id. Raises AssertionError where an id is in the unit twice."""
         keys = [s.order.key for s in self.plan.states(unit).values() if s.state is State.DONE]
         tables = [read_table(self.store, unit, read_record(self.store, unit, k), kept_only=False) for k in keys]
         rows = pa.concat_tables(tables).to_pylist() if tables else []
         found = {row["id"]: row for row in rows}
-        assert len(found) == len(rows), f"{unit}: an id stands in it twice"
+        assert len(found) == len(rows), f"{unit}: an id is in it twice"
         return found
 
 
 def committed(root: str) -> dict[str, str]:
-    """Hash of each commit record's bytes and of its data's, by the record's key: of every stage and generation."""
+    """By key of the commit record, of every stage and generation: SHA-256 of the record's bytes and its data's."""
     store, found = open_store(root), {}
     for unit in _units(root):
         for key, _ in store.list(f"{unit}/commits"):
@@ -77,7 +77,7 @@ def committed(root: str) -> dict[str, str]:
 
 
 def failures(root: str) -> list[str]:
-    """Records of failed shards, those that a later success has overtaken included."""
+    """Keys of the records of failed shards, also where a later attempt succeeded."""
     store = open_store(root)
     return [key for unit in _units(root) for key, _ in store.list(f"{unit}/commits") if key.endswith(".failed.json")]
 
@@ -90,7 +90,7 @@ def unnamed(root: str) -> list[str]:
 
 
 def _units(root: str) -> list[str]:
-    """Of the last pipeline that was built there; none where none was."""
+    """Units of the last pipeline that was built there; none where none was."""
     try:
         return [unit[-1] for unit in kept_pipeline(root).units]
     except FileNotFoundError:
