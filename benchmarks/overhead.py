@@ -34,9 +34,9 @@ from benchmarks.measured import PROFILE, kesc
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.records import LANGUAGES, Language
-from kespeechchat.run.plan import Plan
 from kespeechchat.stages.base import Stage, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
@@ -95,7 +95,7 @@ def _shards(pipeline: Pipeline, stage: str) -> list[Shard]:
     """Kept rows of each shard; the first of each language lead, as those are what the short build has."""
     store = open_store(pipeline.root)
     found: list[Shard] = []
-    for number, state in Plan(pipeline, store).states(stage).items():
+    for number, state in BuildState(pipeline, store).states(stage).items():
         record = read_record(store, stage, state.order.key)
         language = next((known for known in LANGUAGES if known == state.order.language), None)
         found.append((number, language, read_table(store, stage, record).to_pylist()))

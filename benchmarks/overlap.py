@@ -30,11 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kespeechchat.state.orders import Order
+
 from benchmarks.bounds import Bounds
 from benchmarks.measured import PROFILE, Run, kesc
 from benchmarks.recorded import ANY_LANGUAGE, Unsynced, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.plan import Order
 
 AUDIO = ("watermark", "measure", "gate")  # the units that run; `synthesize` is fused into the first
 BEFORE = {"ingest", "rewrite", "filter", "spoken", "corpus", "clips", "speakers", "blend", "audition", "voices"}

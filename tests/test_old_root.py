@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recorded import questions
+from kespeechchat.commands.export import Wanted, export
+from kespeechchat.commands.status import status, why
+from kespeechchat.commands.verify import verify
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.build import build
-from kespeechchat.run.export import Wanted, export
-from kespeechchat.run.kept import kept_pipeline
-from kespeechchat.run.plan import Plan, State
-from kespeechchat.run.progress import Progress
-from kespeechchat.run.status import status, why
-from kespeechchat.run.verify import verify
+from kespeechchat.execution.driver import build
+from kespeechchat.execution.progress import Progress
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import ShardKey, list_commits, read_record
 from kespeechchat.store.objects import ObjectStore, open_store
 from kespeechchat.store.shards import read_table
@@ -39,19 +39,19 @@ def old(tmp_path) -> Built:
     with tarfile.open(FIXTURE / "root.tar.xz") as archive:
         archive.extractall(tmp_path / "root", filter="data")
     root = str(tmp_path / "root")
-    return kept_pipeline(root), open_store(root)
+    return load_profile(root), open_store(root)
 
 
 def test_every_shard_is_done_but_those_that_are_said_to_be_stale(old):
     pipeline, store = old
-    plan, found = Plan(pipeline, store), {}
+    build_state, found = BuildState(pipeline, store), {}
     for unit in pipeline.units:
-        states = plan.states(unit[-1])
+        states = build_state.states(unit.name)
         for number, state in states.items():
             if state.state is not State.DONE:
-                found.setdefault(unit[-1], []).extend(why(pipeline, store, unit[-1], number))
-        if unit[-1] not in STALE:
-            assert len(states) == EXPECTED["stages"][unit[-1]]["shards"], unit[-1]
+                found.setdefault(unit.name, []).extend(why(pipeline, store, unit.name, number))
+        if unit.name not in STALE:
+            assert len(states) == EXPECTED["stages"][unit.name]["shards"], unit.name
     assert found.keys() == STALE.keys(), f"name these stages in STALE and in the changelog, or undo: {found}"
 
 
@@ -108,7 +108,7 @@ def test_it_is_continued_with_new_rows(old, tmp_path):
     more = Pipeline.model_validate(data)
     result = build(more, Progress(quiet=True), stages=["ingest"], inline=True)
     assert result.failed == 0 and result.built == (4 if "ingest" in STALE else 2)
-    states = Plan(more, store).states("ingest")
+    states = BuildState(more, store).states("ingest")
     assert len(states) == EXPECTED["stages"]["ingest"]["shards"] + 2  # one a language
     assert all(state.state is State.DONE for state in states.values())
     assert before.items() <= _files(tmp_path / "root" / "ingest").items()
