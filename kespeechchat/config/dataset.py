@@ -93,7 +93,6 @@ class ExportSettings(Settings):
     many: int = Field(
         100_000, ge=1, description="beyond so many dialogues WAV files are asked for, and folders fan out by a hash"
     )
-    watermark_threshold: float = Field(0.5, ge=0, le=1, description="a turn is counted as marked from this score on")
     audio: Annotated[bool | None, Field(description="write WAV files; unset: yes, up to `many` dialogues"), RUNTIME] = (
         None
     )

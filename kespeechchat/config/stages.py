@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -129,7 +129,17 @@ class Gate(Settings):
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
     )
-    watermark_threshold: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_moved(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "watermark_threshold" in data:
+            raise ValueError(
+                "watermark_threshold is now a setting of the watermark engine: remove it here and set "
+                f"engines.watermark.NAME.threshold: {data['watermark_threshold']}, NAME being that of "
+                "stages.measure.watermark"
+            )
+        return data
 
     @model_validator(mode="after")
     def _units_fit(self) -> Gate:

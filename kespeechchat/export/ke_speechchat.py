@@ -51,6 +51,7 @@ def export(
     to: Path,
     *,
     genders: Mapping[str, str],
+    watermark_threshold: float,
     settings: ExportSettings | None = None,
     subsets: SubsetSettings | None = None,
     content: str = "",
@@ -74,7 +75,7 @@ def export(
     with_audio = _wants_audio(settings, read_audio, selection.dialogues)
     if with_audio:
         _write_audio(selection, read_audio, tree, content)
-    figures = Figures(rule, genders, settings.watermark_threshold, subsets or SubsetSettings())
+    figures = Figures(rule, genders, watermark_threshold, subsets or SubsetSettings())
     told = _Told(rule, genders, tree, Members(rule), figures)
     lists = ListFiles(to, selection)
     offered = SubsetFiles(to, subsets or SubsetSettings()) if figures.subsets else None

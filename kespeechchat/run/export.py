@@ -82,9 +82,8 @@ class _Export:
             self.read_audio,
             folder,
             genders={v["id"]: v["gender"] for v in voices},
-            settings=ExportSettings(
-                audio=self.wanted.audio, watermark_threshold=pipeline.stages.gate.watermark_threshold
-            ),
+            settings=ExportSettings(audio=self.wanted.audio),
+            watermark_threshold=pipeline.watermark_threshold,
             subsets=pipeline.subsets,
             content=rows.content,
             parents={v["id"]: v["parents"] for v in voices},

@@ -45,7 +45,7 @@ def _figures(rows: GatedRows) -> dict[str, Any]:
             return kept["figures"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or torn: it is only a cache
-    counted = _Counted(Statistics(rows.pipeline.stages.gate.watermark_threshold))
+    counted = _Counted(Statistics(rows.pipeline.watermark_threshold))
     for _ in spread(counted, rows.parts()):
         pass
     figures = counted.statistics.result()

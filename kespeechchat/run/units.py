@@ -9,6 +9,7 @@ import numpy as np
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import asr, units
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, Language, RowError, Word
 
 
@@ -38,7 +39,7 @@ class AgentUnits:
 
     def _loaded(self) -> tuple[units.Units, asr.ASR]:
         if self._engines is None:
-            self._engines = (units.load(self._units_settings), asr.load(self._asr_settings))
+            self._engines = (load(self._units_settings), load(self._asr_settings))
         return self._engines
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from kespeechchat.config.engines import CAMPlusSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.speaker import load_embedder
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.speaker.campplus import features
 from kespeechchat.records import Audio, RowError
 from tests.engines import tiny_cosyvoice
@@ -26,7 +26,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def campplus(path):
-    return load_embedder(CAMPlusSettings(use="campplus", model=str(path)))
+    return load(CAMPlusSettings(use="campplus", model=str(path)))
 
 
 def test_features_are_kaldis_without_their_mean():
@@ -86,7 +86,7 @@ def test_bad_clips_fail_alone(campplus):
 
 def test_a_model_that_is_none(tmp_path):
     def load(model):
-        return load_embedder(CAMPlusSettings(use="campplus", model=str(model)))
+        return load(CAMPlusSettings(use="campplus", model=str(model)))
 
     with pytest.raises(EngineError, match=r"campplus\.onnx is missing"):
         load(tmp_path)

@@ -70,7 +70,7 @@ def read_audio(row: dict) -> dict[str, bytes]:
 
 def run(to: Path, rows=ROWS, read=read_audio, subset=None, release=None, **more):
     selection = select(rows, seed=5, partitions=PARTITIONS, subset=subset, release=release)
-    return export(selection, read, to, genders=GENDERS, **more)
+    return export(selection, read, to, genders=GENDERS, watermark_threshold=0.5, **more)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
