@@ -19,12 +19,14 @@ class EngineSettings(Settings):
 
     `capability`: what the engine does, as `engines` in a profile spells it. `carried`: the model inside the package of
     the engine's library, which leaves nothing to choose. `parallel_calls`: several threads may call the engine at once,
-    so one actor can have several shards in flight; an engine that uses others can only if they can.
+    so one actor can have several shards in flight; an engine that uses others can only if they can. `model_settings`:
+    the settings that name a model, given once or by language; none where a server holds its model itself.
     """
 
     capability: ClassVar[str]
     carried: ClassVar[str | None] = None
     parallel_calls: ClassVar[bool] = False
+    model_settings: ClassVar[tuple[str, ...]] = ("model",)
 
     use: str
 
@@ -33,6 +35,16 @@ class EngineSettings(Settings):
         for name in type(self).model_fields:
             value = getattr(self, name)
             yield from (v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, EngineSettings))
+
+    def models(self) -> Iterator[str]:
+        """The models that these settings name or the library carries, those of the engines inside included."""
+        if self.carried:
+            yield self.carried
+        for name in self.model_settings:
+            value = getattr(self, name, None)
+            yield from value.values() if isinstance(value, dict) else [value] if value else []
+        for inner in self.nested():
+            yield from inner.models()
 
 
 class WatermarkEngineSettings(EngineSettings):

@@ -33,11 +33,12 @@ class OpenAISettings(EngineSettings):
 
     `model` is the server's own name of it, so name it with its revision where the server lets you: what the server
     swaps unseen makes no shard stale. `chat: false` sends few-shot text to `/completions`, for base models. The key is
-    read from the environment variable that `key_variable` names; it stands in no profile, record, log or error.
+    read from the environment variable that `key_variable` names; no profile, record, log or error contains it.
     """
 
     capability: ClassVar[str] = "llm"
     parallel_calls: ClassVar[bool] = True
+    model_settings: ClassVar[tuple[str, ...]] = ()
     use: Literal["openai"]
     url: Annotated[str, RUNTIME] = Field(
         pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$",
@@ -70,9 +71,7 @@ class VLLMSettings(EngineSettings):
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), RUNTIME] = 0.9
     enforce_eager: Annotated[bool, Field(description="no CUDA graphs: slower, less memory"), RUNTIME] = False
     prefix_caching: Annotated[bool, Field(description="evaluate a prompt's shared part once"), RUNTIME] = True
-    seconds_per_request_limit: Annotated[float, Field(gt=0, description="the engine then counts as hung"), RUNTIME] = (
-        1800
-    )
+    seconds_per_request_limit: Annotated[float, Field(gt=0, description="past it the engine is hung"), RUNTIME] = 1800
 
 
 # discriminated by `use`; the judge below asks any of them
@@ -156,9 +155,7 @@ class KokoroProjectionSettings(EngineSettings):
 
     capability: ClassVar[str] = "embedder"
     use: Literal["kokoro_projection"]
-    ridge: float = Field(
-        0.0, ge=0, description="spreads the weights over more voices; 0: plain non-negative least squares"
-    )
+    ridge: float = Field(0.0, ge=0, description="spreads the weights over more voices; 0: plain least squares")
 
 
 class CAMPlusSettings(EngineSettings):
@@ -328,6 +325,7 @@ class HubertUnitsSettings(EngineSettings):
     """HuBERT k-means units: `model` a HuBERT folder, `centroids` float32 [K, D] as .npy, `layer` of hidden states."""
 
     capability: ClassVar[str] = "units"
+    model_settings: ClassVar[tuple[str, ...]] = ("model", "centroids")
     use: Literal["hubert"]
     model: str = "models/hubert"
     centroids: str = "models/hubert/centroids.npy"

@@ -36,7 +36,7 @@ def pick_device(wanted: str, engine: str) -> str:
 def working(threads: int) -> Iterator[None]:
     """No gradients, and an engine's own thread count for as long as it works: torch has one for the process.
 
-    A GPU that is out of memory becomes an EngineError with the cure, one whose context is broken an EngineDead.
+    A GPU that is out of memory raises an EngineError that says what to change; a broken GPU context an EngineDead.
     """
     import torch
 

@@ -106,7 +106,7 @@ def _package(name: str) -> Path:
 
 
 def _whole(name: str, file: File) -> Path:
-    """The file itself where it lies whole and unpacked in its package (a folder's files always go to the cache)."""
+    """The file inside its package if it is whole there, else a copy in the cache (always, of a folder's files)."""
     parts = [_part(name, part) for part in file.parts]
     if len(parts) == 1 and not PACKAGES[name].folder:
         if parts[0].stat().st_size != file.size:

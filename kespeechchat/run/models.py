@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kespeechchat.config.base import EngineRef, Settings
-from kespeechchat.config.engines import OpenAISettings
+from kespeechchat.config.base import EngineRef
+from kespeechchat.config.engine_base import EngineSettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import is_local, resolve
+from kespeechchat.engines.registry import row_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,16 @@ class ModelStatus:
 def models(pipeline: Pipeline) -> list[ModelStatus]:
     """The models that the profile's engines name, each once, in the order of the profile."""
     users: dict[str, list[str]] = {}
+    carried: dict[str, str | None] = {}
     for capability in Engines.model_fields:
         for name, settings in getattr(pipeline.engines, capability).items():
-            for model in _named(settings):
+            carried |= _carried(settings)
+            for model in settings.models():
                 users.setdefault(model, []).append(f"{capability}:{name}")
     licences = {entry.model: entry for entry in pipeline.licences if entry.model}
     with _offline():
-        return [_status(model, tuple(dict.fromkeys(by)), licences.get(model)) for model, by in users.items()]
+        found = [_status(model, tuple(dict.fromkeys(by)), licences.get(model)) for model, by in users.items()]
+    return [replace(m, licence=m.licence or carried.get(m.model)) for m in found]
 
 
 def render(found: list[ModelStatus]) -> list[str]:
@@ -62,7 +66,7 @@ def size_of(model: ModelStatus) -> str:
     return f"{model.size:.1f} GB" if model.size >= 0.1 else f"{1000 * model.size:.0f} MB"
 
 
-def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:
+def engines_of(pipeline: Pipeline, stage: str) -> dict[str, EngineSettings]:
     """CAPABILITY:NAME → settings, of the engines that the stage's settings name."""
     marks = pipeline.settings_of(stage).references()
     return {
@@ -74,30 +78,23 @@ def engines_of(pipeline: Pipeline, stage: str) -> dict[str, Settings]:
 
 def models_of(pipeline: Pipeline, stage: str) -> list[str]:
     """Models that the stage's engines name, each once."""
-    named = (model for settings in engines_of(pipeline, stage).values() for model in _named(settings))
+    named = (model for settings in engines_of(pipeline, stage).values() for model in settings.models())
     return list(dict.fromkeys(named))
 
 
 def local_models(pipeline: Pipeline) -> list[str]:
     """Files and folders that the profile's engines name, each once."""
     engines = (e for capability in Engines.model_fields for e in getattr(pipeline.engines, capability).values())
-    named = [model for settings in engines for model in _named(settings)]
+    named = [model for settings in engines for model in settings.models()]
     return sorted({model for model in named if is_local(model)})
 
 
-def _named(settings: Settings) -> Iterator[str]:
-    """Models named anywhere in the settings, or carried by the engine's library; a server's are its own affair."""
-    if isinstance(settings, OpenAISettings):
-        return
-    if carried := getattr(settings, "carried", None):
-        yield carried
-    for field in type(settings).model_fields:
-        value = getattr(settings, field)
-        if field in ("model", "centroids") and value:
-            yield from value.values() if isinstance(value, dict) else [value]
-        for nested in value if isinstance(value, tuple) else [value]:
-            if isinstance(nested, Settings):
-                yield from _named(nested)
+def _carried(settings: EngineSettings) -> Iterator[tuple[str, str | None]]:
+    """(model, licence) of what the libraries of an engine and of those inside it carry."""
+    if settings.carried:
+        yield settings.carried, row_of(settings).licence
+    for inner in settings.nested():
+        yield from _carried(inner)
 
 
 def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> ModelStatus:

@@ -2,7 +2,7 @@
 
 A busy or broken answer (429, 5xx, a time-out, a lost connection, no JSON) is asked again after a wait that doubles, or
 that the server names itself (`Retry-After`). What the server refuses for one request alone is that request's RowError;
-a refused key, an unknown model or a server that is gone stops the build with the cure.
+a refused key, an unknown model or a server that is gone stops the build, with what to do about it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class OpenAIServer(LLM):
                 response = self._client.request(method, self._url + place, json=body)
                 if response.status_code in fine:
                     return response.json() if response.status_code == 200 else None
-                trouble = self._told(response)
+                trouble = self._shown(response)
                 if response.status_code not in _BUSY:
                     return self._refused(response.status_code, trouble)
                 wait = _asked_wait(response)
@@ -128,7 +128,7 @@ class OpenAIServer(LLM):
             )
         )
 
-    def _told(self, response: httpx2.Response) -> str:
+    def _shown(self, response: httpx2.Response) -> str:
         return self._clean(f"HTTP {response.status_code}: {' '.join(response.text[:_SHOWN].split())}")
 
     def _clean(self, text: str) -> str:

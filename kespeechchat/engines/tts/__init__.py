@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kespeechchat.engines import Engine
 from kespeechchat.engines.arrays import Float32
@@ -39,4 +39,13 @@ class TTS(Engine, Protocol):
 
     def speak(self, utterances: Sequence[Utterance]) -> list[Audio | RowError]:
         """Speech in the order of `utterances`. Text must have passed `text.speakability`."""
+        ...
+
+
+@runtime_checkable
+class StockVoices(Protocol):
+    """What a TTS with stock voices can do besides."""
+
+    def style(self, mix: Mapping[str, float]) -> Float32:
+        """Float32 [`embedding_size`]: a convex mix `{stock name: weight}`. Raises ValueError that names the fault."""
         ...

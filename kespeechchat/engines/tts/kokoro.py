@@ -8,7 +8,7 @@ of text, style and speed alone: the same bits again for any thread count, batch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kespeechchat.config.engines import KokoroSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import TTS, Utterance
+from kespeechchat.engines.tts import TTS, StockVoices, Utterance
 from kespeechchat.engines.tts.kokoro_phonemes import LIMIT, Phonemizer, pieces
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, style
 from kespeechchat.records import Audio, Language, RowError
@@ -33,7 +33,7 @@ _SILENT = 0.01  # of the loudest frame's RMS
 _KEEP = (0.05, 0.12)  # seconds of silence left before and after the speech
 
 
-class Kokoro(TTS):
+class Kokoro(TTS, StockVoices):
     """A `TTS` whose speaker space is Kokoro's style space (see `kokoro_styles`)."""
 
     deterministic = True
@@ -54,7 +54,7 @@ class Kokoro(TTS):
         libraries = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")
         return {"model": identify(self._settings.model), **{name: version(name) for name in libraries}}
 
-    def style(self, mix: dict[str, float]) -> Float32:
+    def style(self, mix: Mapping[str, float]) -> Float32:
         """Float32 [256]: the embedding of a convex mix of stock voices (see `kokoro_styles.style`)."""
         return style(mix)
 

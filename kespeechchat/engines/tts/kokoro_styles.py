@@ -7,6 +7,7 @@ every voice that the quick-start profile can speak with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -60,7 +61,7 @@ def table() -> StyleTable:
     return StyleTable(names, languages, genders, styles, xvectors)
 
 
-def style(mix: dict[str, float]) -> Float32:
+def style(mix: Mapping[str, float]) -> Float32:
     """The style float32 [256] of a convex mix `{stock name: weight}`; weights are positive and sum to 1 (± 0.001).
 
     Raises ValueError that names the style or weight at fault.
