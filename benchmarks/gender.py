@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from kespeechchat.config.engines import F0GenderSettings, ProbeGenderSettings
-from kespeechchat.engines.gender import GenderScore, load
+from kespeechchat.engines.gender import GenderScore
 from kespeechchat.engines.gender.f0 import f0
+from kespeechchat.engines.registry import load
 from kespeechchat.records import RowError
 from kespeechchat.store.audio import read
 

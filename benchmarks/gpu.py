@@ -138,7 +138,7 @@ def wavlm(size: Size, device: str, seconds: float) -> AudioStep:
     from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForXVector
 
     from kespeechchat.config.engines import WavLMSettings
-    from kespeechchat.engines.speaker import load
+    from kespeechchat.engines.registry import load
 
     with tempfile.TemporaryDirectory() as folder:
         WavLMForXVector(WavLMConfig(**size.wavlm)).save_pretrained(folder)
@@ -151,7 +151,7 @@ def wavlm(size: Size, device: str, seconds: float) -> AudioStep:
 
 def audioseal(size: Size, device: str, seconds: float, work: str) -> AudioStep:
     from kespeechchat.config.engines import AudioSealSettings
-    from kespeechchat.engines.watermark import load
+    from kespeechchat.engines.registry import load
 
     with tempfile.TemporaryDirectory() as folder:
         write_audioseal(Path(folder), size.audioseal)

@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from kespeechchat.config.engines import EmbeddingJudgeSettings, LlamaCppSettings, LLMJudgeSettings
-from kespeechchat.engines.judge import Judge, load
+from kespeechchat.engines.judge import Judge
+from kespeechchat.engines.registry import load
 from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.text.prompts import load_prompt
 from kespeechchat.text.safety import unsafe
@@ -101,7 +102,7 @@ def measure(
     verdicts = judge.judge([t for t, _ in found], prompt, language, [0] * len(found))
     labels = np.array([label for _, label in found])
     scores = np.array([getattr(v, "score", 0.5) for v in verdicts])
-    passed = np.array([getattr(v, "passed", False) for v in verdicts])
+    passed = np.array([getattr(v, "score", 0.0) >= 0.5 for v in verdicts])
     yield "judge", measures(passed, labels, scores)
     rule = {"safe": unsafe, "suitable": unsuitable}.get(criterion)
     if rule is not None:

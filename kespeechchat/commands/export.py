@@ -80,7 +80,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         licences=pipeline.licences,
         departures=pipeline.departures,
         watermark=pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
-        watermark_threshold=pipeline.stages.gate.watermark_threshold,
+        watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows),
         parents={voice["id"]: voice["parents"] for voice in rows.voices},
         subsets=pipeline.subsets,

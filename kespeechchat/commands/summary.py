@@ -46,7 +46,7 @@ def _figures(rows: FinishedRows) -> dict[str, Any]:
             return saved
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or torn: it is only a cache
-    counted = _Counted(Statistics(rows.pipeline.stages.gate.watermark_threshold))
+    counted = _Counted(Statistics(rows.pipeline.watermark_threshold))
     for _ in spread(counted, rows.parts()):
         pass
     figures = counted.statistics.result()

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import asr, units
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, Language, RowError, Word
 
 
@@ -42,7 +43,7 @@ class AgentUnits:
 
     def _loaded(self) -> tuple[units.Units, asr.ASR]:
         if self._engines is None:
-            self._engines = (units.load(self._units_settings), asr.load(self._asr_settings))
+            self._engines = (load(self._units_settings), load(self._asr_settings))
         return self._engines
 
 

@@ -27,7 +27,7 @@ class Quality:
     """Streams gated rows of one partition. `genders`: voice → female | male."""
 
     genders: Mapping[str, str]
-    watermark_threshold: float = 0.5
+    watermark_threshold: float
     languages: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
     groups: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, gender)
     voices: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, voice)

@@ -190,7 +190,7 @@ class Part:
 class Statistics:
     """Streams gated rows; `result()` gives statistics.json."""
 
-    watermark_threshold: float = 0.5
+    watermark_threshold: float
     parts: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
 
     def add(self, row: FinishedRow) -> None:

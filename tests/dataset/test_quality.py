@@ -37,7 +37,7 @@ ROWS = [row(i) for i in range(60)]
 
 
 def filled(rows=ROWS) -> Quality:
-    quality = Quality(GENDERS)
+    quality = Quality(GENDERS, 0.5)
     for one in rows:
         quality.add(one)
     return quality
@@ -96,11 +96,11 @@ def test_order_does_not_matter():
 
 def test_a_voice_without_a_gender_is_named():
     with pytest.raises(KeyError, match="SPK0"):
-        Quality({}).add(ROWS[0])
+        Quality({}, 0.5).add(ROWS[0])
 
 
 def test_the_tables_stand_beside_the_paper_s_figures():
-    counted = Statistics()
+    counted = Statistics(0.5)
     for one in ROWS:
         counted.add(one)
     part = {"dialogues": {"zh": 3, "en": 2}, "hours": {"zh": 0.5, "en": 1234.5}, "speakers": 7}
