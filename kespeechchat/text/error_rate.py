@@ -124,7 +124,7 @@ def _spelled(text: str, tones: bool) -> list[tuple[int, str]]:
     out: list[tuple[int, str]] = []
     for run in _RUNS.finditer(text):
         if "\u3400" <= run[0][0] <= "\u9fff":
-            units = lazy_pinyin(run[0], style=style, neutral_tone_with_five=tones, errors=list)
+            units = lazy_pinyin(run[0], style, errors=list, neutral_tone_with_five=tones)  # type: ignore[arg-type]
         else:
             units = [run[0]]
         out += [(run.start() + i, unit) for i, unit in enumerate(units)]

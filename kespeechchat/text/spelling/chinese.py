@@ -107,13 +107,14 @@ def _time(hour: int, minute: int) -> list[str]:
         return [f"{at}零{spoken}分", f"{at}零{spoken}", f"{at}{spoken}分", f"{at}过{spoken}分"]
     exact = [f"{at}{spoken}分", f"{at}{spoken}"]
     if minute == 45:
-        return [*exact, f"{at}三刻", f"差一刻{cardinal(hour % 12 + 1)}点"]
+        before = [f"差一刻{cardinal(hour % 12 + 1)}点"] if 0 < hour <= 12 else []
+        return [*exact, f"{at}三刻", *before]
     return exact + {15: [f"{at}一刻"], 30: [f"{at}半"]}.get(minute, [])
 
 
-@rule(rf"(-?)({_NUMBER})(?:([-~])({_NUMBER}))?%")
+@rule(rf"((?<![0-9%])-)?({_NUMBER})(?:%?[-~]({_NUMBER}))?%")
 def _percent(found: re.Match[str]) -> Sequence[Readings] | None:
-    sign, first, _, second = found.groups()
+    sign, first, second = found.groups()
     minus: list[Readings] = [("负",)] if sign else []
     if second:
         whole = [(f"百分之{a}", b) for a in number(first) for b in number(second)]
@@ -129,22 +130,30 @@ def _sign_money(found: re.Match[str]) -> Sequence[Readings] | None:
     return _money(amount, _CURRENCIES[sign])
 
 
-@rule(rf"(?<![0-9.])({_NUMBER})(?:元|块钱|块(?![0-9]))")
+@rule(rf"(?<![0-9.])({_NUMBER})(元|块钱|块(?![0-9]))")
 def _yuan(found: re.Match[str]) -> Sequence[Readings] | None:
-    return _money(found[1], _YUAN)
+    return _money(found[1], _YUAN if found[2] == "元" else (found[2],))
 
 
 def _money(amount: str, names: Readings) -> list[Readings]:
     whole, _, part = amount.partition(".")
     part = part.rstrip("0")
-    if names is not _YUAN or len(part) > 2 or not part:
+    if names[0] not in ("元", "块", "块钱") or len(part) > 2 or not part:
         return [number(amount if part else whole), names]
     count, tenth, hundredth = cardinal(int(whole.replace(",", ""))), one_by_one(part[0]), one_by_one(part[1:])
     plain = [f"{r}{name}" for r in number(f"{whole}.{part}") for name in names]
     if hundredth:
         jiao = "零" if tenth == "零" else f"{tenth}角"
-        return [unique([*plain, f"{count}元{jiao}{hundredth}分", f"{count}块{jiao.replace('角', '毛')}{hundredth}",
-                        f"{count}块{tenth}{hundredth}"])]
+        return [
+            unique(
+                [
+                    *plain,
+                    f"{count}元{jiao}{hundredth}分",
+                    f"{count}块{jiao.replace('角', '毛')}{hundredth}",
+                    f"{count}块{tenth}{hundredth}",
+                ]
+            )
+        ]
     spoken = [f"{count}块{tenth}{end}" for end in ("", "毛", "毛钱")]
     return [unique([*plain, *spoken, f"{count}元{tenth}角"])]
 
@@ -199,7 +208,14 @@ def _letters(found: re.Match[str]) -> Sequence[Readings] | None:
     return [(found[0].lower(), " ".join(found[0].lower()))]
 
 
-_SIGNS: dict[str, Readings] = {"+": ("加",), "=": ("等于",), "×": ("乘", "乘以"), "&": ("和",), "°": ("度",), "%": ("百分号",)}
+_SIGNS: dict[str, Readings] = {
+    "+": ("加",),
+    "=": ("等于",),
+    "×": ("乘", "乘以"),
+    "&": ("和",),
+    "°": ("度",),
+    "%": ("百分号",),
+}
 
 
 @rule("[" + "".join(_SIGNS) + "]")

@@ -11,7 +11,9 @@ _DIGITS = "零一二三四五六七八九"
 _STEPS = ("", "十", "百", "千")
 _SCALES = ("", "万", "亿", "万亿")
 _LONGEST = 16  # digits that still have a cardinal
-_LAST_STEP = re.compile(r"(?:(?<=百)([一二三四五六七八九])十|(?<=千)([一二三四五六七八九])百|(?<=万)([一二三四五六七八九])千)$")
+_LAST_STEP = re.compile(
+    r"(?:(?<=百)([一二三四五六七八九])十|(?<=千)([一二三四五六七八九])百|(?<=万)([一二三四五六七八九])千)$"
+)
 
 
 def _section(number: int) -> str:

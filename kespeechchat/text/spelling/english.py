@@ -14,8 +14,8 @@ _WRITTEN = re.compile(r"[0-9$£€¥%&+=@°×#/]|\w\.\w")
 def english(text: str) -> list[Readings]:
     """Segments of `text`, which is NFKC and holds no punctuation that is not ASCII.
 
-    >>> english("in the early 1900s")
-    [('in the early',), ('nineteen hundreds',)]
+    >>> english("the NASA web-site")
+    [('the',), ('nasa', 'n a s a'), ('web site', 'website')]
     """
     out: list[Readings] = []
     run: list[str] = []

@@ -9,7 +9,10 @@ from kespeechchat.text.spelling.english_numbers import ONES, TENS, cardinal, int
 from kespeechchat.text.spelling.english_units import CURRENCIES, PARTS, UNITS, unit
 from kespeechchat.text.spelling.scanner import Readings, Scanner, rule, unique
 
-MONTHS = "january february march april may june july august september october november december".split()
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _SHORT = {m[:3]: m for m in MONTHS} | {m: m for m in MONTHS} | {"sept": "september"}
 _MONTH = "(?i:" + "|".join(sorted(_SHORT, key=len, reverse=True)) + ")"
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -92,8 +95,10 @@ def _dollars_and_cents(sign: str, whole: int, part: int) -> Readings:
     return unique([*spoken, *(f"{count} point {one_by_one(f'{part:02d}')} {n}" for n in many)])
 
 
-@rule(rf"(?<![\w.:])([0-9]{{1,2}}):([0-9]{{2}})(?::([0-9]{{2}}))?(?![\w:]){_NOON}|"
-      rf"(?<![\w.:])([0-9]{{1,2}}):([0-9]{{2}}){_NOON.rstrip('?')}")
+@rule(
+    rf"(?<![\w.:])([0-9]{{1,2}}):([0-9]{{2}})(?::([0-9]{{2}}))?(?![\w:]){_NOON}|"
+    rf"(?<![\w.:])([0-9]{{1,2}}):([0-9]{{2}}){_NOON.rstrip('?')}"
+)
 def _clock(found: re.Match[str]) -> Sequence[Readings] | None:
     hour, minute = int(found[1] or found[5]), int(found[2] or found[6])
     noon = _noon(found[4] or found[7])
@@ -181,8 +186,10 @@ def _dotted_numbers(found: re.Match[str]) -> Sequence[Readings] | None:
     return [tuple(word.join(parts) for word in (" point ", " dot ", " "))]
 
 
-@rule(rf"(?<![0-9.,])(?:([Aa]) (?=1(?:,?000|00)\b))?({_NUMBER})"
-      rf"(?:{_NOON.rstrip('?')}|([ -]?)({_UNIT})(?![A-Za-z0-9/]))?")
+@rule(
+    rf"(?:(?<!\w)([Aa]) (?=1(?:,?000|00)\b))?({_NUMBER})"
+    rf"(?:{_NOON.rstrip('?')}|([ -]?)({_UNIT})(?![A-Za-z0-9/]))?"
+)
 def _number(found: re.Match[str]) -> Sequence[Readings] | None:
     article, written, noon, gap, of = found.groups()
     readings = number(written)

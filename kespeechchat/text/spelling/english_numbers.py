@@ -8,10 +8,11 @@ from functools import lru_cache
 from kespeechchat.text.spelling.scanner import Readings, unique
 
 ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen"),
+    *("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 SCALES = ("", "thousand", "million", "billion", "trillion")
 _ORDINALS = {
     "one": "first",
@@ -62,10 +63,7 @@ def ordinal(number: int) -> str:
     'twenty first'
     """
     head, _, last = cardinal(number).rpartition(" ")
-    if last.endswith("y"):
-        last = last[:-1] + "ieth"
-    else:
-        last = _ORDINALS.get(last, last + "th")
+    last = last[:-1] + "ieth" if last.endswith("y") else _ORDINALS.get(last, last + "th")
     return f"{head} {last}".strip()
 
 
@@ -85,7 +83,7 @@ def integer(written: str) -> Readings:
     and digit by digit. No two numbers share a reading.
 
     >>> integer("1905")
-    ('one thousand nine hundred five', 'nineteen zero five', 'one nine zero five')
+    ('nineteen zero five', 'one thousand nine hundred five', 'one nine zero five')
     """
     digits = written.replace(",", "")
     spoken = [cardinal(int(digits))] if len(digits) <= _LONGEST else []

@@ -84,7 +84,7 @@ def words(text: str, shouted: bool) -> list[Readings]:
     out: list[Readings] = []
     before = ""
     for found in _WORD.finditer(text):
-        token, rest = found[0], text[found.end() :]
+        token, rest = found[0], text[found.end() : found.end() + 3]  # a dot, a space, a letter
         out.append(_read(token, before, rest, shouted))
         before = token
     return out

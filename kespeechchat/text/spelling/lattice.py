@@ -5,8 +5,8 @@ the last is a reading. The search runs over pairs of nodes, cheapest first, so t
 they are long, whatever the number of their readings. No list of whole readings is ever made.
 
 **Bounds.** The edits between the two first readings are an upper bound, so the search never returns more. A search that
-has seen `STATES` pairs of nodes stops and returns that bound: every pair of texts up to some 400 units is searched
-to the end, and a longer one is at worst compared by its first readings.
+has seen `STATES` pairs of nodes stops and returns that bound: two graphs of up to 440 nodes are always searched to the
+end, larger ones that differ much are compared by their first readings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def least_edits(left: Sequence[Alternatives], right: Sequence[Alternatives]) -> 
     0
     """
     bound = int(Levenshtein.distance(first_reading(left), first_reading(right)))
-    if bound == 0 or all(len(s) == 1 for s in left) and all(len(s) == 1 for s in right):
+    if bound == 0 or (all(len(s) == 1 for s in left) and all(len(s) == 1 for s in right)):
         return bound
     return _search(_graph(_useful(left, right)), _graph(_useful(right, left)), bound)
 
