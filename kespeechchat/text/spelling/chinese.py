@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kespeechchat.text.spelling.chinese_numbers import cardinal, counted, integer, number, one_by_one
+from kespeechchat.text.spelling.chinese_numbers import cardinal, counted, number, one_by_one, quantity, short
 from kespeechchat.text.spelling.scanner import Readings, Scanner, rule, unique
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)"
@@ -42,6 +42,7 @@ _UNITS: dict[str, Readings] = {
     "m/s": ("米每秒",),
 }
 _UNIT = "|".join(re.escape(u) for u in sorted(_UNITS, key=len, reverse=True))
+_COUNTED = re.compile(r"(?![了吧呢吗啊的])[\u3400-\u9fff]")  # 120个 is not 一百二个
 _YUAN = ("元", "块", "块钱")
 _CURRENCIES: dict[str, Readings] = {
     "¥": _YUAN,
@@ -64,9 +65,10 @@ def _iso_date(found: re.Match[str]) -> Sequence[Readings] | None:
     return [unique([one_by_one(found[1]), cardinal(int(found[1]))]), (f"年{date}日", f"年{date}号")]
 
 
-@rule(r"(?<![0-9.])([0-9]{4})(?=年)")
+@rule(r"(?<![0-9.])((?:[0-9]{2}){1,2})(?=年代|后(?!面)|年)")
 def _year(found: re.Match[str]) -> Sequence[Readings] | None:
-    return [unique([one_by_one(found[1]), *integer(found[1])])]
+    digits, cardinals = one_by_one(found[1]), quantity(found[1])
+    return [unique([digits, *cardinals] if len(found[1]) == 4 else [*cardinals, digits])]
 
 
 @rule(r"(?<=月)([0-9]{1,2})([日号])")
@@ -87,7 +89,10 @@ def _clock(found: re.Match[str]) -> Sequence[Readings] | None:
 @rule(r"(?<![0-9.:])([0-9]{1,2})点([0-9]{1,2})分?(?![0-9.])")
 def _clock_in_words(found: re.Match[str]) -> Sequence[Readings] | None:
     hour, minute = int(found[1]), int(found[2])
-    return [tuple(_time(hour, minute))] if hour <= 24 and minute < 60 else None
+    if hour > 24 or minute > 59:
+        return None
+    as_written = [f"{cardinal(hour)}点{cardinal(minute)}"] if found[0][-1] != "分" else []
+    return [unique([*_time(hour, minute), *as_written])]
 
 
 @rule(r"(?<![0-9.:])[0-9]{1,3}:[0-9]{1,3}(?![0-9:])")
@@ -117,9 +122,9 @@ def _percent(found: re.Match[str]) -> Sequence[Readings] | None:
     sign, first, second = found.groups()
     minus: list[Readings] = [("负",)] if sign else []
     if second:
-        whole = [(f"百分之{a}", b) for a in number(first) for b in number(second)]
+        whole = [(f"百分之{a}", b) for a in quantity(first) for b in quantity(second)]
         return [*minus, unique([f"{a}{to}{p}{b}" for a, b in whole for to in "到至" for p in ("百分之", "")])]
-    return [*minus, ("百分之",), number(first)]
+    return [*minus, ("百分之",), quantity(first)]
 
 
 @rule(rf"([¥$€£]) ?({_NUMBER})([万亿]?)")
@@ -139,9 +144,9 @@ def _money(amount: str, names: Readings) -> list[Readings]:
     whole, _, part = amount.partition(".")
     part = part.rstrip("0")
     if names[0] not in ("元", "块", "块钱") or len(part) > 2 or not part:
-        return [number(amount if part else whole), names]
+        return [quantity(amount if part else whole), names]
     count, tenth, hundredth = cardinal(int(whole.replace(",", ""))), one_by_one(part[0]), one_by_one(part[1:])
-    plain = [f"{r}{name}" for r in number(f"{whole}.{part}") for name in names]
+    plain = [f"{r}{name}" for r in quantity(f"{whole}.{part}") for name in names]
     if hundredth:
         jiao = "零" if tenth == "零" else f"{tenth}角"
         return [
@@ -192,7 +197,10 @@ def _dotted_numbers(found: re.Match[str]) -> Sequence[Readings] | None:
 
 @rule(rf"({_NUMBER})(?: ?({_UNIT})(?![A-Za-z0-9/]))?")
 def _number(found: re.Match[str]) -> Sequence[Readings] | None:
-    return [number(found[1]), *([_UNITS[found[2]]] if found[2] else [])]
+    written, of = found.groups()
+    if of:
+        return [quantity(written), _UNITS[of]]
+    return [number(written) if _COUNTED.match(found.string, found.end()) else (*number(written), *short(written))]
 
 
 @rule(

@@ -53,30 +53,45 @@ def one_by_one(digits: str) -> str:
 
 @lru_cache(maxsize=4096)
 def integer(written: str) -> Readings:
-    """Readings of a whole number, with or without commas. No two numbers share a reading.
+    """Readings of a whole number, with or without commas: as `quantity`, and from three digits on digit by
+    digit. No two numbers share a reading, nor one of `short`.
 
     >>> integer("120")
-    ('一百二十', '一百二', '一二零')
+    ('一百二十', '一二零')
     """
     digits = written.replace(",", "")
-    if len(digits) > 1 and digits[0] == "0":
-        return unique([one_by_one(digits), *([cardinal(int(digits))] if len(digits) <= _LONGEST else [])])
-    spoken = list(_cardinals(int(digits))) if len(digits) <= _LONGEST else []
-    if written == digits and len(digits) > 1:
-        spoken.append(one_by_one(digits))
-    return unique((spoken[-1], *spoken)) if len(digits) > 9 else unique(spoken)
+    spoken = list(quantity(digits)) if len(digits) <= _LONGEST else []
+    if len(digits) > 9 or (len(digits) > 1 and digits[0] == "0"):
+        return unique([one_by_one(digits), *spoken])
+    return unique([*spoken, *([one_by_one(digits)] if written == digits and len(digits) > 2 else [])])
 
 
-def _cardinals(number: int) -> Readings:
-    """The cardinal, with and without the 一 of 一十, and without its last step (一百二 for 120)."""
-    plain = cardinal(number)
+def short(written: str) -> Readings:
+    """The number without its last step, where nothing that is counted follows; no reading where there is none.
+
+    >>> short("120"), short("102")
+    (('一百二',), ())
+    """
+    return tuple(r[:-1] for r in quantity(written)[:1] if _LAST_STEP.search(r))
+
+
+@lru_cache(maxsize=4096)
+def quantity(written: str) -> Readings:
+    """Readings of a number that counts something (a unit, money, a percentage): with or without the 一 of 一十, never
+    digit by digit, never short (12000g is not 一万二克, which would be 一万二千克 with kg).
+
+    >>> quantity("15")
+    ('十五', '一十五')
+    """
+    digits = written.replace(",", "")
+    if not digits.isdecimal() or len(digits) > _LONGEST:
+        return number(written)
+    plain = cardinal(int(digits))
     spoken = [plain]
     if plain.startswith("十"):
         spoken.append("一" + plain)
     if re.search(r"[百零]一十", plain):
         spoken.append(re.sub(r"(?<=[百零])一十", "十", plain))
-    if _LAST_STEP.search(plain):
-        spoken.append(plain[:-1])
     return tuple(spoken)
 
 
@@ -97,7 +112,7 @@ def number(written: str) -> Readings:
 def counted(written: str, scale: str) -> Readings:
     """Readings of a number before 万 or 亿; 1.5万 is also 一万五 and 一万五千."""
     whole, point, part = written.partition(".")
-    spoken = [f"{r}{scale}" for r in number(written)]
+    spoken = [f"{r}{scale}" for r in quantity(written)]
     if point and len(part) == 1 and part != "0" and whole.strip("0,"):
         short = f"{cardinal(int(whole.replace(',', '')))}{scale}{one_by_one(part)}"
         spoken += [short, short + {"万": "千", "亿": "千万"}[scale]]

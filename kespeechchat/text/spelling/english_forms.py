@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kespeechchat.text.spelling.english_numbers import ONES, TENS, cardinal, integer, number, one_by_one, ordinal
+from kespeechchat.text.spelling.english_numbers import (
+    ONES,
+    TENS,
+    cardinal,
+    integer,
+    number,
+    one_by_one,
+    ordinal,
+    quantity,
+)
 from kespeechchat.text.spelling.english_units import CURRENCIES, PARTS, UNITS, unit
 from kespeechchat.text.spelling.scanner import Readings, Scanner, rule, unique
 
@@ -73,11 +82,11 @@ def _money(found: re.Match[str]) -> Sequence[Readings] | None:
     one, many = CURRENCIES[sign]
     if scale:
         word = _SCALES.get(scale.lower(), scale.lower())
-        return [number(amount), (word,), many]
+        return [quantity(amount), (word,), many]
     whole, point, part = amount.partition(".")
     if point and len(part) == 2 and whole:
         return [_dollars_and_cents(sign, int(whole), int(part))]
-    return [number(found[2]), one if amount == "1" else many]
+    return [quantity(found[2]), one if amount == "1" else many]
 
 
 def _dollars_and_cents(sign: str, whole: int, part: int) -> Readings:
@@ -91,7 +100,7 @@ def _dollars_and_cents(sign: str, whole: int, part: int) -> Readings:
     zero = f"zero {rest}" if part < 10 else rest
     spoken = [cents] if whole == 0 else []
     spoken += [f"{n} and {cents}" for n in with_name] + [f"{n} {cents}" for n in with_name]
-    spoken += [f"{n} {zero}" for n in with_name] + [f"{count} {zero}"]
+    spoken += [f"{n} {zero}" for n in with_name] + ([f"{count} {zero}"] if sign == "$" else [])
     return unique([*spoken, *(f"{count} point {one_by_one(f'{part:02d}')} {n}" for n in many)])
 
 
@@ -112,7 +121,7 @@ def _clock(found: re.Match[str]) -> Sequence[Readings] | None:
 def _time(hour: int, minute: int) -> list[str]:
     this, after = cardinal(hour), cardinal(hour % 12 + 1)
     if minute == 0:
-        return [this, f"{this} oclock", f"{this} hundred", f"{this} zero zero"]
+        return [this, f"{this} oclock", *([f"{this} hundred"] if hour > 12 else [])]
     spoken = [f"{this} {'zero ' if minute < 10 else ''}{cardinal(minute)}"]
     if hour == 0 or hour > 12:
         return spoken
@@ -154,6 +163,9 @@ def _ordinal(found: re.Match[str]) -> Sequence[Readings] | None:
     return [(ordinal(int(found[1].replace(",", ""))),)]
 
 
+_SAID_AS_TWO = frozenset(["24/7", "50/50", "20/20", "9/11", "7/11"])
+
+
 @rule(r"(?<![\w.,/])(?:([0-9]+) )?([0-9]{1,2})/([0-9]{1,3})(?![\w/])")
 def _fraction(found: re.Match[str]) -> Sequence[Readings] | None:
     over, under = int(found[2]), int(found[3])
@@ -166,13 +178,19 @@ def _fraction(found: re.Match[str]) -> Sequence[Readings] | None:
         parts += [f"a {n}" for n in names] + (["half"] if under == 2 else [])
     if found[1]:
         return [integer(found[1]), unique([f"and {p}" for p in parts if p != "half"])]
-    both = [f"{cardinal(over)} {word}{cardinal(under)}" for word in ("over ", "slash ", "out of ", "")]
-    return [unique([*parts, *both])]
+    between = ("over ", "slash ", "out of ", *([""] if found[0] in _SAID_AS_TWO else []))
+    return [unique([*parts, *(f"{cardinal(over)} {word}{cardinal(under)}" for word in between)])]
 
 
 @rule(r"(?<=[0-9%])[-~](?=[$£€]?[0-9])")
 def _range(found: re.Match[str]) -> Sequence[Readings] | None:
-    return [("to", "", "through", "dash", "minus")]
+    return [("to", "through", "dash", "minus")]
+
+
+@rule(r"(?<![\w.-])[0-9]{3}-(?:[0-9]{3}-)?[0-9]{4}(?![\w-])")
+def _telephone(found: re.Match[str]) -> Sequence[Readings] | None:
+    parts = found[0].split("-")
+    return [segment for part in parts for segment in (("", "dash"), integer(part))][1:]
 
 
 @rule(r"(?<![\w)\]%.])-(?=[$£€]?\.?[0-9])")
@@ -192,7 +210,7 @@ def _dotted_numbers(found: re.Match[str]) -> Sequence[Readings] | None:
 )
 def _number(found: re.Match[str]) -> Sequence[Readings] | None:
     article, written, noon, gap, of = found.groups()
-    readings = number(written)
+    readings = quantity(written) if of else number(written)
     if article:
         readings = (*readings, *(f"a {r}" for r in readings))
     if not of:
@@ -263,6 +281,7 @@ FORMS = Scanner(
         _decade,
         _ordinal,
         _fraction,
+        _telephone,
         _range,
         _minus,
         _dotted_numbers,

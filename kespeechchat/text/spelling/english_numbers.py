@@ -80,20 +80,20 @@ def _with_oh(spoken: str) -> str:
 @lru_cache(maxsize=4096)
 def integer(written: str) -> Readings:
     """Readings of a whole number, with or without commas: as a cardinal, in groups as years and house numbers are read,
-    and digit by digit. No two numbers share a reading.
+    and from three digits on digit by digit. No two numbers share a reading.
 
     >>> integer("1905")
     ('nineteen zero five', 'one thousand nine hundred five', 'one nine zero five')
     """
     digits = written.replace(",", "")
     spoken = [cardinal(int(digits))] if len(digits) <= _LONGEST else []
-    if len(digits) > 1 and digits[0] == "0":
-        return unique([one_by_one(digits), _with_oh(one_by_one(digits)), *spoken])
+    single = [one_by_one(digits), _with_oh(one_by_one(digits))]
+    if len(digits) > 9 or (len(digits) > 1 and digits[0] == "0"):
+        return unique([*single, *spoken])
     if grouped := _grouped(digits):
-        spoken.append(grouped)
-    if written == digits and len(digits) > 1:
-        spoken += [one_by_one(digits), _with_oh(one_by_one(digits))]
-    return _likeliest_first(digits, unique(spoken), grouped)
+        year = "1100" <= digits <= "2099" and digits[2:] != "00" and not digits.startswith("200")
+        spoken.insert(0 if year and len(digits) == 4 and written == digits else 1, grouped)
+    return unique([*spoken, *(single if written == digits and len(digits) > 2 else [])])
 
 
 def _grouped(digits: str) -> str | None:
@@ -106,12 +106,18 @@ def _grouped(digits: str) -> str | None:
     return f"{cardinal(head)} {'zero ' if tail < 10 else ''}{cardinal(tail)}"
 
 
-def _likeliest_first(digits: str, spoken: Readings, grouped: str | None) -> Readings:
-    """A year is read in groups; a number of more than 9 digits one by one."""
-    year = len(digits) == 4 and "1100" <= digits <= "2099" and digits[2:] != "00" and not digits.startswith("200")
-    if year and grouped:
-        return unique((grouped, *spoken))
-    return unique((one_by_one(digits), *spoken)) if len(digits) > 9 else spoken
+def quantity(written: str) -> Readings:
+    """Readings of a number that counts something (units, money, percentages): never digit by digit, in groups only
+    without a zero (twelve fifty, fifteen hundred).
+
+    >>> quantity("205")
+    ('two hundred five',)
+    """
+    digits = written.replace(",", "")
+    if not digits.isdigit() or len(digits) > _LONGEST:
+        return number(written)
+    grouped = _grouped(digits.lstrip("0"))
+    return unique([cardinal(int(digits)), *([grouped] if grouped and "zero" not in grouped else [])])
 
 
 def number(written: str) -> Readings:

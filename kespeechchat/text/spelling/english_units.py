@@ -62,7 +62,7 @@ _RATES: dict[str, tuple[str, str]] = {  # of what, per what
 }
 _TEMPERATURES = {"°C": ("celsius", "c", "centigrade"), "°F": ("fahrenheit", "f")}
 # What stands for the unit's own letters or for a scale.
-_ALSO: dict[str, Readings] = {"m": ("m",), "in": ("in",), "k": ("k", "thousand"), "M": ("m", "million"), "x": ("x",)}
+_ALSO: dict[str, Readings] = {"in": ("in",), "k": ("k", "thousand"), "K": ("k", "thousand"), "M": ("million",)}
 _PERCENT = {"%": ("percent",)}
 CURRENCIES: dict[str, tuple[Readings, Readings]] = {  # singular and plural; the part of a hundred is below
     "$": (("dollar",), ("dollars", "dollar")),
