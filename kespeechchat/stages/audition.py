@@ -16,7 +16,7 @@ from kespeechchat.text.error_rate import characters, error_edits, pooled
 
 class Audition(Stage):
     name: ClassVar[str] = "audition"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("blend", Scope.SLICE)
 
     def setup(self) -> None:

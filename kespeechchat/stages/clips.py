@@ -13,7 +13,7 @@ from kespeechchat.text.error_rate import characters
 
 class Clips(Stage):
     name: ClassVar[str] = "clips"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("corpus")
 
     def setup(self) -> None:

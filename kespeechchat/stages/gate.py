@@ -28,7 +28,7 @@ _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 class Gate(Stage):
     name: ClassVar[str] = "gate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("measure")
 
     def process(self, task: Task) -> Iterable[Outcome]:

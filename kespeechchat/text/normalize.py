@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOOKALIKES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "⁄": "/", "−": "-", "–": "-", "—": " "})
 _MIXED_FRACTION = re.compile(r"(?<=[0-9])(?=[\u00bc-\u00be\u2150-\u215e])")  # NFKC would make 2½ to 21/2
-_SIGNS = frozenset("'-.,:/$£€¥%&@+=#~°×")
+_SIGNS = frozenset("'-.,:/$£€¥%&@+=#~°×÷§")
 _HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SPACE_BY_HAN = re.compile(rf"(?<=[{_HAN}])\s+|\s+(?=[{_HAN}])")
 

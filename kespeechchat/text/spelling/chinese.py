@@ -40,6 +40,7 @@ _UNITS: dict[str, Readings] = {
     "°": ("度",),
     "km/h": ("公里每小时", "千米每小时"),
     "m/s": ("米每秒",),
+    "mph": ("英里每小时",),
 }
 _UNIT = "|".join(re.escape(u) for u in sorted(_UNITS, key=len, reverse=True))
 _COUNTED = re.compile(r"(?![了吧呢吗啊的])[\u3400-\u9fff]")  # 120个 is not 一百二个
@@ -82,8 +83,10 @@ def _clock(found: re.Match[str]) -> Sequence[Readings] | None:
     hour, minute = int(found[1]), int(found[2])
     if found[3]:
         return [(f"{cardinal(hour)}点{_two(found[2])}分{_two(found[3])}秒",)]
-    ratio = f"{cardinal(hour)}比{cardinal(minute)}"
-    return [unique([*_time(hour, minute), ratio]) if hour <= 24 and minute < 60 else (ratio,)]
+    spoken = _time(hour, minute) if hour <= 24 and minute < 60 else []
+    if found[2][0] != "0" or not spoken:  # nobody writes a ratio as 1:05
+        spoken.append(f"{cardinal(hour)}比{cardinal(minute)}")
+    return [tuple(spoken)]
 
 
 @rule(r"(?<![0-9.:])([0-9]{1,2})点([0-9]{1,2})分?(?![0-9.])")
@@ -122,8 +125,10 @@ def _percent(found: re.Match[str]) -> Sequence[Readings] | None:
     sign, first, second = found.groups()
     minus: list[Readings] = [("负",)] if sign else []
     if second:
-        whole = [(f"百分之{a}", b) for a in quantity(first) for b in quantity(second)]
-        return [*minus, unique([f"{a}{to}{p}{b}" for a, b in whole for to in "到至" for p in ("百分之", "")])]
+        both = [(a, b) for a in quantity(first) for b in quantity(second)]
+        spoken = [f"百分之{a}{to}{p}{b}" for a, b in both for to in "到至减" for p in ("百分之", "")]
+        bare = [] if "%" in found[0][:-1] else [f"{a}{to}百分之{b}" for a, b in both for to in "到至减"]
+        return [*minus, unique([*spoken, *bare])]
     return [*minus, ("百分之",), quantity(first)]
 
 
@@ -144,9 +149,14 @@ def _money(amount: str, names: Readings) -> list[Readings]:
     whole, _, part = amount.partition(".")
     part = part.rstrip("0")
     if names[0] not in ("元", "块", "块钱") or len(part) > 2 or not part:
-        return [quantity(amount if part else whole), names]
+        return [unique([*quantity(f"{whole}.{part}".rstrip(".")), *quantity(amount)]), names]
     count, tenth, hundredth = cardinal(int(whole.replace(",", ""))), one_by_one(part[0]), one_by_one(part[1:])
-    plain = [f"{r}{name}" for r in quantity(f"{whole}.{part}") for name in names]
+    plain = [
+        f"{r}{name}"
+        for written in dict.fromkeys((f"{whole}.{part}", amount))
+        for r in quantity(written)
+        for name in names
+    ]
     if hundredth:
         jiao = "零" if tenth == "零" else f"{tenth}角"
         return [
@@ -161,6 +171,17 @@ def _money(amount: str, names: Readings) -> list[Readings]:
         ]
     spoken = [f"{count}块{tenth}{end}" for end in ("", "毛", "毛钱")]
     return [unique([*plain, *spoken, f"{count}元{tenth}角"])]
+
+
+@rule(
+    rf"({_NUMBER})(元|块|米|千米|公里|升|克|公斤)/([个只本副双套把箱袋斤件张台瓶辆棵人天月年秒次米升]|小时|分钟|公斤|千克|平方米)"
+)
+def _rate(found: re.Match[str]) -> Sequence[Readings] | None:
+    """9元/副, said in either order."""
+    each, readings = found[3], quantity(found[1])
+    units = _YUAN if found[2] == "元" else (found[2],)
+    counts = [f"{count}{name}" for name in units for count in readings]
+    return [tuple(r for c in counts for r in (f"{c}每{each}", f"每{each}{c}", f"{c}一{each}", f"{c}{each}"))]
 
 
 @rule(rf"({_NUMBER})([万亿])")
@@ -180,7 +201,7 @@ def _fraction(found: re.Match[str]) -> Sequence[Readings] | None:
     return [(f"{under}分之{over}",)]
 
 
-@rule(r"(?<=[0-9%度月日号年点元块米斤万])[-~](?=[0-9])")
+@rule(r"(?<=[0-9%度月日号年点元块米斤万])(?:[-~]| [-~] )(?=[0-9])")
 def _range(found: re.Match[str]) -> Sequence[Readings] | None:
     return [("到", "至", "比", "减", "杠")]
 
@@ -220,6 +241,7 @@ _SIGNS: dict[str, Readings] = {
     "+": ("加",),
     "=": ("等于",),
     "×": ("乘", "乘以"),
+    "÷": ("除以", "除"),
     "&": ("和",),
     "°": ("度",),
     "%": ("百分号",),
@@ -241,6 +263,7 @@ _FORMS = Scanner(
         _ratio,
         _percent,
         _sign_money,
+        _rate,
         _yuan,
         _large,
         _telephone,
@@ -254,7 +277,7 @@ _FORMS = Scanner(
         _sign,
     ]
 )
-_WRITTEN = re.compile(r"[0-9$£€¥%&+=°×儿]|[A-Z]{2}")
+_WRITTEN = re.compile(r"[0-9$£€¥%&+=°×÷儿]|[A-Z]{2}")
 
 
 def chinese(text: str) -> list[Readings]:

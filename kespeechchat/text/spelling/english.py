@@ -8,7 +8,7 @@ from kespeechchat.text.spelling.english_forms import FORMS
 from kespeechchat.text.spelling.english_words import one_wording, words
 from kespeechchat.text.spelling.scanner import Readings, unique
 
-_WRITTEN = re.compile(r"[0-9$£€¥%&+=@°×#/]|\w\.\w")
+_WRITTEN = re.compile(r"[0-9$£€¥%&+=@°×÷§#/]|\w\.\w")
 
 
 def english(text: str) -> list[Readings]:

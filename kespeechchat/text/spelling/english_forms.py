@@ -101,7 +101,9 @@ def _dollars_and_cents(sign: str, whole: int, part: int) -> Readings:
     spoken = [cents] if whole == 0 else []
     spoken += [f"{n} and {cents}" for n in with_name] + [f"{n} {cents}" for n in with_name]
     spoken += [f"{n} {zero}" for n in with_name] + ([f"{count} {zero}"] if sign == "$" else [])
-    return unique([*spoken, *(f"{count} point {one_by_one(f'{part:02d}')} {n}" for n in many)])
+    digits = f"{part:02d}"
+    points = [f"{count} point {one_by_one(d)} {n}" for d in (digits, digits.rstrip("0")) for n in many]
+    return unique([*spoken, *points])
 
 
 @rule(
@@ -114,8 +116,10 @@ def _clock(found: re.Match[str]) -> Sequence[Readings] | None:
     if found[3]:
         parts = [cardinal(int(p)) if int(p) >= 10 else f"zero {cardinal(int(p))}" for p in (found[2], found[3])]
         return [(" ".join([cardinal(hour), *parts]),), *noon]
-    ratio = f"{cardinal(hour)} to {cardinal(minute)}"
-    return [unique([*_time(hour, minute), ratio]) if hour <= 24 and minute < 60 else (ratio,), *noon]
+    spoken = _time(hour, minute) if hour <= 24 and minute < 60 else []
+    if (found[2] or found[6])[0] != "0" or not spoken:  # nobody writes a ratio as 1:05
+        spoken.append(f"{cardinal(hour)} to {cardinal(minute)}")
+    return [unique(spoken), *noon]
 
 
 def _time(hour: int, minute: int) -> list[str]:
@@ -187,10 +191,20 @@ def _range(found: re.Match[str]) -> Sequence[Readings] | None:
     return [("to", "through", "dash", "minus")]
 
 
+@rule(r"(?<=[0-9]) - (?=[$£€]?[0-9])")
+def _difference(found: re.Match[str]) -> Sequence[Readings] | None:
+    return [("minus", "to")]
+
+
+@rule(r"(?<=[0-9]) ?x ?(?=[0-9])")
+def _product(found: re.Match[str]) -> Sequence[Readings] | None:
+    return [("times", "by", "x")]
+
+
 @rule(r"(?<![\w.-])[0-9]{3}-(?:[0-9]{3}-)?[0-9]{4}(?![\w-])")
 def _telephone(found: re.Match[str]) -> Sequence[Readings] | None:
     parts = found[0].split("-")
-    return [segment for part in parts for segment in (("", "dash"), integer(part))][1:]
+    return [segment for part in parts for segment in (("", "dash", "to"), integer(part))][1:]
 
 
 @rule(r"(?<![\w)\]%.])-(?=[$£€]?\.?[0-9])")
@@ -229,6 +243,8 @@ _SIGNS: dict[str, Readings] = {
     "@": ("at",),
     "°": ("degrees", "degree"),
     "×": ("times", "by"),
+    "÷": ("divided by",),
+    "§": ("section",),
     "$": ("dollars", "dollar"),
     "£": ("pounds", "pound"),
     "€": ("euros", "euro"),
@@ -282,6 +298,8 @@ FORMS = Scanner(
         _ordinal,
         _fraction,
         _telephone,
+        _difference,
+        _product,
         _range,
         _minus,
         _dotted_numbers,

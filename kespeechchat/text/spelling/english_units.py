@@ -57,6 +57,7 @@ _RATES: dict[str, tuple[str, str]] = {  # of what, per what
     "mph": ("mi", "hour"),
     "kph": ("km", "hour"),
     "km/h": ("km", "hour"),
+    "km/hr": ("km", "hour"),
     "m/s": ("m", "second"),
     "m/min": ("m", "minute"),
 }

@@ -38,7 +38,7 @@ _FIXED: dict[str, Readings] = {
     "approx": ("approximately",),
     "prof": ("professor", "prof"),
     "blvd": ("boulevard",),
-    "tv": ("tv", "t v"),
+    "tv": ("tv", "t v", "television"),
     "phd": ("p h d", "phd"),
 }
 _WITH_DOT: dict[str, Readings] = {  # words without a dot are often other words
