@@ -235,6 +235,12 @@ def _number(found: re.Match[str]) -> Sequence[Readings] | None:
     return [readings, units]
 
 
+@rule(r"(?<![\w.,])([1-9][0-9,]*00) and ([0-9]{1,2})(?![\w.,:%])")
+def _and_in_number(found: re.Match[str]) -> Sequence[Readings] | None:
+    """A recognizer's "1000 and 1" is one number said in two parts."""
+    return [tuple(f"{hundreds} and {cardinal(int(found[2]))}" for hundreds in quantity(found[1]))]
+
+
 _SIGNS: dict[str, Readings] = {
     "%": ("percent",),
     "&": ("and",),
@@ -304,6 +310,7 @@ FORMS = Scanner(
         _minus,
         _dotted_numbers,
         _number_sign,
+        _and_in_number,
         _number,
         _letters,
         _hash,
