@@ -21,7 +21,7 @@ from kespeechchat.text.prompts import Prompt, parse_prompt
 
 class Rewrite(Stage):
     name: ClassVar[str] = "rewrite"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("ingest")
 
     def setup(self) -> None:

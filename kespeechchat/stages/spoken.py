@@ -26,7 +26,7 @@ _CARRIED = ("id", "source", "language", "task", "question", "reference")
 
 class Spoken(Stage):
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("filter", columns=_COLUMNS)
 
     def setup(self) -> None:

@@ -21,7 +21,7 @@ _COLUMNS = ("source", "language", "split", "instruction", "response")
 
 class Synthesize(Stage):
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     source: ClassVar[Reads] = Reads("spoken", Scope.SHARD, _COLUMNS)
     also: ClassVar[tuple[Reads, ...]] = (Reads("voices", Scope.LIBRARY),)
 

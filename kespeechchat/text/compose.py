@@ -194,9 +194,7 @@ def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | N
         return "off_topic"
     if rewrite.prompt == "directive":
         return None
-    if checks.numbers(question, language) != checks.numbers(source, language):
-        return "changed_numbers"
-    return checks.changed_kind(question, source, language)
+    return checks.changed_numbers(question, source, language) or checks.changed_kind(question, source, language)
 
 
 def _gives_away(said: str, question: str, reference: str, language: Language) -> str | None:

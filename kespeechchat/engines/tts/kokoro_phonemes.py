@@ -11,6 +11,7 @@ import threading
 
 from kespeechchat.engines import EngineError
 from kespeechchat.records import Language
+from kespeechchat.text.han import simplified
 
 LIMIT = 510  # symbols the model reads at once, its two boundary tokens not counted
 
@@ -61,7 +62,7 @@ class Phonemizer:
     def _zh(self, text: str) -> str:
         if self._chinese is None:
             self._chinese = _load_chinese()
-        return self._chinese(text)[0]
+        return self._chinese(simplified(text))[0]
 
 
 def _load_espeak():

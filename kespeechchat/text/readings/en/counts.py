@@ -11,10 +11,9 @@ from kespeechchat.text.readings.numbers_en import cardinal, digits, number, ordi
 _EDGE = r"(?<![\w.,/:$€£#])(?<![\w.,/:]-)"
 _DONE = r"(?![\w/%°$€£]|[-.,:][0-9])"
 _IN_A_YEAR = re.compile(
-    r"\b(?:in|since|by|during|until|till|before|after|around|circa|from|to|through|year|"
-    r"years|spring|summer|fall|autumn|"
-    r"winter|early|mid|late|born|died|founded|established|class of|copyright|of|between|"
-    r"and|enter|entered|entering|reach|back in|back to|for|late-|early-|mid-)\s*[(]?$",
+    r"\b(?:in|since|by|during|until|till|before|after|around|circa|from|to|through|years?|spring|summer|fall|autumn|"
+    r"winter|early|mid|late|born|died|founded|established|class of|copyright|of|between|and|enter|entered|entering|"
+    r"reach|back in|back to|for|late-|early-|mid-|year (?:is|was|will be)|(?:1[0-9]|20)[0-9]{2} or)\s*[(]?$",
     re.I,
 )
 _TEMPORAL = re.compile(r"\b(?:in|since|by|during|before|after|until|early|late|mid)\s*$", re.I)

@@ -22,10 +22,11 @@ _YEN = re.compile(r"\b(?:Japan\w*|yen|Tokyo|Kyoto|Osaka)\b", re.I)
 _YUAN = re.compile(r"\b(?:China|Chinese|yuan|RMB|Beijing|Shanghai|renminbi)\b", re.I)
 _UNIT = "|".join(re.escape(unit) for unit in sorted({*UNITS, *DOUBTFUL_UNITS}, key=len, reverse=True))
 _SIGNED = r"(?:(?<![\w)])(?P<minus>[-−]))?"
-_RUN = re.compile(r"\b(?:run|race|ran|running|steps?)\b", re.I)
 _MANY = re.compile(
     r"\s+(?:people|users?|followers|views|downloads|subscribers|words|dollars|miles|likes|customers|residents|years)\b"
 )
+_ONE = re.compile(r"\b(?:a|an)\s+$", re.I)
+_THING = re.compile(r"\s+(?!(?:of|or|and|in|is|was|to|from|at|on|by)\b)[a-z]+")
 _WEB = re.compile(r"\b(?:network|phones?|signal|wireless|coverage)\b", re.I)
 
 
@@ -87,7 +88,7 @@ def _unit(match: Match) -> str | None:
         words += f" by {number(match['by'])}"
     if match["to"]:
         words += f" to {number(match['to'])}"
-    single = match["amount"] in ("1", "1.0") and not match["to"]
+    single = (match["amount"] in ("1", "1.0") and not match["to"]) or (before(match, _ONE) and after(match, _THING))
     name = names[0] if single or joint == "-" else names[1]
     return ("minus " if match["minus"] else "") + f"{words} {name}" + _point(match)
 

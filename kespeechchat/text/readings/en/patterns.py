@@ -22,6 +22,14 @@ _MANY = re.compile(
 )
 SCREEN = re.compile(r"video|screen|TV|resolution|monitor", re.I)
 
+# What a sentence with two numbers is about.
+SCORES = re.compile(
+    r"\b(?:score[ds]?|won|wins?|beat|lost|lose|defeat\w*|lead|led|draw|drew|tied?|victory|"
+    r"goals?|finals?|set|sets|halftime)\b",
+    re.I,
+)
+RATIOS = re.compile(r"\b(?:ratio|scale|odds|proportions?|aspect|mix\w*|dilut\w*|parts?|exchange rate)\b", re.I)
+
 
 def counts(match: Match) -> bool:
     """Whether a word in the plural follows: what is counted."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kespeechchat.text.readings.en.patterns import NUMBER, counts
-from kespeechchat.text.readings.en.times import _RATIOS, _SCORES
-from kespeechchat.text.readings.forms import InDoubt, Match, Rule, after, around
+from kespeechchat.text.readings.en.patterns import NUMBER, RATIOS, SCORES, counts
+from kespeechchat.text.readings.forms import InDoubt, Match, Rule, after, around, before
 from kespeechchat.text.readings.numbers_en import cardinal, number, ordinal, plural
 
 _EDGE = r"(?<![\w.,/:$€£#])(?<![\w.,/:]-)"
@@ -19,6 +18,8 @@ _PART_OF = re.compile(
     r"full\b|empty\b|way\b|acres?\b|price\b|gallons?\b|pints?\b|quarts?\b|majority\b|in\.|"
     r"the\b|as\b|yards?\b|sheets?\b|chance\b)|-(?:inch|mile|cup|pound|hour)"
 )
+_ASKED = re.compile(r"\b(?:what is|what's|how much is|calculate|compute|solve|evaluate)\s+$", re.I)
+_SIZES = re.compile(r"size|grid|matrix|room|resolution|print|inch|dimension|measur", re.I)
 _SURE = {(1, 2), (1, 3), (2, 3), (1, 4), (3, 4)}
 _SIGNS = {
     "+": "plus",
@@ -34,6 +35,7 @@ _SIGNS = {
 }
 _OPERATION = rf"\s?[-+*×x/÷−–]\s?{NUMBER}"
 _EQUATION = re.compile(rf"{_EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=\s?(?:{NUMBER}(?:{_OPERATION})*|\?)?)+(?!\w)")
+_AFTER_EQUALS = re.compile(rf"(?:(?<==)|(?<== )){NUMBER}(?:(?:\s?[x×*÷]\s?|\s/\s){NUMBER})+{_DONE}")
 VULGAR = {
     "½": (1, 2),
     "⅓": (1, 3),
@@ -53,7 +55,7 @@ def _arithmetic(match: Match) -> str:
         _SIGNS.get(part, part if part == "?" else "") or number(part)
         for part in re.findall(rf"{NUMBER}|[-+*×x/÷=−–?]", match[0])
     ]
-    return " ".join(words).replace(" ?", " what") + (match[0][len(match[0].rstrip()) :])
+    return " ".join(words).replace(" ?", " what")
 
 
 def _ratio(match: Match) -> str:
@@ -64,12 +66,11 @@ def _between(match: Match) -> str:
     """5-10, 3-1. Both a range and a score say "to"; going down it is a score or a subtraction."""
     first, second = match[1], match[2]
     one, two = (float(part.replace(",", "")) for part in (first, second))
-    if around(match, _RECORD, 25) and not around(match, _SCORES, 25):
+    if around(match, _RECORD, 25) and not around(match, SCORES, 25):
         return f"{number(first)} and {number(second)}"
-    scored = around(match, _SCORES, 60) or around(match, _RATIOS, 60)
-    if (two <= one and not scored) or (
-        len(first) == 3 and len(second) == 4 and "," not in second and not second.endswith("00")
-    ):
+    scored = around(match, SCORES, 60) or around(match, RATIOS, 60)
+    telephone = len(first) == 3 and len(second) == 4 and "," not in second and not second.endswith("00")
+    if telephone or (two <= one and not scored):
         raise InDoubt
     return f"{number(first)} to {number(second)}"
 
@@ -105,7 +106,15 @@ def _vulgar(match: Match) -> str:
 
 
 def _dimensions(match: Match) -> str:
+    if before(match, _ASKED):
+        return _arithmetic(match)
     return " by ".join(number(part) for part in re.findall(NUMBER, match[0]))
+
+
+def _operation(match: Match) -> str:
+    """3 + 5; 20 × 30 in a sentence about sizes."""
+    sized = "×" in match[0] and not counts(match) and around(match, _SIZES)
+    return _dimensions(match) if sized else _arithmetic(match)
 
 
 def _times(match: Match) -> str | None:
@@ -133,19 +142,11 @@ def _compared(match: Match) -> str:
 
 RULES = (
     Rule("arithmetic", _EQUATION, _arithmetic),
-    Rule(
-        "arithmetic", re.compile(rf"(?<==)\s?{NUMBER}(?:\s?[x×*/÷]\s?{NUMBER})+{_DONE}"), lambda m: " " + _arithmetic(m)
-    ),
+    Rule("arithmetic", _AFTER_EQUALS, _arithmetic),
     Rule(
         "arithmetic",
         re.compile(rf"{_EDGE}{NUMBER}(?:(?:[+×÷*]|\s[+×÷*]\s){NUMBER})+{_DONE}"),
-        lambda m: (
-            _dimensions(m)
-            if "×" in m[0]
-            and not counts(m)
-            and around(m, re.compile(r"size|grid|matrix|room|resolution|print|inch|dimension|measur", re.I))
-            else _arithmetic(m)
-        ),
+        _operation,
     ),
     Rule(
         "fraction",

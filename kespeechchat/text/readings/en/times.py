@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 
-from kespeechchat.text.readings.en.patterns import DASH, MONTH, counts
+from kespeechchat.text.readings.en.patterns import DASH, MONTH, RATIOS, SCORES, counts
 from kespeechchat.text.readings.forms import InDoubt, Match, Rule, after, around, before
 from kespeechchat.text.readings.numbers_en import cardinal, ordinal, plural, year
 from kespeechchat.text.readings.tables_en import MONTH_NAMES, MONTHS
 
 _EDGE = r"(?<![\w.,/:$€£#-])"
-_TIME_EDGE = r"(?<![\w.,/:$€£#])(?<![0-9A-Za-z]-)"
+_TIME_EDGE = r"(?:(?<=:[0-9][0-9][-–])|(?<![\w.,/:$€£#])(?<![0-9A-Za-z]-))"
+_FROM_A_TIME = re.compile(r":[0-9]{2}\s?(?:[-–]|to)\s?$")
+_ANOTHER_DECADE = re.compile(r"0['’]?s,? (?:and|or|to) ['’]?$")
 _DAY = r"(?P<day>0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>1[0-9]{3}|20[0-9]{2})"
 _DONE = r"(?![\w/]|[-.,:][0-9])"
 
-_SCORES = re.compile(
-    r"\b(?:score[ds]?|won|wins?|beat|lost|lose|defeat\w*|lead|led|draw|drew|tied?|victory|"
-    r"goals?|finals?|set|sets|halftime)\b",
-    re.I,
-)
-_RATIOS = re.compile(r"\b(?:ratio|scale|odds|proportions?|aspect|mix\w*|dilut\w*|parts?|exchange rate)\b", re.I)
 _VERSES = re.compile(
     r"\b(?:Genesis|Exodus|Leviticus|Deuteronomy|Psalms?|Proverbs|Isaiah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|"
     r"Galatians|Ephesians|Philippians|Hebrews|James|Peter|Revelation|verse|Surah|Quran)\s+$"
@@ -112,10 +108,10 @@ def _clock(match: Match) -> str | None:
         return f"{_hour_words(hour, minute, twelve=True)} {half}{_point(match)}"
     if before(match, _VERSES):
         return f"{cardinal(hour)} {cardinal(minute)}"
-    timed = before(match, _AT_A_TIME) or after(match, _THEN_A_TIME)
-    if timed and hour <= 24 and not around(match, _RATIOS):
+    timed = before(match, _AT_A_TIME) or before(match, _FROM_A_TIME) or after(match, _THEN_A_TIME)
+    if timed and hour <= 24 and not around(match, RATIOS):
         return _hour_words(hour, minute, twelve=False)
-    if around(match, _RATIOS) or around(match, _SCORES):
+    if around(match, RATIOS) or around(match, SCORES):
         return f"{cardinal(hour)} to {cardinal(minute)}"
     raise InDoubt
 
@@ -160,7 +156,7 @@ def _long_decade(match: Match) -> str | None:
 
 def _short_decade(match: Match) -> str | None:
     tens = plural(cardinal(int(match[2])))
-    if match[1] or before(match, _DECADE_WORDS):
+    if match[1] or before(match, _DECADE_WORDS) or before(match, _ANOTHER_DECADE):
         return tens
     raise InDoubt  # thirty seconds, or the thirties
 

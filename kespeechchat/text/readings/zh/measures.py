@@ -119,7 +119,7 @@ RULES = (
         _unit,
     ),
     Rule("unit", re.compile(EDGE + r"([0-9]{1,3})°([0-9]{1,2})[′'](?:([0-9]{1,2})[″\"])?"), _angle),
-    Rule("unit", re.compile(EDGE + r"([1-9])[mM]([0-9]{1,2})(?![0-9A-Za-z.])"), _height),
+    Rule("unit", re.compile(EDGE + r"([1-9])(?:[mM]|米(?=[0-9]{2}))([0-9]{1,2})(?![0-9A-Za-z.]|厘|公分)"), _height),
     Rule(
         "unit",
         re.compile(rf"(?<![0-9A-Za-z%\ue000])[-−]{_AMOUNT}(?:{DASH}(?P<to>{NUMBER}))?(?=\s?(?:度|摄氏度|华氏度))"),

@@ -26,7 +26,7 @@ _IDIOM_WORDS = {
 }  # fmt: skip
 _IDIOM = re.compile(EDGE + "(?:" + "|".join(re.escape(i) for i in sorted(IDIOMS, key=len, reverse=True)) + ")" + DONE)
 
-_CALL = re.compile(r"电话|手机|拨打|拨|致电|热线|号码|联系|客服|报警|急救|火警|短信|传真|打$")
+_CALL = re.compile(r"电话|手机|拨打|拨|致电|热线|号码|联系|客服|报警|急救|火警|短信|传真|官网|铁路|打$")
 _CODE = re.compile(
     r"(?:号码?|密码|验证码|邮编|编号|编码|卡号|学号|工号|车牌|代码|账号|帐号|QQ|ID|代号|"
     r"证号|型号|单号)(?:是|为|[:：])?\s*$"
@@ -34,12 +34,13 @@ _CODE = re.compile(
 _ROOM = re.compile(
     r"(?:号?房间?|室|教室|病房|宿舍|次列车|次航班|次高铁|次动车|国道|省道|路公交|路车|路公共汽车|路电车)"
 )
-_LATIN = r"[A-Za-z]+"
 
 
 def _idiom(match: Match) -> str | None:
     words = _IDIOM_WORDS.get(match[0])
     if words and not around(match, re.compile(words), 12):
+        if match[0] in ("996", "985", "211", "911") and not after(match, MEASURE):
+            raise InDoubt
         return None
     if match[0] in ("985", "211", "520", "404") and after(match, MEASURE):
         return None
@@ -47,7 +48,8 @@ def _idiom(match: Match) -> str | None:
 
 
 def _around_the_clock(match: Match) -> str:
-    return "七乘二十四" if match[0].startswith(("7×", "7x", "7*")) else "二十四小时全天候"
+    hours = "小时" if match[0].endswith("小时") else ""
+    return f"七乘二十四{hours}" if match[0].startswith(("7×", "7x", "7*")) else "二十四小时全天候"
 
 
 def _mobile(match: Match) -> str:
@@ -171,5 +173,4 @@ RULES = (
     ),
     Rule("latin", re.compile(EDGE + r"([0-9]{1,4})([A-Za-z]{1,4})(?![A-Za-z0-9/²³])", re.A), _lettered),
     Rule("sign", re.compile(r"(?<![A-Za-z])(?:VS|vs|Vs)\.?(?![A-Za-z])"), _versus, digits=False),
-    Rule("sign", re.compile(r"(?<=[\u4e00-\u9fff])\s?&\s?(?=[\u4e00-\u9fff])"), lambda match: "和", digits=False),
 )

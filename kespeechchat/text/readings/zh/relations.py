@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from math import gcd
 
 from kespeechchat.text.readings.forms import HIDDEN, InDoubt, Match, Rule, after, around, before
 from kespeechchat.text.readings.numbers_zh import cardinal, counted, digits, number, quantity
-from kespeechchat.text.readings.zh.patterns import DONE, EDGE, MEASURE, NUMBER
-from kespeechchat.text.readings.zh.times import _SCORES
+from kespeechchat.text.readings.zh.patterns import DONE, EDGE, MEASURE, NUMBER, SCORES
 
 _SIGNS = {
     "+": "加", "-": "减", "−": "减", "–": "减", "*": "乘", "×": "乘", "x": "乘", "X": "乘", "/": "除以", "÷": "除以",
     "=": "等于", "?": "几", "？": "几",
 }  # fmt: skip
 _RATED = re.compile(r"评分|打分|得分|满分|分数|评价|星")
+_PART_OF = re.compile("的|[杯勺碗]")
 _DATED = re.compile(r"(?:在|于|到|从|日期|截止)[:：]?$")
+_HAN = rf"\u4e00-\u9fff{HIDDEN}"
 _OPERATION = rf"\s?[-+*×xX/÷−–]\s?{NUMBER}"
 _EQUATION = re.compile(rf"{EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=\s?(?:{NUMBER}(?:{_OPERATION})*|[?？])?)+(?![A-Za-z])")
 _BRACKETED = re.compile(r"^[(（].*[)）]$")
@@ -42,7 +44,7 @@ def _between(match: Match) -> str:
     """3-5天, 3-1 战胜: 到 or 比."""
     first, second = match[1], match[2]
     one, two = (float(part.replace(",", "")) for part in (first, second))
-    if around(match, _SCORES, 14) and not after(match, MEASURE) and "." not in match[0]:
+    if around(match, SCORES, 14) and not after(match, MEASURE) and "." not in match[0]:
         return f"{number(first)}比{number(second)}"
     if two <= one:
         raise InDoubt
@@ -67,6 +69,8 @@ def _fraction(match: Match) -> str:
     rated = around(match, _RATED, 10) and bottom in (5, 10, 100)
     if bottom == 0 or top >= bottom or rated or bottom > 1000 or before(match, _DATED, 4):
         raise InDoubt
+    if gcd(top, bottom) > 1 and top <= 12 and bottom <= 31 and not after(match, _PART_OF):
+        raise InDoubt  # 10/20 is the twentieth of October too
     whole = f"{cardinal(int(match[1]))}又" if match[1] else ""
     return f"{whole}{cardinal(bottom)}分之{cardinal(top)}"
 
@@ -116,4 +120,5 @@ SIGNS = (
     Rule("range", re.compile(rf"(?<={HIDDEN})\s?[-–—~～]{{1,2}}\s?(?={HIDDEN})"), _dash),
     Rule("arithmetic", re.compile(rf"\s?([×÷=])\s?(?={HIDDEN})"), lambda match: _SIGNS[match[1]]),
     Rule("quotation", re.compile('"'), lambda match: "", digits=False),
+    Rule("sign", re.compile(rf"(?<=[{_HAN}])\s?&\s?(?=[{_HAN}])"), lambda match: "和", digits=False),
 )

@@ -6,16 +6,18 @@ import re
 
 from kespeechchat.text.readings.forms import InDoubt, Match, Rule, after, around, before
 from kespeechchat.text.readings.numbers_zh import DIGITS, cardinal, counted, digits
-from kespeechchat.text.readings.zh.patterns import DASH, EDGE
+from kespeechchat.text.readings.zh.patterns import DASH, EDGE, RATIOS, SCORES
 
-_RATIOS = re.compile(r"比例|配比|之比|比为|比是|兑水|稀释|混合|比率|赔率|汇率|比值|尺寸|画面|宽高")
-_SCORES = re.compile(r"比分|战胜|击败|打败|赢|输|领先|落后|大胜|险胜|平局|战平|逆转|惜败|负于|取胜|扳平|决赛|比赛")
 _TIMES = re.compile(
     r"上午|下午|早上|早晨|晚上|中午|凌晨|清晨|傍晚|半夜|夜里|夜晚|今天|明天|昨天|今晚|"
     r"周[一二三四五六日天]|星期|时间|点钟|开会|"
     r"会议|开始|结束|起床|睡觉|上班|下班|出发|到达|抵达|发车|起飞|闹钟|早餐|午餐|晚餐|"
-    r"上课|下课|打卡|迟到|营业|开门|关门|航班|列车|日$|号$"
+    r"上课|下课|打卡|迟到|现在|此刻|营业|开门|关门|航班|列车|日$|号$"
 )
+_THEN_A_TIME = re.compile(
+    r"\s?(?:[-–—~～至到]\s?[0-9]|开|起|出发|的?(?:火车|飞机|航班|高铁|会议)|准时|左右|之前|以前|前|后|分)"
+)
+_FROM_A_TIME = re.compile(r"(?:\ue000|[0-9]:[0-9]{2})\s?[-–—~～至到]\s?$")
 _LONG = re.compile(r"(?:多年|年)(?:的?(?:历史|时间|时光|岁月|以来|之久|间)|里)")
 _THE_YEAR = re.compile(
     r"年(?:[0-9]{1,2}月|\ue000|初|底|末|中|出生|毕业|生|春|夏|秋|冬|世界杯|奥运|世博|亚运|版|度|级|代)"
@@ -31,10 +33,6 @@ def _date(match: Match) -> str:
     words = f"{_year(y)}年" if y else ""
     words += f"{cardinal(int(month))}月"
     return words + (f"{cardinal(int(day))}{match['mark']}" if day else "")
-
-
-def _days(match: Match) -> str:
-    return f"{cardinal(int(match[1]))}{'月' if match[2] else ''}{cardinal(int(match[3])) if match[3] else ''}{match[4]}"
 
 
 def _numeric_date(match: Match) -> str | None:
@@ -77,19 +75,13 @@ def _two_digit_year(match: Match) -> str | None:
 def _clock(match: Match) -> str | None:
     """10:30: a time, a ratio (一比十) or a score (二十一比十九); the sentence says which."""
     first, second = int(match[1]), int(match[2])
-    if around(match, _RATIOS, 14) or around(match, _SCORES, 14):
+    if around(match, RATIOS, 14) or around(match, SCORES, 14):
         return None
     may_be_time = first <= 24 and second < 60 and len(match[2]) == 2
     if not may_be_time:
         return None
-    if before(match, _TIMES, 24) or after(
-        match,
-        re.compile(
-            r"\s?(?:[-–—~～至到]\s?[0-9]|开|起|出发|的?(?:火车|飞机|航班|高铁|会议)|准时|左右|之前|以前|前|后|分)"
-        ),
-    ):
-        return _time_words(first, second)
-    if match[1].startswith("0") or before(match, re.compile(r"(?:\ue000|[0-9]:[0-9]{2})\s?[-–—~～至到]\s?$")):
+    timed = before(match, _TIMES, 24) or after(match, _THEN_A_TIME) or before(match, _FROM_A_TIME)
+    if timed or match[1].startswith("0"):
         return _time_words(first, second)
     raise InDoubt
 
@@ -103,7 +95,7 @@ def _time_words(hour: int, minute: int) -> str:
 
 def _exact(match: Match) -> str | None:
     hour, minute, second = (int(match[n]) for n in (1, 2, 3))
-    if hour > 24 or minute > 59 or second > 59 or around(match, _RATIOS, 14):
+    if hour > 24 or minute > 59 or second > 59 or around(match, RATIOS, 14):
         return None
     return f"{counted(hour)}点{_two(minute)}分{_two(second)}秒"
 
