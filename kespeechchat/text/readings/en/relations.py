@@ -34,8 +34,8 @@ _SIGNS = {
     "=": "equals",
 }
 _OPERATION = rf"\s?[-+*×x/÷−–]\s?{NUMBER}"
-_EQUATION = re.compile(rf"{_EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=\s?(?:{NUMBER}(?:{_OPERATION})*|\?)?)+(?!\w)")
-_AFTER_EQUALS = re.compile(rf"(?:(?<==)|(?<== )){NUMBER}(?:(?:\s?[x×*÷]\s?|\s/\s){NUMBER})+{_DONE}")
+_EQUATION = re.compile(rf"{_EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=(?:\s?(?:{NUMBER}(?:{_OPERATION})*|\?))?)+(?!\w)")
+_AFTER_EQUALS = re.compile(rf"(?:(?<==)|(?<== )){NUMBER}(?:(?:\s?[x×*÷+−]\s?|\s[-/–]\s){NUMBER})+{_DONE}")
 VULGAR = {
     "½": (1, 2),
     "⅓": (1, 3),

@@ -131,7 +131,7 @@ SIGNS = (
     Rule("sign", re.compile(r"(?<=[a-z])/(?=(?:hour|day|week|month|year|person|night)\b)"), lambda match: " per "),
     Rule("sign", re.compile(r"\band/or\b"), lambda match: "and or", digits=False),
     Rule("range", re.compile(rf"(?<={HIDDEN})\s?[-–—~]\s?(?={HIDDEN})"), _dash),
-    Rule("arithmetic", re.compile(rf"\s?=\s?(?={HIDDEN})"), lambda match: " equals "),
+    Rule("arithmetic", re.compile(rf"\s?(?<![=!<>:+*/%-])=\s?(?={HIDDEN})"), lambda match: " equals "),
     Rule("quotation", re.compile(r'(?<= )["“”] |["“”]'), lambda match: "", digits=False),
     Rule("sign", re.compile(rf"(?<=[\w{HIDDEN}])\s?&\s?(?=[\w{HIDDEN}])"), lambda match: " and ", digits=False),
 )

@@ -18,7 +18,9 @@ _PART_OF = re.compile("的|[杯勺碗]")
 _DATED = re.compile(r"(?:在|于|到|从|日期|截止)[:：]?$")
 _HAN = rf"\u4e00-\u9fff{HIDDEN}"
 _OPERATION = rf"\s?[-+*×xX/÷−–]\s?{NUMBER}"
-_EQUATION = re.compile(rf"{EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=\s?(?:{NUMBER}(?:{_OPERATION})*|[?？])?)+(?![A-Za-z])")
+_EQUATION = re.compile(
+    rf"{EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=(?:\s?(?:{NUMBER}(?:{_OPERATION})*|[?？]))?)+(?![A-Za-z])"
+)
 _BRACKETED = re.compile(r"^[(（].*[)）]$")
 VULGAR = {
     "½": "二分之一",
@@ -69,7 +71,8 @@ def _fraction(match: Match) -> str:
     rated = around(match, _RATED, 10) and bottom in (5, 10, 100)
     if bottom == 0 or top >= bottom or rated or bottom > 1000 or before(match, _DATED, 4):
         raise InDoubt
-    if gcd(top, bottom) > 1 and top <= 12 and bottom <= 31 and not after(match, _PART_OF):
+    alone = not around(match, re.compile("[0-9]/[0-9]"))
+    if alone and gcd(top, bottom) > 1 and top <= 12 and bottom <= 31 and not after(match, _PART_OF):
         raise InDoubt  # 10/20 is the twentieth of October too
     whole = f"{cardinal(int(match[1]))}又" if match[1] else ""
     return f"{whole}{cardinal(bottom)}分之{cardinal(top)}"
@@ -118,7 +121,7 @@ RULES = (
 )
 SIGNS = (
     Rule("range", re.compile(rf"(?<={HIDDEN})\s?[-–—~～]{{1,2}}\s?(?={HIDDEN})"), _dash),
-    Rule("arithmetic", re.compile(rf"\s?([×÷=])\s?(?={HIDDEN})"), lambda match: _SIGNS[match[1]]),
+    Rule("arithmetic", re.compile(rf"\s?([×÷]|(?<![=!<>:+*/%-])=)\s?(?={HIDDEN})"), lambda match: _SIGNS[match[1]]),
     Rule("quotation", re.compile('"'), lambda match: "", digits=False),
     Rule("sign", re.compile(rf"(?<=[{_HAN}])\s?&\s?(?=[{_HAN}])"), lambda match: "和", digits=False),
 )
