@@ -19,7 +19,7 @@ from kespeechchat.records import Language
 from kespeechchat.text import checks
 from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.prompts import Prompt
-from kespeechchat.text.readings import spoken_text
+from kespeechchat.text.readings import read, spoken_text
 from kespeechchat.text.similarity import overlap, similarity
 from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable
@@ -90,7 +90,7 @@ def gist(reference: str, language: Language) -> str:
         if _length(space.join([*kept, sentence]), language) > _BREATH[language]:
             break
         kept.append(sentence)
-    return spoken_text(_flat(space.join(kept)), language)
+    return read(_flat(space.join(kept)), language).text
 
 
 def parse_question(completion: str, language: Language) -> str | None:
@@ -228,7 +228,7 @@ def _tidy(text: str, language: Language) -> str:
 
 def _in_words(text: str) -> str:
     flat = _flat(text)[:_INFORMATION]
-    return spoken_text(flat, language_of(flat) or "en")
+    return read(flat, language_of(flat) or "en").text
 
 
 def _length(text: str, language: Language) -> int:

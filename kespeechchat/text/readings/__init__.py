@@ -43,9 +43,10 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?]['’)]?\s)\s*[‘'(]*$")
 
 @dataclass(frozen=True)
 class Reading:
-    """`text` with words for its written forms; `forms` holds their places in the text that was given, simplified and
-    with ordinary digits (of the same length)."""
+    """`written` is the text that was given, simplified and with ordinary digits; `text` has words for its `forms`, but
+    for those in doubt."""
 
+    written: str
     text: str
     forms: tuple[Form, ...]
 
@@ -56,16 +57,18 @@ class Reading:
 
 
 def spoken_text(text: str, language: Language) -> str:
-    """`text` as it is said: no digits, signs or abbreviations but those whose reading stays in doubt.
+    """`text` as it is said, without digits, signs and abbreviations; as it is written where any reading is in doubt.
 
-    Text without written forms comes back as it is, Chinese in simplified characters. Never raises for a known language.
+    Half a reading would hide the doubt: the words for one number are no longer the evidence for the next. Text without
+    written forms comes back as it is, Chinese in simplified characters. Never raises for a known language.
 
     >>> spoken_text("He won the 200 m race in the 1990s.", "en")
     'He won the two hundred meters race in the nineteen nineties.'
     >>> spoken_text("按比例1:10稀释。", "zh")
     '按比例一比十稀释。'
     """
-    return read(text, language).text
+    reading = read(text, language)
+    return reading.written if reading.doubtful else reading.text
 
 
 def read(text: str, language: Language) -> Reading:
@@ -79,7 +82,7 @@ def read(text: str, language: Language) -> Reading:
         starts = language == "en" and _SENTENCE_START.search("".join(parts[-4:]))
         parts.append(_words(form, bool(starts)))
         at = end
-    return Reading("".join([*parts, plain[at:]]), tuple(forms))
+    return Reading(plain, "".join([*parts, plain[at:]]), tuple(forms))
 
 
 def _without_spaces(form: Form, text: str, at: int) -> tuple[int, int]:

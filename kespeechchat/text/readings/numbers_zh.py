@@ -63,7 +63,7 @@ def number(written: str) -> str:
     """The words of digits with thousands' commas and a decimal point.
 
     >>> number("1,200.50")
-    '一千两百点五零'
+    '一千二百点五零'
     """
     whole, _, decimals = written.replace(",", "").partition(".")
     words = cardinal(int(whole or 0)) if whole in ("", "0") or not whole.startswith("0") else digits(whole)

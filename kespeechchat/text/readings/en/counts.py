@@ -16,6 +16,8 @@ _IN_A_YEAR = re.compile(
     r"reach|back in|back to|for|late-|early-|mid-|year (?:is|was|will be)|(?:1[0-9]|20)[0-9]{2} or)\s*[(]?$",
     re.I,
 )
+_YEAR_AND = re.compile(r"\b(?:1[1-9]|20)[0-9]{2} (?:and|or|to)\s$")
+_AND_YEAR = re.compile(r" (?:and|or) (?:1[4-9]|20)[0-9]{2}[?.,!;]?(?:$|\s(?![a-z]))")
 _TEMPORAL = re.compile(r"\b(?:in|since|by|during|before|after|until|early|late|mid)\s*$", re.I)
 _THE = re.compile(r"\b(?:the|a|an|his|her|their|its|our|this|my)\s+$|['’]s\s+$", re.I)
 _SINGULAR = re.compile(r"\s+(?:[a-z]+|[A-Z][a-z]+)\b")
@@ -44,10 +46,10 @@ def _four_digits(match: Match) -> str | None:
             return year(value)
         return cardinal(value)
     if counts(match):
-        if value >= 1700 and before(match, _TEMPORAL):
-            raise InDoubt  # "in 1990 prices fell"
+        if value >= 1700 and (before(match, _TEMPORAL) or before(match, _YEAR_AND)):
+            raise InDoubt  # "in 1990 prices fell", "2018 and 2019 finals"
         return cardinal(value)
-    if before(match, _IN_A_YEAR) or (before(match, _THE) and after(match, _SINGULAR)):
+    if before(match, _IN_A_YEAR) or after(match, _AND_YEAR) or (before(match, _THE) and after(match, _SINGULAR)):
         return year(value)
     if before(match, _OPEN) and match.start() and after(match, _CLOSED) and value >= 1400:
         return year(value)

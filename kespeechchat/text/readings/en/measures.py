@@ -149,8 +149,8 @@ RULES = (
         "unit",
         re.compile(
             rf"{_EDGE}{_SIGNED}(?P<amount>{NUMBER})(?:\s?[x×]\s?(?P<by>{NUMBER})|{DASH}(?P<to>{NUMBER}))?"
-            rf"(?P<joint>\s?|-)(?P<unit>{_UNIT})(?![\w/²³°'’]|-[0-9])(?:(?<=lb|oz|ft|in|hr)\.|"
-            rf"(?<=lbs|hrs|min|sec|yds|yrs)\.|(?<=mins|secs|tbsp)\.)?"
+            rf"(?P<joint>\s?|-)(?P<unit>{_UNIT})(?![\w/²³°'’]|-[0-9])(?:(?<=lb|oz|ft|in|hr|pt|qt)\.|"
+            rf"(?<=lbs|hrs|min|sec|yds|yrs|tsp|gal)\.|(?<=mins|secs|tbsp|Tbsp)\.)?"
         ),
         _unit,
     ),

@@ -14,6 +14,7 @@ from kespeechchat.text.readings.tables_en import (
 _STREET = "|".join(sorted(STREETS, key=len, reverse=True))
 _NAME = r"(?:[A-Z][A-Za-z'’]+|[0-9]+(?:st|nd|rd|th)|[NSEW]\.?)"
 _CALL = re.compile(r"\b(?:call|phone|telephone|tel|dial|text|fax|hotline|mobile|cell|number|reach|ring|at)\b", re.I)
+_DIALED = re.compile(r"\b(?:call|dial|phone|telephone|tel|fax|ring|hotline)\b", re.I)
 _EMERGENCY = re.compile(r"\b(?:call|called|calling|dial|dialed|dialing|phone|ring|emergency|line|operator)\b", re.I)
 _SECRET = (
     r"(?:PIN|pin|code|Code|passcode|password|zip|ZIP|zip code|postcode|ID|account|serial|ISBN|invoice|order|extension|"
@@ -32,10 +33,12 @@ _HOUSE = re.compile(rf"{_EDGE}([0-9]{{1,5}})([A-Z])?(?= (?:{_NAME} ){{1,3}}(?:{_
 _VERSION = re.compile(
     r"\b((?:[Vv]ersion |Python |Java |iOS |Android |macOS |[Rr]elease )|v)([0-9]+(?:\.[0-9]+)+)(?![\w/])"
 )
-_FEET_AND_INCHES = re.compile(r"(?<![\w.,/:$€£#-])([0-9]{1,2})\s?['’′]\s?([0-9]{1,2})\s?(?:[\"”″]|'')")
+_FEET_AND_INCHES = re.compile(
+    r"(?<![\w.,/:$€£#-])([0-9]{1,2})(?:\s?['’′]\s?| (?:ft\.?|feet) )([0-9]{1,2})\s?(?:[\"”″]|''|in\b\.?)"
+)
 _FORMULA = re.compile(r"\b(?:H2O|CO2|O2|H2|N2|O3|CH4|H2SO4|NH3|SO2|NO2|C6H12O6|NaHCO3|CaCO3|H1N1|H5N1)\b")
 _MODEL = re.compile(
-    r"(?<![\w./'-])([A-Z]{1,5}|[a-z]{2,4}|i[A-Z][a-z]+|COVID|Covid|[A-Z][a-z]{1,7}(?=-))-?([0-9]{1,6})([A-Za-z])?"
+    r"(?<![\w./'-])([A-Z]{1,5}|[a-z]{2,4}(?!-)|i[A-Z][a-z]+|COVID|Covid|[A-Z][a-z]{1,7}(?=-))-?([0-9]{1,6})([A-Za-z])?"
     rf"{_DONE}"
 )
 
@@ -46,10 +49,12 @@ def _telephone(match: Match) -> str | None:
     sure = shape[-3:] == [3, 3, 4] or (match[0].startswith("+") and sum(shape) >= 8)
     if shape == [4, 2, 2] or (shape == [4, 4] and not before(match, _CALL, 25)):
         return None  # a date, a range of years
+    if counts(match) or (shape == [3, 4] and re.match("[1-9].*00$", groups[1]) and not before(match, _DIALED, 25)):
+        return None  # 300-1000 words
     if shape == [3, 2, 4] or sure or (sum(shape) >= 7 and before(match, _CALL, 25)):
         plus = "plus " if match[0].startswith("+") else ""
         return plus + ", ".join(digits(group) for group in groups)
-    if shape == [3, 4] and not counts(match) and not groups[1].endswith("00"):
+    if shape == [3, 4]:
         raise InDoubt
     return None
 
@@ -62,8 +67,8 @@ def _emergency(match: Match) -> str | None:
     return None
 
 
-def _secret(match: Match) -> str:
-    return match[1] + digits(match[2])
+def _secret(match: Match) -> str | None:
+    return None if counts(match) else match[1] + digits(match[2])
 
 
 def _house(match: Match) -> str | None:
@@ -75,7 +80,9 @@ def _house(match: Match) -> str | None:
     return f"{words} {letter}" if letter else words
 
 
-def _place(match: Match) -> str:
+def _place(match: Match) -> str | None:
+    if counts(match):
+        return None
     written = match[2]
     words = digits(written) if len(written) > 4 or written.startswith("0") else pairs(int(written))
     return match[1] + words + (f" {match[3].upper()}" if match[3] else "")

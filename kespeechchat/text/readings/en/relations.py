@@ -7,6 +7,7 @@ import re
 from kespeechchat.text.readings.en.patterns import NUMBER, RATIOS, SCORES, counts
 from kespeechchat.text.readings.forms import InDoubt, Match, Rule, after, around, before
 from kespeechchat.text.readings.numbers_en import cardinal, number, ordinal, plural
+from kespeechchat.text.readings.tables_en import UNITS
 
 _EDGE = r"(?<![\w.,/:$€£#])(?<![\w.,/:]-)"
 _DONE = r"(?![\w/]|[-.,:][0-9])"
@@ -36,6 +37,7 @@ _SIGNS = {
 _OPERATION = rf"\s?[-+*×x/÷−–]\s?{NUMBER}"
 _EQUATION = re.compile(rf"{_EDGE}{NUMBER}(?:{_OPERATION})+(?:\s?=(?:\s?(?:{NUMBER}(?:{_OPERATION})*|\?))?)+(?!\w)")
 _AFTER_EQUALS = re.compile(rf"(?:(?<==)|(?<== )){NUMBER}(?:(?:\s?[x×*÷+−]\s?|\s[-/–]\s){NUMBER})+{_DONE}")
+_SPOON = r"(?: (?P<unit>tsp|tbsp|Tbsp|lbs?|oz|mi|kg|km)\b\.?)?"
 VULGAR = {
     "½": (1, 2),
     "⅓": (1, 3),
@@ -82,10 +84,11 @@ def _fraction(match: Match) -> str:
         raise InDoubt
     if whole is None and bottom in (5, 10, 100) and top <= bottom and around(match, _RATED, 30):
         return f"{cardinal(top)} out of {cardinal(bottom)}"
-    sure = whole is not None or (top, bottom) in _SURE or after(match, _PART_OF)
+    sure = whole is not None or match["unit"] or (top, bottom) in _SURE or after(match, _PART_OF)
     if not sure or top >= bottom or bottom > 100:
         raise InDoubt
-    return fraction(top, bottom, whole)
+    words = fraction(top, bottom, whole)
+    return f"{words} {UNITS[match['unit']][whole is not None]}" if match["unit"] else words
 
 
 def fraction(top: int, bottom: int, whole: int | None = None) -> str:
@@ -150,7 +153,7 @@ RULES = (
     ),
     Rule(
         "fraction",
-        re.compile(rf"{_EDGE}(?:([0-9]{{1,3}})(?: |-| and ))?([0-9]{{1,2}})[/⁄]([0-9]{{1,3}}){_DONE}"),
+        re.compile(rf"{_EDGE}(?:([0-9]{{1,3}})(?: |-| and ))?([0-9]{{1,2}})[/⁄]([0-9]{{1,3}}){_DONE}{_SPOON}"),
         _fraction,
     ),
     Rule("fraction", re.compile(r"(?<![\w.,/:$€£#-])(?:([0-9]{1,3})\s?)?([½⅓⅔¼¾⅕⅛⅜⅝⅞])"), _vulgar, digits=False),

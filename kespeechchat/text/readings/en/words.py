@@ -13,7 +13,7 @@ from kespeechchat.text.readings.tables_en import ABBREVIATIONS, NUMBERED, NUMBER
 _NAME = r"(?:[A-Z][A-Za-z'’]+|[0-9]+(?:st|nd|rd|th)|[NSEW]\.?)"
 _DONE = r"(?![\w/]|[-.,:][0-9])"
 _CAPITAL = re.compile(r"\s+[A-Z]")
-_AFTER_NAME = re.compile(r"[A-Z][\w'’]*\s+$")
+_AFTER_NAME = re.compile(r"(?:[0-9](?:st|nd|rd|th)|[A-Z][\w'’]*)\s+$")
 _IN_ADDRESS = re.compile(rf"\b(?:[0-9]+[A-Z]?|\ue000+)\s+(?:{_NAME}\s+){{1,3}}$")
 
 

@@ -131,7 +131,6 @@ def _versus(match: Match) -> str:
 
 SPECIAL = (
     Rule("idiom", re.compile(EDGE + r"(?:24/7|7[×x*]24|24[×x*]7)" + r"(?:小时)?(?![0-9])"), _around_the_clock),
-    Rule("idiom", re.compile(r"双1[12](?![0-9])"), _idiom),
     Rule("idiom", _IDIOM, _idiom),
     Rule("telephone", re.compile(r"(?<![0-9.])(?:\+?86[- ]?)?(1[3-9][0-9](?:[- ]?[0-9]{4}){2})(?![0-9])"), _mobile),
     Rule(

@@ -119,12 +119,11 @@ DATES = (
     Rule(
         "date",
         re.compile(
-            rf"{EDGE}(?:(?P<year>[0-9]{{4}}|[0-9]{{2}})\s?年\s?)?{_MONTH}(?:份)?(?!的?时间)(?:\s?"
+            rf"{EDGE}(?:(?P<year>[0-9]{{4}}|[0-9]{{2}})\s?年\s?)?{_MONTH}(?!份|的?时间)(?:\s?"
             rf"(?P<day>[0-3]?[0-9])\s?(?P<mark>日|号))?"
         ),
-        lambda m: None if "份" in m[0] else _date(m),
+        _date,
     ),
-    Rule("date", re.compile(rf"{EDGE}(?:(?P<year>[0-9]{{4}})\s?年\s?)?{_MONTH}(?=份)(?P<day>)(?P<mark>)"), _date),
     Rule("date", re.compile(EDGE + r"([0-9]{4})([-/.])(0?[1-9]|1[0-2])\2([0-3]?[0-9])(?![0-9])"), _numeric_date),
 )
 RULES = (
