@@ -28,7 +28,7 @@ def _plain(match: Match) -> str:
     whole = written.replace(",", "").partition(".")[0]
     counts = after(match, MEASURE)
     if "," in written and around(match, _COMMA, 1):
-        raise InDoubt  # 200,180,300 in a table
+        raise InDoubt  # three cells of a table
     if after(match, _LATIN_WORD):
         raise InDoubt  # 2 seconds
     if len(whole) > 1 and whole.startswith("0"):

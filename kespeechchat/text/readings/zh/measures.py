@@ -42,7 +42,7 @@ def _amount(written: str) -> str:
 
 def _percent(match: Match) -> str:
     if match["to"] and match["amount"] == "1" and "%" not in match[0][:-1] and around(match, _SUM, 1):
-        raise InDoubt  # (1-20%) is a subtraction
+        raise InDoubt  # one less so many percent
     base = "千分之" if match["sign"] == "‰" else "百分之"
     words = base + ("百" if match["amount"] == "100" and base == "百分之" else number(match["amount"]))
     if match["to"]:
