@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.run.plan import Order
+from kespeechchat.state.orders import Order
+
 from kespeechchat.store.objects import AlreadyExists, LocalFolder
 
 PROFILE = Path(__file__).parent.parent / "pipelines" / "quickstart.yaml"

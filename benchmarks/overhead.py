@@ -26,9 +26,9 @@ from typing import Any
 from benchmarks.measured import PROFILE, kesc
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Plan
 from kespeechchat.stages.base import Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
@@ -83,7 +83,7 @@ def _shards(pipeline: Pipeline, stage: str) -> list[Shard]:
     """Kept rows of each shard; the first of each language lead, as those are what the short build has."""
     store = open_store(pipeline.root)
     found: list[Shard] = []
-    for number, state in Plan(pipeline, store).states(stage).items():
+    for number, state in BuildState(pipeline, store).states(stage).items():
         record = read_record(store, stage, state.order.key)
         found.append((number, state.order.language or "", read_table(store, stage, record).to_pylist()))
     first = {language: min(n for n, at, _ in found if at == language) for _, language, _ in found}

@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kespeechchat.state.orders import Order
+
 from benchmarks.measured import PROFILE, Run, Unsynced, kesc
 from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.plan import Order
 
 AUDIO = ("watermark", "measure", "gate")  # the units that run; `synthesize` is fused into the first
 BEFORE = {"ingest", "rewrite", "filter", "spoken", "corpus", "clips", "speakers", "blend", "audition", "voices"}

@@ -32,7 +32,7 @@ from kespeechchat.export.ke_speechchat import export
 from kespeechchat.export.selection import select
 from kespeechchat.processes import spread
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.gated import GatedPart
+from kespeechchat.state.finished_rows import FinishedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
 from kespeechchat.store.objects import LocalFolder
 from kespeechchat.store.shards import to_parquet
@@ -97,9 +97,9 @@ class Gated:
             for _, table in part.tables():
                 yield from table.to_pylist()
 
-    def parts(self) -> list[GatedPart]:
+    def parts(self) -> list[FinishedPart]:
         keys = [ShardKey(*key, g) for key, g in sorted(list_commits(self.store, "gate").committed.items())]
-        return GatedPart(self.store, tuple(("gate", key) for key in keys)).split()
+        return FinishedPart(self.store, tuple(("gate", key) for key in keys)).split()
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Making:
 class Scan:
     """Reads, checks and decodes; counts rows."""
 
-    def do(self, part: GatedPart) -> int:
+    def do(self, part: FinishedPart) -> int:
         return sum(table.num_rows for _, table in part.tables())
 
     def merge(self, other: Scan) -> None:

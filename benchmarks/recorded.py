@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from kespeechchat.state.orders import Order
+
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.kept import keep_pipeline
-from kespeechchat.run.library import pin
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.saved_profile import save_profile
+from kespeechchat.state.voice_pin import pin
 from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import to_parquet
@@ -52,20 +54,20 @@ def one_row(order: Order) -> list[dict[str, Any]]:
 def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None, rows: Rows = one_row) -> int:
     """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it; in a
     later round of speech with none, for nothing was refused. Returns how many."""
-    keep_pipeline(pipeline)
+    save_profile(pipeline)
     for branch in ("instructions", "speech"):
-        plan_branch(store, pipeline, branch)
+        shard_inputs(store, pipeline, branch)
     wanted = set(stages) if stages is not None else None
     built = 0
     for unit in pipeline.units:
-        if wanted is not None and unit[-1] not in wanted:
+        if wanted is not None and unit.name not in wanted:
             continue
-        plan = Plan(pipeline, store)  # a reduce stage before it may have changed what is known
-        for state in plan.states(unit[-1]).values():
+        build_state = BuildState(pipeline, store)  # a reduce stage before it may have changed what is known
+        for state in build_state.states(unit.name).values():
             if state.state is not State.DONE:
-                record = record_shard(store, state.order, [] if split_round(unit[-1])[1] else rows(state.order))
+                record = record_shard(store, state.order, [] if split_round(unit.name)[1] else rows(state.order))
                 built += 1
-                if unit[-1] == "voices":
+                if unit.name == "voices":
                     pin(store, record)
     return built
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from kespeechchat.run.kept import kept_pipeline
-from kespeechchat.run.plan import Plan, State
-from kespeechchat.run.verify import verify
+from kespeechchat.commands.verify import verify
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.objects import open_store
 from kespeechchat.store.shards import read_table
@@ -44,19 +44,19 @@ class _Built:
 
     def __init__(self, root: str) -> None:
         self.store = open_store(root)
-        self.pipeline = kept_pipeline(root)
-        self.plan = Plan(self.pipeline, self.store)
-        self.units = [unit[-1] for unit in self.pipeline.units if self.plan.states(unit[-1])]
+        self.pipeline = load_profile(root)
+        self.build_state = BuildState(self.pipeline, self.store)
+        self.units = [unit.name for unit in self.pipeline.units if self.build_state.states(unit.name)]
         self.missing = [
             f"{unit} shard {n:05d}: {s.state.value}"
             for unit in self.units
-            for n, s in self.plan.states(unit).items()
+            for n, s in self.build_state.states(unit).items()
             if s.state is not State.DONE
         ]
 
     def rows(self, unit: str) -> dict[str, dict[str, Any]]:
         """By id. Raises AssertionError where an id stands in the unit twice."""
-        keys = [s.order.key for s in self.plan.states(unit).values() if s.state is State.DONE]
+        keys = [s.order.key for s in self.build_state.states(unit).values() if s.state is State.DONE]
         tables = [read_table(self.store, unit, read_record(self.store, unit, k), kept_only=False) for k in keys]
         rows = pa.concat_tables(tables).to_pylist() if tables else []
         found = {row["id"]: row for row in rows}
@@ -91,7 +91,7 @@ def unnamed(root: str) -> list[str]:
 def _units(root: str) -> list[str]:
     """Of the last pipeline that was built there; none where none was."""
     try:
-        return [unit[-1] for unit in kept_pipeline(root).units]
+        return [unit.name for unit in load_profile(root).units]
     except FileNotFoundError:
         return []
 

@@ -30,15 +30,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kespeechchat.state.orders import Order
+
 from benchmarks import overlap
 from benchmarks.measured import PROFILE, Run, Unsynced, kesc, rows
 from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.processes import usable_cores
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.plan import Order, Plan, State
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
 from kespeechchat.store.objects import ObjectStore, open_store
 
@@ -102,7 +104,7 @@ def planning(where: Path, count: int) -> dict[str, Figures]:
 
 
 def _planned(store: ObjectStore, pipeline: Pipeline) -> str:
-    return f"{len(plan_branch(store, pipeline, 'instructions').shards):,} shards"
+    return f"{len(shard_inputs(store, pipeline, 'instructions').shards):,} shards"
 
 
 def resuming(where: Path, shards: int) -> dict[str, Figures]:
@@ -149,13 +151,13 @@ def record(pipeline: Pipeline, store: ObjectStore) -> int:
     """Commits every shard of every stage. Returns how many."""
     built = 0
     for unit in pipeline.units:
-        if split_round(unit[-1])[0] in _WITH_DATA:
-            built += fill(pipeline, store, [unit[-1]], rows)
+        if split_round(unit.name)[0] in _WITH_DATA:
+            built += fill(pipeline, store, [unit.name], rows)
             continue
-        if unit[-1] == "ingest":
+        if unit.name == "ingest":
             fill(pipeline, store, [])  # the planning passes alone
-        for state in Plan(pipeline, store).states(unit[-1]).values():
-            store.create(record_key(unit[-1], state.order.key), _record(state.order).to_json())
+        for state in BuildState(pipeline, store).states(unit.name).values():
+            store.create(record_key(unit.name, state.order.key), _record(state.order).to_json())
             built += 1
     return built
 
@@ -199,8 +201,8 @@ def measured(name: str, work: Callable[[], str]) -> Figures:
 
 
 def _waiting(pipeline: Pipeline) -> str:
-    plan = Plan(pipeline, open_store(pipeline.root))
-    states = [s for unit in pipeline.units for s in plan.states(unit[-1]).values()]
+    build_state = BuildState(pipeline, open_store(pipeline.root))
+    states = [s for unit in pipeline.units for s in build_state.states(unit.name).values()]
     return f"{sum(s.state is State.DONE for s in states):,} of {len(states):,} done"
 
 

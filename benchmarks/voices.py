@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kespeechchat.state.orders import Input, Order
 
 from benchmarks.measured import Unsynced
 from benchmarks.recorded import record_shard
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.run.plan import Input, Order
-from kespeechchat.run.worker import Worker
+from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.store.commit import ShardKey, read_record
 from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_table

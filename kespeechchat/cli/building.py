@@ -60,11 +60,11 @@ def build(
     kesc build pipelines/quickstart.yaml --input mine.jsonl --limit 20 --root /data/mine
     kesc build pipelines/quickstart.yaml --stage gate --set stages.gate.max_error.zh=0.1
     """
+    from kespeechchat.commands.summary import summary
     from kespeechchat.config.load import load_pipeline
-    from kespeechchat.run.build import build as run_build
-    from kespeechchat.run.guards import GuardStop
-    from kespeechchat.run.progress import Progress
-    from kespeechchat.run.report import summary
+    from kespeechchat.execution.driver import build as run_build
+    from kespeechchat.execution.guards import GuardStop
+    from kespeechchat.execution.progress import Progress
 
     profile = load_pipeline(pipeline, overrides, inputs=inputs, limit=limit, root=root)
     known_stages(stages, profile)
@@ -107,11 +107,11 @@ def plan(
     kesc plan pipelines/quickstart.yaml --pilot 20
     kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
     """
+    from kespeechchat.commands.plan.forecast import outlook
+    from kespeechchat.commands.plan.pilot import pilot_of, run_pilot
+    from kespeechchat.commands.plan.text import render
     from kespeechchat.config.load import load_pipeline
-    from kespeechchat.run.outlook import outlook
-    from kespeechchat.run.outlook_text import render
-    from kespeechchat.run.pilot import pilot_of, run_pilot
-    from kespeechchat.run.progress import Progress
+    from kespeechchat.execution.progress import Progress
 
     profile = measured_in = load_pipeline(pipeline, overrides, root=root)
     if pilot:
@@ -139,8 +139,8 @@ def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address:
     kesc doctor pipelines/quickstart.yaml
     kesc doctor pipelines/ke-speechchat.yaml --address auto --root s3://bucket/ke-speechchat
     """
+    from kespeechchat.commands.doctor import doctor as run_doctor
     from kespeechchat.config.load import load_pipeline
-    from kespeechchat.run.doctor import doctor as run_doctor
 
     well = True
     for finding in run_doctor(load_pipeline(pipeline, overrides, root=root), address, inline):
@@ -163,8 +163,8 @@ def clean(pipeline: str | None, root: str | None, yes: bool, replaced_audio: boo
     With --replaced-audio also speech whose marked copy has taken its place, where the profile does not fuse
     `synthesize` and `watermark`. Its shards stay done; should that speech be needed again, it is made again.
     """
-    from kespeechchat.run.clean import clean as run_clean
-    from kespeechchat.run.clean import removable
+    from kespeechchat.commands.clean import clean as run_clean
+    from kespeechchat.commands.clean import removable
 
     profile = named_pipeline(pipeline, root)
     removals = list(removable(profile, store_of(profile), replaced_audio))

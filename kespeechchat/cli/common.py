@@ -59,7 +59,7 @@ def _terminated(*_: object) -> None:
 def named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str, ...] = ()) -> Pipeline:
     """The PIPELINE file, or the resolved one that a build keeps in its ROOT."""
     from kespeechchat.config.load import ConfigError, absolute_root, load_pipeline
-    from kespeechchat.run.kept import kept_pipeline
+    from kespeechchat.state.saved_profile import load_profile
 
     if pipeline:
         return load_pipeline(pipeline, overrides, root=root)
@@ -67,7 +67,7 @@ def named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str,
         raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
     url = absolute_root(root)
     try:
-        return kept_pipeline(url).model_copy(update={"contents": None})  # local models are looked at anew
+        return load_profile(url).model_copy(update={"contents": None})  # local models are looked at anew
     except FileNotFoundError:
         raise ConfigError(f"{url}: no build here; run `kesc build PIPELINE --root {url}`") from None
 

@@ -29,8 +29,8 @@ def export(pipeline: str | None, root: str | None, to: str, **wanted: Any) -> in
     kesc export --root build/quickstart --to my-dataset
     kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
     """
-    from kespeechchat.run.export import Wanted
-    from kespeechchat.run.export import export as run_export
+    from kespeechchat.commands.export import Wanted
+    from kespeechchat.commands.export import export as run_export
 
     profile = named_pipeline(pipeline, root)
     click.echo(run_export(profile, store_of(profile), to, Wanted(**wanted), click.echo))
@@ -50,7 +50,7 @@ def release(name: str, pipeline: str | None, root: str | None, allow_partial: bo
     kesc release v1 --root build/quickstart
     kesc export --release v1 --root build/quickstart --to my-dataset
     """
-    from kespeechchat.run.release import release as run_release
+    from kespeechchat.commands.release import release as run_release
 
     profile = named_pipeline(pipeline, root)
     click.echo(run_release(profile, store_of(profile), name, allow_partial))

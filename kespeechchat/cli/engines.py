@@ -17,9 +17,9 @@ def models(pipeline: str, overrides: tuple[str, ...]) -> int:
     \b
     kesc models pipelines/ke-speechchat.yaml
     """
+    from kespeechchat.commands.models import models as find_models
+    from kespeechchat.commands.models import render
     from kespeechchat.config.load import load_pipeline
-    from kespeechchat.run.models import models as find_models
-    from kespeechchat.run.models import render
 
     found = find_models(load_pipeline(pipeline, overrides))
     for line in render(found):
@@ -44,9 +44,9 @@ def detect(files: tuple[str, ...], engine: str | None, model: str | None, root: 
     kesc detect --engine audioseal --model models/audioseal --payload 2412 suspect.wav
     kesc detect --root s3://bucket/ke-speechchat suspect.wav
     """
+    from kespeechchat.commands.detect import detect as run_detect
+    from kespeechchat.commands.detect import sought, sought_of
     from kespeechchat.config.load import ConfigError
-    from kespeechchat.run.detect import detect as run_detect
-    from kespeechchat.run.detect import sought, sought_of
 
     if root and (engine or model):
         raise ConfigError("--root names the engine and the model of its build: leave --engine and --model out")

@@ -28,8 +28,8 @@ from kespeechchat.cli.common import (
 @told
 def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], as_json: bool, why: str | None) -> int:
     """Show shards and rows per stage: done, pending, stale, failed; kept and rejected by reason."""
+    from kespeechchat.commands import status as s
     from kespeechchat.config.load import ConfigError
-    from kespeechchat.run import status as s
 
     profile = named_pipeline(pipeline, root, overrides)
     if why:
@@ -50,8 +50,8 @@ def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], a
 @told
 def verify(pipeline: str | None, root: str | None) -> int:
     """Check every checksum, that no row is lost or doubled, and that no two splits share a voice, speaker or text."""
-    from kespeechchat.run.verify import incomplete
-    from kespeechchat.run.verify import verify as run_verify
+    from kespeechchat.commands.verify import incomplete
+    from kespeechchat.commands.verify import verify as run_verify
 
     profile = named_pipeline(pipeline, root)
     checked, problems = run_verify(profile, store_of(profile))
@@ -69,7 +69,7 @@ def verify(pipeline: str | None, root: str | None) -> int:
 @told
 def errors(pipeline: str | None, root: str | None) -> int:
     """List every failed shard with its traceback and every failed row with its error."""
-    from kespeechchat.run.errors import errors as run_errors
+    from kespeechchat.commands.errors import errors as run_errors
 
     profile = named_pipeline(pipeline, root)
     found = 0
@@ -92,7 +92,7 @@ def voices(pipeline: str | None, root: str | None, as_json: bool, recompute: boo
     \b
     kesc voices --root build/quickstart
     """
-    from kespeechchat.run.voice_report import render, voice_report, well
+    from kespeechchat.commands.voices import render, voice_report, well
 
     profile = named_pipeline(pipeline, root)
     found = voice_report(profile, store_of(profile), recompute)

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
-from kespeechchat.config.rounds import REPEATED, WAYS, Way, in_round, split_round
+from kespeechchat.config.rounds import CHANGES, REPEATED, Change, in_round, split_round
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.records import LANGUAGES, Language, Split
 
@@ -102,7 +102,9 @@ class Pipeline(Settings):
     speech: Speech
     engines: Engines
     stages: Stages
-    rounds: tuple[Way, ...] = Field((), description="how what `gate` did not keep is spoken again, round after round")
+    rounds: tuple[Change, ...] = Field(
+        (), description="how what `gate` did not keep is spoken again, round after round"
+    )
     partitions: PartitionSettings = PartitionSettings()
     subsets: SubsetSettings = SubsetSettings()
     phases: tuple[Phase, ...]
@@ -174,7 +176,7 @@ class Pipeline(Settings):
             )
         if (unit := self.unit_of(REPEATED[0]))[0] != REPEATED[0]:
             raise ValueError(
-                f"phases: {REPEATED[0]} is fused behind {unit[0]}, and a round cannot begin there: take it out of "
+                f"phases: {REPEATED[0]} is fused behind {unit.first}, and a round cannot begin there: take it out of "
                 f"{list(unit)}, or set rounds: []"
             )
 
@@ -217,7 +219,7 @@ class Pipeline(Settings):
 
     def round_name(self, round_: int) -> str:
         """For a reader: `first`, `1: another seed`, …"""
-        return f"{round_}: {WAYS[self.rounds[round_ - 1]]}" if round_ else "first"
+        return f"{round_}: {CHANGES[self.rounds[round_ - 1]]}" if round_ else "first"
 
     def decides(self, stage: str) -> bool:
         """Whether what the stage refuses is out: no later round speaks it again."""
@@ -231,7 +233,7 @@ class Pipeline(Settings):
     def resources_of(self, stage: str) -> Resources:
         """Its own, or those of the unit that it is fused into, which its first stage names; a stage of a round that is
         not named has those of its base."""
-        names = (name for own in (stage, self.unit_of(stage)[0]) for name in (own, split_round(own)[0]))
+        names = (name for own in (stage, self.unit_of(stage).first) for name in (own, split_round(own)[0]))
         return next((self.resources[name] for name in names if name in self.resources), Resources())
 
     def engine(self, capability: str, name: str) -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Way = Literal["seed", "voice"]  # what a round changes; another voice has another seed too
-WAYS = {"seed": "another seed", "voice": "another voice"}
+Change = Literal["seed", "voice"]  # what a round changes; another voice has another seed too
+CHANGES = {"seed": "another seed", "voice": "another voice"}
 REPEATED = ("synthesize", "watermark", "measure", "gate")  # the stages of a round, in order: the last one decides
 
 _NAME = re.compile(r"(?P<stage>.+)\.r(?P<round>[1-9]\d*)")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kespeechchat.config.dataset import SplitSettings
-from kespeechchat.config.rounds import Way
+from kespeechchat.config.rounds import Change
 from kespeechchat.records import LANGUAGES, Split
 from kespeechchat.seeds import stable_hash, stable_uniform
 
@@ -101,7 +101,7 @@ def assign_voices(dialogue_id: str, split: str, language: str, library: VoiceInd
 
 
 def voices_after(
-    ways: Sequence[Way], dialogue_id: str, split: str, language: str, library: VoiceIndex, seed: int
+    ways: Sequence[Change], dialogue_id: str, split: str, language: str, library: VoiceIndex, seed: int
 ) -> tuple[str, str]:
     """(user voice, agent voice) in the round that `ways` lead to: those of `assign_voices`, each replaced by another of
     its kind at each way `voice`, never by one that the dialogue had before. A voice that is the only one left of its

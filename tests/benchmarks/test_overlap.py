@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.overlap import measure
-from kespeechchat.run.kept import kept_pipeline
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.ray_workers import Board
-from kespeechchat.run.status import status
+from kespeechchat.commands.status import status
+from kespeechchat.execution.worker.ray_worker import Board
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.objects import open_store
 
 
@@ -27,6 +27,6 @@ def test_speech_that_waits_for_the_gate_is_bounded(tmp_path):
     found = measure(tmp_path / "build", 6, 2, {"tts": 0.0, "asr": 0.5}, ["audio_ahead=2"])
     assert 1 <= found.audio_shards <= 2
     root = str(tmp_path / "build" / "root")
-    plan = Plan(kept_pipeline(root), open_store(root))
-    assert plan.complete("gate")
-    assert status(plan.pipeline, plan.store, plan)["stages"][-1]["kept"] == 12
+    build_state = BuildState(load_profile(root), open_store(root))
+    assert build_state.complete("gate")
+    assert status(build_state.pipeline, build_state.store, build_state)["stages"][-1]["kept"] == 12

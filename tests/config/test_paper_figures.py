@@ -17,7 +17,7 @@ import yaml
 from kespeechchat.config.base import EngineRef
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import STAGES, Pipeline
-from kespeechchat.run.plan import segments
+from kespeechchat.state.build_state import segments
 
 PROFILE = Path(__file__).parents[2] / "pipelines" / "ke-speechchat.yaml"
 TEXT = PROFILE.read_text(encoding="utf-8")
@@ -163,14 +163,14 @@ def test_a_stage_asks_for_gpus_where_its_engines_run_on_them_and_nowhere_else(pa
         engines = [
             paper.engine(m.capability, name).model_dump(mode="json") for m, name in named if type(m) is EngineRef
         ]
-        assert (paper.resources_of(unit[0]).num_gpus > 0) == _on_gpus(engines), unit
+        assert (paper.resources_of(unit.first).num_gpus > 0) == _on_gpus(engines), unit
 
 
 def test_what_a_phase_holds_at_once_is_told_right(paper: Pipeline):
     """The comment over `resources`: of each phase the largest sum over units that run overlapped."""
     held = {phase.name: 0 for phase in paper.phases}
     for segment in segments(paper):
-        pools = [paper.resources_of(unit[0]) for unit in segment]
+        pools = [paper.resources_of(unit.first) for unit in segment]
         (name,) = (p.name for p, units in zip(paper.phases, paper.units_by_phase, strict=True) if segment[0] in units)
         held[name] = max(held[name], sum(pool.min_actors * pool.num_gpus for pool in pools))
     assert ", ".join(f"{name} {gpus}" for name, gpus in held.items()) in TEXT

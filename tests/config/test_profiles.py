@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recorded import questions, recipe
+from kespeechchat.commands.models import models
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import STAGES, Pipeline
-from kespeechchat.run.intake import plan_branch
-from kespeechchat.run.models import models
-from kespeechchat.run.plan import Plan, State
+from kespeechchat.inputs.sharding import shard_inputs
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.objects import open_store
 from tests import paper_profile
 
@@ -33,10 +33,10 @@ def test_a_profile_plans_on_inputs_of_ones_own(name: str, tmp_path: Path):
     pipeline = load_pipeline(PROFILES / f"{name}.yaml", (speech,), inputs=[file], root=str(tmp_path / "root"))
     store = open_store(pipeline.root)
     for branch in ("instructions", "speech"):
-        plan_branch(store, pipeline, branch)
-    plan = Plan(pipeline, store)
+        shard_inputs(store, pipeline, branch)
+    build_state = BuildState(pipeline, store)
     for stage in STAGES:
-        states = {s.state for s in plan.states(stage).values()}
+        states = {s.state for s in build_state.states(stage).values()}
         assert states == (set() if stage == "audition" else {State.PENDING}), (
             stage
         )  # its shards are the blend's to count

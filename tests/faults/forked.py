@@ -81,8 +81,6 @@ def fill(after: int) -> None:
 def serve() -> None:
     import pyarrow as pa
 
-    import kespeechchat.run.build
-    import kespeechchat.run.report  # noqa: F401
     from kespeechchat.cli import main
 
     pa.array([0])  # loads pandas where it is installed, once here instead of in every fork

@@ -6,9 +6,9 @@ import posixpath
 
 import pytest
 
+from kespeechchat.commands.doctor import capacity, doctor, environments, models
+from kespeechchat.commands.doctor.machines import RayMachines, resources_of
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.doctor import capacity, doctor, environments, models
-from kespeechchat.run.doctor.machines import RayMachines, resources_of
 from tests.faults.ground import PROFILE
 
 pytestmark = pytest.mark.faults

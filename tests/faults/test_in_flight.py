@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.build import build
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.progress import Progress
+from kespeechchat.execution.driver import build
+from kespeechchat.execution.progress import Progress
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.objects import open_store
 
 pytestmark = pytest.mark.faults
@@ -67,6 +67,6 @@ def test_one_actor_asks_for_two_shards_at_once(tmp_path, quickstart, url):
     asked = {"instruction": "Tell me how far the sea is.", "input": "", "language": "en"}
     fill(pipeline, store, ["ingest"], lambda order: [{**asked, "id": f"q-{order.key.shard}"}])
     assert build(pipeline, Progress(quiet=True), ["rewrite"]).well
-    plan = Plan(pipeline, store)
-    assert len(plan.states("rewrite")) == 2
-    assert plan.complete("rewrite")
+    build_state = BuildState(pipeline, store)
+    assert len(build_state.states("rewrite")) == 2
+    assert build_state.complete("rewrite")

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from kespeechchat.state.orders import Built
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.run.plan import Plan
-from kespeechchat.run.ray_runner import Cluster
-from kespeechchat.run.worker import Built
+from kespeechchat.execution.ray_cluster import Cluster
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.objects import open_store
 from tests.faults.ground import PROFILE
 
@@ -29,7 +29,7 @@ def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(tmp_path, 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setenv("KESC_FAULT_LOG", str(log))
     monkeypatch.setenv("KESC_FAULT_SLOW", "0.5")
-    chains = [[state.order] for state in Plan(pipeline, store).states("ingest").values()]
+    chains = [[state.order] for state in BuildState(pipeline, store).states("ingest").values()]
     built: list[Built] = []
 
     def closed() -> frozenset[tuple[str, str | None]]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kespeechchat.run.library import Library, read_pin
-from kespeechchat.run.rollup import Rollup
+from kespeechchat.state.counts_cache import CountsCache
+from kespeechchat.state.voice_pin import PinnedVoices, read_pin
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit
 from kespeechchat.store.documents import dump, parse
 from kespeechchat.store.journal import Journal, open_attempts
@@ -18,7 +18,7 @@ from tests.fuzzing import broken
 
 RECORD = CommitRecord("committed", "gate", 3, "0" * 12, 0, "a" * 16, counts={"gate": Counts(3, 1, {"error_rate": 2})})
 SEGMENT = Segment(0, {"d": "in.jsonl"}, (PlannedShard(0, "zh", 6, "plan/x", "c"),), {"rows": 6})
-VALUES = {CommitRecord: RECORD, Segment: SEGMENT, Library: Library("c", 0, "0" * 12, 0)}
+VALUES = {CommitRecord: RECORD, Segment: SEGMENT, PinnedVoices: PinnedVoices("c", 0, "0" * 12, 0)}
 
 
 @pytest.mark.parametrize("kind", VALUES)
@@ -48,14 +48,14 @@ def test_the_field_is_named():
 def test_the_caches_and_the_journal_live_with_anything(tmp_path_factory, data):
     store = LocalFolder(str(tmp_path_factory.mktemp("root")))
     key = commit(store, "gate", RECORD, b"data").key
-    rollup = Rollup(store, "gate")
+    rollup = CountsCache(store, "gate")
     counts = rollup.counts([key])
     rollup.save()
     Journal(store, "gate", "session", "node").open(key, "b" * 16)
     for name in ("gate/rollup.json", f"gate/attempts/{key.stem}.{'b' * 16}.json"):
         store.put(name, data.draw(broken(store.get(name))))
     open_attempts(store, "gate")
-    assert Rollup(store, "gate").counts([key]).keys() == counts.keys()
+    assert CountsCache(store, "gate").counts([key]).keys() == counts.keys()
 
 
 def test_a_broken_plan_or_pin_names_the_file_and_the_cure(tmp_path):
@@ -70,7 +70,9 @@ def test_a_broken_plan_or_pin_names_the_file_and_the_cure(tmp_path):
 
 def test_a_rollup_is_read_back(tmp_path):
     store = LocalFolder(str(tmp_path))
-    rollup, key = Rollup(store, "gate"), ShardKey(3, "0" * 12, 0)
+    rollup, key = CountsCache(store, "gate"), ShardKey(3, "0" * 12, 0)
     rollup.learn({key.stem: RECORD.counts})
     rollup.save()
-    assert Rollup(store, "gate").counts([key]) == {key: RECORD.counts}  # no record lies there: it came from the cache
+    assert CountsCache(store, "gate").counts([key]) == {
+        key: RECORD.counts
+    }  # no record lies there: it came from the cache

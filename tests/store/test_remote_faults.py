@@ -12,7 +12,7 @@ import pytest
 
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import SCHEMAS, Outcome
-from kespeechchat.run.plan import Plan, State
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store import commit as c
 from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
@@ -120,12 +120,12 @@ def test_a_plan_lists_a_thousand_records_a_request_and_asks_for_no_shard(s3_root
     store = open_store(s3_root)
     shards = tuple(PlannedShard(n, "en", 350, f"plan/instructions/data/{n}", f"{n:064d}") for n in range(count))
     Manifest(store, "instructions").append(Segment(0, {}, shards))
-    keys = [c.record_key("ingest", s.order.key) for s in Plan(pipeline, store).states("ingest").values()]
+    keys = [c.record_key("ingest", s.order.key) for s in BuildState(pipeline, store).states("ingest").values()]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: store.put(key, b"{}"), keys))
     proxy.requests.clear()
-    plan = Plan(pipeline, store)
-    states = {unit[-1]: plan.states(unit[-1]) for unit in pipeline.units}
+    build_state = BuildState(pipeline, store)
+    states = {unit.name: build_state.states(unit.name) for unit in pipeline.units}
     assert [s.state for s in states["ingest"].values()] == [State.DONE] * count
     assert len(states["gate"]) == count
     lists = [parse_qs(urlsplit(r.path).query) for r in proxy.requests if "list-type" in r.path]

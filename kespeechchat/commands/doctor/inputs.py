@@ -1,0 +1,80 @@
+"""The inputs: do they parse, how many rows are malformed, does the speech that a manifest names exist?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Generator
+from itertools import islice
+
+from kespeechchat.commands.doctor.finding import Finding, Trouble, look
+from kespeechchat.config.pipeline import InstructionInput, Pipeline, SpeechInput
+from kespeechchat.inputs.language_check import lacking
+from kespeechchat.inputs.reading import input_rows
+from kespeechchat.store.audio import AudioError, read
+from kespeechchat.store.manifest import PlannedRow
+
+_ROWS = 50_000  # of each input that are parsed, some seconds; a file of fewer is parsed to its end
+_CLIPS = 20  # of each speech input that are decoded, evenly over the rows parsed
+_KEPT = 200  # sound rows of each language that are handed to the canary
+
+Rows = dict[str, dict[str, list[PlannedRow]]]  # branch → language → sound rows
+
+
+def check(pipeline: Pipeline) -> Generator[Finding, None, Rows]:
+    """A finding per input; returns sound rows of each branch and language."""
+    rows: Rows = {"instructions": {}, "speech": {}}
+    for branch, found in rows.items():
+        for item in getattr(pipeline, branch).inputs:
+            cure = "mend the file, or name another under inputs"
+            yield from look(f"input {item.path}", lambda item=item, found=found: _input(item, found), cure)
+    counts = {branch: {language: len(found) for language, found in by.items()} for branch, by in rows.items()}
+    for stage, problem in lacking(pipeline, counts):
+        told, _, cure = problem.partition(": ")
+        yield Finding(False, f"languages of {stage}", told, cure)
+    return rows
+
+
+def _input(item: InstructionInput | SpeechInput, found: dict[str, list[PlannedRow]]) -> str:
+    seen, problems = Counter[str](), []
+    clips: list[PlannedRow] = []
+    rows = input_rows(item)
+    for row in islice(rows, _ROWS):
+        if row.problem is not None:
+            problems.append(row.problem)
+            continue
+        seen[row.language or "en"] += 1
+        clips += [row] if isinstance(item, SpeechInput) else []
+        known = found.setdefault(row.language or "en", [])
+        known += [row] if len(known) < _KEPT else []
+    all_of_it = next(rows, None) is None
+    told = f"{_counted(seen, len(problems), all_of_it)}{'; the first: ' + problems[0] if problems else ''}"
+    if not seen:
+        raise Trouble(f"no sound row: {told}", "see docs of the layouts: `layout` or `columns` of the input say how")
+    if len(problems) > sum(seen.values()):
+        raise Trouble(f"most rows cannot be read: {told}", "is its `layout` (or `columns`) the right one?")
+    return told + _decoded(clips)
+
+
+def _counted(seen: Counter[str], bad: int, all_of_it: bool) -> str:
+    whole = f"all {sum(seen.values()) + bad:,} rows" if all_of_it else f"the first {_ROWS:,} rows"
+    languages = ", ".join(f"{language} {n:,}" for language, n in sorted(seen.items(), reverse=True))
+    return f"{whole} parsed: {languages or 'none is sound'}{f', malformed {bad:,}' if bad else ''}"
+
+
+def _decoded(clips: list[PlannedRow]) -> str:
+    """Decodes clips of a manifest or a folder. Raises Trouble where one cannot be read."""
+    paths = [path for row in clips if (path := json.loads(row.raw).get("path"))]
+    chosen = paths[:: max(1, -(-len(paths) // _CLIPS))]
+    broken = []
+    for path in chosen:
+        try:
+            read(path)
+        except AudioError as error:
+            broken.append(str(error))
+    if broken:
+        raise Trouble(
+            f"{len(broken)} of {len(chosen)} clips cannot be read; the first: {broken[0]}",
+            "paths are relative to the manifest; every machine must see them at the same place",
+        )
+    return f"; {len(chosen)} clips decoded" if chosen else ""

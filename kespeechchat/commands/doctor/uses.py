@@ -1,0 +1,37 @@
+"""Which stage uses which engine, model and library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kespeechchat.config.base import Settings
+from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.rounds import split_round
+from kespeechchat.config.units import Unit
+from kespeechchat.engines.libraries import LIBRARIES
+from kespeechchat.state.profile_models import engines_of
+
+
+def as_in_round_0(pipeline: Pipeline, unit: Unit) -> bool:
+    """Whether the unit is of a later round of speech and runs as its base does: there is nothing more to ask."""
+    return split_round(unit.first)[1] > 0 and not set(unit) & set(pipeline.resources)
+
+
+def users_of(pipeline: Pipeline, engines: tuple[str, ...]) -> frozenset[str]:
+    """Stages that use any of `engines` (CAPABILITY:NAME)."""
+    return frozenset(stage for stage in STAGES if set(engines) & set(engines_of(pipeline, stage)))
+
+
+def libraries_of(pipeline: Pipeline, unit: Unit) -> list[str]:
+    """Modules that the engines of the unit's stages import, each once."""
+    found = [m for stage in unit for s in engines_of(pipeline, stage).values() for m in _libraries(s)]
+    return list(dict.fromkeys(found))
+
+
+def _libraries(settings: Settings) -> Iterator[str]:
+    yield from LIBRARIES[settings.use]  # type: ignore[attr-defined]
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        for nested in value if isinstance(value, tuple) else (value,):
+            if isinstance(nested, Settings) and hasattr(nested, "use"):
+                yield from _libraries(nested)

@@ -1,0 +1,145 @@
+"""An outlook as text: what was measured, the arithmetic for each size, and the sums side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from kespeechchat.commands.plan.arithmetic import Figures, Range
+from kespeechchat.commands.plan.forecast import Outlook, Size
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def render(found: Outlook) -> str:
+    parts = [_origin(found), _measured(list(found.figures.values()), found.names)]
+    parts += [_size(size, found.names) for size in found.sizes]
+    parts.append(_summary(found))
+    return "\n\n".join(parts)
+
+
+def _origin(found: Outlook) -> str:
+    lines = [f"figures from {len(found.measured.samples)} commit records of {found.measured.root}"]
+    if found.measured.superseded:
+        lines.append(
+            f"no shard of the profile as it is now: {', '.join(found.measured.superseded)}; "
+            "figures of superseded shards stand in for them"
+        )
+    for unit, (measured, wanted) in found.measured.others.items():
+        lines.append(f"{found.names[unit]} was measured with {measured}, here it has {wanted or 'none'}: other seconds")
+    return "\n".join([*lines, *found.notes])
+
+
+def _measured(figures: Sequence[Figures], names: Mapping[str, str]) -> str:
+    head = ("measured", "", "shards", "rows in", "out", "yield (95 %)", "s/row (10–90 %)", "bytes/row", "audio s/row")
+    rows = [
+        (
+            names[f.unit],
+            f.language or "",
+            str(f.shards),
+            str(f.rows),
+            str(f.kept),
+            ranged(f.share, percent) if f.share.high > f.share.low else number(f.share.mid),
+            ranged(f.seconds, number),
+            ranged(f.size, size),
+            number(f.audio) if f.audio else "",
+        )
+        for f in figures
+    ]
+    note = "s/row: of one actor, without its first shard of a language, which loads models, where there are others"
+    return f"{_table([head, *rows])}\n{note}"
+
+
+def _size(found: Size, names: Mapping[str, str]) -> str:
+    head = (found.title, "", "rows in", "actor-hours = rows × s/row ÷ 3600", "× GPUs = GPU-hours", "rows × bytes/row")
+    rows = [
+        (
+            names[line.unit],
+            line.language or "",
+            ranged(line.rows, number),
+            ranged(line.actor_hours, number),
+            f"× {line.gpus} = {ranged(line.gpu_hours, number)}" if line.gpus else "no GPU",
+            ranged(line.storage, size),
+        )
+        for line in found.lines
+    ]
+    text = _table([head, *rows])
+    if found.actors:
+        text += "\nactors for the wall time: " + ", ".join(f"{names[unit]} {n}" for unit, n in found.actors.items())
+    return "\n".join([text, *(f"no figures, in no sum: {what}" for what in found.unknown)])
+
+
+def _summary(found: Outlook) -> str:
+    sizes = found.sizes
+    lines = [("sum", *(s.title for s in sizes))]
+    languages = sorted({language for s in sizes for language in s.rows}, reverse=True)
+    for told, of in (("rows in", "rows"), ("dialogues through the gate", "dialogues"), ("audio hours", "audio_hours")):
+        lines += [(f"{told}, {x}", *(_maybe(getattr(s, of).get(x), number) for s in sizes)) for x in languages]
+    for told, of, form in (
+        ("actor-hours", "actor_hours", number),
+        ("GPU-hours", "gpu_hours", number),
+        ("storage", "storage", size),
+    ):
+        lines.append((told, *(ranged(s.total(of), form) for s in sizes)))
+    cluster = f"{found.gpus} GPUs" if found.gpus is not None else "all actors the profile allows"
+    lines.append((f"wall time, {cluster}", *(_wall(s) for s in sizes)))
+    notes = (
+        "wall time: Σ over segments of the slowest stage's actor-hours ÷ actors; loading, waiting and failures come on "
+        "top,\nand CPUs are taken to suffice. Stages that reduce (speakers, voices) are taken as linear in their rows. "
+        "Rows are taken\nto be like those measured: a pilot sees the first rows of each input, and fewer duplicates "
+        "than the whole has."
+    )
+    return f"{_table(lines)}\n{notes}"
+
+
+def _wall(found: Size) -> str:
+    if found.wall is None:
+        return found.too_small or "–"
+    return ranged(found.wall, _duration) + (" and what has no figures" if found.unknown else "")
+
+
+def _maybe(found: Range | None, form: Callable[[float], str]) -> str:
+    return "–" if found is None else ranged(found, form)
+
+
+def ranged(found: Range, form: Callable[[float], str]) -> str:
+    """`mid (low–high)`; `mid` alone where the ends read the same."""
+    low, mid, high = (form(end) for end in (found.low, found.mid, found.high))
+    return mid if low == mid == high else f"{mid} ({low}–{high})"
+
+
+def number(value: float) -> str:
+    """Two significant digits; whole numbers below 100 as they are; nothing finer than a thousandth."""
+    if not math.isfinite(value):
+        return "∞"
+    if value == 0:
+        return "0"
+    if value == int(value) and value < 100:
+        return str(int(value))
+    digits = 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, digits):,.{max(0, digits)}f}" if value >= 0.001 else "<0.001"
+
+
+def percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def size(value: float) -> str:
+    if not math.isfinite(value):
+        return "∞"
+    for unit in _UNITS:
+        if value < 999.5 or unit == _UNITS[-1]:
+            return f"{number(value)} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def _duration(hours: float) -> str:
+    if hours >= 48:
+        return f"{number(hours / 24)} days"
+    return f"{number(hours)} h" if hours >= 1 else f"{number(hours * 60)} min"
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -1,0 +1,113 @@
+"""`kesc voices`: the promises of the pinned voice library, measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.shards import read_sound_record, read_table
+from kespeechchat.voices.columns import matrix
+from kespeechchat.voices.privacy import RealClips, circularity
+from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
+
+
+def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False) -> dict[str, Any]:
+    """Figures and promises of the pinned library, and whether its privacy measure is circular.
+
+    `recompute` measures the similarity of each voice to each real clip anew. Raises ConfigError without a library.
+    """
+    build_state = BuildState(pipeline, store)
+    if build_state.pin is None:
+        raise ConfigError(f"{store.url}: no voice library yet; run `kesc build` first")
+    record = read_sound_record(store, "voices", build_state.pin.key)
+    try:
+        library = Library.of(read_table(store, "voices", record, COLUMNS))
+    except ValueError as error:
+        raise ConfigError(f"{store.url}: {error}; run `kesc build --stage voices` again") from None
+    settings = pipeline.stages.voices.privacy
+    again = measure_again(library, _real_clips(build_state, store), settings.block) if recompute else None
+    found = report(library, pipeline.stages.blend.blending, settings, again)
+    return {"root": store.url, "library": build_state.pin.content, **found, "measure": privacy_measure(build_state)}
+
+
+def privacy_measure(build_state: BuildState) -> dict[str, Any]:
+    """Which encoder measured privacy, and whether it took part in making the voices."""
+    clips = _engines(build_state, "clips")
+    measuring = _engines(build_state, "audition").get("audition.speaker", {})
+    return circularity(measuring, clips.get("clips.speaker", {}), clips.get("clips.embedder", {}))
+
+
+def well(found: dict[str, Any]) -> bool:
+    return all(promise["holds"] for promise in found["promises"])
+
+
+def render(found: dict[str, Any]) -> str:
+    """The report for a terminal."""
+    counts, margins, alike = found["voices"], found["privacy"], found["diversity"]
+    lines = [f"voice library {found['root']}: {counts['user']:,} user voices, {counts['agent']:,} agents", ""]
+    lines += _table(
+        [("role", "split", "language", "female", "male")]
+        + [(c["role"], c["split"], c["language"] or "all", str(c["female"]), str(c["male"])) for c in found["genders"]]
+    )
+    lines += [f"lacks {n} of {cell}" for cell, n in found["missing"].items()]
+    lines += ["", "cosine to the nearest clip of a real speaker, and margin to the same-speaker threshold "
+              f"({margins['same_speaker_threshold']}):"]  # fmt: skip
+    lines += _table([("", *map(_named, margins["margin"]))] + [
+        (name, *(f"{v:.3f}" for v in margins[key].values()))
+        for name, key in (("cosine", "nearest_speaker_cosine"), ("margin", "margin"))
+    ])  # fmt: skip
+    closest = margins["closest"]
+    lines += [
+        f"closest: {closest['id']} at {closest['nearest_speaker_cosine']:.3f} to {closest['nearest_speaker']}; "
+        f"for {margins['nearest_speaker_is_a_parent']:.0%} of the voices a parent is the nearest",
+        found["measure"]["note"],
+        "",
+        "similarity of two voices' speech (cosine, upper edges of 0.01):",
+    ]
+    spreads = {name: s for name, s in alike.items() if s["pairs"]}
+    quantiles = next(iter(spreads.values()), {}).get("quantiles", {})
+    lines += _table(
+        [("", "pairs", "mean", *map(_named, quantiles), "highest")]
+        + [
+            (n, f"{s['pairs']:,}", f"{s['mean']:.3f}", *map(str, s["quantiles"].values()), f"{s['highest']:.3f}")
+            for n, s in spreads.items()
+        ]
+    )
+    lines += ["", *(f"{'holds ' if p['holds'] else 'BROKEN'}  {p['name']}: {p['told']}" for p in found["promises"])]
+    return "\n".join(lines)
+
+
+def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
+    """Every clip that stage `clips` measured. Raises ConfigError where shards of it are missing."""
+    states = build_state.states("clips").values()
+    if not states or any(s.state is not State.DONE for s in states):
+        raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
+    unit, vectors, owners = build_state.pipeline.unit_of("clips").name, [], []
+    for state in states:
+        table = read_table(store, unit, read_sound_record(store, unit, state.order.key), ["recording", "xvector"])
+        if len(table):
+            vectors.append(matrix(table["xvector"]))
+            owners += table["recording"].to_pylist()
+    if not vectors:
+        raise ConfigError("stage clips kept no clip: there is nobody to compare the voices with")
+    return RealClips(np.concatenate(vectors), owners)
+
+
+def _engines(build_state: BuildState, stage: str) -> dict[str, dict[str, str]]:
+    states = build_state.states(stage)
+    done = next((n for n, s in states.items() if s.state is State.DONE), None)
+    return {} if done is None else build_state.record(stage, done).engines
+
+
+def _named(quantile: str) -> str:
+    return {"0": "least", "0.5": "median", "1": "most"}.get(quantile, f"{float(quantile):.0%}")
+
+
+def _table(lines: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]

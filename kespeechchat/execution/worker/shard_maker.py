@@ -1,0 +1,203 @@
+"""What is made of a shard's rows: the unit's stages one after the other; what passes between them stays in memory.
+
+It knows neither attempts nor blame. Rows may be given all at once or a few at a time; of a row given by itself
+(`single`), an exception becomes that row's own failure, at the stage that raised it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.engines import EngineError
+from kespeechchat.records import KEPT, Outcome
+from kespeechchat.stages.base import Scope, Stage, Task, output_kept
+from kespeechchat.stages.flow import stage_class
+from kespeechchat.state.model_digests import check_here
+from kespeechchat.state.orders import Input, Order
+from kespeechchat.state.profile_models import models_of
+from kespeechchat.store.commit import Counts
+from kespeechchat.store.manifest import planned_rows
+from kespeechchat.store.objects import ObjectStore, StoreError
+from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
+from kespeechchat.voices.columns import rows_of
+
+_TRACE = 4000  # characters kept of a row's traceback, its end
+
+
+class RowsMiscounted(RuntimeError):
+    """A stage lost or doubled rows: its own fault, and no row's."""
+
+
+# What no row can be blamed for: these go on to the worker, which knows what each of them means.
+NO_ROWS_FAULT = (EngineError, ConfigError, StoreError, CorruptShard, RowsMiscounted)
+
+Watch = Callable[[Stage, int], AbstractContextManager[object]]  # around a stage's work on so many rows
+
+
+def unwatched(stage: Stage, rows: int) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows that the shard's first stage accounts for, and what else each stage reads."""
+
+    rows: list[dict[str, Any]]
+    also: dict[str, dict[str, pa.Table]]
+
+
+@dataclass
+class MadeRows:
+    """(stage that settled the row, outcome) pairs, the stages' counts, what rows given singly raised, and why they were
+    made a few at a time, where they were."""
+
+    settled: list[tuple[str, Outcome]] = field(default_factory=list)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    raised: list[Exception] = field(default_factory=list)
+    isolated: str | None = None
+
+    def add(self, other: MadeRows) -> None:
+        self.settled += other.settled
+        self.raised += other.raised
+        for stage, counts in other.counts.items():
+            self.counts[stage] = self.counts[stage] + counts if stage in self.counts else counts
+
+
+class ShardMaker:
+    def __init__(self, pipeline: Pipeline, unit: Sequence[str], store: ObjectStore) -> None:
+        self.stages: list[Stage] = [stage_class(name)(pipeline) for name in unit]
+        self._unit, self._store = tuple(unit), store
+        self._lock = threading.Lock()
+        self._ready = False
+        self._library: tuple[str, pa.Table] | None = None
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether each row has outcomes of its own, so that one can fail alone."""
+        return all(stage.keeps_rows for stage in self.stages)
+
+    def load(self) -> float:
+        """Loads the engines, once. Seconds that it took."""
+        began = time.monotonic()
+        with self._lock:
+            if not self._ready:
+                for stage in self.stages:
+                    check_here(stage.pipeline, models_of(stage.pipeline, stage.name))
+                    stage.setup()
+                self._ready = True
+        return time.monotonic() - began
+
+    def inputs(self, order: Order) -> Inputs:
+        rows = self._source_rows(order)
+        working = [stage for stage in self.stages if rows or not stage.keeps_rows]
+        return Inputs(rows, {stage.name: self._also(stage, order) for stage in working})
+
+    def make(
+        self,
+        order: Order,
+        inputs: Inputs,
+        rows: list[dict[str, Any]],
+        watch: Watch = unwatched,
+        single: bool = False,
+    ) -> MadeRows:
+        made = MadeRows()
+        for position, stage in enumerate(self.stages):
+            outcomes: list[Outcome] = []
+            if rows or not stage.keeps_rows:  # of no rows come none, and that takes no engine
+                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])  # type: ignore[arg-type]
+                outcomes = self._outcomes(stage, task, watch, made.raised if single else None)
+            made.counts[stage.name] = _conserved(stage, rows, outcomes)
+            if position < len(self.stages) - 1:
+                made.settled += [(stage.name, _without_audio(o)) for o in outcomes if o.status != KEPT]
+                rows = output_kept(outcomes)
+        made.settled += [(self.stages[-1].name, o) for o in outcomes]
+        return made
+
+    def given_up(self, order: Order, row: dict[str, Any], error: str) -> MadeRows:
+        """The row failed before the first stage could settle it."""
+        outcomes = self.stages[0].failures(row, order.language, error)
+        counts = {stage.name: count(stage.name, 0, [], stage.fan_out) for stage in self.stages}
+        counts[self.stages[0].name] = _conserved(self.stages[0], [row], outcomes)
+        return MadeRows([(self.stages[0].name, outcome) for outcome in outcomes], counts)
+
+    def _outcomes(self, stage: Stage, task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
+        try:
+            with watch(stage, len(task.rows)):
+                return list(stage.process(task))
+        except NO_ROWS_FAULT:
+            raise
+        except Exception as error:
+            if raised is None:
+                raise
+            raised.append(error)
+            told = f"{one_line(error)}\n{traceback.format_exc()[-_TRACE:]}"
+            return [outcome for row in task.rows for outcome in stage.failures(row, task.language, told)]
+
+    def _source_rows(self, order: Order) -> list[dict[str, Any]]:
+        source = self.stages[0].source
+        if source.scope is Scope.PLAN:
+            assert order.planned is not None
+            return planned_rows(self._store, order.planned).to_pylist()
+        table = self._read(_input(order, source.stage), source.columns)
+        rows = rows_of(table) if source.scope is Scope.ALL else table.to_pylist()  # all vectors are many
+        done = {id_ for stage in source.without for id_ in self._read(_input(order, stage), ())["id"].to_pylist()}
+        return [row for row in rows if row["id"] not in done] if done else rows
+
+    def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
+        tables = {}
+        for reads in stage.also:
+            if reads.scope is Scope.LIBRARY:
+                tables[reads.stage] = self._voices(order)
+            elif reads.stage not in self._unit:
+                tables[reads.stage] = self._read(_input(order, reads.stage), reads.columns)
+        return tables
+
+    def _read(self, given: Input, columns: Sequence[str] | None) -> pa.Table:
+        records = [read_sound_record(self._store, given.unit, key) for key in given.keys]
+        table = pa.concat_tables(read_table(self._store, given.unit, record, columns) for record in records)
+        return table.slice(given.start, None if given.stop is None else given.stop - given.start)
+
+    def _voices(self, order: Order) -> pa.Table:
+        if order.library is None:
+            raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
+        with self._lock:
+            if self._library is None or self._library[0] != order.library.content:
+                record = read_sound_record(self._store, "voices", order.library.key)
+                self._library = (order.library.content, read_table(self._store, "voices", record))
+            return self._library[1]
+
+
+def _input(order: Order, stage: str) -> Input:
+    return next(given for given in order.inputs if given.stage == stage)
+
+
+def one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _conserved(stage: Stage, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
+    """The stage's counts; raises where it lost or doubled a row."""
+    if stage.keeps_rows:
+        expected = sorted(id_ for row in rows for id_ in stage.ids(row))
+        got = sorted(outcome.row["id"] for outcome in outcomes)
+        if got != expected:
+            raise RowsMiscounted(f"stage {stage.name} got {len(expected)} rows to settle and settled {len(got)} others")
+    return count(stage.name, len(rows), outcomes, stage.fan_out)
+
+
+def _without_audio(outcome: Outcome) -> Outcome:
+    """A rejected row of a fused stage is published without what it spoke: that speech carries no watermark."""
+    if "turns" not in outcome.row:
+        return outcome
+    turns = [{**turn, "audio": None} for turn in outcome.row["turns"] or []]
+    return Outcome({**outcome.row, "turns": turns}, outcome.status, outcome.reason, outcome.detail)

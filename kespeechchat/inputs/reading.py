@@ -1,0 +1,144 @@
+"""What a profile's inputs hold: row by row for a look at them, or in batches, read by several processes, for a plan."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import InstructionInput, SpeechInput
+from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
+from kespeechchat.inputs.speech import audio_files, speech_rows
+from kespeechchat.store.manifest import PlannedRow
+
+Input = InstructionInput | SpeechInput
+BATCH = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in PlannedRow._fields])
+_PROCESSES = 8  # more than one process can merge
+_SMALL = 32 << 20  # bytes of an input that is read before another process has started
+_ROWS = 8192  # of a batch of a speech input
+
+
+def input_rows(item: Input) -> Iterator[PlannedRow]:
+    """Every row of one input, sound or not, in its order. Raises ConfigError for one that is missing or unknown."""
+    check_exists(item)
+    if isinstance(item, SpeechInput):
+        yield from speech_rows(item)
+        return
+    for batch in _read(item, 1):
+        yield from (PlannedRow(**row) for row in batch.to_pylist())
+
+
+def check_exists(item: Input) -> None:
+    if not Path(item.path).exists():
+        raise ConfigError(f"{item.path}: no such input file; name one that exists under inputs or with --input")
+
+
+def input_batches(item: Input, limit: int | None, processes: int | None = None) -> Iterator[pa.RecordBatch]:
+    """The same rows as :func:`input_rows`, `limit` of them at most, in batches of schema BATCH.
+
+    `processes`: how many read at once; None: as many as the machine and the size of the input ask for.
+    """
+    if isinstance(item, SpeechInput):
+        rows = islice(input_rows(item), limit)
+        batches = iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
+    else:
+        check_exists(item)
+        batches = _read(item, _processes(item, limit) if processes is None else processes)
+    left = limit
+    for batch in batches:
+        batch = batch if left is None else batch.slice(0, left)
+        left = None if left is None else left - len(batch)
+        yield batch
+        if left == 0:
+            return
+
+
+def _processes(item: InstructionInput, limit: int | None) -> int:
+    small = Path(item.path).stat().st_size < _SMALL or (limit is not None and limit < 100_000)
+    return 1 if small else min(_PROCESSES, len(os.sched_getaffinity(0)))
+
+
+def _read(item: InstructionInput, processes: int) -> Iterator[pa.RecordBatch]:
+    file, source, before = Path(item.path).name, source_of(item), 0
+    for rows, lines in _parsed(parts(item, PART_BYTES), processes):
+        id_, line, language, raw, problem = rows.columns
+        line = pa.array(line.to_numpy() + before)
+        if problem.null_count < len(problem):
+            where = pc.binary_join_element_wise(file, line.cast("string"), ":")
+            problem = pc.binary_join_element_wise(where, problem, ": ")
+        names = [pa.repeat(name, len(rows)) for name in (source, file)]
+        yield pa.record_batch([id_, *names, line, language, raw, problem], schema=BATCH)
+        before += lines
+
+
+def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """What `_parse` makes of each part, in order; never more than a few parts ahead of the reader."""
+    if processes == 1:
+        yield from map(_parse, work)
+        return
+    # spawned: a forked process would inherit threads' locks without the threads
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _leave_with_parent)
+    try:
+        waiting: deque[Any] = deque()
+        for part in work:
+            waiting.append(pool.submit(_parse, part))
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _parse(part: Part) -> tuple[pa.RecordBatch, int]:
+    rows, lines = part_rows(part)
+    return _columns(rows, ("id", "line", "language", "raw", "problem")), lines
+
+
+def _columns(rows: Sequence[tuple], names: Sequence[str]) -> pa.RecordBatch:
+    types = [BATCH.field(name).type for name in names]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pa.record_batch([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)
+
+
+def _leave_with_parent() -> None:
+    """Ctrl-C is the parent's to handle; and who was killed cannot tell its children to go."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()  # rows are tuples of text, without cycles; looking through them for some is a tenth of the time
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def input_digest(item: Input, how: str) -> str:
+    """What a pass over this input depends on: its bytes (a folder: its names), and `how` it is read."""
+    check_exists(item)
+    path = Path(item.path)
+    digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
+    if path.is_dir():
+        digest.update("\n".join(str(p.relative_to(path)) for p in audio_files(path)).encode())
+    else:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,154 @@
+"""`kesc export` and `kesc release` over a build whose gated dialogues were recorded, not made."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.recorded import fill, questions, recipe
+from kespeechchat.cli import main
+from kespeechchat.commands.export import Wanted, export
+from kespeechchat.commands.release import read_release, release
+from kespeechchat.config.load import ConfigError, load_pipeline
+from kespeechchat.records import Audio
+from kespeechchat.state.finished_rows import FinishedRows
+from kespeechchat.store.audio import encode_flac
+from kespeechchat.store.objects import open_store
+
+RATE = 8000
+VOICES = [("SPK1f", "female", "user"), ("SPK2m", "male", "user"), ("agentFemale", "female", "agent")]
+
+
+def rows(order) -> list[dict]:
+    """Four dialogues a shard, and the voices that they are spoken with."""
+    if order.name == "voices":
+        names = ("id", "gender", "role")
+        return [dict(zip(names, v, strict=True), parents=["a", "b"], nearest_speaker_cosine=0.5) for v in VOICES]
+    if order.name not in ("watermark", "gate"):
+        return [{"id": f"{order.name}-{order.key.shard}"}]
+    return [_dialogue(order, i) for i in range(4)]
+
+
+def _dialogue(order, i: int) -> dict:
+    turns = []
+    for role, voice in (("user", VOICES[i % 2][0]), ("agent", "agentFemale")):
+        samples = 800 + 80 * i + 40 * order.key.shard
+        turn = {"role": role, "voice": voice, "text": f"Text {order.key.shard}-{i} {role}.", "sample_rate": RATE}
+        turn |= {"seconds": samples / RATE, "seed": 1, "tries": 1}
+        if order.name == "watermark":
+            turn["audio"] = encode_flac(Audio(np.full(samples, 0.1, dtype=np.float32), RATE))
+        else:
+            turn |= {"transcript": turn["text"], "error_rate": 0.0, "watermark_score": 1.0, "scores": []}
+        turns.append(turn)
+    row = {"id": f"q-{order.key.shard}-{i}", "source": "q", "language": order.language, "split": "train"}
+    if order.name == "gate":
+        seconds = sum(t["seconds"] for t in turns)
+        row |= {"metric": "WER", "error_rate": 0.0, "edits": 0, "units": 4, "seconds": seconds}
+    return {**row, "turns": turns}
+
+
+@pytest.fixture
+def build(tmp_path, quickstart):
+    """Makes a build of so many questions, recorded to the end; called again, it grows."""
+    speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
+
+    def make(count: int):
+        file = questions(tmp_path / "questions.jsonl", count)
+        overrides = (speech, "instructions.shard_size=4", "partitions.sizes={XS: {fraction: 0.3}, XL: {fraction: 1}}")
+        pipeline = load_pipeline(quickstart, overrides, inputs=[file], root=str(tmp_path / "root"))
+        store = open_store(pipeline.root)
+        fill(pipeline, store, rows=rows)
+        return pipeline, store
+
+    return make
+
+
+def ids(folder: Path, partition: str) -> set[str]:
+    return set(json.loads((folder / "partitions" / f"{partition}.json").read_text())["ids"])
+
+
+def test_a_release_is_kept_while_the_data_grows(build, tmp_path):
+    pipeline, store = build(16)
+    assert "releases/v1.json" in release(pipeline, store, "v1")
+    export(pipeline, store, str(tmp_path / "old"), Wanted(audio=False))
+    frozen = store.get("releases/v1.json")
+    assert "same partitions" in release(pipeline, store, "v1")
+    pipeline, store = build(40)
+    told = release(pipeline, store, "v1")
+    assert "never changed" in told and "dialogues released" in told and "GONE" not in told
+    assert store.get("releases/v1.json") == frozen
+    export(pipeline, store, str(tmp_path / "new"), Wanted(audio=False, release="v1"))
+    first, of_old = read_release(store, "v1").cuts.first, ids(tmp_path / "old", "XL")
+    for name in ("XS", "XL"):
+        old, new = ids(tmp_path / "old", name), ids(tmp_path / "new", name)
+        assert old <= new and new & of_old == old
+    assert set(first) == {v for v, *_ in VOICES}
+
+
+def test_a_release_wants_whole_data_and_a_good_name(build):
+    pipeline, store = build(8)
+    (gate, *_) = [key for key, _ in store.list("gate/commits")]
+    store.delete(gate)
+    with pytest.raises(ConfigError, match=r"1 shards are not gated yet.*--allow-partial"):
+        release(pipeline, store, "v1")
+    assert "released v1" in release(pipeline, store, "v1", allow_partial=True)
+    for way in (lambda: release(pipeline, store, "../x"), lambda: export(pipeline, store, "x", Wanted(release="../x"))):
+        with pytest.raises(ConfigError, match=r"release '\.\./x'"):
+            way()
+    with pytest.raises(ConfigError, match=r"no release 'v2'.*there is v1"):
+        export(pipeline, store, "unused", Wanted(release="v2"))
+
+
+def test_gated_rows_in_parts_are_the_rows(build):
+    rows_ = FinishedRows(*build(80))
+    parts = pickle.loads(pickle.dumps(rows_.parts()))  # as another process gets them
+    assert len(parts) > 1 and sum(len(p.shards) for p in parts) == 2 * 20  # the shards of both rounds
+    columns = ("split", "turns.list.element.text")
+    read = [row for part in parts for row in part.rows(columns)]
+    whole = [(r["id"], r["split"], [{"text": t["text"]} for t in r["turns"]]) for r in rows_]
+    assert [(r["id"], r["split"], r["turns"]) for r in read] == whole
+
+
+@pytest.mark.parametrize("layout", ["ke-speechchat", "huggingface", "webdataset", "lhotse", "stereo", "ke-omni"])
+def test_every_layout_from_the_command_line(build, tmp_path, layout):
+    pipeline, _ = build(8)
+    told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
+    first = told.splitlines()[0]
+    assert first.startswith(f"{layout}: 8 dialogues, en 0.00 h, zh 0.00 h, about ")
+    assert f"export: {tmp_path / 'x'} (8 dialogues" in told
+    assert ("stage 1 alone" in told) is (layout == "ke-omni")
+    assert [p for p in (tmp_path / "x").rglob("*") if p.suffix in (".wav", ".flac", ".tar", ".parquet")]
+
+
+def test_one_language_and_partition_without_audio(build, tmp_path):
+    pipeline, _ = build(8)
+    _kesc(
+        *("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", "stereo"),
+        *("--language", "zh", "--partition", "XS", "--no-audio"),
+    )
+    lines = [json.loads(x) for x in (tmp_path / "x" / "dialogues.jsonl").read_text("utf-8").splitlines()]
+    assert lines and {(x["language"], x["partition"]) for x in lines} == {("zh", "XS")}
+    assert not (tmp_path / "x" / "audio").exists()
+
+
+def test_an_unknown_partition_names_those_there_are(build, tmp_path):
+    pipeline, _ = build(8)
+    said = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--partition", "M", code=2)
+    assert "no partition 'M'; there is XS, XL" in said
+
+
+def test_release_from_the_command_line(build):
+    pipeline, _ = build(8)
+    assert "released v1" in _kesc("release", "v1", "--root", pipeline.root)
+    assert "same partitions" in _kesc("release", "v1", "--root", pipeline.root)
+
+
+def _kesc(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
