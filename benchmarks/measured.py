@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.state.orders import Order
-from kespeechchat.store.objects import AlreadyExists, LocalFolder
+from kespeechchat.store.interface import AlreadyExists
+from kespeechchat.store.local import LocalFolder
 
 PROFILE = Path(__file__).parent.parent / "pipelines" / "quickstart.yaml"
 

@@ -34,7 +34,7 @@ from kespeechchat.processes import spread
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.state.finished_rows import FinishedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
-from kespeechchat.store.objects import LocalFolder
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import to_parquet
 
 SHARD = 350  # dialogues, as planned by default

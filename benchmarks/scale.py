@@ -41,7 +41,8 @@ from kespeechchat.processes import usable_cores
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.opening import open_store
 
 _WITH_DATA = {"speakers", "blend", "audition", "voices", "gate"}
 SECONDS, MEMORY, OVERHEAD = 60.0, 2048.0, 0.050  # the bounds: s, MiB, s a shard

@@ -23,7 +23,7 @@ from kespeechchat.export.folder import Done
 from kespeechchat.export.selection import ReadAudio, Selection, Subset, select
 from kespeechchat.export.wav_tree import ExportError
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _SAMPLED = 8  # dialogues whose FLAC size an estimate rests on
 _TEXT = 1500  # bytes of a dialogue's metadata, about

@@ -11,7 +11,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.target_hours import Targets, told
 from kespeechchat.store.commit import Counts
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 

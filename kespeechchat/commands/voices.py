@@ -9,7 +9,7 @@ import numpy as np
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, circularity

@@ -27,7 +27,8 @@ from kespeechchat.state.runnable import blocked, runnable_orders
 from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.state.voice_pin import pin, read_pin
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import CorruptShard
 
 _PASSES = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next pass

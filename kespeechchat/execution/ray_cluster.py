@@ -30,7 +30,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.execution.worker.ray_worker import POLL, Board, RayWorker
 from kespeechchat.state.orders import Built, Closed, Order
 from kespeechchat.state.saved_profile import save_profile
-from kespeechchat.store.objects import StoreError
+from kespeechchat.store.interface import StoreError
 
 _REACHED = 10.0  # seconds in which a cluster's address answers
 _FAREWELL = 10.0  # seconds that Ray Data has to end what is closed

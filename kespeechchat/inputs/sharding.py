@@ -21,8 +21,8 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.inputs.reading import input_batches, input_digest
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 from kespeechchat.store.commit import new_attempt
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 from kespeechchat.store.manifest import ROW, Manifest, Packs, PlannedShard, Segment
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 _TOLD = 10  # malformed rows that are told at once; all of them are kept as rejected rows
 

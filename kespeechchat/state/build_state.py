@@ -25,8 +25,8 @@ from kespeechchat.state.model_digests import with_model_digests
 from kespeechchat.state.orders import Input, Order
 from kespeechchat.state.voice_pin import read_pin
 from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits, short_hash
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import Manifest, PlannedShard
-from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.commit import Counts, ShardKey
 from kespeechchat.store.documents import dump, parse
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 _Summary = dict[str, Counts]

@@ -18,7 +18,7 @@ from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.store.commit import ShardKey
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 
 Item, Result = TypeVar("Item"), TypeVar("Result")

@@ -11,7 +11,8 @@ import hashlib
 
 from kespeechchat.config.load import from_json
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.store.objects import AlreadyExists, open_store
+from kespeechchat.store.interface import AlreadyExists
+from kespeechchat.store.opening import open_store
 
 LAST = "pipeline.json"
 

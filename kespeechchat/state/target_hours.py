@@ -17,7 +17,7 @@ from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.orders import Built, Closed
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _GATE, _SPEAKS = "gate", "synthesize"
 

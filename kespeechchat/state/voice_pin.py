@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from kespeechchat.store.commit import CommitRecord, ShardKey
 from kespeechchat.store.documents import read_document
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 _PIN = "voices/pin.json"
 

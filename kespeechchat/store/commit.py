@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kespeechchat.store.documents import parse
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt|cleaned))?\.json$")
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from kespeechchat.store.objects import ObjectStore, StoreError
+from kespeechchat.store.interface import ObjectStore, StoreError
 
 Document = TypeVar("Document")
 

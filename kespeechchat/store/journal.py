@@ -17,7 +17,7 @@ from typing import Any
 
 from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.documents import parse
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)\.([0-9a-f]{16})\.json$")
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kespeechchat.store.documents import read_document
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 
 _CURE = "restore it from a copy: it says which row stands in which shard, and cannot be made again"

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from kespeechchat.store.objects import AlreadyExists, StoreError, checked_key
+from kespeechchat.store.interface import AlreadyExists, StoreError, checked_key
 
 _PROBE = "plan/.conditional-put-probe"
 _FIRST, _PATIENCE = 20.0, 180.0  # seconds; S3 asks that one signed request be repeated for less than 5 minutes

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 
 

@@ -9,7 +9,7 @@ from kespeechchat.commands.status import status
 from kespeechchat.execution.worker.ray_worker import Board
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.saved_profile import load_profile
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 
 def test_a_shard_is_spoken_when_another_is_through():

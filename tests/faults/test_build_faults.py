@@ -15,7 +15,8 @@ import pytest
 from benchmarks.sameness import changed, committed, same_dataset, unnamed
 from benchmarks.tonal.world import environment
 from kespeechchat.store.commit import list_commits
-from kespeechchat.store.objects import LocalFolder, open_store
+from kespeechchat.store.local import LocalFolder
+from kespeechchat.store.opening import open_store
 from tests.store.s3_proxy import DELAY, FORGET, HANG, REFUSE, Fault, writes
 
 pytestmark = pytest.mark.faults

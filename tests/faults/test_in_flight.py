@@ -15,7 +15,7 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 pytestmark = pytest.mark.faults
 QUESTION = "How far is it from here to the sea, and can I walk there?"

@@ -13,7 +13,7 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 SHARDS = 4  # of each language, in turn: zh has the even numbers; one dialogue of half an hour in each
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kespeechchat.records import SCHEMAS, Outcome, rejected
 from kespeechchat.store import commit as c
-from kespeechchat.store.objects import AlreadyExists, LocalFolder
+from kespeechchat.store.interface import AlreadyExists
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import CorruptShard, count, read_table, to_parquet
 
 FP = "0123456789ab"

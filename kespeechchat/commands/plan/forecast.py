@@ -23,7 +23,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
 from kespeechchat.state.build_state import segments
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from kespeechchat.state.model_digests import check_here
 from kespeechchat.state.orders import Input, Order
 from kespeechchat.state.profile_models import models_of
 from kespeechchat.store.commit import Counts
+from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.manifest import planned_rows
-from kespeechchat.store.objects import ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
 from kespeechchat.voices.columns import rows_of
 

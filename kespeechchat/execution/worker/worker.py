@@ -28,8 +28,9 @@ from kespeechchat.records import KEPT, Outcome
 from kespeechchat.stages.base import Stage
 from kespeechchat.state.orders import Built, Order
 from kespeechchat.store.commit import CommitRecord, commit, commit_failure, new_attempt, read_record
+from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.journal import Attempt, Entry, Journal
-from kespeechchat.store.objects import ObjectStore, StoreError, open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import CorruptShard, to_parquet
 
 

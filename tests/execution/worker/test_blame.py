@@ -31,7 +31,7 @@ from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, read_record, record_key
 from kespeechchat.store.journal import Attempt, open_attempts
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 pytestmark = pytest.mark.faults

@@ -21,7 +21,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, new_attempt, read_record, record_key
 from kespeechchat.store.journal import Journal, open_attempts
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 HERE = {"session": "this-run", "node": "this-node"}
