@@ -1,0 +1,1 @@
+"""A profile as pydantic models: every setting, its check and its default."""

@@ -1,0 +1,1 @@
+"""Products of the gated dialogues: metadata, splits, partitions, statistics, card."""

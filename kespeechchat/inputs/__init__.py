@@ -1,0 +1,1 @@
+"""The user's files become rows, and rows become numbered shards, once."""

@@ -1,0 +1,1 @@
+"""Rules of language: prompts, checks, normalization, error rates. No models."""
