@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import BuildState, State, replaced_by
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.segments import replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
 from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.journal import open_attempts

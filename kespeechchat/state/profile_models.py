@@ -34,7 +34,7 @@ def local_models(pipeline: Pipeline) -> list[str]:
 
 
 def models_named_by(settings: Settings) -> Iterator[str]:
-    """Models named anywhere in the settings, or carried by the engine's library; a server's are its own affair."""
+    """Models named anywhere in the settings, or carried by the engine's library. A server's models are not listed."""
     if isinstance(settings, OpenAISettings):
         return
     if carried := getattr(settings, "carried", None):

@@ -69,7 +69,7 @@ def ground(tmp_path, quickstart, behaves) -> Ground:
 
 def test_a_language_stops_at_its_target_and_the_other_goes_on(ground):
     result = ground.build("target_hours.zh.train=0.9")
-    assert (result.well, result.held) == (True, {"zh": 2})
+    assert (result.ok, result.held) == (True, {"zh": 2})
     assert sorted(ground.spoken) == [0, 1, 2, 3, 5, 7]
     told = (
         f"{summary(ground.pipeline('target_hours.zh.train=0.9'), ground.store, result.build_state)}\n\n{result.lines()}"

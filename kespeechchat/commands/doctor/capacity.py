@@ -16,8 +16,8 @@ from kespeechchat.config.base import Settings
 from kespeechchat.config.pipeline import STAGES, Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
-from kespeechchat.state.build_state import segments
 from kespeechchat.state.profile_models import engines_of
+from kespeechchat.state.segments import segments
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:

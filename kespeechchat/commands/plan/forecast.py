@@ -22,7 +22,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
-from kespeechchat.state.build_state import segments
+from kespeechchat.state.segments import segments
 from kespeechchat.store.interface import ObjectStore
 
 
