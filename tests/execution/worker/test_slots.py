@@ -51,10 +51,12 @@ def test_shards_run_together_and_a_suspect_waits_until_they_are_done() -> None:
     assert _stays_out(suspect)
     second.leave()
     assert _gets_in(suspect)
-    assert _stays_out(later)
+    newcomer = Holder(slots, False)
+    assert _stays_out(later) and _stays_out(newcomer)
     suspect.leave()
-    assert _gets_in(later)
+    assert _gets_in(later) and _gets_in(newcomer)
     later.leave()
+    newcomer.leave()
 
 
 def test_of_suspects_one_runs_at_a_time() -> None:
