@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from kespeechchat.config.pipeline import STAGES
+from kespeechchat.config.flow import STAGES
 from tests import paper_profile
 from tests.paper_profile import PROFILE, ROOT
 

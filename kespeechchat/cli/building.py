@@ -107,7 +107,7 @@ def plan(
     kesc plan pipelines/quickstart.yaml --pilot 20
     kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
     """
-    from kespeechchat.commands.plan.forecast import outlook
+    from kespeechchat.commands.plan.forecast import forecast
     from kespeechchat.commands.plan.pilot import pilot_of, run_pilot
     from kespeechchat.commands.plan.text import render
     from kespeechchat.config.load import load_pipeline
@@ -117,7 +117,7 @@ def plan(
     if pilot:
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), **how)
-    found = outlook(profile, measured_in, store_of(measured_in), rows, gpus)
+    found = forecast(profile, measured_in, store_of(measured_in), rows, gpus)
     click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else render(found))
     return WELL
 
@@ -130,10 +130,10 @@ def plan(
 @click.option("--inline", is_flag=True, help="Without Ray, in this process.")
 @told
 def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address: str, inline: bool) -> int:
-    """Check ROOT, room, inputs, machines, environments and models before a long build; then a canary flies.
+    """Check ROOT, free space, inputs, machines, environments and models before a long build.
 
-    Each finding is a line, ok or FAIL, and a failure has its cure below it. Exit 1 where one fails. A few rows of each
-    language go through every stage as in a build, in its environment and with its resources; nothing of them is kept.
+    Each finding is a line, ok or FAIL, and a failure has its fix below it. Exit 1 if one fails. Then a few rows of each
+    language go through every stage as in a build, in its environment and with its resources; none of them is kept.
 
     \b
     kesc doctor pipelines/quickstart.yaml
@@ -144,10 +144,10 @@ def doctor(pipeline: str, overrides: tuple[str, ...], root: str | None, address:
 
     well = True
     for finding in run_doctor(load_pipeline(pipeline, overrides, root=root), address, inline):
-        click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.check}: {finding.told}")
-        if finding.cure:
-            click.echo(f"      cure: {finding.cure}")
-        well &= finding.well
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
+        if finding.fix:
+            click.echo(f"      fix: {finding.fix}")
+        well &= finding.ok
     return WELL if well else TROUBLE
 
 

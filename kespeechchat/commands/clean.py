@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.segments import replaced_by
@@ -43,7 +44,7 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
     for unit in pipeline.units:
         name = unit.name
         current = {s.order.key.stem for s in build_state.states(name).values() if s.state is State.DONE}
-        if build_state.pin and name == "voices":
+        if build_state.pin and name == LIBRARY:
             current.add(build_state.pin.key.stem)
         if not current:
             continue  # nothing stands for what would go: a profile of other settings must not empty a stage

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kespeechchat.config.flow import GATE, LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.dataset.splits import OverlapCheck
@@ -27,8 +28,6 @@ from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
-
-_GATED = "gate"
 
 
 def verify(pipeline: Pipeline, store: ObjectStore) -> tuple[int, list[str]]:
@@ -78,7 +77,7 @@ class _Check:
     def _rows(self, unit: str, record: CommitRecord) -> list[tuple[str, str, str]]:
         """(id, status, stage) of each row. Gated dialogues are noted for the overlap check on the way."""
         data = read_checked(self.store, unit, record)
-        more = ["split", "turns"] if split_round(unit)[0] == _GATED else []
+        more = ["split", "turns"] if split_round(unit)[0] == GATE else []
         table = parquet_table(data, ["id", "status", "stage", *more])
         if more:
             self._note_dialogues(table)
@@ -96,8 +95,8 @@ class _Check:
         if self.build_state.pin is None:
             return {}
         try:
-            record = read_sound_record(self.store, "voices", self.build_state.pin.key)
-            table = read_table(self.store, "voices", record, ["parents"])
+            record = read_sound_record(self.store, LIBRARY, self.build_state.pin.key)
+            table = read_table(self.store, LIBRARY, record, ["parents"])
         except (CorruptShard, ValueError) as error:
             self.problems.append(f"the pinned voice library: {error}")
             return {}
@@ -118,7 +117,7 @@ class _Check:
             if counts is None or counts.rows_out != len(here):
                 self.problems.append(f"{where}: its record counts other rows for {stage} than its file holds")
                 continue
-            if not cls.keeps_rows and stage != "voices":
+            if not cls.keeps_rows and not cls.traits.renames_rows:
                 continue
             given = sorted(self._given(order, stage, counts.fan_out))
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here

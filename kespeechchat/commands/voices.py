@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState, State
@@ -24,9 +25,9 @@ def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False
     build_state = BuildState(pipeline, store)
     if build_state.pin is None:
         raise ConfigError(f"{store.url}: no voice library yet; run `kesc build` first")
-    record = read_sound_record(store, "voices", build_state.pin.key)
+    record = read_sound_record(store, LIBRARY, build_state.pin.key)
     try:
-        library = Library.of(read_table(store, "voices", record, COLUMNS))
+        library = Library.of(read_table(store, LIBRARY, record, COLUMNS))
     except ValueError as error:
         raise ConfigError(f"{store.url}: {error}; run `kesc build --stage voices` again") from None
     settings = pipeline.stages.voices.privacy

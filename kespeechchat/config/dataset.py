@@ -83,8 +83,10 @@ class TTSSubset(Settings):
 
 
 class SubsetSettings(Settings):
-    asr: ASRSubset = ASRSubset()
-    tts: TTSSubset = TTSSubset()
+    """Parts of the dataset for other tasks than dialogue."""
+
+    asr: ASRSubset = Field(ASRSubset(), description="to train and test recognizers on")
+    tts: TTSSubset = Field(TTSSubset(), description="to train and test speech synthesis on")
 
 
 class ExportSettings(Settings):

@@ -1,4 +1,4 @@
-"""From a YAML file to a `Pipeline`, with errors that name file, line, field, value and cure."""
+"""From a YAML file to a `Pipeline`, with errors that name file, line, field, value and fix."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kespeechchat.config.base import EngineRef
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 
 
 class ConfigError(ValueError):
-    """Wrong use or configuration: exit code 2. The message is for the user and stands alone."""
+    """Wrong use or configuration: exit code 2. The message is for the user and complete in itself."""
 
 
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
@@ -48,8 +49,9 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     return _validated({**data, "prompts": prompts}, file, node)
 
 
-def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
-    """A YAML file's mapping, and the nodes that tell its lines. Raises ConfigError; `meant` says what the file is."""
+def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """A YAML file's mapping, and its nodes, which know their lines. `meant`: what the file should be. Raises
+    ConfigError."""
     try:
         node, data = _parsed(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -62,8 +64,8 @@ def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> tuple[yaml.Node, Any]:
-    """What a YAML text says, read once: its lines are told by the nodes that its data was made of."""
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML text, which know their lines, and the data made of them; None and None of an empty one."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -89,6 +91,7 @@ def from_json(text: str) -> Pipeline:
 
 
 def absolute_root(root: str) -> str:
+    """ROOT as an absolute path; the URL of an object store as it is."""
     return root if "://" in root else os.path.abspath(root)
 
 
@@ -115,7 +118,7 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 def _child(at: Any, part: str, key: str) -> Any:
     if not isinstance(at, dict):
-        raise ConfigError(f"--set {key}: {part!r} stands in nothing that has parts")
+        raise ConfigError(f"--set {key}: {part!r} is in nothing that has parts")
     child = at.setdefault(part, {})
     if child is None:
         child = at[part] = {}
@@ -197,7 +200,7 @@ def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any) -> str:
 
 
 def _line(node: yaml.Node | None, loc: list[Any]) -> int | None:
-    """1-based line of the deepest part of `loc` that stands in the file."""
+    """1-based line of the deepest part of `loc` that is in the file."""
     line = None
     for part in loc:
         if isinstance(node, yaml.MappingNode):
@@ -212,7 +215,7 @@ def _line(node: yaml.Node | None, loc: list[Any]) -> int | None:
 
 
 def _known_fields(loc: list[Any], data: Any) -> list[str]:
-    """Names of the settings where an unknown one was met."""
+    """Names of the settings where an unknown one was found."""
     model: Any = Pipeline
     for part in loc:
         if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
@@ -33,7 +34,7 @@ from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import CorruptShard
 
 _PASSES = 4  # over a segment, and over all of them: a shard found corrupt on the way is rebuilt in the next pass
-_VOICES = Unit.of("voices")
+_VOICES = Unit.of(LIBRARY)
 
 
 def build(
@@ -180,10 +181,10 @@ class Build:
     def pin_voices(self, build_state: BuildState) -> BuildState:
         """Pins the voice library if it is complete. Returns the state with that pin. Raises ConfigError where the
         library has no voice."""
-        if not build_state.complete("voices"):
+        if not build_state.complete(LIBRARY):
             return build_state
-        record = build_state.record("voices")
-        if record.counts["voices"].kept == 0:
+        record = build_state.record(LIBRARY)
+        if record.counts[LIBRARY].kept == 0:
             raise ConfigError(
                 "voices: every candidate was refused, so no voice is left to speak with; see `kesc status`"
             )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from kespeechchat.commands.voices import privacy_measure
+from kespeechchat.config.flow import AUDIO, GATE, LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
@@ -73,16 +74,16 @@ class FinishedRows:
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> None:
         self.pipeline, self.store, self.build_state = pipeline, store, build_state or BuildState(pipeline, store)
-        rounds = {gate: self.build_state.states(gate) for gate in pipeline.in_rounds("gate")}
+        rounds = {gate: self.build_state.states(gate) for gate in pipeline.in_rounds(GATE)}
         self._shards = [
             (gate, states[shard].order.key)
-            for shard in rounds["gate"]
+            for shard in rounds[GATE]
             for gate, states in rounds.items()
             if shard in states and states[shard].state is State.DONE
         ]
         through = Counter(key.shard for _, key in self._shards)
         held = Targets(pipeline, store).count(self.build_state).held_back(self.build_state)
-        waiting = {shard for shard in rounds["gate"] if through[shard] < len(rounds)}
+        waiting = {shard for shard in rounds[GATE] if through[shard] < len(rounds)}
         self.missing = len(waiting - held.keys())  # those that a further build would add to
         if not self._shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
@@ -111,7 +112,7 @@ class FinishedRows:
         """role → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of a round."""
         of = (row["shard"], row["round"])
         if self._audio is None or self._audio[0] != of:
-            marked = self.pipeline.unit_of(in_round("watermark", row["round"])).name
+            marked = self.pipeline.unit_of(in_round(AUDIO, row["round"])).name
             table = read_table(self.store, marked, self.build_state.record(marked, row["shard"]), ["turns"])
             spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
             self._audio = (of, {id_: {t["role"]: t["audio"] for t in turns} for id_, turns in spoken})
@@ -121,7 +122,7 @@ class FinishedRows:
         """The pinned voice library."""
         assert self.build_state.pin is not None
         return read_table(
-            self.store, "voices", read_sound_record(self.store, "voices", self.build_state.pin.key)
+            self.store, LIBRARY, read_sound_record(self.store, LIBRARY, self.build_state.pin.key)
         ).to_pylist()
 
     def privacy(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kespeechchat.config.flow import REPLACED_BY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.config.units import Unit
@@ -28,4 +29,4 @@ def segments(pipeline: Pipeline) -> list[list[Unit]]:
 def replaced_by(stage: str) -> str | None:
     """The stage whose audio takes the place of this stage's, once it is committed; None where no stage's does."""
     base, round_ = split_round(stage)
-    return in_round("watermark", round_) if base == "synthesize" else None
+    return in_round(REPLACED_BY[base], round_) if base in REPLACED_BY else None

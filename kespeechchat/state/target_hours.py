@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TypedDict
 
+from kespeechchat.config.flow import GATE, SPEAKS, TRAITS
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.orders import Built, BuiltStatus, Closed
 from kespeechchat.store.interface import ObjectStore
-
-_GATE, _SPEAKS = "gate", "synthesize"
 
 
 class HoursOfSplit(TypedDict):
@@ -35,7 +33,7 @@ class Targets:
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
         self.pipeline = pipeline
-        gates = pipeline.in_rounds(_GATE) if pipeline.target_hours else ()
+        gates = pipeline.in_rounds(GATE) if pipeline.target_hours else ()
         self._counts = {gate: CountsCache(store, gate) for gate in gates}
         # (gate, shard) → (language, split) → seconds
         self._shards: dict[tuple[str, int], Counter[tuple[str, str]]] = {}
@@ -87,16 +85,16 @@ class Targets:
     def _leading_to_speech(self) -> list[str]:
         """Units from `ingest` to synthesis, and what is fused to it."""
         stages: list[str] = []
-        stage = _SPEAKS
-        while stage in STAGE_CLASSES:
+        stage = SPEAKS
+        while stage in TRAITS:
             stages.append(stage)
-            stage = STAGE_CLASSES[stage].source.stage
+            stage = TRAITS[stage].source.stage
         return [unit.name for unit in self.pipeline.units if set(unit) & set(stages)]
 
     def held_back(self, build_state: BuildState) -> dict[int, str]:
         """Shards that are not spoken because their language has reached its targets → that language."""
         reached = self.reached
-        states = build_state.states(_SPEAKS) if reached else {}
+        states = build_state.states(SPEAKS) if reached else {}
         waiting = {n: s.order.language for n, s in states.items() if s.state is not State.DONE}
         return {n: language for n, language in waiting.items() if language is not None and language in reached}
 

@@ -1,4 +1,4 @@
-"""Profiles: errors name file, line, field, value and cure; overrides and references work."""
+"""Profiles: errors name file, line, field, value and fix; overrides and references work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.config.base import EngineRef
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import ConfigError, from_json, load_pipeline, read_mapping
-from kespeechchat.config.pipeline import STAGES
 from kespeechchat.store.commit import short_hash
 from tests.fuzzing import broken
 

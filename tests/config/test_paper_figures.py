@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from kespeechchat.config.base import EngineRef
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.segments import segments
 
 PROFILE = Path(__file__).parents[2] / "pipelines" / "ke-speechchat.yaml"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kespeechchat.config.base import Settings
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines.libraries import LIBRARIES

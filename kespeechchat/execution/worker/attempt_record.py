@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from kespeechchat import __version__
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.execution.worker.shard_maker import MadeRows
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Stage
@@ -42,7 +43,7 @@ def commit_record(
         inputs={k.removeprefix("input:"): v for k, v in order.ingredients.items() if k.startswith("input:")},
         ingredients=order.ingredients,
         counts=made.counts,
-        content=_content(kept) if order.name == "voices" else None,
+        content=_content(kept) if order.name == LIBRARY else None,
         schema=[f"{f.name}: {f.type}" for f in stages[-1].schema],
         seconds=round(seconds, 3),
         cold=cold,

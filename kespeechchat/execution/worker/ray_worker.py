@@ -9,6 +9,7 @@ import time
 from types import FrameType
 from typing import Any, TypedDict
 
+from kespeechchat.config.flow import GATE, SPEAKS
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead
@@ -19,7 +20,6 @@ from kespeechchat.state.orders import Built, BuiltStatus, Order
 from kespeechchat.state.saved_profile import load_profile
 
 POLL = 0.25  # seconds between two questions to the board
-_SPEAKS, _GATE = "synthesize", "gate"  # between these two, speech waits to be judged: `audio_ahead`
 
 
 class Batch(TypedDict):
@@ -62,7 +62,8 @@ class RayWorker:
         """Waits until the shard may be spoken, where the order speaks; then asks whether it may begin."""
         import ray
 
-        if _has(order.unit, _SPEAKS) and any(_has(o.unit, _GATE) for o in later):
+        # between these two stages speech waits to be judged: `audio_ahead`
+        if _has(order.unit, SPEAKS) and any(_has(o.unit, GATE) for o in later):
             while not ray.get(self._board.reserve_speech.remote(order.key.shard)):
                 time.sleep(POLL)
         return bool(ray.get(self._board.try_begin.remote(order)))

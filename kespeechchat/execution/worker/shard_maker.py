@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
@@ -183,8 +184,8 @@ class ShardMaker:
             raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
         with self._lock:
             if self._library is None or self._library[0] != order.library.content:
-                record = read_sound_record(self._store, "voices", order.library.key)
-                self._library = (order.library.content, read_table(self._store, "voices", record))
+                record = read_sound_record(self._store, LIBRARY, order.library.key)
+                self._library = (order.library.content, read_table(self._store, LIBRARY, record))
             return self._library[1]
 
 
