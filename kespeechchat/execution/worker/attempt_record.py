@@ -24,7 +24,13 @@ from kespeechchat.store.commit import CommitRecord
 
 
 def commit_record(
-    order: Order, stages: Sequence[Stage], attempt: str, made: MadeRows, seconds: float, cold: bool, error: str | None
+    order: Order,
+    stages: Sequence[Stage[Any]],
+    attempt: str,
+    made: MadeRows,
+    seconds: float,
+    cold: bool,
+    error: str | None,
 ) -> CommitRecord:
     """The record before `commit` adds the data's name and checksum; with `error`, the record of a failure.
 

@@ -43,10 +43,10 @@ class RowsMiscounted(RuntimeError):
 # What no row can be blamed for. The worker handles each of them in its own way.
 NO_ROWS_FAULT = (EngineError, ConfigError, StoreError, CorruptShard, RowsMiscounted)
 
-Watch = Callable[[Stage, int], AbstractContextManager[object]]  # around a stage's work on so many rows
+Watch = Callable[[Stage[Any], int], AbstractContextManager[object]]  # around a stage's work on so many rows
 
 
-def unwatched(stage: Stage, rows: int) -> AbstractContextManager[object]:
+def unwatched(stage: Stage[Any], rows: int) -> AbstractContextManager[object]:
     """No time limit."""
     return nullcontext()
 
@@ -80,7 +80,7 @@ class ShardMaker:
     """The stages of one unit in one worker process. Several threads may use it at once."""
 
     def __init__(self, pipeline: Pipeline, unit: Unit, store: ObjectStore) -> None:
-        self.stages: list[Stage] = [stage_class(name)(pipeline) for name in unit]
+        self.stages: list[Stage[Any]] = [stage_class(name)(pipeline) for name in unit]
         self._unit, self._store = unit, store
         self._lock = threading.Lock()
         self._ready = False
@@ -140,7 +140,7 @@ class ShardMaker:
         counts[self.stages[0].name] = _conserved(self.stages[0], [row], outcomes)
         return MadeRows([(self.stages[0].name, outcome) for outcome in outcomes], counts)
 
-    def _outcomes(self, stage: Stage, task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
+    def _outcomes(self, stage: Stage[Any], task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
         try:
             with watch(stage, len(task.rows)):
                 return list(stage.process(task))
@@ -165,7 +165,7 @@ class ShardMaker:
         done = {id_ for stage in source.without for id_ in self._read(_input(order, stage), ())["id"].to_pylist()}
         return [row for row in rows if row["id"] not in done] if done else rows
 
-    def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
+    def _also(self, stage: Stage[Any], order: Order) -> dict[str, pa.Table]:
         tables = {}
         for reads in stage.also:
             if reads.scope is Scope.LIBRARY:
@@ -198,7 +198,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _conserved(stage: Stage, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
+def _conserved(stage: Stage[Any], rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
     """The stage's counts; raises where it lost or doubled a row."""
     if stage.keeps_rows:
         expected = sorted(id_ for row in rows for id_ in stage.ids(row))

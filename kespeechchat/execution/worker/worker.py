@@ -12,6 +12,7 @@ import contextlib
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -60,7 +61,7 @@ class Worker:
         self._warm: set[str | None] = set()  # languages of which this process has made a shard
 
     @property
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[Stage[Any]]:
         """The unit's stages, in flow order."""
         return self._maker.stages
 
@@ -180,7 +181,7 @@ class Worker:
     def _watch(self, entry: Entry, alone: bool) -> Watch:
         """A stage's time limit. Past it the journal notes that the stage hung, and the process is left."""
 
-        def watch(stage: Stage, rows: int) -> contextlib.AbstractContextManager[None]:
+        def watch(stage: Stage[Any], rows: int) -> contextlib.AbstractContextManager[None]:
             limit, leave = self._resources[stage.name].seconds_per_row, self._leave
             if limit is None or leave is None or not stage.keeps_rows:
                 return contextlib.nullcontext()
