@@ -61,10 +61,10 @@ class PlannedShard:
     number: int
     language: Language | None
     rows: int
-    file: str  # key of the pack that holds its rows
+    file: str  # key of the object that holds its rows
     checksum: str  # sha256 of the rows' content: what the shard's fingerprint depends on
-    start: int  # first byte of its rows in the pack
-    size: int  # bytes of its rows
+    start: int = 0  # first byte of its rows in the pack
+    size: int | None = None  # bytes of its rows; None: `file` holds only this shard, as ROOTs older than packs have it
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ class Manifest:
 
 def planned_rows(store: ObjectStore, shard: PlannedShard, columns: list[str] | None = None) -> pa.Table:
     """The rows of a planned shard, schema ROW (or these columns of it). Raises FileNotFoundError."""
+    if shard.size is None:
+        return parquet_table(store.get(shard.file), columns)
     return parquet_table(store.get_range(shard.file, shard.start, shard.size), columns)
 
 

@@ -75,7 +75,7 @@ def test_torn_data_and_records_edited_by_hand_are_found_named_and_made_again(wor
         r"spoken/commits/\S+: not the commit record that was written",
         r"clips/commits/\S+: not the commit record that was written",
         r"measure/commits/\S+: not a commit record",
-        r"gate/commits/\S+: the commit record of gate shard-\S+ under another's name",
+        r"gate/commits/\S+: the commit record of gate shard-\S+ under another name",
     ):
         assert re.search(told, kesc.said), f"{told} is not told in:\n{kesc.said}"
     assert kesc(world.command(copy, "--inline")) == 0, kesc.said

@@ -18,7 +18,7 @@ from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
 from tests.fuzzing import broken
 
 RECORD = CommitRecord("committed", "gate", 3, "0" * 12, 0, "a" * 16, counts={"gate": Counts(3, 1, {"error_rate": 2})})
-SEGMENT = Segment(0, {"d": "in.jsonl"}, (PlannedShard(0, "zh", 6, "plan/x", "c", 0, 9),), {"rows": 6})
+SEGMENT = Segment(0, {"d": "in.jsonl"}, (PlannedShard(0, "zh", 6, "plan/x", "c"),), {"rows": 6})
 VALUES = {CommitRecord: RECORD, Segment: SEGMENT, PinnedVoices: PinnedVoices("c", 0, "0" * 12, 0)}
 
 

@@ -119,7 +119,7 @@ def test_a_put_that_arrives_late_before_anyone_else_is_the_shard(given_up, proxy
 def test_a_plan_lists_a_thousand_records_a_request_and_asks_for_no_shard(s3_root, proxy, quickstart):
     pipeline, count = load_pipeline(quickstart, root=s3_root), 1_203
     store = open_store(s3_root)
-    shards = tuple(PlannedShard(n, "en", 350, f"plan/instructions/data/{n}", f"{n:064d}", 0, 1) for n in range(count))
+    shards = tuple(PlannedShard(n, "en", 350, f"plan/instructions/data/{n}", f"{n:064d}") for n in range(count))
     Manifest(store, "instructions").append(Segment(0, {}, shards))
     keys = [c.record_key("ingest", s.order.key) for s in BuildState(pipeline, store).states("ingest").values()]
     with ThreadPoolExecutor(8) as pool:
