@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kespeechchat.config.flow import STAGES, TRAITS
+from kespeechchat.config import flow
+from kespeechchat.config.flow import TRAITS
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.units import Unit
 
-TEXT = "{name: text, stages: [ingest, rewrite, filter, spoken]}"
-VOICES = "{name: voices, stages: [corpus, clips, speakers, blend, audition, voices]}"
+TEXT = f"{{name: text, stages: [{', '.join(flow.TEXT)}]}}"
+VOICES = f"{{name: voices, stages: [{', '.join(flow.VOICES)}]}}"
 AUDIO = "{name: audio, stages: [[synthesize, watermark], measure, gate]}"
 REDUCES = [stage for stage, traits in TRAITS.items() if traits.reduces]
 
@@ -103,10 +104,10 @@ def test_what_can_be_fused_is(quickstart: Path) -> None:
     fused = load_pipeline(
         quickstart,
         _phases(
-            "{name: text, stages: [[ingest, rewrite, filter, spoken]]}",
+            f"{{name: text, stages: [[{', '.join(flow.TEXT)}]]}}",
             "{name: voices, stages: [[corpus, clips], speakers, blend, audition, voices]}",
             "{name: audio, stages: [synthesize, watermark, [measure, gate]]}",
         ),
     )
-    assert fused.units[0] == Unit(STAGES[:4]) and Unit.of("corpus", "clips") in fused.units
+    assert fused.units[0] == Unit(flow.TEXT) and Unit.of("corpus", "clips") in fused.units
     assert fused.unit_of("gate.r1") == Unit.of("measure.r1", "gate.r1")

@@ -42,3 +42,10 @@ def test_a_round_has_the_traits_of_its_base_and_reads_its_own_round() -> None:
     again = stage_class("measure.r2")
     assert again.traits is TRAITS["measure"] and again.keeps_rows and again.source.stage == "watermark.r2"
     assert issubclass(again, STAGE_CLASSES["measure"]) and again is stage_class("measure.r2")
+
+
+def test_what_a_stage_makes_of_its_rows() -> None:
+    """`kesc verify` closes the sums of those that keep or rename rows; the others make other things of them."""
+    assert [s for s in STAGES if not TRAITS[s].keeps_rows] == ["speakers", "blend", "voices"]
+    assert [s for s in STAGES if TRAITS[s].renames_rows] == ["voices"]
+    assert [s for s in STAGES if TRAITS[s].may_keep_none] == ["speakers", "voices", "gate"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kespeechchat.commands.plan.chains import chains, shard_size
+from kespeechchat.config.flow import SPEECH, TEXT
 from kespeechchat.config.load import load_pipeline
 
 FUSED = (
@@ -18,7 +19,7 @@ FUSED = (
 @pytest.mark.parametrize(
     ("settings", "text", "speech", "clips"),
     [
-        ((), ["ingest", "rewrite", "filter", "spoken"], ["watermark", "measure", "gate"], ["corpus", "clips"]),
+        ((), list(TEXT), list(SPEECH[1:]), ["corpus", "clips"]),
         ((FUSED,), ["rewrite", "spoken"], ["watermark", "gate"], ["clips"]),
     ],
 )
