@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kespeechchat.cli.common import WELL, named_pipeline, pipeline_argument, root_option, store_of, told
-from kespeechchat.export import LAYOUTS
+from kespeechchat.export.layouts import LAYOUTS
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kespeechchat.cli.common import TROUBLE, WELL, named_pipeline, set_option, told
+from kespeechchat.engines.registry import names_of
 
 
 @click.command()
@@ -29,7 +30,7 @@ def models(pipeline: str, overrides: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option("--engine", type=click.Choice(["perth", "audioseal"]), help="Watermark engine.  [default: perth]")
+@click.option("--engine", type=click.Choice(names_of("watermark")), help="Watermark engine.  [default: perth]")
 @click.option("--model", metavar="FOLDER|hub:ID@REV", help="AudioSeal's checkpoints.  [default: models/audioseal]")
 @click.option("--root", metavar="URL", help="ROOT of a build: its engine, its model, its payload.")
 @click.option("--payload", metavar="HEX", help="Payload that the mark must carry.  [default: any, or that of --root]")

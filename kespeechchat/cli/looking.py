@@ -50,14 +50,13 @@ def status(pipeline: str | None, root: str | None, overrides: tuple[str, ...], a
 @told
 def verify(pipeline: str | None, root: str | None) -> int:
     """Check every checksum, that no row is lost or doubled, and that no two splits share a voice, speaker or text."""
-    from kespeechchat.commands.verify import incomplete
     from kespeechchat.commands.verify import verify as run_verify
 
     profile = named_pipeline(pipeline, root)
-    checked, problems = run_verify(profile, store_of(profile))
+    checked, problems, incomplete = run_verify(profile, store_of(profile))
     for problem in problems:
         click.echo(problem)
-    for stage in incomplete(profile, store_of(profile)):
+    for stage in incomplete:
         click.echo(f"not built yet: {stage}")
     click.echo(f"{checked} shards checked, {len(problems)} problems")
     return TROUBLE if problems else WELL

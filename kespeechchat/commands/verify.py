@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from kespeechchat.config.flow import GATE, LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.dataset.splits import OverlapCheck
+from kespeechchat.dataset.overlaps import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
@@ -30,8 +31,16 @@ from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
 
 
-def verify(pipeline: Pipeline, store: ObjectStore) -> tuple[int, list[str]]:
-    """(shards checked, what is wrong)."""
+class Verified(NamedTuple):
+    """How many shards were checked, what is wrong, and the stages that have shards still to build."""
+
+    checked: int
+    problems: list[str]
+    incomplete: list[str]
+
+
+def verify(pipeline: Pipeline, store: ObjectStore) -> Verified:
+    """Reads all of ROOT once. Problems are found, not raised."""
     return _Check(pipeline, store).run()
 
 
@@ -43,7 +52,7 @@ class _Check:
         self._kept: dict[tuple[str, int], list[str]] = {}  # (stage, shard) → ids
         self._overlap = OverlapCheck()
 
-    def run(self) -> tuple[int, list[str]]:
+    def run(self) -> Verified:
         for branch, manifest in self.build_state.manifests.items():
             for planned in manifest.shards:
                 try:
@@ -57,7 +66,7 @@ class _Check:
                 elif state.state is State.FAILED:
                     self.problems.append(f"{unit.name} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
         self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
-        return self.checked, self.problems
+        return Verified(self.checked, self.problems, _incomplete(self.build_state))
 
     def _check_shard(self, order: Order) -> None:
         where = f"{order.name} shard {order.key.shard:05d}"
@@ -141,13 +150,11 @@ class _Check:
             yield from [id_] if fan_out == 1 else (f"{id_}-v{k}" for k in range(fan_out))
 
 
-def incomplete(pipeline: Pipeline, store: ObjectStore) -> list[str]:
-    """Stages with shards still to build."""
-    build_state = BuildState(pipeline, store)
-    told = []
-    for stage in pipeline.flow:
+def _incomplete(build_state: BuildState) -> list[str]:
+    found = []
+    for stage in build_state.pipeline.flow:
         states = build_state.states(stage)
         waiting = sum(1 for s in states.values() if s.state is not State.DONE)
         if waiting or not states:
-            told.append(f"{stage} ({waiting} of {len(states)} shards)")
-    return told
+            found.append(f"{stage} ({waiting} of {len(states)} shards)")
+    return found

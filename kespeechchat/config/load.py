@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -83,11 +84,22 @@ def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipe
 
 
 def from_json(text: str) -> Pipeline:
-    """The resolved pipeline that a build keeps in its ROOT."""
+    """The resolved pipeline that a build keeps in its ROOT, this version's or an earlier one's. Raises ConfigError."""
     try:
-        return Pipeline.model_validate_json(text)
-    except ValidationError as error:
-        raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {error.errors()[0]['msg']}") from None
+        return Pipeline.model_validate(_with_threshold_of_the_engine(json.loads(text)))
+    except (ValueError, LookupError, AttributeError) as error:  # the second two: JSON that is no pipeline at all
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {why}") from None
+
+
+def _with_threshold_of_the_engine(data: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline that an earlier version kept names the gate's threshold in the gate. That one decided what was kept,
+    so it becomes the threshold of the engine, and the gate's fingerprints stay as they are."""
+    gate = data.get("stages", {}).get("gate", {})
+    if "watermark_threshold" in gate:
+        name = data["stages"]["measure"]["watermark"]
+        data["engines"]["watermark"][name]["threshold"] = gate.pop("watermark_threshold")
+    return data
 
 
 def absolute_root(root: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
+from kespeechchat.config.engine_base import concurrent, every_engine, name_of
 from kespeechchat.config.flow import SPEECH, STAGES
 from kespeechchat.config.phases import Phase, check_order
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
@@ -168,11 +169,11 @@ class Pipeline(Settings):
                 continue
             for stage in self.unit_of(first):
                 for mark, name in self.settings_of(stage).references():
-                    if isinstance(mark, EngineRef) and not e.concurrent(self.engine(mark.capability, name)):
+                    if isinstance(mark, EngineRef) and not concurrent(self.engine(mark.capability, name)):
                         raise ValueError(
                             f"resources.{first}.shards_in_flight: {wanted.shards_in_flight}, but the {mark.capability} "
-                            f"engine {name!r} of stages.{stage} takes one call at a time: set it to 1; vllm and openai "
-                            "engines, and llm judges that ask one, take several"
+                            f"engine {name!r} of stages.{stage} takes one call at a time: set it to 1, or use an "
+                            f"engine that takes several calls at once ({_with_parallel_calls()})"
                         )
         return self
 
@@ -243,6 +244,12 @@ class Pipeline(Settings):
         """The settings of an engine. Raises KeyError."""
         return getattr(self.engines, capability)[name]
 
+    @property
+    def watermark_threshold(self) -> float:
+        """The score from which a turn counts as marked: that of the engine that listens for the mark."""
+        threshold: float = self.engine("watermark", self.stages.measure.watermark).threshold
+        return threshold
+
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:
         """Everything of this pipeline that can change what `stage` makes of a shard of `language`."""
         settings, round_ = self.settings_of(stage), split_round(stage)[1]
@@ -256,6 +263,8 @@ class Pipeline(Settings):
                 prompt = self.prompts[name]
                 named[f"prompt:{name}"] = prompt.get(language) if language in LANGUAGES else prompt
         relevant = settings.relevant(language) | ({"rounds": list(self.rounds[:round_])} if round_ else {})
+        if settings is self.stages.gate:
+            relevant["watermark_threshold"] = self.watermark_threshold
         return {"settings": relevant, "named": named, "seed": self.seed}
 
     def _by_content(self, settings: Any) -> Any:
@@ -269,3 +278,7 @@ class Pipeline(Settings):
     def to_json(self) -> str:
         """The resolved profile; `config.load.from_json` reads it back."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
+
+
+def _with_parallel_calls() -> str:
+    return ", ".join(f"{engine.capability}: {name_of(engine)}" for engine in every_engine() if engine.parallel_calls)

@@ -5,7 +5,7 @@ A new stage begins here: a class with its traits and settings, and a field of :c
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -202,7 +202,17 @@ class Gate(StageSettings):
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
     )
-    watermark_threshold: float = Field(0.5, ge=0, le=1, description="a turn with a lower detector score is refused")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_moved(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "watermark_threshold" in data:
+            raise ValueError(
+                "watermark_threshold is now a setting of the watermark engine: remove it here and set "
+                f"engines.watermark.NAME.threshold: {data['watermark_threshold']}, NAME being that of "
+                "stages.measure.watermark"
+            )
+        return data
 
     @model_validator(mode="after")
     def _units_fit(self) -> Gate:

@@ -21,6 +21,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.stages import StageSettings
 from kespeechchat.config.traits import Reads, Scope, Traits
+from kespeechchat.engines.registry import load
 from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
 __all__ = ["Reads", "Row", "Scope", "Stage", "Task", "output_kept"]
@@ -114,21 +115,17 @@ class Stage(ABC, Generic[S]):
 
     def _engine(self, capability: str, name: str, key: str | None = None) -> Any:
         """Loads the profile's engine `name` once per process, however many stages name it."""
-        from importlib import import_module
-
-        folder = "speaker" if capability == "embedder" else capability
-        module = import_module(f"kespeechchat.engines.{folder}")
         settings = self.pipeline.engine(capability, name)
+        named = (capability, settings.model_dump_json())
         with _loading:
-            engine = _loaded.get((capability, settings.model_dump_json()))
-            if engine is None:
-                engine = (module.load_embedder if capability == "embedder" else module.load)(settings)
-                _loaded[(capability, settings.model_dump_json())] = engine
+            if named not in _loaded:
+                _loaded[named] = load(settings)
+            engine = _loaded[named]
         self.engines[key or capability] = engine
         return engine
 
 
-_loaded: dict[Any, Any] = {}
+_loaded: dict[tuple[str, str], Any] = {}  # (capability, settings) → engine
 _loading = threading.Lock()  # shards in flight together must not load an engine twice
 
 

@@ -51,7 +51,7 @@ class Gate(Stage[settings.Gate]):
             "seconds": sum(t["seconds"] for t in turns),
             "turns": turns,
         }
-        unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.settings.watermark_threshold]
+        unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.pipeline.watermark_threshold]
         if unmarked:
             return rejected(out, "watermark_not_found", f"in the turn of {', '.join(unmarked)}")
         if not error_rate <= limit:

@@ -12,7 +12,7 @@ from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.voices.mining import Clips, Mined, Refused, balance_genders, mine
-from kespeechchat.voices.splits import draw_speaker_splits
+from kespeechchat.voices.speaker_splits import draw_speaker_splits
 
 _COLUMNS = (
     "recording",

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import dialogue_split
+from kespeechchat.dataset.dialogue_splits import dialogue_split
 from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for

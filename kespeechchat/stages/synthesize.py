@@ -10,13 +10,13 @@ import numpy as np
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import VoiceIndex, voices_after
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.text.error_rate import characters
+from kespeechchat.voices.casting import VoiceIndex, voices_after
 
 _COLUMNS = ("source", "language", "split", "instruction", "response")
 

@@ -19,7 +19,7 @@ import numpy as np
 from kespeechchat.config.voices import BlendingSettings
 from kespeechchat.records import Gender, Role, Split
 from kespeechchat.seeds import mix, stable_hash, stable_hashes
-from kespeechchat.voices.splits import SPLITS, largest_remainder
+from kespeechchat.voices.speaker_splits import SPLITS, largest_remainder
 
 GENDERS: tuple[Gender, ...] = ("female", "male")
 AGENT_SPLIT: Split = "train"  # agents speak in every split; their parents are never held-out speakers

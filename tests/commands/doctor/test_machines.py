@@ -10,9 +10,7 @@ import pytest
 
 from kespeechchat.commands.doctor import capacity, environments, models
 from kespeechchat.commands.doctor.machines import Machine, Machines
-from kespeechchat.config import engines
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.engines.libraries import LIBRARIES
 
 PAPER = Path(__file__).parent.parent.parent.parent / "pipelines" / "ke-speechchat.yaml"
 
@@ -136,15 +134,6 @@ def test_another_python_and_one_that_dies(tmp_path):
 def test_this_interpreter_holds_the_project():
     found = environments.probe(environments.Environment(None, (), ()), ["ray", "soxr"], str(PAPER.parent.parent))
     assert environments._judged(found, environments.Environment(sys.executable, (), ()), {"ray", "soxr"}) is None
-
-
-def test_every_engine_names_its_libraries():
-    uses = {
-        value.model_fields["use"].annotation.__args__[0]
-        for value in vars(engines).values()
-        if isinstance(value, type) and "use" in getattr(value, "model_fields", {})
-    }
-    assert uses == set(LIBRARIES)
 
 
 # --- models

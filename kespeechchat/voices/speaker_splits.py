@@ -47,7 +47,7 @@ def largest_remainder(total: int, shares: dict[str, float]) -> dict[str, int]:
 def _counts(speakers: int, settings: SpeakerSplitSettings, cell: tuple[str, str]) -> dict[str, int]:
     if settings.per_cell is None:
         return largest_remainder(speakers, {s: settings.shares.get(s, 0.0) for s in SPLITS})
-    held = {s: settings.per_cell.get(s, 0) for s in SPLITS if s != "train"}
+    held: dict[str, int] = {s: settings.per_cell.get(s, 0) for s in SPLITS if s != "train"}
     rest = speakers - sum(held.values())
     if rest < 0:
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.export.selection import Rule, Selection
+from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import part_of, put_in_place
 
-HELD_OUT = ("dev", "test")
+HELD_OUT: tuple[Split, ...] = ("dev", "test")
 
 
 @dataclass
 class Held:
-    """What some dialogues are, by language; exact, so in any order alike."""
+    """What some dialogues are, by language; exact, so the same in any order."""
 
-    dialogues: Counter = field(default_factory=Counter)
-    micros: Counter = field(default_factory=Counter)
+    dialogues: Counter[str] = field(default_factory=Counter)
+    micros: Counter[str] = field(default_factory=Counter)
     voices: set[str] = field(default_factory=set)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: FinishedRow) -> None:
+        """One dialogue."""
         language = row["language"]
         self.dialogues[language] += 1
         self.micros[language] += round(row["seconds"] * 1_000_000)
@@ -32,11 +35,13 @@ class Held:
         self.voices.add(agent["voice"])
 
     def merge(self, other: Held) -> None:
+        """Takes in others; the order does not matter."""
         self.dialogues.update(other.dialogues)
         self.micros.update(other.micros)
         self.voices |= other.voices
 
     def figures(self) -> dict[str, Any]:
+        """`dialogues` and `hours` by language, `speakers`."""
         hours = {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())}
         return {"dialogues": dict(sorted(self.dialogues.items())), "hours": hours, "speakers": len(self.voices)}
 
@@ -59,7 +64,7 @@ class Members:
         self._names = listed(self.rule)
         self.take()
 
-    def add(self, row: Mapping[str, Any], level: int) -> None:
+    def add(self, row: FinishedRow, level: int) -> None:
         """One row; `level` is its place in the rule's partitions."""
         split = row["split"]
         self.held[level if split == "train" else split].add(row)
@@ -72,12 +77,14 @@ class Members:
         return taken
 
     def merge(self, other: Members) -> None:
+        """Takes in the figures that another process gathered; the order does not matter."""
         for place, held in other.held.items():
             self.held[place].merge(held)
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Of each list: dialogues and hours by language, speakers."""
-        found, inside = {split: self.held[split].figures() for split in HELD_OUT}, Held()
+        found: dict[str, dict[str, Any]] = {split: self.held[split].figures() for split in HELD_OUT}
+        inside = Held()
         for level, name in enumerate(self._names):
             inside.merge(self.held[level])
             found[name] = inside.figures()
@@ -93,6 +100,7 @@ class ListFiles:
         self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
 
     def extend(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """More ids of each list."""
         for name, one in (self._lists | self._held).items():
             one.extend(ids[name])
 
@@ -102,7 +110,7 @@ class ListFiles:
         for split, one in self._held.items():
             one.close(figures.pop(split))
         for name, one in self._lists.items():
-            content = self._selection.plan.contents[name]
+            content = self._selection.partitions.contents[name]
             shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
             figures[name] |= shown if subset.language else {**shown, "digest": content.digest}
             one.close(figures[name])
@@ -116,8 +124,7 @@ class _IdList:
     def __init__(self, path: Path, name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._empty = path, True
-        self._part = path.with_name(path.name + ".part")
-        self._file = self._part.open("w", encoding="utf-8", newline="\n")
+        self._file = part_of(path).open("w", encoding="utf-8", newline="\n")
         self._file.write(f'{{"name": {json.dumps(name)}, "ids": [')
 
     def extend(self, ids: Sequence[str]) -> None:
@@ -130,9 +137,7 @@ class _IdList:
         """Ends the file and puts it in place."""
         with self._file as file:
             file.write("\n], " + json.dumps(figures)[1:] + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._part.replace(self.path)
+        put_in_place(self.path)
 
 
 def _remove_other(folder: Path, wanted: set[Path]) -> None:

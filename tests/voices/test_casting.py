@@ -1,3 +1,5 @@
+"""Who speaks a dialogue: voices of its split and language, each as often as the next."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -6,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.config.dataset import SplitSettings
-from kespeechchat.dataset.splits import OverlapCheck, VoiceIndex, assign_voices, dialogue_split, text_key, voices_after
+from kespeechchat.voices.casting import VoiceIndex, assign_voices, voices_after
 
 VOICES = [
     {"id": f"SPK{i:04d}f", "role": "user", "language": None, "gender": "female", "split": split}
@@ -17,32 +18,6 @@ VOICES = [
     for g in ("Female", "Male")
     for t in ("zh", "en")
 ]
-
-
-@given(st.text(), st.integers())
-def test_equal_texts_fall_alike(text, seed):
-    half = SplitSettings(dev=1, test=1, of=3)
-    loud = f"  {text.upper().lower()}!? "
-    if text_key(loud) == text_key(text):
-        assert dialogue_split(loud, half, seed) == dialogue_split(text, half, seed)
-    assert text_key(text_key(text)) == text_key(text)
-
-
-def test_spelling_that_does_not_matter():
-    assert text_key("Hello, World 2!") == text_key("hello world２") == "helloworld2"
-    assert text_key("你好，世界。") == "你好世界"
-
-
-def test_shares_are_about_right():
-    drawn = Counter(dialogue_split(f"question {i}", SplitSettings(dev=0.1, test=0.2, of=1), 0) for i in range(20_000))
-    assert drawn["dev"] == pytest.approx(2000, rel=0.1)
-    assert drawn["test"] == pytest.approx(4000, rel=0.1)
-
-
-def test_no_held_out_dialogues():
-    assert dialogue_split("x", SplitSettings(dev=0, test=0), 0) == "train"
-    with pytest.raises(ValueError, match="more than all"):
-        SplitSettings(dev=2, test=0, of=1)
 
 
 def test_voices_come_from_the_split_and_speak_the_language():
@@ -108,41 +83,3 @@ def test_a_missing_voice_is_named():
         assign_voices("d", "train", "en", VoiceIndex.of(VOICES[:30]), 0)
     with pytest.raises(ValueError, match="no user voice of split dev that speaks zh"):
         assign_voices("d", "dev", "zh", VoiceIndex.of(VOICES[30:]), 0)
-
-
-def test_overlaps_of_every_kind():
-    check = OverlapCheck()
-    check.add("train", "SPK1", "How are you?", "d1")
-    check.add("train", "SPK2", "Fine.", "d2")
-    check.add("test", "SPK3", "how are you", "d3")
-    check.add("dev", "SPK2", "Something else", "d4")
-    found = check.overlaps({"SPK1": ["a", "b"], "SPK2": ["c", "d"], "SPK3": ["b", "e"]})
-    assert {(o.kind, o.splits, o.examples) for o in found} == {
-        ("text", ("test", "train"), ("d3",)),
-        ("parent", ("test", "train"), ("b",)),
-        ("voice", ("dev", "train"), ("SPK2",)),
-        ("parent", ("dev", "train"), ("c", "d")),
-    }
-
-
-def test_disjoint_splits_share_nothing():
-    check = OverlapCheck()
-    check.add("train", "SPK1", "one", "d1")
-    check.add("test", "SPK2", "two", "d2")
-    assert check.overlaps({"SPK1": ["a", "b"], "SPK2": ["c", "d"]}) == []
-
-
-@given(st.lists(st.tuples(st.sampled_from(["train", "dev", "test"]), st.integers(0, 3), st.sampled_from("abcd"))))
-def test_overlaps_do_not_depend_on_order_or_division(draws):
-    parents = {f"SPK{i}": [f"p{i}", f"p{i + 1}"] for i in range(4)}
-    whole, parts = OverlapCheck(), [OverlapCheck(), OverlapCheck()]
-    for i, (split, voice, text) in enumerate(draws):
-        for check in (whole, parts[i % 2]):
-            check.add(split, f"SPK{voice}", text, f"d{i}")
-    parts[1].merge(parts[0])
-    assert parts[1].overlaps(parents) == whole.overlaps(parents)
-
-
-@given(st.text(st.characters(max_codepoint=127)))
-def test_the_key_of_a_plain_text_is_that_of_any_text(text):
-    assert text_key(text) == text_key(text + "中").removesuffix("中")

@@ -6,7 +6,6 @@ Beside metadata.json, where each id is the stem of an `audio_path` (`DIALOGUE_0`
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from typing import Any
 import orjson
 
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.dataset.metadata import write_json
 from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
 from kespeechchat.export.selection import Rule
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import whole_file, write_json
 
 
 class SubsetChoice:
@@ -29,7 +29,7 @@ class SubsetChoice:
         self.subsets = Subsets(settings, rule.cuts.seed)
         self._offered: list[bytes] = []
 
-    def add(self, row: Mapping[str, Any], level: int) -> None:
+    def add(self, row: FinishedRow, level: int) -> None:
         """One row; `level` is its place in the rule's partitions."""
         one = self.subsets.add(row, level <= self._last)
         if one is not None:
@@ -41,6 +41,7 @@ class SubsetChoice:
         return b"\n".join([*taken, b""])
 
     def merge(self, other: SubsetChoice) -> None:
+        """Takes in what another of the same rule collected; the order does not matter."""
         self.subsets.merge(other.subsets)
 
 
@@ -57,6 +58,7 @@ class SubsetFiles:
         self._file = self._offered.open("wb")
 
     def offer(self, utterances: bytes) -> None:
+        """What ASR may train on, as `SubsetChoice.take` gave it."""
         self._file.write(utterances)
 
     def close(self, choice: SubsetChoice, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
@@ -79,19 +81,16 @@ class SubsetFiles:
 
     def _write_asr(self, chosen: Chosen, more: Mapping[str, Any]) -> dict[str, Any]:
         """asr.json, its training ids one by one. Gives the figures of training."""
-        tally, part = Tally(), self._folder / "asr.json.part"
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write('{"name": "asr", "train": {"ids": [')
+        tally = Tally()
+        with whole_file(self._folder / "asr.json") as file:
+            file.write(b'{"name": "asr", "train": {"ids": [')
             with self._offered.open("rb") as offered:
                 for one in (Utterance(*orjson.loads(line)) for line in offered):
                     if chosen.asr_trains(one):
-                        file.write((",\n" if tally.utterances else "\n") + json.dumps(one.id))
+                        file.write((",\n" if tally.utterances else "\n").encode() + orjson.dumps(one.id))
                         tally.add(one)
             train = tally.result()
-            file.write("\n], " + json.dumps(train)[1:] + ",\n" + json.dumps(more)[1:] + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._folder / "asr.json")
+            file.write(f"\n], {json.dumps(train)[1:]},\n{json.dumps(more)[1:]}\n".encode())
         self._offered.unlink()
         return train
 
