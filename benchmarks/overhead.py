@@ -38,7 +38,7 @@ from kespeechchat.stages.base import Stage, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.commit import read_record
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 STAGES = ("rewrite", "filter", "spoken")

@@ -37,7 +37,7 @@ from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.rows import FinishedRow
 from kespeechchat.state.finished_rows import FinishedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
-from kespeechchat.store.objects import LocalFolder
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import to_parquet
 
 SECONDS, MEMORY = 600.0, 6e9 / 2**20  # the bounds: s, MiB

@@ -19,7 +19,8 @@ from kespeechchat.state.orders import Order
 from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.state.voice_pin import pin
 from kespeechchat.store.commit import CommitRecord, Counts, commit, new_attempt
-from kespeechchat.store.objects import AlreadyExists, LocalFolder, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import to_parquet
 
 ANY_LANGUAGE = "stages.blend.blending.same_language=false"  # the recipe's clips are English

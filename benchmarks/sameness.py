@@ -14,7 +14,7 @@ from kespeechchat.commands.verify import verify
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import read_record
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 _Rows = dict[str, dict[str, Any]]  # by id

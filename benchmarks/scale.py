@@ -36,7 +36,8 @@ from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.opening import open_store
 
 SECONDS, MEMORY, OVERHEAD = 60.0, 2048.0, 50.0  # the bounds: s, MiB, ms a shard and unit
 FEW = 8  # scheduled shards whose cost is taken off

@@ -28,7 +28,7 @@ from kespeechchat.config.units import Unit
 from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.state.orders import Input, Order
 from kespeechchat.store.commit import ShardKey, read_record
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_table
 from kespeechchat.voices.columns import rows_of
 from kespeechchat.voices.promises import COLUMNS, Library, report

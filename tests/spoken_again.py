@@ -24,7 +24,7 @@ from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Audio
 from kespeechchat.state.orders import Order
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 RATE = 2000  # Hz: short files
 ROWS = 4  # dialogues of a shard

@@ -19,7 +19,8 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import ShardKey, list_commits, read_record
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 # Stages whose shards of 905b9e3 are stale for the current code, each with the reason; the changelog says so too.

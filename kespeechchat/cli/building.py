@@ -75,7 +75,7 @@ def build(
         click.echo(f"kesc: stopped by a guard: {stop}", err=True)
         return TROUBLE
     click.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
-    return WELL if result.well else TROUBLE
+    return WELL if result.ok else TROUBLE
 
 
 @click.command()

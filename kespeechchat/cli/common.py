@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from kespeechchat.config.pipeline import Pipeline
-    from kespeechchat.store.objects import ObjectStore
+    from kespeechchat.store.interface import ObjectStore
 
 WELL, TROUBLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,7 +31,7 @@ def told(command: Callable[..., int | None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         from kespeechchat.config.load import ConfigError
         from kespeechchat.engines import EngineError
-        from kespeechchat.store.objects import StoreError
+        from kespeechchat.store.interface import StoreError
         from kespeechchat.store.shards import CorruptShard
 
         signal.signal(signal.SIGTERM, _terminated)
@@ -73,7 +73,7 @@ def named_pipeline(pipeline: str | None, root: str | None, overrides: tuple[str,
 
 
 def store_of(pipeline: Pipeline) -> ObjectStore:
-    from kespeechchat.store.objects import open_store
+    from kespeechchat.store.opening import open_store
 
     return open_store(pipeline.root)
 

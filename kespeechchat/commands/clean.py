@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import BuildState, State, replaced_by
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.segments import replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
+from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.journal import open_attempts
-from kespeechchat.store.objects import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, read_checked, without_audio
 
 _DATA = re.compile(r"/data/(shard-\d{5,}\.[0-9a-f]{12}\.g\d+)\.([0-9a-f]{16})\.parquet$")

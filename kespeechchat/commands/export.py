@@ -23,7 +23,7 @@ from kespeechchat.export.layout import AudioRates, Layout, check_many_files
 from kespeechchat.export.layouts import make_layout
 from kespeechchat.export.selection import Selection, Subset, select
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
 

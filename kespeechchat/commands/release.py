@@ -10,7 +10,7 @@ from kespeechchat.dataset.releases import Release, checked_name, compare
 from kespeechchat.display import hours
 from kespeechchat.export.selection import Selection, select
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 
 def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bool = False) -> str:

@@ -16,7 +16,7 @@ from kespeechchat.processes import spread
 from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedPart, FinishedRows
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _KEPT = "report.json"
 

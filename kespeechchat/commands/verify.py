@@ -25,8 +25,8 @@ from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import planned_rows
-from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
 

@@ -12,7 +12,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.display import columns, percent
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, circularity

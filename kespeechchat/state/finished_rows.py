@@ -21,7 +21,7 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.store.commit import ShardKey
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 
 ItemT = TypeVar("ItemT")

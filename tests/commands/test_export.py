@@ -19,7 +19,7 @@ from kespeechchat.records import Audio
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 RATE = 8000
 VOICES = [("SPK1f", "female", "user"), ("SPK2m", "male", "user"), ("agentFemale", "female", "agent")]

@@ -57,7 +57,7 @@ def test_what_is_misheard_is_spoken_with_another_seed_then_by_another_voice_then
     # of four dialogues one is understood at once, one the second time, one the third time, one never
     ground.engines.mumbles = lambda u, before: before < (3 - _number(u.text)) % 4
     pipeline = ground.pipeline(TWO)
-    assert ground.build(TWO).well and problems(ground, pipeline) == []
+    assert ground.build(TWO).ok and problems(ground, pipeline) == []
     rows = {int(row["id"][1:]): row["round"] for row in FinishedRows(pipeline, ground.store)}
     assert rows == {n: (3 - n) % 4 for n in range(DIALOGUES) if n % 4}
     assert status(pipeline, ground.store)["rounds"]["languages"]["zh"] == {
@@ -163,7 +163,7 @@ def test_a_changed_threshold_speaks_again_what_is_refused_now(ground):
     ground.build(TWO)
     before = _numbers(ground, ground.pipeline(TWO), "synthesize.r1")[0]
     looser = (TWO, "stages.gate.max_error.en=10")
-    assert ground.build(*looser).well
+    assert ground.build(*looser).ok
     assert _numbers(ground, ground.pipeline(*looser), "synthesize.r1")[0] == 0 < before
     assert problems(ground, ground.pipeline(*looser)) == []
 
@@ -171,7 +171,7 @@ def test_a_changed_threshold_speaks_again_what_is_refused_now(ground):
 def test_a_guard_watches_a_round_only_where_it_names_it(ground):
     ground.engines.mumbles = lambda u, before: u.text.startswith("What")
     guard = "{after_shards: 2, min_kept: 0.4}"
-    assert ground.build(TWO, f"guards={{gate: {guard}}}").well  # half of the dialogues are English; no round saves one
+    assert ground.build(TWO, f"guards={{gate: {guard}}}").ok  # half of the dialogues are English; no round saves one
     with pytest.raises(GuardStop, match=r"gate\.r1: 0 of"):
         ground.build(TWO, f"guards={{gate.r1: {guard}}}", "stages.gate.max_error.en=0.2")
 

@@ -22,7 +22,7 @@ from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe  # noqa: E
 from kespeechchat.config.load import load_pipeline  # noqa: E402
 from kespeechchat.state.build_state import BuildState  # noqa: E402
 from kespeechchat.store.commit import short_hash  # noqa: E402
-from kespeechchat.store.objects import open_store  # noqa: E402
+from kespeechchat.store.opening import open_store  # noqa: E402
 
 HELD = HERE / "fingerprints.json"
 PROFILE = HERE.parents[1] / "pipelines" / "quickstart.yaml"

@@ -11,9 +11,10 @@ from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.voice_pin import PinnedVoices, read_pin
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit
 from kespeechchat.store.documents import dump, parse
+from kespeechchat.store.interface import StoreError
 from kespeechchat.store.journal import Journal, open_attempts
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
-from kespeechchat.store.objects import LocalFolder, StoreError
 from tests.fuzzing import broken
 
 RECORD = CommitRecord("committed", "gate", 3, "0" * 12, 0, "a" * 16, counts={"gate": Counts(3, 1, {"error_rate": 2})})

@@ -17,8 +17,8 @@ from kespeechchat.config.flow import STAGES
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
-from kespeechchat.state.build_state import segments
 from kespeechchat.state.profile_models import engines_of
+from kespeechchat.state.segments import segments
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:

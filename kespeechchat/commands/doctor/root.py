@@ -11,7 +11,8 @@ from kespeechchat.commands.plan.text import ranged, size
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.store.commit import new_attempt
-from kespeechchat.store.objects import AlreadyExists, ObjectStore, StoreError, open_store
+from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
+from kespeechchat.store.opening import open_store
 
 _LEAST = 5 << 30  # bytes of free disk under which ROOT is called full where nothing is known of the build's size
 

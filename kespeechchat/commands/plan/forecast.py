@@ -17,7 +17,7 @@ from kespeechchat.commands.plan.measurements import (
 )
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.profile_models import engines_of
 from kespeechchat.store.commit import ShardKey
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 _MOST = 256  # records of one unit that are opened, evenly over its shards

@@ -16,7 +16,7 @@ from kespeechchat.commands.doctor import root as root_check
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import Audio
 from kespeechchat.store.audio import write_wav
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -64,7 +64,7 @@ def test_a_root_that_cannot_be_written(make, tmp_path):
 
 
 def test_a_store_that_overwrites(make, monkeypatch):
-    monkeypatch.setattr("kespeechchat.store.objects.LocalFolder.create", lambda self, key, data: self.put(key, data))
+    monkeypatch.setattr("kespeechchat.store.local.LocalFolder.create", lambda self, key, data: self.put(key, data))
     (root,) = root_check.check(make())
     assert not root.ok
     assert "creates an object that exists already" in root.message

@@ -37,7 +37,7 @@ from kespeechchat.commands.plan.pilot import pilot_of
 from kespeechchat.commands.plan.text import render
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 QUICKSTART = Path(__file__).parents[3] / "pipelines" / "quickstart.yaml"
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.store.objects import AlreadyExists, LocalFolder, StoreError, checked_key
+from kespeechchat.store.interface import AlreadyExists, StoreError, checked_key
+from kespeechchat.store.local import LocalFolder
 from tests.store.racing import one_of_many_wins
 
 
