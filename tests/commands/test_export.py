@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
@@ -149,6 +149,6 @@ def test_release_from_the_command_line(build):
 
 
 def _kesc(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(main, list(arguments))
+    result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == code, result.output
     return result.output
