@@ -24,7 +24,16 @@ from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 # Stages whose shards of 905b9e3 are stale for the current code, each with the reason; the changelog says so too.
-STALE: dict[str, str] = {}
+# (`audition` is one of them too: how many shards it has is known once `blend` is done again.)
+STALE = {
+    "rewrite": "numbers are read as the sentence means them",
+    "spoken": "numbers are read as the sentence means them, and doubtful ones are refused",
+    "clips": "characters are counted of the new normal form",
+    "watermark": "`synthesize`: traditional characters are simplified, pace counts characters of the new normal form",
+    "gate": "the least error rate over the readings of both texts",
+    "watermark.r1": "as `watermark`",
+    "gate.r1": "as `gate`",
+}
 
 FIXTURE = Path(__file__).parent / "fixtures" / "root-905b9e3"
 EXPECTED = json.loads((FIXTURE / "expected.json").read_text())
@@ -43,20 +52,34 @@ def old(tmp_path) -> Built:
     return load_profile(root), open_store(root)
 
 
-def test_every_shard_is_done_but_those_that_are_said_to_be_stale(old):
-    pipeline, store = old
+def _not_done(pipeline: Pipeline, store: ObjectStore) -> dict[str, list[str]]:
+    """Units with shards that are not done → what `kesc status --why` says of them."""
     build_state, found = BuildState(pipeline, store), {}
     for unit in pipeline.units:
-        states = build_state.states(unit.name)
-        for number, state in states.items():
+        for number, state in build_state.states(unit.name).items():
             if state.state is not State.DONE:
                 found.setdefault(unit.name, []).extend(why(pipeline, store, unit.name, number))
-        if unit.name not in STALE:
-            assert len(states) == EXPECTED["stages"][unit.name]["shards"], unit.name
-    assert found.keys() == STALE.keys(), f"name these stages in STALE and in the changelog, or undo: {found}"
+    return found
 
 
-@pytest.mark.skipif(bool(STALE), reason="counts are those of shards that are done")
+def test_a_look_at_root_finds_every_shard_done(old):
+    """ROOT's own profile names the versions of the code that built it, so a new version of a stage hides nothing."""
+    pipeline, store = old
+    assert _not_done(pipeline, store) == {}
+    build_state = BuildState(pipeline, store)
+    for unit in pipeline.units:
+        assert len(build_state.states(unit.name)) == EXPECTED["stages"][unit.name]["shards"], unit.name
+
+
+def test_a_build_makes_again_what_the_changelog_names(old):
+    pipeline, store = old
+    found = _not_done(pipeline.model_copy(update={"versions": None}), store)
+    changed = {unit for unit, lines in found.items() if any(".version: was" in line for line in lines)}
+    assert changed == STALE.keys(), f"name these stages in STALE and in the changelog, or undo: {found}"
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    assert not [stage for stage in STALE if f"`{stage.split('.')[0]}`" not in changelog]
+
+
 def test_status_counts_what_it_counted_then(old):
     found = {stage.pop("name"): stage for stage in status(*old)["stages"]}
     assert {name: {k: stage[k] for k in EXPECTED["stages"][name]} for name, stage in found.items()} == EXPECTED[
@@ -85,20 +108,25 @@ def _rows(store: ObjectStore, unit: str, key: ShardKey) -> list[dict]:
     return read_table(store, unit, read_record(store, unit, key)).to_pylist()
 
 
-@pytest.mark.skipif(bool(STALE.keys() & set(TEXT)), reason="verify checks shards that are done")
 def test_verify_finds_nothing_wrong_in_what_the_archive_holds(old):
-    checked, problems = verify(*old)
+    checked, problems, _ = verify(*old)
     assert checked > 0
     assert not [line for line in problems if line.split(" shard ")[0] in TEXT or line.startswith(("plan", "splits"))]
     missing = {line.split(" shard ")[0] for line in problems if "is missing" in line}
     assert missing == set(EXPECTED["stages"]) - {*WITH_DATA, *FUSED}
 
 
-@pytest.mark.skipif(bool(STALE), reason="an export takes dialogues that are done")
-def test_the_export_is_the_same_byte_for_byte(old, tmp_path):
+def test_the_export_is_what_it_was_then(old, tmp_path):
+    """To the byte, but for the paper's own key `channel`, which was written `channels`, and lists, which are new."""
     export(*old, str(tmp_path / "to"), Wanted(audio=False))
+    changed = {}
     for name, checksum in EXPECTED["export"].items():
-        assert hashlib.sha256((tmp_path / "to" / name).read_bytes()).hexdigest() == checksum, name
+        if name == "statistics.md":  # a table for readers, of what statistics.json holds
+            continue
+        data = (tmp_path / "to" / name).read_bytes().replace(b'"audio":{"channel":', b'"audio":{"channels":')
+        if hashlib.sha256(data).hexdigest() != checksum:
+            changed[name] = data[:300]
+    assert changed == {}
 
 
 def test_it_is_continued_with_new_rows(old, tmp_path):
@@ -108,7 +136,7 @@ def test_it_is_continued_with_new_rows(old, tmp_path):
     data["instructions"]["inputs"] = [{"path": str(questions(tmp_path / "questions.jsonl", 8))}]
     more = Pipeline.model_validate(data)
     result = build(more, Progress(quiet=True), stages=["ingest"], inline=True)
-    assert result.failed == 0 and result.built == (4 if "ingest" in STALE else 2)
+    assert result.failed == 0 and result.built == 2
     states = BuildState(more, store).states("ingest")
     assert len(states) == EXPECTED["stages"]["ingest"]["shards"] + 2  # one a language
     assert all(state.state is State.DONE for state in states.values())

@@ -17,6 +17,8 @@ from kespeechchat.config.base import EngineRef
 from kespeechchat.config.flow import STAGES
 from kespeechchat.config.pipeline import Pipeline
 
+_VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
+
 
 class ConfigError(ValueError):
     """Wrong use or configuration: exit code 2. The message is for the user and complete in itself."""
@@ -86,7 +88,7 @@ def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipe
 def from_json(text: str) -> Pipeline:
     """The resolved pipeline that a build keeps in its ROOT, this version's or an earlier one's. Raises ConfigError."""
     try:
-        return Pipeline.model_validate(_with_threshold_of_the_engine(json.loads(text)))
+        return Pipeline.model_validate(_with_versions(_with_threshold_of_the_engine(json.loads(text))))
     except (ValueError, LookupError, AttributeError) as error:  # the second two: JSON that is no pipeline at all
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {why}") from None
@@ -99,6 +101,13 @@ def _with_threshold_of_the_engine(data: dict[str, Any]) -> dict[str, Any]:
     if "watermark_threshold" in gate:
         name = data["stages"]["measure"]["watermark"]
         data["engines"]["watermark"][name]["threshold"] = gate.pop("watermark_threshold")
+    return data
+
+
+def _with_versions(data: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline that was kept before versions were kept with it was built by version 0.1.0 of this package."""
+    if data.get("versions") is None:
+        data["versions"] = {stage: _VERSIONS_OF_0_1_0.get(stage, 1) for stage in STAGES}
     return data
 
 

@@ -131,6 +131,10 @@ class Pipeline(Settings):
     licences: Annotated[tuple[Licence, ...], RUNTIME] = Field((), description="of all models and data sets used")
     departures: Annotated[tuple[Departure, ...], RUNTIME] = Field((), description="from the paper, for the card")
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
+    versions: Annotated[dict[str, int] | None, RUNTIME] = Field(
+        None,
+        description="filled in by a build: the version of each stage's code. Who looks at ROOT later judges by these",
+    )
     contents: Annotated[dict[str, str] | None, RUNTIME] = Field(
         None, description="filled in by a build: what the models are that the engines name by local paths"
     )

@@ -30,6 +30,11 @@ def stage_class(name: str) -> type[Stage[Any]]:
     return _again(STAGE_CLASSES[stage], round_) if round_ else STAGE_CLASSES[stage]
 
 
+def stage_versions() -> dict[str, int]:
+    """The version of each stage's code, rounds aside: they have their base's."""
+    return {name: cls.version for name, cls in STAGE_CLASSES.items()}
+
+
 @cache
 def _again(stage: type[Stage[Any]], round_: int) -> type[Stage[Any]]:
     """The same stage in a later round, as `class GateRound1(Gate)` with another `name`, `round` and `source`.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.records import Language
 from kespeechchat.stages.base import Reads, Scope
@@ -86,12 +87,16 @@ class Orders:
             cached = {}
             for stage in unit:
                 relevant = self._pipeline.relevant_to(stage, language)
-                cached[f"{stage}.version"] = str(stage_class(stage).version)
+                cached[f"{stage}.version"] = str(self._version(stage))
                 cached[f"{stage}.seed"] = str(relevant["seed"])
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["settings"].items()}
                 cached |= {f"{stage}.{k}": short_hash(v) for k, v in relevant["named"].items()}
             self._settings[(unit.name, language)] = cached
         return cached
+
+    def _version(self, stage: str) -> int:
+        """Of the code that made the build, where ROOT's own profile is asked; else of the code that runs."""
+        return (self._pipeline.versions or {}).get(split_round(stage)[0], stage_class(stage).version)
 
 
 def _fingerprint_of(given: Input) -> str:

@@ -160,7 +160,7 @@ def test_the_state_of_a_build_is_found_out_once(build, tmp_path, command, monkey
 
     monkeypatch.setattr(BuildState, "__init__", counted)
     to = ["--to", str(tmp_path / "x")] if command == "export" else []
-    CliRunner().invoke(main, [command, "--root", pipeline.root, *to], catch_exceptions=False)
+    CliRunner().invoke(app, [command, "--root", pipeline.root, *to], catch_exceptions=False)
     assert len(made) == 1
 
 
