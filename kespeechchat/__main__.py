@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 
 
 def kesc() -> None:
@@ -18,7 +18,7 @@ def kesc() -> None:
     """
     code: object = 1
     try:
-        main(prog_name="kesc")
+        app(prog_name="kesc")
     except SystemExit as ended:
         code = ended.code
     except BaseException:

@@ -25,16 +25,14 @@ def test_a_library_that_aborts_as_the_process_ends_changes_no_exit_code(words, c
 
 
 def test_an_unforeseen_error_shows_its_traceback_and_hooks_still_run():
-    fails = (
-        "import atexit, sys, kespeechchat.__main__ as m; atexit.register(print, 'farewell'); m.main = None; m.kesc()"
-    )
+    fails = "import atexit, sys, kespeechchat.__main__ as m; atexit.register(print, 'farewell'); m.app = None; m.kesc()"
     ended = _python(fails)
     assert (ended.returncode, ended.stdout) == (1, "farewell\n")
     assert "TypeError: 'NoneType' object is not callable" in ended.stderr
 
 
 def test_what_could_not_be_said_is_no_success():
-    says = "import sys, kespeechchat.__main__ as m; m.main = lambda **_: (print('all well'), sys.exit(0)); m.kesc()"
+    says = "import sys, kespeechchat.__main__ as m; m.app = lambda **_: (print('all well'), sys.exit(0)); m.kesc()"
     buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # so that the disk is met when all seems over
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-c", says], stdout=full, env=buffered).returncode == 1

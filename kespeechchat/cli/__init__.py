@@ -1,41 +1,53 @@
-"""kesc: parses, calls, prints. No logic.
+"""The command line, `kesc`: it parses, calls `commands` and `execution`, and prints. The logic is theirs.
 
-A family of commands is a file; what is heavy is imported inside a command, so that --help answers at once.
+Each file holds the commands of one purpose, which is also a section of `kesc --help`. Heavy libraries are imported
+inside the commands, so that the help answers at once.
 """
 
 from __future__ import annotations
 
-import click
+from typing import Annotated
 
-from kespeechchat.cli import building, datasets, engines, looking
+import typer
+
+from kespeechchat import __version__
+from kespeechchat.cli import check, clean_up, hand_over, look, make
+from kespeechchat.cli.help import CommandsByPurpose
+
+app = typer.Typer(
+    name="kesc",
+    cls=CommandsByPurpose,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a user sends the plain traceback to the maintainers
+    rich_markup_mode=None,  # see CommandsByPurpose
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="kespeechchat")
-def main() -> None:
-    """Turn instruction text into a bilingual (zh, en) speech dialogue dataset.
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kesc, version {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def kesc(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Turn instruction text into a bilingual (Chinese and English) speech dialogue dataset.
 
     \b
-    kesc build pipelines/quickstart.yaml       the whole flow, on a laptop, resumable
-    kesc status pipelines/quickstart.yaml      what stands
+    kesc build pipelines/quickstart.yaml         make a small dataset on a laptop; run again to resume
+    kesc status pipelines/quickstart.yaml        see what is done
     kesc export pipelines/quickstart.yaml --to my-dataset
 
-    Exit codes: 0 all well; 1 some rows or shards failed, or a check did not hold; 2 wrong use or configuration.
+    Exit codes: 0 success; 1 some rows or shards failed, or a check failed; 2 wrong usage or configuration;
+    130 and 143 after Ctrl-C and SIGTERM.
     """
 
 
-for _command in (
-    building.build,
-    building.plan,
-    building.doctor,
-    building.clean,
-    looking.status,
-    looking.verify,
-    looking.errors,
-    looking.voices,
-    datasets.export,
-    datasets.release,
-    engines.models,
-    engines.detect,
-):
-    main.add_command(_command)
+for _family in (make, look, check, hand_over, clean_up):
+    for _command in _family.COMMANDS:
+        app.command(rich_help_panel=_family.PURPOSE)(_command)

@@ -31,7 +31,7 @@ class Audition(Stage[settings.Audition]):
     """Speaks and measures each candidate; keeps no audio."""
 
     name: ClassVar[str] = "audition"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.tts = self._engine("tts", self.settings.tts)

@@ -16,7 +16,7 @@ class Clips(Stage[settings.Clips]):
     """Measures of each clip; refuses only what cannot be read or is too short or too long."""
 
     name: ClassVar[str] = "clips"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.speaker = self._engine("speaker", self.settings.speaker)

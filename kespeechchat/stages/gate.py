@@ -31,7 +31,7 @@ class Gate(Stage[settings.Gate]):
     """Refuses a dialogue that is not marked, or is not understood."""
 
     name: ClassVar[str] = "gate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:

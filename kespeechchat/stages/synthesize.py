@@ -49,7 +49,7 @@ class Synthesize(Stage[settings.Synthesize]):
     """Two turns of speech for each dialogue."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"spoken": _COLUMNS}
 
     def setup(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands import detect as d
 from kespeechchat.config.engines import PerthSettings
 from kespeechchat.config.load import ConfigError, load_pipeline
@@ -123,11 +123,11 @@ def test_perth_from_the_command_line(tmp_path, quickstart):
     pipeline = load_pipeline(quickstart, root=str(tmp_path / "root"))
     save_profile(pipeline)
     for options in ([], ["--root", pipeline.root]):
-        told = CliRunner().invoke(main, ["detect", *options, str(tmp_path / "marked.wav")])
+        told = CliRunner().invoke(app, ["detect", *options, str(tmp_path / "marked.wav")])
         assert (told.exit_code, "marked.wav: marked (score" in told.output) == (0, True), told.output
-    both = CliRunner().invoke(main, ["detect", str(tmp_path / "marked.wav"), str(tmp_path / "gone.wav")])
+    both = CliRunner().invoke(app, ["detect", str(tmp_path / "marked.wav"), str(tmp_path / "gone.wav")])
     assert (both.exit_code, "gone.wav: no such file" in both.output) == (1, True)
-    payload = CliRunner().invoke(main, ["detect", "--payload", "2412", str(tmp_path / "marked.wav")])
+    payload = CliRunner().invoke(app, ["detect", "--payload", "2412", str(tmp_path / "marked.wav")])
     assert (payload.exit_code, "presence only" in payload.output) == (2, True)
 
 
@@ -137,8 +137,8 @@ def test_audioseal_from_the_command_line(tmp_path):
     write_wav(tmp_path / "a.wav", voice(1.0, rate=22_050))
     folder = audioseal(tmp_path)
     options = ["--engine", "audioseal", "--model", str(folder)]
-    told = CliRunner().invoke(main, ["detect", *options, str(tmp_path / "a.wav")])
+    told = CliRunner().invoke(app, ["detect", *options, str(tmp_path / "a.wav")])
     assert "marked (score" in told.output, told.output
-    missing = CliRunner().invoke(main, ["detect", "--engine", "audioseal", "--model", str(tmp_path / "no"), "x.wav"])
+    missing = CliRunner().invoke(app, ["detect", "--engine", "audioseal", "--model", str(tmp_path / "no"), "x.wav"])
     assert missing.exit_code == 1
     assert "hf download facebook/audioseal" in missing.output

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
@@ -165,6 +165,6 @@ def test_the_state_of_a_build_is_found_out_once(build, tmp_path, command, monkey
 
 
 def _kesc(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(main, list(arguments))
+    result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == code, result.output
     return result.output

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands.models import models
 from kespeechchat.config.load import load_pipeline
 
@@ -64,7 +64,7 @@ def test_a_model_inside_a_library_has_the_librarys_licence_where_the_profile_nam
 @pytest.mark.parametrize(("name", "code"), [("quickstart", 0), ("ke-speechchat", 1)])
 def test_the_command_says_what_is_missing_by_its_exit_code(name: str, code: int, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    ran = CliRunner().invoke(main, ["models", str(ROOT / "pipelines" / f"{name}.yaml")])
+    ran = CliRunner().invoke(app, ["models", str(ROOT / "pipelines" / f"{name}.yaml")])
     assert ran.exit_code == code, ran.output
     assert ("MISSING" in ran.output) == bool(code)
     assert "licence not named" not in ran.output

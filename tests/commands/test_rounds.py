@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from benchmarks.recorded import record_shard
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands.clean import removable
 from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.status import render, status, why
@@ -179,11 +179,11 @@ def test_a_guard_watches_a_round_only_where_it_names_it(ground):
 def test_the_stages_of_a_round_are_named_on_the_command_line(ground):
     ground.build(TWO)
     root = ["--root", ground.pipeline().root]
-    told = CliRunner().invoke(main, ["status", *root, "--why", "gate.r1/0"])
+    told = CliRunner().invoke(app, ["status", *root, "--why", "gate.r1/0"])
     assert told.output == "gate.r1 shard 00000 is done\n"
-    wrong = CliRunner().invoke(main, ["status", *root, "--why", "gate.r3/0"])
+    wrong = CliRunner().invoke(app, ["status", *root, "--why", "gate.r3/0"])
     assert wrong.exit_code == 2 and "gate.r3: no such stage" in wrong.output and "gate.r2" in wrong.output
-    assert "0 problems" in CliRunner().invoke(main, ["verify", *root]).output
+    assert "0 problems" in CliRunner().invoke(app, ["verify", *root]).output
 
 
 def test_a_dialogue_that_two_rounds_keep_is_told(ground):

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.store.opening import open_store
 
@@ -41,7 +41,7 @@ def kesc(tmp_path, quickstart):
         file = questions(tmp_path / "questions.jsonl", 4)
         pipeline = load_pipeline(quickstart, (speech,), inputs=[file], root=str(tmp_path / "root"))
         fill(pipeline, open_store(pipeline.root), None if build else ["ingest"], rows=rows)
-        return CliRunner().invoke(main, ["voices", "--root", pipeline.root, *options])
+        return CliRunner().invoke(app, ["voices", "--root", pipeline.root, *options])
 
     return run
 

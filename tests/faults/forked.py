@@ -81,7 +81,7 @@ def fill(after: int) -> None:
 def serve() -> None:
     import pyarrow as pa
 
-    from kespeechchat.cli import main
+    from kespeechchat.cli import app
 
     pa.array([0])  # loads pandas where it is installed, once here instead of in every fork
     for line in sys.stdin:
@@ -96,7 +96,7 @@ def serve() -> None:
             if asked["full_at"] is not None:
                 fill(asked["full_at"])
             try:
-                main(asked["command"])
+                app(asked["command"])
             except SystemExit as end:
                 os._exit(end.code if isinstance(end.code, int) else 1)
             os._exit(0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from kespeechchat.engines import EngineError
 from kespeechchat.records import Language
+from kespeechchat.text.han import simplified
 
 LIMIT = 510  # symbols the model reads at once, its two boundary tokens not counted
 
@@ -66,7 +67,7 @@ class Phonemizer:
     def _zh(self, text: str) -> str:
         if self._chinese is None:
             self._chinese = _load_chinese()
-        return str(self._chinese(text)[0])
+        return str(self._chinese(simplified(text))[0])
 
 
 def _load_espeak() -> Any:

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
-from kespeechchat.cli import main
+from kespeechchat.cli import app
 from kespeechchat.commands.plan.arithmetic import (
     Pool,
     Range,
@@ -334,9 +334,9 @@ def test_the_command_prints_text_and_json(build):
     speech = make().speech.inputs[0].path
     where = ["--root", make().root, "--set", f"speech.inputs=[{{path: {speech}}}]"]
     where += ["--set", f"instructions.inputs=[{{path: {inputs}}}]"]
-    text = CliRunner().invoke(main, ["plan", str(QUICKSTART), *where, "--gpus", "8"])
+    text = CliRunner().invoke(app, ["plan", str(QUICKSTART), *where, "--gpus", "8"])
     assert text.exit_code == 0, text.output
     assert "the paper's size" in text.output and "synthesize+watermark" in text.output
-    found = CliRunner().invoke(main, ["plan", str(QUICKSTART), *where, "--json", "--rows", "1000"])
+    found = CliRunner().invoke(app, ["plan", str(QUICKSTART), *where, "--json", "--rows", "1000"])
     data = json.loads(found.output)
     assert data["sizes"][0]["title"] == "1,000 rows" and data["sizes"][1]["dialogues"]["zh"]["mid"] == 3_500_000

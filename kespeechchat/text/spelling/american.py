@@ -1,17 +1,12 @@
-"""English spellings of one spoken form: contractions spelled out, British as American, a few joined words.
+"""British spellings of English words → American ones, and a few words that have two spellings.
 
-Rules rather than a dictionary: each names a closed list of stems, so that no other word is touched (`our` is not `or`).
+Rules rather than a dictionary: each names a closed list of stems, so that no other word is changed (`our` is not `or`).
 """
 
 from __future__ import annotations
 
 import re
-
-_NEGATED = {"won't": "will not", "can't": "can not", "shan't": "shall not", "ain't": "is not"}
-# What 's after it means "is" (or "has"); after any other word it is the possessive.
-_IS = re.compile(r"it|s?he|th(?:at|is|ere)|here|wh(?:at|o|ere|en|y)|how|every(?:thing|one)|something")
-_ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am"}
-# 'd is had or would: left as it is, joined, on both sides.
+from functools import lru_cache
 
 _WORDS = {
     "cannot": "can not",
@@ -19,9 +14,8 @@ _WORDS = {
     "wanna": "want to",
     "gotta": "got to",
     "okay": "ok",
-    "mr": "mister",
     "mrs": "missus",
-    "dr": "doctor",
+    "missis": "missus",
     "grey": "gray",
     "greys": "grays",
     "cosy": "cozy",
@@ -79,28 +73,13 @@ _DOUBLED = re.compile(
 _OGUE = re.compile(r"^(catal|dial|anal|monol|prol)ogue(s?)$")
 
 
-def to_american(text: str) -> str:
-    """`text` of lower-case words, apostrophes and single spaces → the same without apostrophes, in the one spelling."""
-    words = [word for token in text.split() for word in _uncontracted(token).split()]
-    return " ".join(_word(word) for word in words)
+@lru_cache(maxsize=65536)
+def american(word: str) -> str:
+    """A lower-case word in its American spelling; words of several parts where they are written as one (cannot).
 
-
-def _uncontracted(token: str) -> str:
-    token = token.strip("'")
-    if token in _NEGATED:
-        return _NEGATED[token]
-    if token == "let's":
-        return "let us"
-    head, apostrophe, tail = token.rpartition("'")
-    if apostrophe and tail == "s" and _IS.fullmatch(head):
-        return f"{head} is"
-    for ending, words in _ENDINGS.items():
-        if token.endswith(ending) and len(token) > len(ending):
-            return (token.removesuffix(ending) + words).replace("'", "")
-    return token.replace("'", "")
-
-
-def _word(word: str) -> str:
+    >>> american("colour"), american("cannot")
+    ('color', 'can not')
+    """
     if word in _WORDS:
         return _WORDS[word]
     word = _OUR.sub(r"\1or", word)

@@ -1,0 +1,46 @@
+"""From what the user typed to the profile and store of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kespeechchat.config.pipeline import Pipeline
+    from kespeechchat.store.interface import ObjectStore
+
+
+def profile_of(file: Path | None, root: str | None, overrides: Sequence[str] | None = None) -> Pipeline:
+    """The profile in `file`, or without one the resolved profile that a build saved in `root`.
+
+    Raises ConfigError if neither is given, or if `root` holds no build.
+    """
+    from kespeechchat.config.load import ConfigError, absolute_root, load_pipeline
+    from kespeechchat.state.saved_profile import load_profile
+
+    if file:
+        return load_pipeline(file, tuple(overrides or ()), root=root)
+    if not root:
+        raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
+    url = absolute_root(root)
+    try:
+        return load_profile(url).model_copy(update={"contents": None})  # local models are hashed again
+    except FileNotFoundError:
+        raise ConfigError(f"{url}: no build here; run `kesc build PIPELINE --root {url}`") from None
+
+
+def store_of(profile: Pipeline) -> ObjectStore:
+    """The store in which the build of `profile` lies."""
+    from kespeechchat.store.opening import open_store
+
+    return open_store(profile.root)
+
+
+def check_stages(option: str, names: Iterable[str], profile: Pipeline) -> None:
+    """Raises ConfigError for a name in `option` that is no stage of `profile`."""
+    from kespeechchat.config.load import ConfigError
+
+    for name in names:
+        if name not in profile.flow:
+            raise ConfigError(f"{option} {name}: no such stage; stages are {', '.join(profile.flow)}")

@@ -1,0 +1,45 @@
+"""The command that frees space: clean."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kespeechchat.cli.builds import profile_of, store_of
+from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
+from kespeechchat.cli.options import PipelineOrRoot, Root
+
+PURPOSE = "Clean up"
+
+
+@exit_codes
+def clean(
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only show what would be deleted.")] = False,
+    replaced_audio: Annotated[
+        bool, typer.Option("--replaced-audio", help="Also unmarked speech whose marked copy is there.")
+    ] = False,
+) -> int:
+    """Delete superseded shards and leftovers of interrupted attempts, and nothing that is current.
+
+    With --replaced-audio also speech whose marked copy has replaced it, if the profile does not fuse `synthesize` and
+    `watermark`. Its shards stay done; if that speech is needed again, it is made again.
+    """
+    from kespeechchat.commands.clean import clean as run_clean
+    from kespeechchat.commands.clean import removable
+
+    profile = profile_of(pipeline, root)
+    removals = list(removable(profile, store_of(profile), replaced_audio))
+    for removal in removals:
+        typer.echo(f"{removal.why}: {removal.key} ({removal.size:,} bytes)")
+    if not yes:
+        total = sum(removal.size for removal in removals)
+        typer.echo(f"{len(removals)} objects, {total:,} bytes would go; --yes removes them")
+        return EXIT_OK
+    typer.echo(f"{len(removals)} objects, {run_clean(store_of(profile), removals):,} bytes removed")
+    return EXIT_OK
+
+
+COMMANDS = (clean,)

@@ -1,0 +1,56 @@
+"""What the process's exit code says, and how errors become one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn, ParamSpec
+
+import typer
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+"""Some rows or shards failed, or a check failed."""
+EXIT_USAGE = 2
+"""Wrong usage or configuration."""
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+_RESUME = "Committed shards are safe; run the same command to resume."
+
+Arguments = ParamSpec("Arguments")
+
+
+def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
+    """Let a command return its exit code, and turn the errors that a user can fix into one line and an exit code."""
+
+    @wraps(command)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        from kespeechchat.config.load import ConfigError
+        from kespeechchat.engines import EngineError
+        from kespeechchat.store.interface import StoreError
+        from kespeechchat.store.shards import CorruptShard
+
+        signal.signal(signal.SIGTERM, _on_sigterm)
+        try:
+            code = command(*args, **kwargs)
+        except (ConfigError, StoreError) as error:
+            typer.echo(f"kesc: {error}", err=True)
+            code = EXIT_USAGE
+        except (EngineError, CorruptShard) as error:
+            typer.echo(f"kesc: {error}", err=True)
+            code = EXIT_FAILED
+        except KeyboardInterrupt:
+            typer.echo(f"kesc: interrupted. {_RESUME}", err=True)
+            code = EXIT_INTERRUPTED
+        raise typer.Exit(code)
+
+    return run
+
+
+def _on_sigterm(*_: object) -> NoReturn:
+    os.write(2, f"kesc: ended by SIGTERM. {_RESUME}\n".encode())
+    sys.exit(EXIT_TERMINATED)

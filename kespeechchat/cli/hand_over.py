@@ -1,0 +1,87 @@
+"""The commands that hand a dataset over to its users: export, release."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from kespeechchat.cli.builds import profile_of, store_of
+from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
+from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.export.layouts import LAYOUTS
+
+PURPOSE = "Hand it over"
+
+
+@exit_codes
+def export(
+    to: Annotated[str, typer.Option(metavar="FOLDER", help="Folder to write the dataset to.")],
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="LAYOUT",
+            callback=one_of(lambda: LAYOUTS),
+            autocompletion=completing(lambda: LAYOUTS),
+            help=f"Layout of the files: {', '.join(LAYOUTS)}.",
+        ),
+    ] = LAYOUTS[0],
+    partition: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this partition's dialogues: XS, S, M, L or XL.")
+    ] = None,
+    language: Annotated[
+        Literal["zh", "en"] | None, typer.Option(metavar="zh|en", help="Only this language's dialogues.")
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use the partitions that `kesc release NAME` froze.")
+    ] = None,
+    audio: Annotated[
+        bool | None,
+        typer.Option(
+            "--audio/--no-audio",
+            show_default="with audio, unless that makes too many files",
+            help="Write the audio or leave it out.",
+        ),
+    ] = None,
+) -> int:
+    """Write a finished build as a dataset, in the paper's layout or another trainer's (--format).
+
+    \b
+    kesc export --root build/quickstart --to my-dataset
+    kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
+    """
+    from kespeechchat.commands.export import Wanted
+    from kespeechchat.commands.export import export as run_export
+
+    profile = profile_of(pipeline, root)
+    wanted = Wanted(layout, partition, language, release, audio)
+    typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
+    return EXIT_OK
+
+
+@exit_codes
+def release(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the release, e.g. v1.")],
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Freeze what has passed the gate while shards are still missing.")
+    ] = False,
+) -> int:
+    """Freeze the partitions as NAME, so that later data never cuts them anew; or compare the data with release NAME.
+
+    \b
+    kesc release v1 --root build/quickstart
+    kesc export --release v1 --root build/quickstart --to my-dataset
+    """
+    from kespeechchat.commands.release import release as run_release
+
+    profile = profile_of(pipeline, root)
+    typer.echo(run_release(profile, store_of(profile), name, allow_partial))
+    return EXIT_OK
+
+
+COMMANDS = (export, release)

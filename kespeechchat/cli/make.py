@@ -1,0 +1,149 @@
+"""The commands that make a dataset: build, plan, doctor."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from kespeechchat.cli.builds import check_stages, store_of
+from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
+from kespeechchat.cli.options import Address, AsJson, Inline, Overrides, Pipeline, Root
+
+PURPOSE = "Make a dataset"
+
+
+@exit_codes
+def build(
+    pipeline: Pipeline,
+    stages: Annotated[
+        list[str] | None,
+        typer.Option("--stage", metavar="NAME", help="Build only this stage, e.g. gate.r1; repeatable."),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="FILE", help="Instruction file instead of the profile's; repeatable."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Use only the first N rows of each instruction file.")
+    ] = None,
+    overrides: Overrides = None,
+    root: Root = None,
+    address: Address = "local",
+    inline: Inline = False,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Let reduce stages (speakers, voices) start before all rows are there."),
+    ] = False,
+    replace_voices: Annotated[
+        bool, typer.Option("--replace-voices", help="Accept a changed voice library; all audio becomes stale.")
+    ] = False,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
+    ] = 20,
+    log_format: Annotated[
+        Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
+    ] = "auto",
+) -> int:
+    """Build the dataset that PIPELINE describes: make only what is missing, stale or failed.
+
+    \b
+    kesc build pipelines/quickstart.yaml
+    kesc build pipelines/quickstart.yaml --input mine.jsonl --limit 20 --root /data/mine
+    kesc build pipelines/quickstart.yaml --stage gate --set stages.gate.max_error.zh=0.1
+    """
+    from kespeechchat.commands.summary import summary
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.execution.driver import build as run_build
+    from kespeechchat.execution.guards import GuardStop
+    from kespeechchat.execution.progress import Progress
+
+    profile = load_pipeline(pipeline, tuple(overrides or ()), inputs=tuple(inputs or ()), limit=limit, root=root)
+    check_stages("--stage", stages or (), profile)
+    progress = Progress(log_format)
+    try:
+        result = run_build(profile, progress, stages or (), address, inline, allow_partial, replace_voices, grace)
+    except GuardStop as stop:
+        typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
+        return EXIT_FAILED
+    typer.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
+    return EXIT_OK if result.ok else EXIT_FAILED
+
+
+@exit_codes
+def plan(
+    pipeline: Pipeline,
+    pilot: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="First build N rows of each input, in ROOT-pilot.")
+    ] = None,
+    pilot_clips: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Clips of each speech input in the pilot.")
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="the inputs' own", help="Instruction rows to estimate for."),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", show_default="all that the pools may take", help="GPUs of the cluster."),
+    ] = None,
+    as_json: AsJson = False,
+    overrides: Overrides = None,
+    root: Root = None,
+    address: Address = "local",
+    inline: Inline = False,
+) -> int:
+    """Estimate yield, hours of speech, GPU-hours, wall time and storage, from a pilot or from an earlier build.
+
+    --address and --inline say where the pilot runs.
+
+    \b
+    kesc plan pipelines/quickstart.yaml --pilot 20
+    kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
+    """
+    from kespeechchat.commands.plan.forecast import forecast as make_forecast
+    from kespeechchat.commands.plan.pilot import pilot_of, run_pilot
+    from kespeechchat.commands.plan.text import render
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.execution.progress import Progress
+
+    profile = measured_in = load_pipeline(pipeline, tuple(overrides or ()), root=root)
+    if pilot:
+        measured_in = pilot_of(profile, pilot, pilot_clips)
+        run_pilot(measured_in, Progress(), address=address, inline=inline)
+    forecast = make_forecast(profile, measured_in, store_of(measured_in), rows, gpus)
+    typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1) if as_json else render(forecast))
+    return EXIT_OK
+
+
+@exit_codes
+def doctor(
+    pipeline: Pipeline,
+    overrides: Overrides = None,
+    root: Root = None,
+    address: Address = "local",
+    inline: Inline = False,
+) -> int:
+    """Check storage, inputs, machines, environments and models before a long build, and try a few rows.
+
+    Prints a line for each check, ok or FAIL, and a fix for each failure; exits with 1 if one failed. A few rows of each
+    language go through every stage as in a build, in its environment and with its resources; none of them is kept.
+
+    \b
+    kesc doctor pipelines/quickstart.yaml
+    kesc doctor pipelines/ke-speechchat.yaml --address auto --root s3://bucket/ke-speechchat
+    """
+    from kespeechchat.commands.doctor import doctor as run_doctor
+    from kespeechchat.config.load import load_pipeline
+
+    all_ok = True
+    for finding in run_doctor(load_pipeline(pipeline, tuple(overrides or ()), root=root), address, inline):
+        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
+        if finding.fix:
+            typer.echo(f"      fix: {finding.fix}")
+        all_ok &= finding.ok
+    return EXIT_OK if all_ok else EXIT_FAILED
+
+
+COMMANDS = (build, plan, doctor)

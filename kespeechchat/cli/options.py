@@ -1,0 +1,48 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Pipeline: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="PIPELINE", dir_okay=False, show_default=False, help="The profile, a YAML file.")
+]
+PipelineOrRoot: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="PIPELINE", dir_okay=False, show_default=False, help="The profile; not needed with --root of a build."
+    ),
+]
+Root: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Folder or object store of the build; replaces the profile's root."),
+]
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override one setting of the profile; repeatable."),
+]
+Address: TypeAlias = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Ray to run on: local, auto, or HOST:PORT of a cluster.")
+]
+Inline: TypeAlias = Annotated[bool, typer.Option("--inline", help="Run in this process, without Ray: for debugging.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def one_of(names: Callable[[], Sequence[str]]) -> Callable[[str | None], str | None]:
+    """A callback that refuses what is not among `names`, which is called only when the option is given."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in (known := names()):
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}")
+        return value
+
+    return check
+
+
+def completing(names: Callable[[], Sequence[str]]) -> Callable[[str], Iterable[str]]:
+    """Shell completion from `names`."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
