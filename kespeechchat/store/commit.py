@@ -26,6 +26,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
+from pydantic import FiniteFloat
+
 from kespeechchat.store.documents import parse
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
@@ -68,7 +70,9 @@ class Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     fan_out: int = 1
-    seconds: dict[str, float] = field(default_factory=dict)  # of kept audio by split, where a stage's rows name both
+    seconds: dict[str, FiniteFloat] = field(
+        default_factory=dict
+    )  # of kept audio by split, where a stage's rows name both
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -109,10 +113,10 @@ class CommitRecord:
     checksum: str | None = None  # sha256 of the data file
     content: str | None = None  # hash of the kept rows' content, where later stages depend on it (voices)
     schema: list[str] = field(default_factory=list)
-    seconds: float = 0.0  # that the attempt took
+    seconds: FiniteFloat = 0.0  # that the attempt took
     cold: bool = False  # its process's first shard of the language: `seconds` include what engines load on first use
     isolated: str | None = None  # why its rows were made a few at a time, which costs time even where none is lost
-    audio_seconds: float = 0.0
+    audio_seconds: FiniteFloat = 0.0
     engines: dict[str, dict[str, str]] = field(default_factory=dict)
     deterministic: bool = True
     versions: dict[str, str] = field(default_factory=dict)

@@ -38,6 +38,12 @@ def test_anything_else_is_a_value_error(kind, data):
     assert isinstance(read, kind) and parse(kind, dump(kind, read)) == read
 
 
+@pytest.mark.parametrize("number", [b"1e9990", b"-Infinity", b"NaN"])
+def test_a_number_that_json_cannot_give_back_is_refused(number):
+    with pytest.raises(ValueError, match=r"audio_seconds: .*finite"):
+        parse(CommitRecord, dump(CommitRecord, RECORD).replace(b'"audio_seconds":0.0', b'"audio_seconds":' + number))
+
+
 def test_the_field_is_named():
     edited = json.loads(RECORD.to_json()) | {"size": "large"}
     with pytest.raises(ValueError, match=r"not a commit record: size: .*integer"):
