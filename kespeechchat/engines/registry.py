@@ -19,7 +19,7 @@ from kespeechchat.engines import EngineError
 
 if TYPE_CHECKING:
     from kespeechchat.config import engines as settings_of
-    from kespeechchat.config.engine_base import EngineSettings
+    from kespeechchat.config.engine_base import EngineSettings, WatermarkEngineSettings
     from kespeechchat.engines.asr import ASR
     from kespeechchat.engines.gender import GenderClassifier
     from kespeechchat.engines.judge import Judge
@@ -93,7 +93,7 @@ def load(settings: settings_of.EmbedderSettings) -> TTSEmbedder: ...
 @overload
 def load(settings: settings_of.GenderSettings) -> GenderClassifier: ...
 @overload
-def load(settings: settings_of.WatermarkSettings) -> Watermark: ...
+def load(settings: WatermarkEngineSettings) -> Watermark: ...
 @overload
 def load(settings: settings_of.ASRSettings) -> ASR: ...
 @overload

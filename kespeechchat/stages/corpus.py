@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.load import ConfigError
-from kespeechchat.engines.tts import StockVoices, Utterance
+from kespeechchat.engines.tts import TTS, StockVoices, Utterance
 from kespeechchat.records import Language, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
@@ -39,7 +39,7 @@ class Corpus(Stage[settings.Corpus]):
             return {}
         if not (self.settings.tts and self.settings.watermark):
             raise ConfigError("stages.corpus: a recipe needs `tts` and `watermark`: the engines that speak and mark it")
-        tts = self._engine("tts", self.settings.tts)
+        tts: TTS = self._engine("tts", self.settings.tts)
         if not isinstance(tts, StockVoices):
             raise ConfigError(
                 f"stages.corpus.tts: {self.settings.tts} has no stock voices, which a recipe mixes (kokoro has)"
