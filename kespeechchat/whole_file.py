@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,10 @@ def put_in_place(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, shared: bool = False) -> Iterator[IO[bytes]]:
     """A binary file to write `path` with. It gets its name when the block ends, and is removed where the block raises.
+
+    `shared`: several processes may write the same file at once, so each has a part of its own; the last one stays.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -40,7 +43,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'all of it'
     """
-    part = part_of(path)
+    part = part_of(path.with_name(f"{path.name}.{secrets.token_hex(8)}") if shared else path)
     try:
         with part.open("wb") as file:
             yield file

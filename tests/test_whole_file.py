@@ -45,3 +45,10 @@ def test_json_has_no_infinity(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / "a", {"x": float("inf")})
     assert not os.listdir(tmp_path)
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path):
+    with whole_file(tmp_path / "a", shared=True) as one, whole_file(tmp_path / "a", shared=True) as other:
+        one.write(b"one")
+        other.write(b"other")
+    assert (tmp_path / "a").read_bytes() == b"one" and os.listdir(tmp_path) == ["a"]

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
@@ -24,6 +23,7 @@ from pathlib import Path
 
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.packages import PACKAGES, File, Package, distribution_of
+from kespeechchat.whole_file import whole_file
 
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 64, 16 << 10  # blocks of a large file that its digest covers, and bytes of each
@@ -137,26 +137,17 @@ def _assemble(parts: Iterable[Path], target: Path, file: File) -> None:
     """Writes `target` as the concatenation of `parts`, checked, in one atomic step."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            for part in parts:
-                with part.open("rb") as source:
-                    while block := source.read(_BLOCK):
-                        digest.update(block)
-                        out.write(block)
-            out.flush()
-            os.fsync(out.fileno())
+    with whole_file(target, shared=True) as out:
+        for part in parts:
+            with part.open("rb") as source:
+                while block := source.read(_BLOCK):
+                    digest.update(block)
+                    out.write(block)
         if digest.hexdigest() != file.sha256:
             raise EngineError(
                 f"{target}: sha256 {digest.hexdigest()}, expected {file.sha256}; reinstall the packages "
                 f"{', '.join(sorted({p.split(':')[0] for p in file.parts}))}"
             )
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _hub(model: str) -> Path:
