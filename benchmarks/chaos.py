@@ -1,4 +1,4 @@
-"""kill -9, N times, at random moments of real builds; then what stands is held against an undisturbed build.
+"""kill -9, N times, at random moments of real builds; then the result is compared with an undisturbed build.
 
     python -m benchmarks.chaos --kills 200 --seed 1              # on Ray: actors, raylet, driver
     python -m benchmarks.chaos --kills 200 --inline              # without Ray: the one process
@@ -13,8 +13,9 @@ runner and Ray. A kill waits for an attempt at a shard to begin, and a random pa
 actor is spared while it tries a shard that a kill has met in this build: a row that dies twice by itself is given up,
 and rightly.
 
-After each round: all rows of all stages equal those of the undisturbed build (ids, voices, texts, audio bytes), `kesc
-verify` holds, nothing is failed, and whatever was committed before a kill has kept its bytes. Else the exit code is 1.
+Bounds: after each round all rows of all stages equal those of the undisturbed build (ids, voices, texts, audio bytes),
+`kesc verify` finds nothing, no shard has failed, and what was committed before a kill has kept its bytes; and at least
+one process was killed. Exit code 1 where one does not hold.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bounds import Bounds
 from benchmarks.processes import command_line, descendants, kill, kill_tree, started
 from benchmarks.sameness import changed, committed, failures, same_dataset, unnamed
 from benchmarks.tonal.world import World, environment
@@ -46,6 +48,8 @@ PATIENCE = 600  # seconds in which an attempt must begin, or the build end
 
 @dataclass
 class Tally:
+    """What has been killed, built and found wrong so far."""
+
     wanted: int
     until: float = float("inf")  # on the monotonic clock
     kills: Counter[str] = field(default_factory=Counter)
@@ -61,7 +65,7 @@ class Tally:
         return self.kills.total() < self.wanted and time.monotonic() < self.until
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -69,13 +73,16 @@ def main() -> None:
     parser.add_argument("--store", choices=["folder", "s3"], default="folder")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no more is killed")
     parser.add_argument("--inline", action="store_true", help="builds without Ray")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, _roots(asked.store, Path(folder)) as roots:
-        tally = Tally(asked.kills, began + 60 * asked.minutes)
-        chaos(tally, Path(folder), roots, asked.seed, asked.rows, asked.inline)
+    with tempfile.TemporaryDirectory() as folder, _roots(options.store, Path(folder)) as roots:
+        tally = Tally(options.kills, began + 60 * options.minutes)
+        chaos(tally, Path(folder), roots, options.seed, options.rows, options.inline)
     print(report(tally, time.monotonic() - began), flush=True)
-    sys.exit(1 if tally.wrong else 0)
+    bounds = Bounds()
+    bounds.check("builds with kills equal the undisturbed build", not tally.wrong)
+    bounds.at_least("kills", tally.kills.total(), 1)
+    return bounds.close()
 
 
 def chaos(tally: Tally, folder: Path, roots: str, seed: int, rows: int = 22, inline: bool = False) -> None:
@@ -167,7 +174,7 @@ class Build:
     def end(self) -> int:
         """Its exit code; none of its processes is left."""
         self._tree()
-        code = self._driver.wait()
+        code: int = self._driver.wait()
         for pid, start in self._known.items():
             if start is not None and started(pid) == start:
                 kill(pid)
@@ -189,7 +196,7 @@ def _starter(inline: bool, folder: Path, log: Path) -> Iterator[Any]:
     env, said = environment(SLOW, log=log), folder / "said.txt"
     if not inline:
 
-        def start(words: list[str]) -> subprocess.Popen:
+        def start(words: list[str]) -> subprocess.Popen[bytes]:
             log.write_text("")
             with open(said, "w") as out:
                 return subprocess.Popen(_kesc(words), env=env, stdout=out, stderr=out, start_new_session=True)
@@ -246,4 +253,4 @@ def report(tally: Tally, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

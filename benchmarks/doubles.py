@@ -32,7 +32,7 @@ class Recorded:
 
     deterministic = seeded = True
     sample_rate, embedding_size, languages = RATE, 256, ("zh", "en")
-    threshold, payload_bits = 0.5, 0
+    payload_bits = 0
 
     def identity(self) -> dict[str, str]:
         return {"engine": "recorded time", "model": f"{self.seconds:g} s"}

@@ -1,6 +1,6 @@
 """How often the gender engines are right on recordings of known gender: right, unknown and wrong clips per speaker.
 
-    python benchmarks/gender.py CLIPS.tsv [--show 1688]
+    python -m benchmarks.gender CLIPS.tsv [--show 1688]
 
 The TSV has columns `file` (relative to it), `speaker` and `gender` (F or M). The engines are those that need no model
 hub: pitch, the probe at even odds with pitch ignored, and the probe as it is set. The figures of `docs/gender.md` are
@@ -13,13 +13,15 @@ import argparse
 import csv
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from kespeechchat.config.engines import F0GenderSettings, ProbeGenderSettings
-from kespeechchat.engines.gender import GenderScore, load
+from kespeechchat.engines.gender import GenderScore
 from kespeechchat.engines.gender.f0 import f0
+from kespeechchat.engines.registry import load
 from kespeechchat.records import RowError
 from kespeechchat.store.audio import read
 
@@ -57,15 +59,16 @@ def main() -> None:
             print(row["file"], f"{pitch:.0f} Hz", *(verdicts[i] for verdicts in said.values()), sep="\t")
 
 
-def _counted(rows: list[dict[str, str]], verdicts: list[GenderScore | RowError], which) -> str:
+def _counted(rows: list[dict[str, str]], verdicts: list[GenderScore | RowError], which: Iterable[int]) -> str:
     """right/unknown/wrong of the clips `which`; a clip that failed counts as unknown."""
-    found = Counter(
-        "unknown"
-        if isinstance(verdicts[i], RowError) or verdicts[i].gender == "unknown"
-        else ("right" if verdicts[i].gender == GENDERS[rows[i]["gender"]] else "wrong")
-        for i in which
-    )
+    found = Counter(_judged(verdicts[i], GENDERS[rows[i]["gender"]]) for i in which)
     return "/".join(str(found[name]) for name in ("right", "unknown", "wrong"))
+
+
+def _judged(verdict: GenderScore | RowError, gender: str) -> str:
+    if isinstance(verdict, RowError) or verdict.gender == "unknown":
+        return "unknown"
+    return "right" if verdict.gender == gender else "wrong"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much audio a GPU takes a second, by batch size: WavLM, AudioSeal, the Whisper encoder and HuBERT.
 
-    python benchmarks/gpu.py                  # a Markdown table on stdout; says so where there is no GPU
-    python benchmarks/gpu.py --tiny           # the same code on the CPU with toy sizes: that it runs, no figures
+    python -m benchmarks.gpu                  # a Markdown table on stdout; says so where there is no GPU
+    python -m benchmarks.gpu --tiny           # the same code on the CPU with toy sizes: that it runs, no figures
 
 Weights are random and of the published sizes: none of these networks' speed depends on what they have learned. WavLM
 and AudioSeal run through this project's engines, resampling and transfers included, as a build runs them; the Whisper
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Size:
     audioseal: dict[str, Any]  # changes to the cards
 
 
-_TOY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+_TOY: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 _TOY |= {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 PUBLISHED = Size(
     wavlm={},  # the library's defaults are the base size
@@ -53,7 +54,7 @@ TINY = Size(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6.0, help="length of an utterance")
     parser.add_argument("--batches", default="1,4,16,64", help="batch sizes")
     parser.add_argument("--tiny", action="store_true", help="toy sizes on the CPU: proves that this script runs")
@@ -103,9 +104,10 @@ def row(name: str, batch: int, seconds: float, device: str, step: AudioStep) -> 
 
 
 def median_seconds(run: Callable[[], None], device: str) -> float:
+    """Median wall time of `run`, the device's work included, after one run that is not counted."""
     import torch
 
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
     run()  # the first run allocates and picks kernels
     wait()
     times: list[float] = []
@@ -118,15 +120,17 @@ def median_seconds(run: Callable[[], None], device: str) -> float:
 
 
 def steps(size: Size, device: str, seconds: float) -> Iterator[tuple[str, Callable[[], AudioStep]]]:
+    """(name, what builds the step) of each line of the table."""
     yield "WavLM base x-vector, float32, engine", lambda: wavlm(size, device, seconds)
     yield "AudioSeal embed at 22,050 Hz, float32, engine", lambda: audioseal(size, device, seconds, "embed")
     yield "AudioSeal detect at 22,050 Hz, float32, engine", lambda: audioseal(size, device, seconds, "detect")
     for kind in ("float32", "float16") if device == "cuda" else ("float32",):
-        yield f"Whisper large-v3-turbo encoder, {kind}", lambda kind=kind: whisper(size, device, kind)
-        yield f"HuBERT base, {kind}", lambda kind=kind: hubert(size, device, kind, seconds)
+        yield f"Whisper large-v3-turbo encoder, {kind}", partial(whisper, size, device, kind)
+        yield f"HuBERT base, {kind}", partial(hubert, size, device, kind, seconds)
 
 
 def noise(seconds: float, rate: int) -> Audio:
+    """White noise at 0.05 RMS, float32."""
     return Audio((np.random.default_rng(0).standard_normal(round(seconds * rate)) * 0.05).astype(np.float32), rate)
 
 
@@ -134,11 +138,12 @@ def wavlm(size: Size, device: str, seconds: float) -> AudioStep:
     from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForXVector
 
     from kespeechchat.config.engines import WavLMSettings
-    from kespeechchat.engines.speaker import load
+    from kespeechchat.engines.registry import load
 
     with tempfile.TemporaryDirectory() as folder:
         WavLMForXVector(WavLMConfig(**size.wavlm)).save_pretrained(folder)
-        Wav2Vec2FeatureExtractor().save_pretrained(folder)
+        extractor: Any = Wav2Vec2FeatureExtractor
+        extractor().save_pretrained(folder)
         engine = load(WavLMSettings(use="wavlm", model=folder, device=device, batch=1 << 20))
     audio = noise(seconds, 16_000)
     return lambda batch: checked(engine.xvectors([audio] * batch))
@@ -146,7 +151,7 @@ def wavlm(size: Size, device: str, seconds: float) -> AudioStep:
 
 def audioseal(size: Size, device: str, seconds: float, work: str) -> AudioStep:
     from kespeechchat.config.engines import AudioSealSettings
-    from kespeechchat.engines.watermark import load
+    from kespeechchat.engines.registry import load
 
     with tempfile.TemporaryDirectory() as folder:
         write_audioseal(Path(folder), size.audioseal)
@@ -167,11 +172,12 @@ def write_audioseal(folder: Path, changes: dict[str, Any]) -> None:
     from audioseal.loader import AudioSeal, load_local_model_config
     from omegaconf import OmegaConf
 
-    for file, card, kind, create in (
+    kinds: tuple[tuple[str, str, Any, Any], ...] = (
         ("generator", "audioseal_wm_16bits", builder.AudioSealWMConfig, builder.create_generator),
         ("detector", "audioseal_detector_16bits", builder.AudioSealDetectorConfig, builder.create_detector),
-    ):
-        config = OmegaConf.to_container(load_local_model_config(card))
+    )
+    for file, card, kind, create in kinds:
+        config: Any = OmegaConf.to_container(load_local_model_config(card))  # names and values, as the card has them
         config["seanet"] |= changes
         state = create(AudioSeal.parse_config(dict(config), config_type=kind)).state_dict()
         torch.save({"xp.cfg": config, "model": state}, folder / f"{file}_base.pth")
@@ -183,7 +189,8 @@ def whisper(size: Size, device: str, kind: str) -> AudioStep:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     dtype = getattr(torch, kind)
-    encoder = WhisperEncoder(WhisperConfig(num_mel_bins=128, **size.whisper)).to(device, dtype).eval()
+    encoder: Any = WhisperEncoder(WhisperConfig(num_mel_bins=128, **size.whisper))
+    encoder.to(device, dtype).eval()
     window = torch.randn(1, 128, 3_000, device=device, dtype=dtype)  # 30 s of log-mel frames
     return lambda batch: forward(encoder, window.expand(batch, -1, -1))
 
@@ -193,7 +200,8 @@ def hubert(size: Size, device: str, kind: str, seconds: float) -> AudioStep:
     from transformers import HubertConfig, HubertModel
 
     dtype = getattr(torch, kind)
-    model = HubertModel(HubertConfig(**size.hubert)).to(device, dtype).eval()
+    model: Any = HubertModel(HubertConfig(**size.hubert))
+    model.to(device, dtype).eval()
     audio = torch.randn(1, round(seconds * 16_000), device=device, dtype=dtype)
     return lambda batch: forward(model, audio.expand(batch, -1))
 

@@ -1,9 +1,9 @@
 """How well the judge filters: accuracy, balanced accuracy and AUC per criterion and language, with counts.
 
-    python benchmarks/judge.py DATA_FOLDER [--llm MODEL]
+    python -m benchmarks.judge DATA_FOLDER [--llm MODEL]
 
 DATA_FOLDER holds `belle_eval.zh.jsonl` (BELLE's evaluation set) and `alpaca_seed_tasks.en.jsonl` (Stanford Alpaca's
-seed tasks); their labels lie beside this file as `judge_labels.json`, keyed by a hash of the text, in two parts that
+seed tasks); their labels are in `judge_labels.json` in this folder, keyed by a hash of the text, in two parts that
 were labelled one after the other. `safe` is also measured on `safety_held_out.yaml`. Without `--llm` the embedding
 judge is measured, with it an LLM judge on that model.
 """
@@ -16,13 +16,13 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 
 from kespeechchat.config.engines import EmbeddingJudgeSettings, LlamaCppSettings, LLMJudgeSettings
-from kespeechchat.engines.judge import Judge, load
+from kespeechchat.engines.judge import Judge
+from kespeechchat.engines.registry import load
 from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.text.prompts import load_prompt
 from kespeechchat.text.safety import unsafe
@@ -30,6 +30,7 @@ from kespeechchat.text.suitability import unsuitable
 
 HERE = Path(__file__).parent
 Case = tuple[str, bool]
+Labelled = tuple[str, dict[str, bool]]  # text, label by criterion
 
 
 def texts(folder: Path, language: Language) -> Iterator[tuple[str, str | None]]:
@@ -49,11 +50,11 @@ def key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 
-def labelled(folder: Path, language: Language, part: str) -> tuple[list[tuple[str, dict]], list[tuple[str, dict]]]:
+def labelled(folder: Path, language: Language, part: str) -> tuple[list[Labelled], list[Labelled]]:
     """(text, labels) of the rows and of the cut rows that have labels in `part`."""
     labels = json.loads((HERE / "judge_labels.json").read_text(encoding="utf-8"))[part]
     pairs = list(texts(folder, language))
-    found = []
+    found: list[list[Labelled]] = []
     for kind, candidates in (("rows", [p[0] for p in pairs]), ("cut", [p[1] for p in pairs if p[1]])):
         by_key = {key(t): t for t in candidates}
         missing = [k for k in labels[kind][language] if k not in by_key]
@@ -75,41 +76,39 @@ def cases(folder: Path, language: Language) -> Iterator[tuple[str, str, list[Cas
     yield "safe", "held out", [(e["text"], e["label"]) for e in held_out]
 
 
-def measures(passed: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def measures(passed: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> dict[str, int | float | None]:
+    """Counts and rates of verdicts against labels; None where a rate has nothing to count."""
     true, false = scores[labels], scores[~labels]
     tpr = float(passed[labels].mean()) if labels.any() else None
     tnr = float((~passed[~labels]).mean()) if (~labels).any() else None
-    both = tpr is not None and tnr is not None
     return {
         "true": int(labels.sum()),
         "false": int((~labels).sum()),
         "accuracy": float((passed == labels).mean()),
         "true kept": tpr,
         "false refused": tnr,
-        "balanced": (tpr + tnr) / 2 if both else None,
-        "auc": float((true[:, None] > false).mean() + (true[:, None] == false).mean() / 2) if both else None,
+        "balanced": None if tpr is None or tnr is None else (tpr + tnr) / 2,
+        "auc": None
+        if tpr is None or tnr is None
+        else float((true[:, None] > false).mean() + (true[:, None] == false).mean() / 2),
     }
 
 
 def measure(
     judge: Judge, criterion: str, language: Language, found: list[Case]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The judge alone, and with the readable rules that run beside it."""
+) -> Iterator[tuple[str, dict[str, int | float | None]]]:
+    """The judge alone, the readable rules alone, and both."""
     prompt = load_prompt(str(HERE.parent / "prompts" / f"{criterion}.yaml"), language)
     verdicts = judge.judge([t for t, _ in found], prompt, language, [0] * len(found))
     labels = np.array([label for _, label in found])
     scores = np.array([getattr(v, "score", 0.5) for v in verdicts])
-    passed = np.array([getattr(v, "passed", False) for v in verdicts])
+    passed = np.array([getattr(v, "score", 0.0) >= 0.5 for v in verdicts])
     yield "judge", measures(passed, labels, scores)
     rule = {"safe": unsafe, "suitable": unsuitable}.get(criterion)
     if rule is not None:
         clean = np.array([rule(t, language) is None for t, _ in found])
         yield "rules", measures(clean, labels, clean.astype(float))
         yield "both", measures(passed & clean, labels, np.where(clean, scores, 0.0))
-
-
-def _shown(values: dict[str, Any]) -> str:
-    return "  ".join(f"{k} {v if isinstance(v, int) else f'{v:.3f}'}" for k, v in values.items() if v is not None)
 
 
 def main() -> None:

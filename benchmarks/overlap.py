@@ -1,4 +1,4 @@
-"""Stages of unequal speed, overlapped and one after the other. Engines take recorded times; the rest is real.
+"""Stages of unequal speed, overlapped and one after the other. Engines sleep for given times; the rest is real.
 
     python -m benchmarks.overlap
     python -m benchmarks.overlap --shards 40 --tts 0.5 --asr 1.5 --ahead 4
@@ -10,14 +10,18 @@ units in one phase, and with a phase for each. Printed of both:
 * the wall of the work, from the first shard's start to the last one's end: without starting Ray and the first actors,
   with the start of those of later phases;
 * the busy share of the slowest stage: seconds its shards took, of those between its first start and its last end;
-* the most audio that had been spoken and not yet gated, as files on disk (`audio_ahead` bounds it in shards);
+* the most audio that had been spoken and not yet gated, as files on disk;
 * the driver's peak memory, and what workers held after their first and after their last shard.
+
+Bounds: while stages overlap, at most `--ahead` shards of audio wait for the gate; and overlapping takes no longer than
+stage by stage. Exit code 1 where one does not hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import threading
 import time
@@ -26,8 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measured import PROFILE, Run, Unsynced, kesc
-from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
+from benchmarks.bounds import Bounds
+from benchmarks.measured import PROFILE, Run, kesc
+from benchmarks.recorded import ANY_LANGUAGE, Unsynced, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.state.orders import Order
 
@@ -41,7 +46,7 @@ PHASES = (
 )
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=24)
     parser.add_argument("--rows", type=int, default=8, help="dialogues of a shard")
@@ -49,19 +54,24 @@ def main() -> None:
     parser.add_argument("--watermark", type=float, default=0.2, help="seconds to mark a shard")
     parser.add_argument("--asr", type=float, default=2.0, help="seconds to recognize a shard")
     parser.add_argument("--ahead", type=int, default=4, help="audio_ahead: shards spoken and not yet gated")
-    asked = parser.parse_args()
-    engines = {name: getattr(asked, name) for name in ("tts", "watermark", "asr")}
+    options = parser.parse_args()
+    engines = {name: getattr(options, name) for name in ("tts", "watermark", "asr")}
+    bounds = Bounds()
     with tempfile.TemporaryDirectory() as folder:
-        ahead = f"audio_ahead={asked.ahead}"
-        overlapped = measure(Path(folder) / "overlapped", asked.shards, asked.rows, engines, [ahead])
-        print(overlapped.told("overlapped"), flush=True)
-        in_turn = measure(Path(folder) / "in-turn", asked.shards, asked.rows, engines, [PHASES])
-        print(in_turn.told("stage by stage"))
-        print(f"stage by stage takes {in_turn.wall / overlapped.wall:.2f} times as long")
+        ahead = f"audio_ahead={options.ahead}"
+        overlapped = measure(Path(folder) / "overlapped", options.shards, options.rows, engines, [ahead])
+        print(f"overlapped: {overlapped}", flush=True)
+        in_turn = measure(Path(folder) / "in-turn", options.shards, options.rows, engines, [PHASES])
+        print(f"stage by stage: {in_turn}", flush=True)
+    bounds.at_most("audio that waits for the gate, overlapped", overlapped.audio_shards, options.ahead, "shards")
+    bounds.compare(("overlapped", overlapped.wall), ("stage by stage", in_turn.wall), "s", at_most=1.0)
+    return bounds.close()
 
 
 @dataclass(frozen=True)
 class Measured:
+    """What one build did."""
+
     wall: float  # seconds from the first shard's start to the last one's end
     slowest: str
     busy_share: float  # of the slowest stage
@@ -70,16 +80,17 @@ class Measured:
     driver: float  # MiB
     workers: dict[str, tuple[float, float]]  # MiB after the first and after the last call
 
-    def told(self, name: str) -> str:
+    def __str__(self) -> str:
         workers = ", ".join(f"{n} {first:.0f} → {last:.0f} MiB" for n, (first, last) in self.workers.items())
         return (
-            f"{name}: {self.wall:.1f} s; {self.slowest} was busy {self.busy_share:.0%} of its time; at most "
+            f"{self.wall:.1f} s; {self.slowest} was busy {self.busy_share:.0%} of its time; at most "
             f"{self.audio_shards} shards ({self.audio / 2**20:.1f} MiB) of audio waited to be gated; driver "
             f"{self.driver:.0f} MiB; workers {workers}"
         )
 
 
 def measure(where: Path, shards: int, rows: int, engines: dict[str, float], overrides: list[str]) -> Measured:
+    """Builds `shards` shards of `rows` dialogues with engines that take so many seconds a shard."""
     words, root = prepare(where, shards, rows, overrides)
     with Watched(root) as watched:
         run = build(words, {**engines, "log": str(where / "log")})
@@ -93,7 +104,7 @@ def measure(where: Path, shards: int, rows: int, engines: dict[str, float], over
 
 
 def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[list[str], Path]:
-    """A ROOT with everything before `synthesize` recorded. Returns what `kesc build` is to be told, and the ROOT."""
+    """A ROOT with everything before `synthesize` recorded. Returns the arguments of `kesc build`, and the ROOT."""
     where.mkdir(parents=True)
     file, root = questions(where / "questions.jsonl", shards), where / "root"
     speech = recipe(where / "speech.yaml", 20)
@@ -112,6 +123,7 @@ def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[
 
 
 def build(words: list[str], recorded: dict[str, Any]) -> Run:
+    """Runs `kesc build` with engines that sleep: `recorded` is what benchmarks/inject reads."""
     here = Path(__file__).parent
     paths = f"{here / 'inject'}:{here.parent}"
     return kesc("build", *words, env={"PYTHONPATH": paths, "KESC_RECORDED": json.dumps(recorded)})
@@ -140,7 +152,7 @@ def _spans(unit: Path) -> list[tuple[float, float]]:
 
 def _memory(log: Path) -> dict[str, tuple[float, float]]:
     """Per engine, MiB of its process after its first and after its last call."""
-    held = defaultdict(list)
+    held: dict[str, list[float]] = defaultdict(list)
     for line in log.read_text().splitlines():
         name, _, size = line.split()
         held[name].append(int(size) / 2**20)
@@ -174,4 +186,4 @@ class Watched:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

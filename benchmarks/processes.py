@@ -1,4 +1,4 @@
-"""The processes under a build, whatever session or group they moved to."""
+"""The processes under a build, also those that moved to another session or process group."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
+    """Words of the command, joined by spaces; empty where the process has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -38,6 +39,7 @@ def kill_tree(pid: int) -> int:
 
 
 def kill(pid: int) -> None:
+    """SIGKILL; no error where the process has already ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 

@@ -1,11 +1,13 @@
 """Partitions, splits, statistics and the paper's JSON over generated metadata: time, peak memory, and the ratio to
 merely scanning the same Parquet.
 
-    python benchmarks/products.py [--dialogues 7000000] [--voices 42000] [--processes N] [--folder DIR] [--keep]
+    python -m benchmarks.products [--dialogues 7000000] [--voices 42000] [--processes N] [--folder DIR] [--keep]
 
-Bound: under 600 s and 6 GB on 2 cores for 7 M dialogues. Making up the metadata is not counted. The shards are commits
-of stage `gate` in a folder, with its schema and compression; they are read as an export reads them, checksums included.
-The scan has the same processes. Memory is that of all processes together, sampled; CPU is theirs too.
+Making up the metadata is not counted. The shards are commits of stage `gate` in a folder, with its schema and
+compression; an export reads them in the same way, checksums included. The scan has as many processes. Memory is the
+peak of the first process plus the most that the others held together; CPU is that of all.
+
+Bounds, for 7 M dialogues on 2 cores: at most 600 s and 6 GB, no dialogue lost. Exit code 1 where one fails.
 
 The partitions are the paper's shares of its 60,000 hours, so that fewer dialogues fill them alike.
 """
@@ -13,30 +15,32 @@ The partitions are the paper's shares of its 60,000 hours, so that fewer dialogu
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import shutil
+import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.bounds import Bounds
+from benchmarks.measured import block
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.export.ke_speechchat import export
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
 from kespeechchat.export.selection import select
 from kespeechchat.processes import spread
 from kespeechchat.records import SCHEMAS, Outcome
+from kespeechchat.rows import FinishedRow
 from kespeechchat.state.finished_rows import FinishedPart
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit, list_commits, new_attempt
-from kespeechchat.store.objects import LocalFolder
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import to_parquet
 
+SECONDS, MEMORY = 600.0, 6e9 / 2**20  # the bounds: s, MiB
 SHARD = 350  # dialogues, as planned by default
 HELD = (2754, 2481, 7_000_000)  # dev, test, of
 HOURS = {"XS": 1000, "S": 4000, "M": 10_000, "L": 20_000, "XL": 40_000}  # of Chinese, of 40,000
@@ -74,7 +78,12 @@ def shard_rows(number: int, count: int, voices: int) -> list[dict[str, Any]]:
         first, last = {"dev": (0, 100), "test": (100, 300), "train": (300, voices)}[split]
         user["voice"] = voice(int(rng.integers(first, last)))
         agent["voice"] = ("agentFemale", "agentMale")[int(rng.integers(2))]
-        row = {"id": f"bench-{number:06d}-{i:03d}", "source": "bench", "language": language, "split": split}
+        row: dict[str, Any] = {
+            "id": f"bench-{number:06d}-{i:03d}",
+            "source": "bench",
+            "language": language,
+            "split": split,
+        }
         row |= {"metric": "CER" if language == "zh" else "WER", "error_rate": 0.01, "edits": 1, "units": 100}
         rows.append(row | {"seconds": user["seconds"] + agent["seconds"], "turns": [user, agent]})
     return rows
@@ -92,10 +101,9 @@ class Gated:
 
     store: LocalFolder
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[FinishedRow]:
         for part in self.parts():
-            for _, table in part.tables():
-                yield from table.to_pylist()
+            yield from part.rows()
 
     def parts(self) -> list[FinishedPart]:
         keys = [ShardKey(*key, g) for key, g in sorted(list_commits(self.store, "gate").committed.items())]
@@ -121,10 +129,9 @@ class Making:
         rows = shard_rows(key.shard, min(SHARD, self.dialogues - key.shard * SHARD), self.voices)
         data = to_parquet((("gate", Outcome(row)) for row in rows), SCHEMAS["gate"])
         counts = {"gate": Counts(len(rows), len(rows))}
-        named = {"shard": key.shard, "fingerprint": key.fingerprint, "generation": key.generation}
-        commit(
-            self.store, "gate", CommitRecord("committed", "gate", **named, attempt=new_attempt(), counts=counts), data
-        )
+        attempt = new_attempt()
+        record = CommitRecord("committed", "gate", key.shard, key.fingerprint, key.generation, attempt, counts=counts)
+        commit(self.store, "gate", record, data)
 
     def merge(self, other: Making) -> None:
         pass
@@ -140,86 +147,56 @@ class Scan:
         pass
 
 
-class Memory(threading.Thread):
-    """Samples the resident memory of this process and its children."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak = 0
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            pids = ["self", *(child.pid for child in multiprocessing.active_children())]
-            self.peak = max(self.peak, sum(map(_resident, pids)))
-            time.sleep(0.2)
-
-
-def _resident(pid: int | str) -> int:
-    """Bytes; shared pages count in each process."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
-def cpu() -> float:
-    """Seconds of this process and of its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in used)
-
-
-@contextmanager
-def timed(name: str, spent: dict[str, tuple[float, float]]) -> Iterator[None]:
-    wall, before = time.perf_counter(), cpu()
-    yield
-    spent[name] = time.perf_counter() - wall, cpu() - before
-    print(f"{name:<44}{spent[name][0]:8.1f} s {spent[name][1]:8.1f} s of CPU", flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dialogues", type=int, default=7_000_000)
     parser.add_argument("--voices", type=int, default=42_000)
-    parser.add_argument("--processes", type=int, help="readers (else one per usable core)")
-    parser.add_argument("--folder", type=Path, help="where the metadata lies or is made (else a temporary folder)")
+    parser.add_argument("--processes", type=int, help="readers (default: one per usable core)")
+    parser.add_argument("--folder", type=Path, help="where the metadata is, or is made (default: a temporary folder)")
     parser.add_argument("--keep", action="store_true", help="keep what was made")
-    given = parser.parse_args()
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="kesc-products-"))
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="kesc-products-"))
     try:
-        measure(given, folder)
+        return measure(options, folder).close()
     finally:
-        if not given.keep:
+        if not options.keep:
             shutil.rmtree(folder / "export", ignore_errors=True)
             shutil.rmtree(folder / "gate", ignore_errors=True)
+            if options.folder is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure(given: argparse.Namespace, folder: Path) -> None:
-    store, spent = LocalFolder(str(folder)), {}
-    shards = -(-given.dialogues // SHARD)
+def measure(options: argparse.Namespace, folder: Path) -> Bounds:
+    """Makes the metadata up in `folder`, scans it, and makes the products of it."""
+    store, processes = LocalFolder(str(folder)), options.processes
+    shards = -(-options.dialogues // SHARD)
     blocks = [range(i, min(i + 100, shards)) for i in range(0, shards, 100)]
-    with timed(f"made up {given.dialogues:,} dialogues", spent):
-        list(spread(Making(store, given.dialogues, given.voices), blocks, given.processes))
+    with block(f"made up {options.dialogues:,} dialogues"):
+        list(spread(Making(store, options.dialogues, options.voices), blocks, processes))
     rows = Gated(store)
-    with timed("scan (read, checksum, decode)", spent):
-        scanned = sum(spread(Scan(), rows.parts(), given.processes))
-    memory = Memory()
-    with timed("ranks, splits, partition cuts", spent):
-        selection = select(rows, seed=0, partitions=PARTITIONS, processes=given.processes)
-    genders = {voice(i): ("female", "male")[i % 2] for i in range(given.voices)}
+    with block("scan (read, checksum, decode)") as scan:
+        scanned = sum(spread(Scan(), rows.parts(), processes))
+    with block("ranks, splits, partition cuts") as cuts:
+        selection = select(rows, seed=0, partitions=PARTITIONS, processes=processes)
+    genders = {voice(i): ("female", "male")[i % 2] for i in range(options.voices)}
     genders |= {"agentFemale": "female", "agentMale": "male"}
-    with timed("metadata.json, lists, statistics, overlap", spent):
-        report = export(selection, None, folder / "export", genders=genders, processes=given.processes)
-    assert report.dialogues == scanned
-    _, scan, *products = spent.values()
-    wall, used = (sum(column) for column in zip(*products, strict=True))
+    with block("metadata.json, facts, lists, statistics") as files:
+        layout, dialogues = KeSpeechChat(processes=processes), Dialogues(selection, None, genders)
+        report = layout.write(dialogues, folder / "export", BuildFacts())
+    wall, cpu = cuts.seconds + files.seconds, cuts.cpu + files.cpu
     size = (folder / "export" / "metadata.json").stat().st_size / 1e9
     print(
-        f"products in all {wall:.1f} s, {wall / scan[0]:.1f} times the scan, {1e6 * wall / scanned:.0f} µs a dialogue "
-        f"({1e6 * used / scanned:.0f} µs of CPU, {used / scan[1]:.1f} times the scan's); "
-        f"peak of all processes {memory.peak / 1e9:.2f} GB; metadata.json {size:.2f} GB"
+        f"products: {1e6 * wall / scanned:.0f} µs a dialogue, {1e6 * cpu / scanned:.0f} µs of CPU; "
+        f"metadata.json {size:.2f} GB"
     )
+    bounds = Bounds()
+    bounds.compare(("products", wall), ("scan", scan.seconds), "s")
+    bounds.compare(("products' CPU", cpu), ("scan's", scan.cpu), "s")
+    bounds.check("every scanned dialogue is in the products", report.dialogues == scanned)
+    bounds.at_most("products", wall, SECONDS, "s")
+    bounds.at_most("peak memory of all processes", max(cuts.memory, files.memory), MEMORY, "MiB")
+    return bounds
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

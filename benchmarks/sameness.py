@@ -1,4 +1,4 @@
-"""Are two builds one dataset, and has what was committed kept its bytes? Every test and run of faults ends here."""
+"""Are two builds the same dataset, and have committed shards kept their bytes? Fault tests and chaos.py ask this."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from kespeechchat.commands.verify import verify
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import read_record
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
+_Rows = dict[str, dict[str, Any]]  # by id
 _RECORD = re.compile(r"/commits/shard-\d{5,}\.[0-9a-f]{12}\.g\d+\.json$")
 
 
 def same_dataset(root: str, undisturbed: str) -> list[str]:
-    """What `root` has other than `undisturbed`, stage by stage: every column of every row, audio bytes included; and
-    what `kesc verify` finds in it. Empty where all is well. Raises FileNotFoundError where no build stands."""
+    """How `root` differs from `undisturbed`, stage by stage (every column of every row, audio bytes included), and what
+    `kesc verify` finds in it. Empty where nothing is wrong. Raises FileNotFoundError where a folder holds no build."""
     ours, theirs = _Built(root), _Built(undisturbed)
-    told = [f"units differ: {ours.units} and {theirs.units}"] if ours.units != theirs.units else []
+    found = [f"units differ: {ours.units} and {theirs.units}"] if ours.units != theirs.units else []
     for unit in theirs.units:
-        told += _differences(unit, ours.rows(unit), theirs.rows(unit))
-    return told + ours.missing + verify(ours.pipeline, ours.store)[1]
+        found += _differences(unit, ours.rows(unit), theirs.rows(unit))
+    return found + ours.missing + verify(ours.pipeline, ours.store)[1]
 
 
-def _differences(unit: str, ours: dict[str, dict], theirs: dict[str, dict]) -> Iterator[str]:
+def _differences(unit: str, ours: _Rows, theirs: _Rows) -> Iterator[str]:
     lost, extra = theirs.keys() - ours.keys(), ours.keys() - theirs.keys()
     if lost or extra:
         yield f"{unit}: {len(lost)} rows are lost and {len(extra)} are extra, first {min(lost | extra)}"
@@ -40,7 +41,7 @@ def _differences(unit: str, ours: dict[str, dict], theirs: dict[str, dict]) -> I
 
 
 class _Built:
-    """The rows of a build as its last pipeline has them, whatever generation they are of."""
+    """The rows of a build, of every generation that its last pipeline uses."""
 
     def __init__(self, root: str) -> None:
         self.store = open_store(root)
@@ -54,18 +55,18 @@ class _Built:
             if s.state is not State.DONE
         ]
 
-    def rows(self, unit: str) -> dict[str, dict[str, Any]]:
-        """By id. Raises AssertionError where an id stands in the unit twice."""
+    def rows(self, unit: str) -> _Rows:
+        """By id. Raises AssertionError where an id is in the unit twice."""
         keys = [s.order.key for s in self.build_state.states(unit).values() if s.state is State.DONE]
         tables = [read_table(self.store, unit, read_record(self.store, unit, k), kept_only=False) for k in keys]
         rows = pa.concat_tables(tables).to_pylist() if tables else []
         found = {row["id"]: row for row in rows}
-        assert len(found) == len(rows), f"{unit}: an id stands in it twice"
+        assert len(found) == len(rows), f"{unit}: an id is in it twice"
         return found
 
 
 def committed(root: str) -> dict[str, str]:
-    """Hash of each commit record's bytes and of its data's, by the record's key: of every stage and generation."""
+    """By key of the commit record, of every stage and generation: SHA-256 of the record's bytes and its data's."""
     store, found = open_store(root), {}
     for unit in _units(root):
         for key, _ in store.list(f"{unit}/commits"):
@@ -76,7 +77,7 @@ def committed(root: str) -> dict[str, str]:
 
 
 def failures(root: str) -> list[str]:
-    """Records of failed shards, those that a later success has overtaken included."""
+    """Keys of the records of failed shards, also where a later attempt succeeded."""
     store = open_store(root)
     return [key for unit in _units(root) for key, _ in store.list(f"{unit}/commits") if key.endswith(".failed.json")]
 
@@ -89,7 +90,7 @@ def unnamed(root: str) -> list[str]:
 
 
 def _units(root: str) -> list[str]:
-    """Of the last pipeline that was built there; none where none was."""
+    """Units of the last pipeline that was built there; none where none was."""
     try:
         return [unit.name for unit in load_profile(root).units]
     except FileNotFoundError:

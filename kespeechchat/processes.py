@@ -1,10 +1,9 @@
-"""One job over many parts, spread over processes; its outcome is the one process's, whatever their number.
+"""One job over many parts, spread over processes, with the same result whatever their number.
 
-Part i goes to process i mod n, and the pieces are taken in the order of the parts, so a process waits (its pipe is
-full) rather than run ahead: memory holds a piece or two of each. What a job gathers beside its pieces is merged at the
-end, so gather only what merges alike in any order. Processes are spawned, not forked: threads of Arrow and obstore do
-not survive a fork. As with all spawned processes, a script that comes here must guard its main module
-(`if __name__ == "__main__"`).
+Part i goes to process i mod n, and the pieces are taken in the order of the parts. A process that is ahead waits
+because its pipe is full, so memory holds a piece or two of each. A job may also gather something of its own; that is
+merged at the end, so it must not depend on the order. Processes are spawned, not forked: threads of Arrow and obstore
+do not survive a fork. A script that calls `spread` must therefore guard its main module (`if __name__ == "__main__"`).
 """
 
 from __future__ import annotations
@@ -16,29 +15,34 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Generic, Protocol, TypeVar
 
-PartT, PieceT = TypeVar("PartT"), TypeVar("PieceT")
-_MOST = 8  # processes: beyond, the one that takes the pieces is what they wait for
+PartT = TypeVar("PartT")
+PieceT = TypeVar("PieceT")
+TakenT = TypeVar("TakenT", contravariant=True)
+MadeT = TypeVar("MadeT", covariant=True)
+_MOST = 8  # processes: more would only wait for the one that takes the pieces
 _WORTH = 8  # parts: fewer are done before a process has started
 
 
 class WorkerDied(RuntimeError):
-    """A process ended without a word: killed, or out of memory."""
+    """A process ended without reporting a result or an error: it was killed, perhaps for want of memory."""
 
 
-class Job(Protocol[PartT, PieceT]):
-    """Picklable, as its parts and pieces are."""
+class Job(Protocol[TakenT, MadeT]):
+    """Work that is done part by part. It must be picklable, and so must its parts and pieces."""
 
-    def do(self, part: PartT) -> PieceT: ...
+    def do(self, part: TakenT) -> MadeT:
+        """The piece that is made of a part."""
+        ...
 
     def merge(self, other: Any) -> None:
-        """Takes in what `other`, a job of the same making, has gathered. Order must not matter."""
+        """Takes in what `other`, a copy of this job, has gathered. The order of merging must not matter."""
 
 
 def spread(job: Job[PartT, PieceT], parts: Sequence[PartT], processes: int | None = None) -> Iterator[PieceT]:
-    """The pieces of `parts`, in their order. After the last one `job` holds what all processes gathered.
+    """The pieces of `parts`, in their order. After the last one, `job` holds what all processes gathered.
 
-    `processes`: None for one per usable core, or this process alone where the parts are few. Raises what `do` raised,
-    and WorkerDied.
+    `processes`: None for one per usable core, or for this process alone where the parts are few. Raises what `do`
+    raised, and WorkerDied.
     """
     count = min(usable_cores(), _MOST) if processes is None and len(parts) >= _WORTH else processes or 1
     if count < 2:
@@ -56,6 +60,7 @@ def spread(job: Job[PartT, PieceT], parts: Sequence[PartT], processes: int | Non
 
 
 def usable_cores() -> int:
+    """CPU cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -65,20 +70,20 @@ class _Worker(Generic[PartT, PieceT]):
         self._receiver, sender = spawn.Pipe(duplex=False)
         self._process = spawn.Process(target=_work, args=(job, parts, sender), daemon=True)
         self._process.start()
-        sender.close()  # the worker's alone now: when it dies, `recv` ends
+        sender.close()  # now only the worker holds it: when the worker dies, `recv` ends
 
     def next(self) -> Any:
         try:
-            found, error = self._receiver.recv()
+            piece, error = self._receiver.recv()
         except EOFError:
             self._process.join()
             raise WorkerDied(
-                f"a worker process ended with exit code {self._process.exitcode} and no word; if it was killed for "
-                "memory (see the kernel's log), free some and run the same command again"
+                f"a worker process ended with exit code {self._process.exitcode} and reported nothing; if it was "
+                "killed for memory (see the kernel's log), free some and run the same command again"
             ) from None
         if error is not None:
             raise error
-        return found
+        return piece
 
     def stop(self) -> None:
         self._receiver.close()
@@ -96,4 +101,4 @@ def _work(job: Job[PartT, PieceT], parts: Sequence[PartT], sender: Connection) -
         except Exception as error:
             sender.send((None, error))
     except BrokenPipeError:
-        pass  # nobody listens any more
+        pass  # the first process has stopped listening

@@ -1,4 +1,4 @@
-"""What the parts of the project hand to each other: small values, and the Arrow schema of every stage's shards.
+"""What the parts of the project exchange: small values, and the Arrow schema of every stage's shards.
 
 Every row that a stage writes carries the five columns of :data:`COMMON`; the rest is the stage's own. Seconds are
 seconds, sample rates Hz, lengths characters; audio in memory is mono float32 in [-1, 1].
@@ -7,7 +7,7 @@ seconds, sample rates Hz, lengths characters; audio in memory is mono float32 in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,10 @@ Gender = Literal["female", "male", "unknown"]
 Split = Literal["train", "dev", "test"]
 Role = Literal["user", "agent"]
 
-KEPT, REJECTED, FAILED = "kept", "rejected", "failed"
+Status = Literal["kept", "rejected", "failed"]
+KEPT: Final = "kept"
+REJECTED: Final = "rejected"
+FAILED: Final = "failed"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Audio:
 
     @property
     def seconds(self) -> float:
+        """Its length."""
         return len(self.samples) / self.sample_rate
 
 
@@ -44,7 +48,7 @@ class Word:
 
 @dataclass(frozen=True)
 class RowError:
-    """What an engine puts in an item's place when that item alone failed; the rest of its batch stands."""
+    """What an engine returns in an item's place when that item alone failed; the rest of its batch is sound."""
 
     message: str
 
@@ -53,21 +57,23 @@ class RowError:
 class Outcome:
     """What became of one row in one stage.
 
-    `row` holds the stage's own columns and `id`. A rejected row says why in `reason` (a code, counted) and `detail`
-    (for a reader); a failed one has its error in `detail`.
+    `row` holds `id` and the stage's own columns (`SCHEMAS`). Of a rejected row, `reason` is a code that is counted and
+    `detail` explains it to a reader; of a failed row, `detail` is the error.
     """
 
     row: dict[str, Any]
-    status: Literal["kept", "rejected", "failed"] = KEPT
+    status: Status = KEPT
     reason: str | None = None
     detail: str | None = None
 
 
 def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:
+    """The outcome of a row that the stage refuses, for the reason of this code."""
     return Outcome(row, REJECTED, reason, detail)
 
 
 def failed(row: dict[str, Any], error: str) -> Outcome:
+    """The outcome of a row that the stage could not settle."""
     return Outcome(row, FAILED, "error", error)
 
 
@@ -229,10 +235,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("source", pa.string()),
             ("language", pa.string()),
             ("split", pa.string()),
-            ("metric", pa.string()),  # CER | WER
+            ("metric", pa.string()),  # CER | WER | SER
             ("error_rate", pa.float32()),  # pooled over the dialogue's turns
             ("edits", pa.int32()),
-            ("units", pa.int32()),  # characters or words of the reference side
+            ("units", pa.int32()),  # characters, words or syllables of what was to be said
             ("seconds", pa.float32()),
             (
                 "turns",

@@ -1,7 +1,7 @@
 """Seeds and ranks by hashing: (build seed, purpose, id) → 64 bits, the same on every machine, in any order, for ever.
 
-No random generator's stream is used for what must outlive a library's version: which split, which pair, which
-partition. BLAKE2b's 8-byte digest of the parts, joined by the unit separator, is the whole rule.
+What must survive a new version of a library (which split, which pair, which partition) uses no random generator: its
+stream might change. The whole rule is BLAKE2b's 8-byte digest of the parts, joined by the unit separator.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def stable_hash(*parts: object) -> int:
 
 
 def seed_for(*parts: object) -> int:
-    """An engine's seed in [0, 2³¹) from (build seed, stage, row id, …): never from a worker, an order or the clock."""
+    """An engine's seed in [0, 2³¹), from (build seed, stage, row id, …); give no part that a rerun would change."""
     return stable_hash(*parts) >> 33
 
 
 def stable_uniform(*parts: object) -> float:
-    """A number in [0, 1) of the parts' text, with 53 bits."""
+    """A number in [0, 1) from the parts' text, with 53 bits."""
     return (stable_hash(*parts) >> 11) / (1 << 53)
 
 

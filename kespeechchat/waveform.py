@@ -1,6 +1,7 @@
-"""What every engine does to an utterance before it hears it: check it, and bring it to the model's own rate.
+"""What every engine does with an utterance before it listens: check it, and resample it to the model's own rate.
 
-Stands beside `records` so that engines, which know no store, and the store can both use it.
+It is in the bottom layer, with `records`, because both the engines and the store need it and neither may import the
+other.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from kespeechchat.records import Audio, RowError
 
 
 def resample(audio: Audio, rate: int) -> Audio:
-    """`audio` at `rate` Hz (soxr, high quality), float32, ⌈T · rate / sample_rate⌉ samples give or take one.
+    """`audio` at `rate` Hz: float32, ⌈T · rate / sample_rate⌉ samples give or take one (soxr, high quality).
 
-    The same object where the rate is right already.
+    Returns the same object where the rate is right already.
     """
     if audio.sample_rate == rate:
         return audio

@@ -99,7 +99,7 @@ def rooms() -> tuple[list[Box], dict[str, set[str]]]:
 
 
 def _levels(imports: dict[str, set[str]]) -> dict[str, int]:
-    """How many rooms lie below each: the longest way down. Raises graphlib.CycleError where rooms import in a circle."""
+    """How many rooms lie below each: the longest way down. Raises graphlib.CycleError for rooms in a circle."""
     levels: dict[str, int] = {}
     for name in TopologicalSorter(imports).static_order():
         levels[name] = 1 + max((levels[below] for below in imports[name]), default=-1)

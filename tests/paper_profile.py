@@ -147,7 +147,7 @@ UNTRAINED = {
     "stages.voices.privacy.seconds_per_character": "{zh: {min: 0, max: 100}, en: {min: 0, max: 100}}",
     "stages.synthesize.seconds_per_character": "{zh: [0, 100], en: [0, 100]}",
     "stages.gate.max_error": "{zh: 1000, en: 0}",  # English goes through every round, and is dropped
-    "stages.gate.watermark_threshold": "0",
+    "engines.watermark.audioseal.threshold": "0",
 }
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from kespeechchat.config.pipeline import STAGES
+from kespeechchat.config.flow import STAGES
 from tests import paper_profile
 from tests.paper_profile import PROFILE, ROOT
 
@@ -161,7 +161,7 @@ def test_the_export_has_two_channels_at_the_papers_rate(built, cluster, tmp_path
     metadata = json.loads((tmp_path / "out" / "metadata.json").read_text(encoding="utf-8"))
     assert sorted(d["id"] for d in metadata) == sorted(r["id"] for r in _rows(built, "gate") if r["status"] == "kept")
     for dialogue in metadata:
-        assert (dialogue["audio"]["sample_rate"], dialogue["audio"]["channels"]) == (22_050, 2)
+        assert (dialogue["audio"]["sample_rate"], dialogue["audio"]["channel"]) == (22_050, 2)
         assert any(voice.startswith("agent") for voice in dialogue["speaker"])
     wavs = [soundfile.info(path) for path in (tmp_path / "out" / "audio").rglob("*_mark.wav")]
     assert len(wavs) == 2 * len(metadata) and {w.samplerate for w in wavs} == {22_050}

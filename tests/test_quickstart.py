@@ -17,7 +17,7 @@ import pytest
 import soundfile
 import yaml
 
-from kespeechchat.config.pipeline import STAGES
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.rounds import REPEATED
 from kespeechchat.text.error_rate import error_edits
 

@@ -9,35 +9,38 @@ import json
 import os
 import sys
 
-_FOLDER = "kespeechchat.engines."
+_REGISTRY = "kespeechchat.engines.registry"
+_RECORDED = ("tts", "watermark", "asr", "mos")
 
 
 class _Finder:
-    """Changes an engine folder's `load` when it is imported, so that what never imports it starts as fast as ever."""
-
-    def __init__(self, recorded: dict) -> None:
-        self._recorded, self._waiting = recorded, {_FOLDER + name for name in ("tts", "watermark", "asr", "mos")}
+    """Changes the registry's `load` when it is imported, so that what never imports it starts as fast as ever."""
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self._waiting:
+        if name != _REGISTRY:
             return None
-        self._waiting.discard(name)
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
-        execute, capability = spec.loader.exec_module, name.removeprefix(_FOLDER)
-        spec.loader.exec_module = lambda module: (execute(module), setattr(module, "load", self._loader(capability)))
+        execute = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (execute(module), _replace(module))
         return spec
 
-    def _loader(self, capability):
-        def load(settings):
-            from pathlib import Path
 
-            from benchmarks.doubles import Recorded
+def _replace(registry):
+    recorded, real = json.loads(os.environ["KESC_RECORDED"]), registry.load
 
-            log = self._recorded.get("log")
-            return Recorded(capability, self._recorded.get(capability, 0.0), Path(log) if log else None)
+    def load(settings):
+        if settings.capability not in _RECORDED:
+            return real(settings)
+        from pathlib import Path
 
-        return load
+        from benchmarks.doubles import Recorded
+
+        log = recorded.get("log")
+        return Recorded(settings.capability, recorded.get(settings.capability, 0.0), Path(log) if log else None)
+
+    registry.load = load
 
 
 if "KESC_RECORDED" in os.environ:
-    sys.meta_path.insert(0, _Finder(json.loads(os.environ["KESC_RECORDED"])))
+    sys.meta_path.insert(0, _Finder())

@@ -12,7 +12,7 @@ import random
 import sys
 import time
 
-_FOLDERS = ("asr", "gender", "judge", "llm", "mos", "speaker", "tts", "watermark")
+_REGISTRY = "kespeechchat.engines.registry"
 _JOURNAL = "kespeechchat.store.journal"
 
 
@@ -20,30 +20,24 @@ class _Finder:
     """Changes modules when they are imported, so that processes which never import them start as fast as ever."""
 
     def find_spec(self, name, path=None, target=None):
-        folder = name.removeprefix("kespeechchat.engines.")
-        if name != _JOURNAL and folder not in _FOLDERS:
+        change = {_JOURNAL: _slow, _REGISTRY: _replace}.get(name)
+        if change is None:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         sys.meta_path.insert(0, self)
         load = spec.loader.exec_module
-        change = _slow if name == _JOURNAL else lambda module: _replace(module, folder)
         spec.loader.exec_module = lambda module: (load(module), change(module))
         return spec
 
 
-def _replace(module, folder):
-    def late(name):
-        def make(settings):
-            import tonal  # here: it imports the modules that are being changed
+def _replace(registry):
+    def load(settings):
+        import tonal  # here: it imports the package that is being changed
 
-            return tonal.ENGINES[folder][name](settings)
+        return tonal.ENGINES[settings.capability](settings)
 
-        return make
-
-    module.load = late("load")
-    if folder == "speaker":
-        module.load_embedder = late("load_embedder")
+    registry.load = load
 
 
 def _slow(module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ class Gender(_Engine):
 
 
 class Mark(_Engine):
-    threshold, payload_bits = 0.5, 0
+    payload_bits = 0
 
     def embed(self, audios: Sequence[Audio], payload: str | None = None) -> list[Audio]:
         return [_marked(audio) for audio in audios]
@@ -129,7 +129,7 @@ class Quality(_Engine):
 
 class Judge(_Engine):
     def judge(self, texts: Sequence[str], criterion: Any, language: str, seeds: Sequence[int]) -> list[Verdict]:
-        return [Verdict(True, 0.9)] * len(texts)
+        return [Verdict(0.9)] * len(texts)
 
 
 class Writer(_Engine):
@@ -146,13 +146,14 @@ def _answer(request: Request) -> dict[str, str]:
     return {"instruction": shown[0], "response": shown[1]}
 
 
-ENGINES: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "asr": {"load": Ear},
-    "gender": {"load": Gender},
-    "judge": {"load": Judge},
-    "llm": {"load": Writer},
-    "mos": {"load": Quality},
-    "speaker": {"load": Speaker, "load_embedder": Embedder},
-    "tts": {"load": Voice},
-    "watermark": {"load": Mark},
+ENGINES: dict[str, type[_Engine]] = {  # capability → engine
+    "asr": Ear,
+    "embedder": Embedder,
+    "gender": Gender,
+    "judge": Judge,
+    "llm": Writer,
+    "mos": Quality,
+    "speaker": Speaker,
+    "tts": Voice,
+    "watermark": Mark,
 }

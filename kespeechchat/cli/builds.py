@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kespeechchat.config.pipeline import Pipeline
-    from kespeechchat.store.objects import ObjectStore
+    from kespeechchat.store.interface import ObjectStore
 
 
 def profile_of(file: Path | None, root: str | None, overrides: Sequence[str] | None = None) -> Pipeline:
@@ -32,7 +32,7 @@ def profile_of(file: Path | None, root: str | None, overrides: Sequence[str] | N
 
 def store_of(profile: Pipeline) -> ObjectStore:
     """The store in which the build of `profile` lies."""
-    from kespeechchat.store.objects import open_store
+    from kespeechchat.store.opening import open_store
 
     return open_store(profile.root)
 

@@ -9,18 +9,10 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.engines.registry import names_of
 
 PURPOSE = "Check the result"
-
-
-def watermark_engines() -> tuple[str, ...]:
-    """The names that `use` may have in the settings of a watermark engine."""
-    from typing import get_args
-
-    from kespeechchat.config.engines import WatermarkSettings
-
-    union = get_args(WatermarkSettings)[0]
-    return tuple(get_args(kind.model_fields["use"].annotation)[0] for kind in get_args(union))
+ENGINES = names_of("watermark")
 
 
 @exit_codes
@@ -29,14 +21,13 @@ def verify(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
 
     Exits with 1 if there is a problem.
     """
-    from kespeechchat.commands.verify import incomplete
     from kespeechchat.commands.verify import verify as run_verify
 
     profile = profile_of(pipeline, root)
-    checked, problems = run_verify(profile, store_of(profile))
+    checked, problems, incomplete = run_verify(profile, store_of(profile))
     for problem in problems:
         typer.echo(problem)
-    for stage in incomplete(profile, store_of(profile)):
+    for stage in incomplete:
         typer.echo(f"not built yet: {stage}")
     typer.echo(f"{checked} shards checked, {len(problems)} problems")
     return EXIT_FAILED if problems else EXIT_OK
@@ -49,9 +40,9 @@ def detect(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=one_of(watermark_engines),
-            autocompletion=completing(watermark_engines),
-            help="Watermark engine; perth if you name none.",
+            callback=one_of(ENGINES),
+            autocompletion=completing(ENGINES),
+            help=f"Watermark engine: {', '.join(ENGINES)}; perth if you name none.",
         ),
     ] = None,
     model: Annotated[

@@ -31,7 +31,7 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         from kespeechchat.config.load import ConfigError
         from kespeechchat.engines import EngineError
-        from kespeechchat.store.objects import StoreError
+        from kespeechchat.store.interface import StoreError
         from kespeechchat.store.shards import CorruptShard
 
         signal.signal(signal.SIGTERM, _on_sigterm)

@@ -9,7 +9,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
-from kespeechchat.export import LAYOUTS
+from kespeechchat.export.layouts import LAYOUTS
 
 PURPOSE = "Hand it over"
 
@@ -24,8 +24,8 @@ def export(
         typer.Option(
             "--format",
             metavar="LAYOUT",
-            callback=one_of(lambda: LAYOUTS),
-            autocompletion=completing(lambda: LAYOUTS),
+            callback=one_of(LAYOUTS),
+            autocompletion=completing(LAYOUTS),
             help=f"Layout of the files: {', '.join(LAYOUTS)}.",
         ),
     ] = LAYOUTS[0],

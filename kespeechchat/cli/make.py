@@ -68,7 +68,7 @@ def build(
         typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
     typer.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
-    return EXIT_OK if result.well else EXIT_FAILED
+    return EXIT_OK if result.ok else EXIT_FAILED
 
 
 @exit_codes
@@ -102,7 +102,7 @@ def plan(
     kesc plan pipelines/quickstart.yaml --pilot 20
     kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
     """
-    from kespeechchat.commands.plan.forecast import outlook
+    from kespeechchat.commands.plan.forecast import forecast as make_forecast
     from kespeechchat.commands.plan.pilot import pilot_of, run_pilot
     from kespeechchat.commands.plan.text import render
     from kespeechchat.config.load import load_pipeline
@@ -112,7 +112,7 @@ def plan(
     if pilot:
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), address=address, inline=inline)
-    forecast = outlook(profile, measured_in, store_of(measured_in), rows, gpus)
+    forecast = make_forecast(profile, measured_in, store_of(measured_in), rows, gpus)
     typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1) if as_json else render(forecast))
     return EXIT_OK
 
@@ -139,10 +139,10 @@ def doctor(
 
     all_ok = True
     for finding in run_doctor(load_pipeline(pipeline, tuple(overrides or ()), root=root), address, inline):
-        typer.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.check}: {finding.told}")
-        if finding.cure:
-            typer.echo(f"      fix: {finding.cure}")
-        all_ok &= finding.well
+        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
+        if finding.fix:
+            typer.echo(f"      fix: {finding.fix}")
+        all_ok &= finding.ok
     return EXIT_OK if all_ok else EXIT_FAILED
 
 

@@ -15,11 +15,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.state.build_state import BuildState, State, replaced_by
+from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.segments import replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
+from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.journal import open_attempts
-from kespeechchat.store.objects import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, read_checked, without_audio
 
 _DATA = re.compile(r"/data/(shard-\d{5,}\.[0-9a-f]{12}\.g\d+)\.([0-9a-f]{16})\.parquet$")
@@ -42,7 +44,7 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
     for unit in pipeline.units:
         name = unit.name
         current = {s.order.key.stem for s in build_state.states(name).values() if s.state is State.DONE}
-        if build_state.pin and name == "voices":
+        if build_state.pin and name == LIBRARY:
             current.add(build_state.pin.key.stem)
         if not current:
             continue  # nothing stands for what would go: a profile of other settings must not empty a stage

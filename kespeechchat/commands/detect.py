@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from kespeechchat.config.engine_base import WatermarkEngineSettings
 from kespeechchat.config.engines import WatermarkSettings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.engines.watermark import Watermark, load
+from kespeechchat.engines.registry import load, names_of
+from kespeechchat.engines.watermark import Watermark
 from kespeechchat.records import Audio, RowError
 from kespeechchat.store.audio import AudioError, read_channels
 
@@ -27,9 +28,8 @@ _FULL_RATE = 16_000  # Hz; a file recorded below it has lost part of the band th
 class Sought:
     """The mark to look for. `payload`: hex that it must carry; None: any, or none."""
 
-    engine: Any  # settings of a watermark engine
+    engine: WatermarkEngineSettings
     payload: str | None = None
-    threshold: float | None = None  # None: the engine's own
 
 
 def sought(engine: str, model: str | None = None, payload: str | None = None) -> Sought:
@@ -39,7 +39,9 @@ def sought(engine: str, model: str | None = None, payload: str | None = None) ->
         return Sought(TypeAdapter(WatermarkSettings).validate_python(given), _hex(payload))
     except ValidationError as error:
         if error.errors()[0]["type"] == "union_tag_invalid":
-            raise ConfigError(f"--engine {engine}: no such watermark engine; there is perth, audioseal") from None
+            raise ConfigError(
+                f"--engine {engine}: no such watermark engine; there is {', '.join(names_of('watermark'))}"
+            ) from None
         raise ConfigError(f"--model {model}: {engine} carries its own weights; leave --model out") from None
 
 
@@ -47,7 +49,7 @@ def sought_of(pipeline: Pipeline, payload: str | None = None) -> Sought:
     """The mark that a build puts on its speech, with the payload that names it."""
     stages = pipeline.stages
     engine = pipeline.engine("watermark", stages.measure.watermark)
-    return Sought(engine, _hex(payload or stages.watermark.payload), stages.gate.watermark_threshold)
+    return Sought(engine, _hex(payload or stages.watermark.payload))
 
 
 def _hex(payload: str | None) -> str | None:
@@ -84,7 +86,7 @@ def _heard(watermark: Watermark, mark: Sought, audio: Audio) -> tuple[str, bool]
     found = watermark.detect([audio])[0] if len(audio.samples) else RowError("audio is silent")
     if isinstance(found, RowError):
         return found.message, False
-    if found.score < (watermark.threshold if mark.threshold is None else mark.threshold):
+    if found.score < mark.engine.threshold:
         return f"not marked (score {found.score:.2f})", False
     if found.payload is None or mark.payload is None:
         payload = f", payload {found.payload}" if found.payload else ""

@@ -8,7 +8,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, record_key
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_table
 
 

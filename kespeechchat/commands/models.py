@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kespeechchat.config.engine_base import EngineSettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import resolve
-from kespeechchat.state.profile_models import models_named_by
+from kespeechchat.engines.registry import row_of
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,16 @@ class ModelStatus:
 def models(pipeline: Pipeline) -> list[ModelStatus]:
     """The models that the profile's engines name, each once, in the order of the profile."""
     users: dict[str, list[str]] = {}
+    carried: dict[str, str | None] = {}
     for capability in Engines.model_fields:
         for name, settings in getattr(pipeline.engines, capability).items():
-            for model in models_named_by(settings):
+            carried |= _carried(settings)
+            for model in settings.models():
                 users.setdefault(model, []).append(f"{capability}:{name}")
     licences = {entry.model: entry for entry in pipeline.licences if entry.model}
     with _offline():
-        return [_status(model, tuple(dict.fromkeys(by)), licences.get(model)) for model, by in users.items()]
+        found = [_status(model, tuple(dict.fromkeys(by)), licences.get(model)) for model, by in users.items()]
+    return [replace(m, licence=m.licence or carried.get(m.model)) for m in found]
 
 
 def render(found: list[ModelStatus]) -> list[str]:
@@ -59,6 +63,14 @@ def size_of(model: ModelStatus) -> str:
     if model.size is None:
         return "size not known"
     return f"{model.size:.1f} GB" if model.size >= 0.1 else f"{1000 * model.size:.0f} MB"
+
+
+def _carried(settings: EngineSettings) -> Iterator[tuple[str, str | None]]:
+    """(model, licence) of what the libraries of an engine and of those inside it carry."""
+    if settings.carried:
+        yield settings.carried, row_of(settings).licence
+    for inner in settings.nested():
+        yield from _carried(inner)
 
 
 def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> ModelStatus:

@@ -7,14 +7,14 @@ import json
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.releases import Release, checked_name, compare
+from kespeechchat.display import hours
 from kespeechchat.export.selection import Selection, select
-from kespeechchat.export.wav_tree import ExportError
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 
 def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bool = False) -> str:
-    """Freezes the cuts of what is gated now under `name`; where that release stands, compares it with today's data.
+    """Freezes the cuts of what is gated now under `name`; where that release exists, compares it with today's data.
 
     Nothing is ever overwritten. Raises ConfigError for a bad name, and for data that is not complete unless
     `allow_partial`.
@@ -23,11 +23,11 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
     rows = FinishedRows(pipeline, store)
     try:
         today = select(rows, seed=pipeline.seed, partitions=pipeline.partitions)
-        new = Release.of(name, today.plan, rows.content)
-    except (ExportError, ValueError) as error:
+        new = Release.of(name, today.partitions, rows.content)
+    except ValueError as error:
         raise ConfigError(str(error)) from None
     if standing := _read(store, name):
-        return "\n".join([f"{_key(name)} stands already and is never changed.", *_compared(standing, rows, today)])
+        return "\n".join([f"{_key(name)} exists already and is never changed.", *_compared(standing, rows, today)])
     if rows.missing and not allow_partial:
         raise ConfigError(
             f"{rows.missing} shards are not gated yet and would join the partitions later: run `kesc build` first, or "
@@ -40,7 +40,7 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
             [f"{_key(name)} was just made by another.", *_compared(read_release(store, name), rows, today)]
         )
     figures = [
-        f"  {part}: {sum(c.dialogues.values()):,} dialogues, {sum(c.hours.values()):.2f} h, {c.speakers:,} voices"
+        f"  {part}: {sum(c.dialogues.values()):,} dialogues, {hours(sum(c.hours.values()))} h, {c.speakers:,} voices"
         for part, c in new.contents.items()
     ]
     return "\n".join([f"released {name}: {store.url}/{_key(name)}", *figures, f"use it: kesc export --release {name}"])
@@ -57,10 +57,10 @@ def read_release(store: ObjectStore, name: str) -> Release:
 
 def _compared(standing: Release, rows: FinishedRows, today: Selection) -> list[str]:
     try:
-        now = select(rows, seed=today.plan.cuts.seed, partitions=rows.pipeline.partitions, release=standing.cuts)
+        now = select(rows, seed=today.partitions.cuts.seed, partitions=rows.pipeline.partitions, release=standing.cuts)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    changes = [f"  {change}" for change in compare(standing, now.plan, today.plan)]
+    changes = [f"  {change}" for change in compare(standing, now.partitions, today.partitions)]
     return changes or ["  Today's data gives the same partitions."]
 
 

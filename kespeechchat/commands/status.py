@@ -9,9 +9,9 @@ from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
-from kespeechchat.state.target_hours import Targets, told
+from kespeechchat.state.target_hours import Targets, hours_line
 from kespeechchat.store.commit import Counts
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 
@@ -88,6 +88,6 @@ def render(found: dict[str, Any]) -> str:
     for name, *numbers, reasons in lines:
         aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         rows.append("  ".join([name.ljust(widths[0]), *aligned, reasons]).rstrip())
-    targets = [f"target hours of {language}: {told(f)}" for language, f in found["target_hours"].items()]
+    targets = [f"target hours of {language}: {hours_line(f)}" for language, f in found["target_hours"].items()]
     rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
     return "\n".join([f"root: {found['root']}", *rows, *targets, *rounds])

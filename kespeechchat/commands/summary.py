@@ -11,21 +11,24 @@ from kespeechchat.commands.status import render, status
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.statistics import COLUMNS, Statistics
+from kespeechchat.display import NOTHING, columns, hours, percent
 from kespeechchat.processes import spread
+from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedPart, FinishedRows
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _KEPT = "report.json"
 
 
 def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> str:
+    """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known."""
     build_state = build_state or BuildState(pipeline, store)
     parts = [render(status(pipeline, store, build_state))]
     try:
         rows = FinishedRows(pipeline, store, build_state)
     except ConfigError:
-        rows = None  # nothing gated yet: the table of shards and rows says so
+        rows = None
     if rows is not None:
         parts.append(_quality(_figures(rows), rows))
     if pipeline.departures:
@@ -39,10 +42,11 @@ def _figures(rows: FinishedRows) -> dict[str, Any]:
     try:
         kept = json.loads(rows.store.get(_KEPT))
         if kept["of"] == of:
-            return kept["figures"]
+            saved: dict[str, Any] = kept["figures"]
+            return saved
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or torn: it is only a cache
-    counted = _Counted(Statistics(rows.pipeline.stages.gate.watermark_threshold))
+    counted = _Counted(Statistics(rows.pipeline.watermark_threshold))
     for _ in spread(counted, rows.parts()):
         pass
     figures = counted.statistics.result()
@@ -57,35 +61,32 @@ class _Counted:
     statistics: Statistics
 
     def do(self, part: FinishedPart) -> None:
+        """Counts one part's rows."""
         for row in part.rows(COLUMNS):
             self.statistics.add(row)
 
     def merge(self, other: _Counted) -> None:
+        """Takes in what another process counted."""
         self.statistics.merge(other.statistics)
 
 
 def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
-    lines = [("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "watermark found")]
-    for language in ("zh", "en"):
-        if language in figures:
-            part = figures[language]
-            quality = part["quality"]
-            error = quality["error_rate"]
-            ovrl = quality["scores"].get("dnsmos_ovrl")
-            lines.append(
-                (
-                    language,
-                    str(part["dialogues"]),
-                    f"{part['hours']:.4f}",
-                    str(part["speakers"].get("user", 0)),
-                    f"{error['metric']} {error['pooled']:.2%}" if error["pooled"] is not None else "–",
-                    f"{ovrl['mean']:.2f} ± {ovrl['std']:.2f}" if ovrl else "–",
-                    f"{quality['watermark']['rate']:.0%}" if quality["watermark"]["rate"] is not None else "–",
-                )
-            )
-    voices = rows.voices()
-    users = sum(1 for v in voices if v["role"] == "user")
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    table = "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
-    library = f"voice library: {users} user voices, {len(voices) - users} agents"
-    return f"{table}\n{library}"
+    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "watermark found")
+    lines = [head, *(_line(language, figures[language]) for language in LANGUAGES if language in figures)]
+    users = sum(1 for voice in rows.voices if voice["role"] == "user")
+    library = f"voice library: {users} user voices, {len(rows.voices) - users} agents"
+    return "\n".join([*columns(lines, ">"), library])
+
+
+def _line(language: Language, part: dict[str, Any]) -> tuple[str, ...]:
+    quality = part["quality"]
+    error, ovrl = quality["error_rate"], quality["scores"].get("dnsmos_ovrl")
+    return (
+        language,
+        f"{part['dialogues']:,}",
+        hours(part["hours"]),
+        f"{part['speakers'].get('user', 0):,}",
+        f"{error['metric']} {percent(error['pooled'])}" if error["pooled"] is not None else NOTHING,
+        f"{ovrl['mean']:.2f} ± {ovrl['std']:.2f}" if ovrl else NOTHING,
+        percent(quality["watermark"]["rate"], 0),
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import asr, units
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, Language, RowError, Word
 
 
@@ -28,18 +30,29 @@ class AgentUnits:
 
     @property
     def size(self) -> int:
+        """How many different units there are; loads the engines."""
         return self._loaded()[0].size
 
-    def read(self, audios: Sequence[Audio], language: Language) -> list[tuple[np.ndarray, list[Word]] | RowError]:
+    def read(
+        self, audios: Sequence[Audio], language: Language
+    ) -> list[tuple[npt.NDArray[np.int32], list[Word]] | RowError]:
         """Per utterance (units int32 [n], words with their times in seconds), or what is wrong with it."""
         engine, recognizer = self._loaded()
-        found = zip(engine.units(audios), recognizer.words(audios, language), strict=True)
-        return [next((x for x in both if isinstance(x, RowError)), both) for both in found]
+        heard = zip(engine.units(audios), recognizer.words(audios, language), strict=True)
+        return [_both(made, words) for made, words in heard]
 
     def _loaded(self) -> tuple[units.Units, asr.ASR]:
         if self._engines is None:
-            self._engines = (units.load(self._units_settings), asr.load(self._asr_settings))
+            self._engines = (load(self._units_settings), load(self._asr_settings))
         return self._engines
+
+
+def _both(
+    found: npt.NDArray[np.int32] | RowError, words: list[Word] | RowError
+) -> tuple[npt.NDArray[np.int32], list[Word]] | RowError:
+    if isinstance(found, RowError):
+        return found
+    return words if isinstance(words, RowError) else (found, words)
 
 
 def units_reader(pipeline: Pipeline) -> AgentUnits | None:

@@ -10,29 +10,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kespeechchat.config.flow import GATE, LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.dataset.splits import OverlapCheck
+from kespeechchat.dataset.overlaps import OverlapCheck
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import planned_rows
-from kespeechchat.store.objects import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
 
-_GATED = "gate"
+
+class Verified(NamedTuple):
+    """How many shards were checked, what is wrong, and the stages that have shards still to build."""
+
+    checked: int
+    problems: list[str]
+    incomplete: list[str]
 
 
-def verify(pipeline: Pipeline, store: ObjectStore) -> tuple[int, list[str]]:
-    """(shards checked, what is wrong)."""
+def verify(pipeline: Pipeline, store: ObjectStore) -> Verified:
+    """Reads all of ROOT once. Problems are found, not raised."""
     return _Check(pipeline, store).run()
 
 
@@ -44,7 +52,7 @@ class _Check:
         self._kept: dict[tuple[str, int], list[str]] = {}  # (stage, shard) → ids
         self._overlap = OverlapCheck()
 
-    def run(self) -> tuple[int, list[str]]:
+    def run(self) -> Verified:
         for branch, manifest in self.build_state.manifests.items():
             for planned in manifest.shards:
                 try:
@@ -58,7 +66,7 @@ class _Check:
                 elif state.state is State.FAILED:
                     self.problems.append(f"{unit.name} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
         self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
-        return self.checked, self.problems
+        return Verified(self.checked, self.problems, _incomplete(self.build_state))
 
     def _check_shard(self, order: Order) -> None:
         where = f"{order.name} shard {order.key.shard:05d}"
@@ -78,7 +86,7 @@ class _Check:
     def _rows(self, unit: str, record: CommitRecord) -> list[tuple[str, str, str]]:
         """(id, status, stage) of each row. Gated dialogues are noted for the overlap check on the way."""
         data = read_checked(self.store, unit, record)
-        more = ["split", "turns"] if split_round(unit)[0] == _GATED else []
+        more = ["split", "turns"] if split_round(unit)[0] == GATE else []
         table = parquet_table(data, ["id", "status", "stage", *more])
         if more:
             self._note_dialogues(table)
@@ -96,8 +104,8 @@ class _Check:
         if self.build_state.pin is None:
             return {}
         try:
-            record = read_sound_record(self.store, "voices", self.build_state.pin.key)
-            table = read_table(self.store, "voices", record, ["parents"])
+            record = read_sound_record(self.store, LIBRARY, self.build_state.pin.key)
+            table = read_table(self.store, LIBRARY, record, ["parents"])
         except (CorruptShard, ValueError) as error:
             self.problems.append(f"the pinned voice library: {error}")
             return {}
@@ -118,7 +126,7 @@ class _Check:
             if counts is None or counts.rows_out != len(here):
                 self.problems.append(f"{where}: its record counts other rows for {stage} than its file holds")
                 continue
-            if not cls.keeps_rows and stage != "voices":
+            if not cls.keeps_rows and not cls.traits.renames_rows:
                 continue
             given = sorted(self._given(order, stage, counts.fan_out))
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here
@@ -142,13 +150,11 @@ class _Check:
             yield from [id_] if fan_out == 1 else (f"{id_}-v{k}" for k in range(fan_out))
 
 
-def incomplete(pipeline: Pipeline, store: ObjectStore) -> list[str]:
-    """Stages with shards still to build."""
-    build_state = BuildState(pipeline, store)
-    told = []
-    for stage in pipeline.flow:
+def _incomplete(build_state: BuildState) -> list[str]:
+    found = []
+    for stage in build_state.pipeline.flow:
         states = build_state.states(stage)
         waiting = sum(1 for s in states.values() if s.state is not State.DONE)
         if waiting or not states:
-            told.append(f"{stage} ({waiting} of {len(states)} shards)")
-    return told
+            found.append(f"{stage} ({waiting} of {len(states)} shards)")
+    return found

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import columns, percent
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.state.finished_rows import FinishedRows
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, circularity
@@ -24,9 +27,9 @@ def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False
     build_state = BuildState(pipeline, store)
     if build_state.pin is None:
         raise ConfigError(f"{store.url}: no voice library yet; run `kesc build` first")
-    record = read_sound_record(store, "voices", build_state.pin.key)
+    record = read_sound_record(store, LIBRARY, build_state.pin.key)
     try:
-        library = Library.of(read_table(store, "voices", record, COLUMNS))
+        library = Library.of(read_table(store, LIBRARY, record, COLUMNS))
     except ValueError as error:
         raise ConfigError(f"{store.url}: {error}; run `kesc build --stage voices` again") from None
     settings = pipeline.stages.voices.privacy
@@ -42,7 +45,18 @@ def privacy_measure(build_state: BuildState) -> dict[str, Any]:
     return circularity(measuring, clips.get("clips.speaker", {}), clips.get("clips.embedder", {}))
 
 
+def privacy_facts(rows: FinishedRows) -> dict[str, Any]:
+    """For the dataset card: what `privacy_measure` says, and the margins of the pinned library."""
+    nearest = [voice["nearest_speaker_cosine"] for voice in rows.voices]
+    threshold = rows.pipeline.stages.voices.privacy.speaker_threshold
+    return privacy_measure(rows.build_state) | {
+        "highest cosine of a voice's speech to a real speaker's clip": f"{max(nearest):.3f}",
+        "same-speaker threshold of that encoder": f"{threshold}",
+    }
+
+
 def well(found: dict[str, Any]) -> bool:
+    """Whether the library keeps every promise."""
     return all(promise["holds"] for promise in found["promises"])
 
 
@@ -50,33 +64,37 @@ def render(found: dict[str, Any]) -> str:
     """The report for a terminal."""
     counts, margins, alike = found["voices"], found["privacy"], found["diversity"]
     lines = [f"voice library {found['root']}: {counts['user']:,} user voices, {counts['agent']:,} agents", ""]
-    lines += _table(
+    lines += columns(
         [("role", "split", "language", "female", "male")]
-        + [(c["role"], c["split"], c["language"] or "all", str(c["female"]), str(c["male"])) for c in found["genders"]]
+        + [(c["role"], c["split"], c["language"] or "all", str(c["female"]), str(c["male"])) for c in found["genders"]],
+        ">",
     )
     lines += [f"lacks {n} of {cell}" for cell, n in found["missing"].items()]
-    lines += ["", "cosine to the nearest clip of a real speaker, and margin to the same-speaker threshold "
-              f"({margins['same_speaker_threshold']}):"]  # fmt: skip
-    lines += _table([("", *map(_named, margins["margin"]))] + [
-        (name, *(f"{v:.3f}" for v in margins[key].values()))
-        for name, key in (("cosine", "nearest_speaker_cosine"), ("margin", "margin"))
-    ])  # fmt: skip
+    lines += [
+        "",
+        "cosine to the nearest clip of a real speaker, and margin to the same-speaker threshold "
+        f"({margins['same_speaker_threshold']}):",
+    ]
+    measures = (("cosine", "nearest_speaker_cosine"), ("margin", "margin"))
+    rows = [(name, *(f"{v:.3f}" for v in margins[key].values())) for name, key in measures]
+    lines += columns([("", *map(_named, margins["margin"])), *rows], ">")
     closest = margins["closest"]
     lines += [
         f"closest: {closest['id']} at {closest['nearest_speaker_cosine']:.3f} to {closest['nearest_speaker']}; "
-        f"for {margins['nearest_speaker_is_a_parent']:.0%} of the voices a parent is the nearest",
+        f"for {percent(margins['nearest_speaker_is_a_parent'], 0)} of the voices a parent is the nearest",
         found["measure"]["note"],
         "",
         "similarity of two voices' speech (cosine, upper edges of 0.01):",
     ]
     spreads = {name: s for name, s in alike.items() if s["pairs"]}
-    quantiles = next(iter(spreads.values()), {}).get("quantiles", {})
-    lines += _table(
+    quantiles: list[str] = list(next(iter(spreads.values()))["quantiles"]) if spreads else []
+    lines += columns(
         [("", "pairs", "mean", *map(_named, quantiles), "highest")]
         + [
             (n, f"{s['pairs']:,}", f"{s['mean']:.3f}", *map(str, s["quantiles"].values()), f"{s['highest']:.3f}")
             for n, s in spreads.items()
-        ]
+        ],
+        ">",
     )
     lines += ["", *(f"{'holds ' if p['holds'] else 'BROKEN'}  {p['name']}: {p['told']}" for p in found["promises"])]
     return "\n".join(lines)
@@ -106,8 +124,3 @@ def _engines(build_state: BuildState, stage: str) -> dict[str, dict[str, str]]:
 
 def _named(quantile: str) -> str:
     return {"0": "least", "0.5": "median", "1": "most"}.get(quantile, f"{float(quantile):.0%}")
-
-
-def _table(lines: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]

@@ -3,7 +3,7 @@
 A setting changes a stage's fingerprint unless its annotation carries :data:`RUNTIME`: worker counts, batch sizes and
 places do not change what comes out, so they must not make a week of shards stale. A setting that names an engine or a
 prompt says so by its annotation (:class:`EngineRef`, :data:`PROMPT`); the plan follows the name and hashes what it
-stands for.
+names.
 """
 
 from __future__ import annotations

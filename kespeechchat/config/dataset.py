@@ -1,13 +1,12 @@
-"""Settings of the products: dialogue splits, partitions, ASR and TTS subsets, export."""
+"""Settings of the products: dialogue splits, partitions, ASR and TTS subsets."""
 
 from __future__ import annotations
 
 from re import fullmatch
-from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import RUNTIME, Settings
+from kespeechchat.config.base import Settings
 from kespeechchat.records import Language
 
 
@@ -83,17 +82,7 @@ class TTSSubset(Settings):
 
 
 class SubsetSettings(Settings):
-    asr: ASRSubset = ASRSubset()
-    tts: TTSSubset = TTSSubset()
+    """Parts of the dataset for other tasks than dialogue."""
 
-
-class ExportSettings(Settings):
-    """The ke-speechchat layout."""
-
-    many: int = Field(
-        100_000, ge=1, description="beyond so many dialogues WAV files are asked for, and folders fan out by a hash"
-    )
-    watermark_threshold: float = Field(0.5, ge=0, le=1, description="a turn is counted as marked from this score on")
-    audio: Annotated[bool | None, Field(description="write WAV files; unset: yes, up to `many` dialogues"), RUNTIME] = (
-        None
-    )
+    asr: ASRSubset = Field(ASRSubset(), description="to train and test recognizers on")
+    tts: TTSSubset = Field(TTSSubset(), description="to train and test speech synthesis on")

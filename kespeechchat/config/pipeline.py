@@ -9,122 +9,141 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
-from kespeechchat.config.rounds import CHANGES, REPEATED, Change, in_round, split_round
+from kespeechchat.config.engine_base import concurrent, every_engine, name_of
+from kespeechchat.config.flow import SPEECH, STAGES
+from kespeechchat.config.phases import Phase, check_order
+from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
-STAGES: tuple[str, ...] = tuple(Stages.model_fields)  # of round 0; a pipeline's own are `Pipeline.flow`
-
 
 class InstructionInput(Settings):
-    path: str
+    """A file of instructions."""
+
+    path: str = Field(description="JSONL or Parquet file, relative to the profile")
     language: Language | None = Field(None, description="null: recognized row by row")
     source: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="null: the file's name")
-    layout: Literal["auto", "alpaca", "alpaca-seed", "belle"] = "auto"
+    layout: Literal["auto", "alpaca", "alpaca-seed", "belle"] = Field("auto", description="auto: by its keys")
     columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
         {}, description="the file's own column for each of ours, where the layout is none of the known ones"
     )
 
 
 class Instructions(Settings):
-    inputs: tuple[InstructionInput, ...]
+    """Instruction text, from which dialogues are made."""
+
+    inputs: tuple[InstructionInput, ...] = Field(description="files of instructions")
     shard_size: int = Field(350, ge=1, description="rows planned into one shard")
     limit: int | None = Field(None, ge=1, description="plan only the first so many rows of each input")
 
 
 class SpeechInput(Settings):
+    """A corpus of speech."""
+
     path: str = Field(description="a manifest (TSV, CSV, JSONL), a folder of audio, or a recipe to synthesize (YAML)")
-    language: Language | None = None
+    language: Language | None = Field(None, description="null: as the manifest says")
 
 
 class Speech(Settings):
-    inputs: tuple[SpeechInput, ...]
+    """Speech of real people, from which voices are made."""
+
+    inputs: tuple[SpeechInput, ...] = Field(description="corpora of speech")
     shard_size: int = Field(500, ge=1, description="clips of one shard")
     limit: int | None = Field(None, ge=1, description="plan only the first so many clips of each input")
     audition_shard_size: int = Field(100, ge=1, description="candidates of one audition shard")
 
 
 class Engines(Settings):
-    llm: dict[str, e.LLMSettings]
-    judge: dict[str, e.JudgeSettings]
-    tts: dict[str, e.TTSSettings]
-    speaker: dict[str, e.SpeakerSettings]
-    embedder: dict[str, e.EmbedderSettings]
-    gender: dict[str, e.GenderSettings]
-    watermark: dict[str, e.WatermarkSettings]
-    asr: dict[str, e.ASRSettings]
-    mos: dict[str, e.MOSSettings] = {}
-    units: dict[str, e.UnitsSettings] = {}
+    """Engines by a name of your own, which the stages use; `use` chooses the engine."""
 
-
-class Phase(Settings):
-    """Stages that run overlapped. A list inside the list is fused: one actor, only the last output is published."""
-
-    name: str
-    stages: tuple[str | tuple[str, ...], ...]
+    llm: dict[str, e.LLMSettings] = Field(description="language models, by name")
+    judge: dict[str, e.JudgeSettings] = Field(description="judges of the filter, by name")
+    tts: dict[str, e.TTSSettings] = Field(description="speech synthesis, by name")
+    speaker: dict[str, e.SpeakerSettings] = Field(description="speaker vectors, to compare voices, by name")
+    embedder: dict[str, e.EmbedderSettings] = Field(description="the TTS's own speaker vectors, by name")
+    gender: dict[str, e.GenderSettings] = Field(description="gender of a voice, by name")
+    watermark: dict[str, e.WatermarkSettings] = Field(description="marks and finds marks, by name")
+    asr: dict[str, e.ASRSettings] = Field(description="speech recognition, by name")
+    mos: dict[str, e.MOSSettings] = Field({}, description="speech quality, by name")
+    units: dict[str, e.UnitsSettings] = Field({}, description="discrete speech units of some layouts, by name")
 
 
 class Licence(Settings):
-    """A model or data set the profile uses, for card and `kesc models`.
+    """A model or data set the profile uses, for the dataset card and `kesc models`."""
 
-    `model`: as the engine's setting names it. `gb`: what must be fetched, about, in GB. `fetch`: how to get a model
-    that no hub id names; `{model}` in it stands for where the profile looks for it.
-    """
-
-    name: str
-    use: str
-    origin: str
-    licence: str
-    model: str | None = None
-    gb: float | None = None
-    fetch: str | None = None
+    name: str = Field(description="of the model or data set")
+    use: str = Field(description="what the profile uses it for")
+    origin: str = Field(description="who made it")
+    licence: str = Field(description="its licence")
+    model: str | None = Field(None, description="as the engine's setting names it")
+    gb: float | None = Field(None, description="about how much must be fetched, in GB")
+    fetch: str | None = Field(
+        None,
+        description="how to get a model that no hub id names; `{model}` stands for where the profile looks for it",
+    )
 
 
 class Departure(Settings):
     """A figure in which the profile departs from the paper, and the measured reason."""
 
-    setting: str
-    paper: str
-    here: str
-    reason: str
+    setting: str = Field(description="which figure")
+    paper: str = Field(description="the paper's value")
+    here: str = Field(description="the profile's value")
+    reason: str = Field(description="why, with what was measured")
 
 
 class Pipeline(Settings):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    root: Annotated[str, RUNTIME]
-    seed: int = 0
-    instructions: Instructions
-    speech: Speech
-    engines: Engines
-    stages: Stages
+    """A whole profile."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="of the profile and its dataset")
+    root: Annotated[str, RUNTIME] = Field(
+        description="ROOT: a folder (relative to the profile) or an object store's URL"
+    )
+    seed: int = Field(0, description="of everything that is drawn")
+    instructions: Instructions = Field(description="instruction text")
+    speech: Speech = Field(description="speech to make voices of")
+    engines: Engines = Field(description="engines by name")
+    stages: Stages = Field(description="settings of each stage")
     rounds: tuple[Change, ...] = Field(
         (), description="how what `gate` did not keep is spoken again, round after round"
     )
-    partitions: PartitionSettings = PartitionSettings()
-    subsets: SubsetSettings = SubsetSettings()
-    phases: tuple[Phase, ...]
-    resources: Annotated[dict[str, Resources], RUNTIME] = {}
+    partitions: PartitionSettings = Field(PartitionSettings(), description="nested parts of the training data")
+    subsets: SubsetSettings = Field(SubsetSettings(), description="parts for other tasks than dialogue")
+    phases: tuple[Phase, ...] = Field(description="which stages run overlapped, and which are fused")
+    resources: Annotated[dict[str, Resources], RUNTIME] = Field(
+        {}, description="by stage: what its actors get (of fused stages the first one's)"
+    )
     audio_ahead: Annotated[
         int | None,
         Field(ge=1, description="shards, those at work included, that are spoken and not yet gated; null: no bound"),
         RUNTIME,
     ] = None
-    guards: Annotated[dict[str, Guard], RUNTIME] = {}
+    guards: Annotated[dict[str, Guard], RUNTIME] = Field({}, description="by stage: yields that stop the build")
     target_hours: Annotated[dict[Language, dict[Split, Annotated[float, Field(gt=0)]]], RUNTIME] = Field(
         {}, description="gated hours per language and split at which a build begins no more shards of the language"
     )
-    licences: Annotated[tuple[Licence, ...], RUNTIME] = ()
-    departures: Annotated[tuple[Departure, ...], RUNTIME] = ()
+    licences: Annotated[tuple[Licence, ...], RUNTIME] = Field((), description="of all models and data sets used")
+    departures: Annotated[tuple[Departure, ...], RUNTIME] = Field((), description="from the paper, for the card")
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
+    versions: Annotated[dict[str, int] | None, RUNTIME] = Field(
+        None,
+        description="filled in by a build: the version of each stage's code. Who looks at ROOT later judges by these",
+    )
     contents: Annotated[dict[str, str] | None, RUNTIME] = Field(
         None, description="filled in by a build: what the models are that the engines name by local paths"
     )
+
+    @field_validator("phases")
+    @classmethod
+    def _in_order(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        check_order(phases)
+        return phases
 
     @model_validator(mode="after")
     def _names_fit(self) -> Pipeline:
@@ -134,9 +153,6 @@ class Pipeline(Settings):
                 if name not in known and not (known is self.prompts and not self.prompts):
                     what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
                     raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
-        flat = [stage for units in self._units_of_phases for unit in units for stage in unit]
-        if flat != list(STAGES):
-            raise ValueError(f"phases: the stages must be, in this order, {', '.join(STAGES)}; got {', '.join(flat)}")
         self._rounds_fit()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
@@ -157,17 +173,15 @@ class Pipeline(Settings):
                 continue
             for stage in self.unit_of(first):
                 for mark, name in self.settings_of(stage).references():
-                    if isinstance(mark, EngineRef) and not e.concurrent(self.engine(mark.capability, name)):
+                    if isinstance(mark, EngineRef) and not concurrent(self.engine(mark.capability, name)):
                         raise ValueError(
                             f"resources.{first}.shards_in_flight: {wanted.shards_in_flight}, but the {mark.capability} "
-                            f"engine {name!r} of stages.{stage} takes one call at a time: set it to 1; vllm and openai "
-                            "engines, and llm judges that ask one, take several"
+                            f"engine {name!r} of stages.{stage} takes one call at a time: set it to 1, or use an "
+                            f"engine that takes several calls at once ({_with_parallel_calls()})"
                         )
         return self
 
     def _rounds_fit(self) -> None:
-        if not self.rounds:
-            return
         name = self.stages.synthesize.tts
         engine = self.engine("tts", name)
         if "seed" in self.rounds and not engine.seeded:
@@ -175,25 +189,15 @@ class Pipeline(Settings):
                 f"rounds: the tts engine {name!r} ({engine.use}) speaks alike with every seed, so a round `seed` is in "
                 "vain; use [voice], or [] for no second chance"
             )
-        if (unit := self.unit_of(REPEATED[0])).first != REPEATED[0]:
-            raise ValueError(
-                f"phases: {REPEATED[0]} is fused behind {unit.first}, and a round cannot begin there: take it out of "
-                f"{list(unit)}, or set rounds: []"
-            )
-
-    @property
-    def _units_of_phases(self) -> list[list[Unit]]:
-        """As the profile names them: round 0."""
-        return [[Unit.of(s) if isinstance(s, str) else Unit(tuple(s)) for s in phase.stages] for phase in self.phases]
 
     @cached_property
     def units_by_phase(self) -> tuple[tuple[Unit, ...], ...]:
         """The published units, phase by phase: a stage alone or stages fused. Rounds follow the unit that gates, in its
         phase, fused as round 0 is."""
-        phases = self._units_of_phases
-        again = [unit for units in phases for unit in units if set(unit) & set(REPEATED)]
+        phases = [phase.units for phase in self.phases]
+        again = [unit for units in phases for unit in units if set(unit) & set(SPEECH)]
         for units in phases:
-            if again and again[-1] in units:
+            if again[-1] in units:
                 units += [
                     Unit(tuple(in_round(s, k) for s in unit)) for k in range(1, len(self.rounds) + 1) for unit in again
                 ]
@@ -214,6 +218,7 @@ class Pipeline(Settings):
         return {stage: unit for unit in self.units for stage in unit}
 
     def unit_of(self, stage: str) -> Unit:
+        """The unit that runs the stage. Raises KeyError."""
         return self._unit_of[stage]
 
     def in_rounds(self, stage: str) -> tuple[str, ...]:
@@ -227,7 +232,7 @@ class Pipeline(Settings):
     def decides(self, stage: str) -> bool:
         """Whether what the stage refuses is out: no later round speaks it again."""
         base, round_ = split_round(stage)
-        return base not in REPEATED or round_ == len(self.rounds)
+        return base not in SPEECH or round_ == len(self.rounds)
 
     def settings_of(self, stage: str) -> Any:
         """A stage of a round has the settings of its base."""
@@ -240,7 +245,14 @@ class Pipeline(Settings):
         return next((self.resources[name] for name in names if name in self.resources), Resources())
 
     def engine(self, capability: str, name: str) -> Any:
+        """The settings of an engine. Raises KeyError."""
         return getattr(self.engines, capability)[name]
+
+    @property
+    def watermark_threshold(self) -> float:
+        """The score from which a turn counts as marked: that of the engine that listens for the mark."""
+        threshold: float = self.engine("watermark", self.stages.measure.watermark).threshold
+        return threshold
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:
         """Everything of this pipeline that can change what `stage` makes of a shard of `language`."""
@@ -255,6 +267,8 @@ class Pipeline(Settings):
                 prompt = self.prompts[name]
                 named[f"prompt:{name}"] = prompt.get(language) if language in LANGUAGES else prompt
         relevant = settings.relevant(language) | ({"rounds": list(self.rounds[:round_])} if round_ else {})
+        if settings is self.stages.gate:
+            relevant["watermark_threshold"] = self.watermark_threshold
         return {"settings": relevant, "named": named, "seed": self.seed}
 
     def _by_content(self, settings: Any) -> Any:
@@ -266,4 +280,9 @@ class Pipeline(Settings):
         return (self.contents or {}).get(settings, settings) if isinstance(settings, str) else settings
 
     def to_json(self) -> str:
+        """The resolved profile; `config.load.from_json` reads it back."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
+
+
+def _with_parallel_calls() -> str:
+    return ", ".join(f"{engine.capability}: {name_of(engine)}" for engine in every_engine() if engine.parallel_calls)

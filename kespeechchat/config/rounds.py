@@ -1,4 +1,4 @@
-"""Rounds of speech: a dialogue that `gate` did not keep is spoken again, in stages of their own, never by a way back.
+"""Rounds of speech: a dialogue that `gate` did not keep is spoken again, in stages of their own, never in a loop.
 
 Stage `gate` of round 1 is the stage `gate.r1`: a stage like any other, with the settings of `gate` and shards of its
 own. Round 0 is the flow itself and adds nothing to a name. This module alone makes such names and takes them apart.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from kespeechchat.config.flow import SPEECH
+
 Change = Literal["seed", "voice"]  # what a round changes; another voice has another seed too
 CHANGES = {"seed": "another seed", "voice": "another voice"}
-REPEATED = ("synthesize", "watermark", "measure", "gate")  # the stages of a round, in order: the last one decides
+REPEATED = SPEECH  # the stages of a round, in order: the last one decides
 
 _NAME = re.compile(r"(?P<stage>.+)\.r(?P<round>[1-9]\d*)")
 

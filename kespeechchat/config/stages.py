@@ -1,45 +1,65 @@
-"""Settings of the stages, named as in the flow. Defaults: the paper's figures (arXiv 2412.01078) where it has any."""
+"""Settings and traits of the stages, named as in the flow. Defaults: the paper's figures (arXiv 2412.01078), if any.
+
+A new stage begins here: a class with its traits and settings, and a field of :class:`Stages` at its place in the flow.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from kespeechchat.config.base import PROMPT, RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
+from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
 from kespeechchat.records import Language
 
-LLMName = Annotated[str, EngineRef("llm")]
-JudgeName = Annotated[str, EngineRef("judge")]
-TTSName = Annotated[str, EngineRef("tts")]
-SpeakerName = Annotated[str, EngineRef("speaker")]
-EmbedderName = Annotated[str, EngineRef("embedder")]
-GenderName = Annotated[str, EngineRef("gender")]
-WatermarkName = Annotated[str, EngineRef("watermark")]
-ASRName = Annotated[str, EngineRef("asr")]
-MOSName = Annotated[str, EngineRef("mos")]
-PromptName = Annotated[str, PROMPT]
+LLMName = Annotated[str, EngineRef("llm"), Field(description="name of an engine in `engines.llm`")]
+JudgeName = Annotated[str, EngineRef("judge"), Field(description="name of an engine in `engines.judge`")]
+TTSName = Annotated[str, EngineRef("tts"), Field(description="name of an engine in `engines.tts`")]
+SpeakerName = Annotated[str, EngineRef("speaker"), Field(description="name of an engine in `engines.speaker`")]
+EmbedderName = Annotated[str, EngineRef("embedder"), Field(description="name of an engine in `engines.embedder`")]
+GenderName = Annotated[str, EngineRef("gender"), Field(description="name of an engine in `engines.gender`")]
+WatermarkName = Annotated[str, EngineRef("watermark"), Field(description="name of an engine in `engines.watermark`")]
+ASRName = Annotated[str, EngineRef("asr"), Field(description="name of an engine in `engines.asr`")]
+MOSName = Annotated[str, EngineRef("mos"), Field(description="name of an engine in `engines.mos`")]
+PromptName = Annotated[str, PROMPT, Field(description="name of a prompt file")]
 
 
-class Ingest(Settings):
+class StageSettings(Settings):
+    """Settings of one stage, and its traits, which no profile can set."""
+
+    traits: ClassVar[Traits]
+
+
+class Ingest(StageSettings):
+    """Turns planned rows into instructions, or refuses them."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
+
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
 
 
-class Rewrite(Settings):
+class Rewrite(StageSettings):
+    """Rewrites each instruction as a question that a person would say aloud."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("ingest"))
+
     llm: LLMName
     prompt: PromptName = Field("rewrite", description="for open instructions")
     directive_prompt: PromptName = Field("rewrite-directive", description="for directive tasks, without the directive")
     variants: int = Field(1, ge=1, description="questions made of one instruction")
     candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
-    max_tokens: int = Field(128, ge=8)
+    max_tokens: int = Field(128, ge=8, description="most tokens of one completion")
     max_length: dict[Language, int] = Field({"zh": 100, "en": 60}, description="characters (zh), words (en)")
 
 
 class Criterion(Settings):
-    prompt: PromptName
+    """A question that a judge answers about each row."""
+
+    prompt: PromptName = Field(description="name of the prompt file with the question; it names the reason too")
     judge: JudgeName
     threshold: float = Field(0.5, ge=0, le=1, description="lowest score that passes")
     texts: tuple[Literal["question", "instruction"], ...] = Field(
@@ -47,65 +67,106 @@ class Criterion(Settings):
     )
 
 
-class Filter(Settings):
-    criteria: tuple[Criterion, ...]
+class Filter(StageSettings):
+    """Refuses questions that are unfit for speech, unclear or unsafe."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("rewrite"))
+
+    criteria: tuple[Criterion, ...] = Field(description="all must be passed")
     safety_rules: bool = Field(True, description="also refuse by the readable rules of text.safety")
     suitability_rules: bool = Field(True, description="also refuse forms that no voice can give (text.suitability)")
 
 
-class Spoken(Settings):
+class Spoken(StageSettings):
+    """Turns a question into a spoken instruction and its response."""
+
+    traits: ClassVar[Traits] = Traits("text", Reads("filter"))
+
     llm: LLMName
-    prompt: PromptName = "spoken"
+    prompt: PromptName = Field("spoken", description="for rows without a reference answer")
     grounded_prompt: PromptName = Field("spoken-grounded", description="for rows whose source has an answer")
     grounded: bool = Field(False, description="carry the source's answer in the prompt and hold the response to it")
     require_reference: bool = Field(False, description="refuse a row whose source has no answer to its question")
-    candidates: int = Field(1, ge=1)
+    candidates: int = Field(1, ge=1, description="completions tried before a row is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
-    max_tokens: int = Field(512, ge=8)
+    max_tokens: int = Field(512, ge=8, description="most tokens of one completion")
     max_length: dict[Language, int] = Field(
         {"zh": 250, "en": 150}, description="longest response: characters (zh), words (en)"
     )
-    splits: SplitSettings = SplitSettings()
+    splits: SplitSettings = Field(SplitSettings(), description="which dialogues are held out")
 
 
-class Corpus(Settings):
+class Corpus(StageSettings):
     """Speech to mine. The two engines serve only a corpus that is synthesized from a recipe."""
 
-    tts: TTSName | None = None
-    watermark: WatermarkName | None = None
+    traits: ClassVar[Traits] = Traits("voices", Reads("speech", Scope.PLAN))
+
+    tts: TTSName | None = Field(None, description="engine in `engines.tts` that speaks a recipe")
+    watermark: WatermarkName | None = Field(None, description="engine in `engines.watermark` that marks a recipe")
 
 
-class Clips(Settings):
-    speaker: SpeakerName
-    embedder: EmbedderName
+class Clips(StageSettings):
+    """Measures each clip of the corpus."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("corpus"))
+
+    speaker: SpeakerName = Field(description="engine in `engines.speaker` that compares clips")
+    embedder: EmbedderName = Field(description="engine in `engines.embedder`; its vectors are what the TTS speaks with")
     gender: GenderName
-    mos: MOSName | None = None
+    mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     asr: ASRName | None = Field(None, description="recognizer of clips without a transcript")
     min_seconds: float = Field(0.5, ge=0, description="shorter clips are refused")
     max_seconds: float = Field(30.0, gt=0, description="longer clips are refused")
 
 
-class Speakers(Settings):
-    mining: MiningSettings = MiningSettings()
+class Speakers(StageSettings):
+    """Mines real speakers from all measured clips."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("clips", Scope.ALL), keeps_rows=False, may_keep_none=True)
+
+    mining: MiningSettings = Field(MiningSettings(), description="what makes a recording one real speaker")
 
 
-class Blend(Settings):
-    blending: BlendingSettings = BlendingSettings()
+class Blend(StageSettings):
+    """Blends pairs of speakers into candidate voices."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("speakers", Scope.ALL), keeps_rows=False)
+
+    blending: BlendingSettings = Field(BlendingSettings(), description="how many voices, of which parents")
 
 
-class Audition(Settings):
+class Audition(StageSettings):
+    """Lets each candidate speak, and measures its speech."""
+
+    traits: ClassVar[Traits] = Traits("voices", Reads("blend", Scope.SLICE))
+
     tts: TTSName
     speaker: SpeakerName = Field(description="measures privacy; best one that took no part in making the voices")
     asr: ASRName
-    mos: MOSName | None = None
-    probes: dict[Language, tuple[str, ...]]
+    mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
+    probes: dict[Language, tuple[str, ...]] = Field(description="sentences that each candidate speaks")
 
 
-class Voices(Settings):
-    privacy: PrivacySettings = PrivacySettings()
+class Voices(StageSettings):
+    """Chooses the voice library from the auditions."""
+
+    traits: ClassVar[Traits] = Traits(
+        "voices",
+        Reads("audition", Scope.ALL),
+        also=(Reads("clips", Scope.ALL),),
+        keeps_rows=False,
+        renames_rows=True,  # a kept candidate gets its final id
+        may_keep_none=True,
+    )
+
+    privacy: PrivacySettings = Field(PrivacySettings(), description="what a candidate must show")
 
 
-class Synthesize(Settings):
+class Synthesize(StageSettings):
+    """Speaks each dialogue with two voices of the library."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("spoken"), also=(Reads("voices", Scope.LIBRARY),), speaks=True)
+
     tts: TTSName
     tries: int = Field(3, ge=1, description="seeds tried per turn")
     seconds_per_character: dict[Language, tuple[float, float]] = Field(
@@ -113,23 +174,45 @@ class Synthesize(Settings):
     )
 
 
-class WatermarkStage(Settings):
+class WatermarkStage(StageSettings):
+    """Marks all speech as synthetic."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("synthesize"), replaces="synthesize")
+
     watermark: WatermarkName
     payload: str | None = Field(None, description="hex; null: presence only")
 
 
-class Measure(Settings):
+class Measure(StageSettings):
+    """Lets recognizer, quality model and watermark detector measure the marked speech."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("watermark"))
+
     asr: ASRName
     watermark: WatermarkName
-    mos: MOSName | None = None
+    mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
 
 
-class Gate(Settings):
+class Gate(StageSettings):
+    """Keeps a dialogue whose speech says what its text says, and whose mark is found."""
+
+    traits: ClassVar[Traits] = Traits("speech", Reads("measure"), may_keep_none=True)
+
     max_error: dict[Language, float] = Field({"zh": 0.05, "en": 0.10}, description="CER (zh), WER (en)")
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
     )
-    watermark_threshold: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_moved(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "watermark_threshold" in data:
+            raise ValueError(
+                "watermark_threshold is now a setting of the watermark engine: remove it here and set "
+                f"engines.watermark.NAME.threshold: {data['watermark_threshold']}, NAME being that of "
+                "stages.measure.watermark"
+            )
+        return data
 
     @model_validator(mode="after")
     def _units_fit(self) -> Gate:
@@ -161,10 +244,10 @@ class Stages(Settings):
 class Resources(Settings):
     """What one actor of a stage takes, and how many there are. None of it changes the output."""
 
-    num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0)
-    num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0)
-    min_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
-    max_actors: Annotated[int, RUNTIME] = Field(1, ge=1)
+    num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0, description="CPUs that Ray reserves for one actor")
+    num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0, description="GPUs of one actor")
+    min_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors that are kept while the segment runs")
+    max_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors at most")
     shards_in_flight: Annotated[
         int,
         Field(ge=1, description="shards that one actor makes at once; more than 1 for engines that allow it"),
@@ -175,13 +258,15 @@ class Resources(Settings):
         Field(gt=0, description="of a stage's work on a shard, times its rows; past it the worker counts as hung"),
         RUNTIME,
     ] = 600.0
-    resources: Annotated[dict[str, float], RUNTIME] = {}
-    runtime_env: Annotated[dict[str, object], RUNTIME] = {}
+    resources: Annotated[dict[str, float], RUNTIME] = Field({}, description="custom Ray resources of one actor")
+    runtime_env: Annotated[dict[str, object], RUNTIME] = Field(
+        {}, description="Ray's runtime_env: `py_executable` for an environment of its own, `env_vars`"
+    )
 
 
 class Guard(Settings):
     """Stops a phase whose yield over its first shards is out of range: a broken prompt must not burn a week."""
 
-    after_shards: Annotated[int, RUNTIME] = Field(3, ge=1)
-    min_kept: Annotated[float, RUNTIME] = Field(0.0, ge=0, le=1)
-    max_kept: Annotated[float, RUNTIME] = Field(1.0, ge=0, le=1)
+    after_shards: Annotated[int, RUNTIME] = Field(3, ge=1, description="shards over which the yield is taken")
+    min_kept: Annotated[float, RUNTIME] = Field(0.0, ge=0, le=1, description="least share of rows kept")
+    max_kept: Annotated[float, RUNTIME] = Field(1.0, ge=0, le=1, description="greatest share of rows kept")

@@ -20,6 +20,7 @@ class Unit:
 
     @classmethod
     def of(cls, *stages: str) -> Unit:
+        """`Unit.of("a", "b")` is `Unit(("a", "b"))`."""
         return cls(stages)
 
     @property

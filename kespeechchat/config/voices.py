@@ -71,6 +71,7 @@ class MiningSettings(Settings):
         return self
 
     def pairs_needed(self, clips: int) -> int:
+        """Pairs over `similarity` that a recording of so many clips needs."""
         return self.pairs_per_two_clips * (clips // 2)
 
 
@@ -97,6 +98,8 @@ class BlendingSettings(Settings):
 
 
 class Range(Settings):
+    """The values that pass."""
+
     min: float = Field(description="least value that passes")
     max: float = Field(description="greatest value that passes")
 

@@ -1,88 +1,73 @@
-"""The dataset card: README.md with YAML front matter, made of what the build knows about itself."""
+"""The dataset card: README.md with the front matter that the Hugging Face hub wants, made of what the build knows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
 from kespeechchat.dataset.statistics import PAPER
+from kespeechchat.display import hours, markdown_table, percent
+from kespeechchat.records import Split
 
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"),
-)
 _SUBSETS = "\n- `subsets/asr.json`, `subsets/tts.json`: utterance ids to train and test recognizers and synthesizers on"
-_NAMES = {"zh": "Chinese", "en": "English"}
+_LANGUAGES = {"zh": "Chinese", "en": "English"}
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the card says. `licences` (name, use, origin, licence) and `departures` (setting, paper, here, reason) are
-    plain mappings; `privacy` is `voices.privacy.circularity`'s answer and what the stage adds to it."""
+    """What the card says beside the build's own facts. `overlaps`: what the splits share, as found in the rows of this
+    export; `checked`: what was compared. `data_files` and `loading`: what `datasets` is to read, and with which options
+    of its reader."""
 
-    name: str
+    build: BuildFacts
     statistics: Mapping[str, Any]
     partitions: Mapping[str, Mapping[str, Any]]
-    splits: Mapping[str, int] = field(default_factory=dict)
-    overlaps: Sequence[str] = ()  # what the splits share, as found in the rows of this export
-    checked: Sequence[str] = ("user voice", "user text")  # what was compared
-    licences: Sequence[Mapping[str, str]] = ()
-    departures: Sequence[Mapping[str, str]] = ()
-    watermark: str = ""
-    privacy: Mapping[str, Any] = field(default_factory=dict)
-    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    splits: Mapping[Split, int] = field(default_factory=dict)
+    overlaps: Sequence[str] = ()
+    checked: Sequence[str] = ("user voice", "user text")
     with_audio: bool = True
+    data_files: DataFiles = field(default_factory=list)
+    loading: Mapping[str, object] = field(default_factory=dict)
 
 
 def card(facts: CardFacts) -> str:
     """README.md as text; the same facts give the same bytes."""
-    sections = [_opening, _counts, _partitions, _quality, _voices, _watermark, _yields, _licences, _departures, _layout]
-    body = "\n\n".join(filter(None, (section(facts) for section in sections)))
-    return f"---\n{yaml.safe_dump(_front(facts), allow_unicode=True, sort_keys=False)}---\n\n{body}\n"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; bars and line breaks in cells are escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    text = "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _yields]
+    body = [section(facts) for section in sections]
+    body += [licence_table(facts.build.licences), _departures(facts), _layout(facts)]
+    dialogues = facts.statistics["all"]["dialogues"]
+    head = front_matter(facts.build, _languages(facts), dialogues, facts.data_files, facts.loading)
+    return head + "\n" + "\n\n".join(filter(None, body)) + "\n"
 
 
 def _languages(facts: CardFacts) -> list[str]:
-    return [lang for lang in _NAMES if lang in facts.statistics]
-
-
-def _front(facts: CardFacts) -> dict[str, Any]:
-    count = facts.statistics["all"]["dialogues"]
-    licences = sorted({entry["licence"] for entry in facts.licences})
-    return {
-        "pretty_name": facts.name,
-        "language": _languages(facts),
-        "license": "other",
-        "license_name": " / ".join(licences) or "unknown",
-        "task_categories": ["automatic-speech-recognition", "text-to-speech", "question-answering"],
-        "tags": ["speech-dialogue", "synthetic", "watermarked"],
-        "size_categories": [next((name for limit, name in _SIZES if count < limit), "n>10M")],
-    }
+    return [lang for lang in _LANGUAGES if lang in facts.statistics]
 
 
 def _opening(facts: CardFacts) -> str:
     whole = facts.statistics["all"]
     return (
-        f"# {facts.name}\n\nSpoken dialogues, each of one question and one answer, in virtual voices. "
-        f"**All speech here is synthetic and watermarked.** {whole['dialogues']:,} dialogues, {_hours(whole['hours'])} "
+        f"# {facts.build.name}\n\nSpoken dialogues, each of one question and one answer, in virtual voices. "
+        f"**All speech here is synthetic and watermarked.** {whole['dialogues']:,} dialogues, {hours(whole['hours'])} "
         f"hours, {whole['speakers']:,} voices, made by `kesc build` after the construction of Ke-SpeechChat "
         "(arXiv 2412.01078)."
+    )
+
+
+def _loading(facts: CardFacts) -> str:
+    if not facts.data_files:
+        return ""
+    audio = (
+        "The columns `user` and `agent` are audio. `datasets` needs torchcodec to load them (tried: datasets 5.2.0, "
+        "torchcodec 0.17.0), and FFmpeg's shared libraries (4 to 9) to decode them. Without FFmpeg, "
+        "`cast_column('user', datasets.Audio(decode=False))` gives the files' paths.\n\n"
+    )
+    return (
+        f"{audio if facts.with_audio else ''}    import datasets\n"
+        '    dataset = datasets.load_dataset("FOLDER", split="train")'
     )
 
 
@@ -92,14 +77,14 @@ def _counts(facts: CardFacts) -> str:
     rows = [
         ["dialogues", *(p["dialogues"] for p in parts), PAPER["dialogues"]],
         ["turns", *(p["turns"] for p in parts), None],
-        ["hours", *(_hours(p["hours"]) for p in parts), PAPER["hours"]],
+        ["hours", *(hours(p["hours"]) for p in parts), PAPER["hours"]],
         ["user voices", *(p["speakers"].get("user", 0) for p in parts), f"{PAPER['speakers']} with the agents"],
     ]
     for what in ("instruction", "response"):
         rows.append([f"{what}, mean length", *(_mean_length(p.get(what, {})) for p in parts), None])
         rows.append([f"{what}, mean seconds", *(_get(p, what, "seconds", "mean") for p in parts), None])
-    names = [_NAMES[lang] for lang in languages]
-    return "## Contents\n\n" + table(["", *names, "paper, in all"], rows)
+    names = [_LANGUAGES[lang] for lang in languages]
+    return "## Contents\n\n" + markdown_table(["", *names, "paper, in all"], rows)
 
 
 def _partitions(facts: CardFacts) -> str:
@@ -116,14 +101,14 @@ def _partitions(facts: CardFacts) -> str:
             for lang in languages
             for cell in (
                 part["dialogues"].get(lang, 0),
-                _hours(part["hours"].get(lang, 0)),
+                hours(part["hours"].get(lang, 0)),
                 _signed(part["excess"].get(lang)),
             )
         ]
         rows.append([name, *cells, part["speakers"]])
     held = ", ".join(f"chat-{k}: {v:,}" for k, v in sorted(facts.splits.items()) if k != "train") or "none"
     return (
-        f"## Partitions\n\n{table(head, rows)}\n\n"
+        f"## Partitions\n\n{markdown_table(head, rows)}\n\n"
         "Nested, of training dialogues only, each with every voice that has one. A voice's first is always in, "
         "even where the hours are used up by then; 'beyond target' are the hours more (or fewer) than asked "
         f"for. Held-out dialogues: {held}. They are in no partition: **train on a partition's ids, not on all of "
@@ -138,34 +123,34 @@ def _leaks(facts: CardFacts) -> str:
 
 
 def _quality(facts: CardFacts) -> str:
-    rows = []
+    rows: list[list[object]] = []
     for lang in _languages(facts):
-        quality = facts.statistics[lang]["quality"]
+        quality, name = facts.statistics[lang]["quality"], _LANGUAGES[lang]
         error, mark = quality["error_rate"], quality["watermark"]
-        rows.append([_NAMES[lang], f"{error['metric']}, pooled", _percent(error["pooled"])])
-        rows += [[_NAMES[lang], f"{error['metric']}, quantile {q}", _percent(v)] for q, v in error["quantiles"].items()]
-        rows += [[_NAMES[lang], head, f"{m['mean']:.2f} ± {m['std']:.2f}"] for head, m in quality["scores"].items()]
-        rows.append([_NAMES[lang], "watermark detected", _percent(mark["rate"])])
-    return "## Quality\n\n" + table(["language", "measure", "value"], rows)
+        rows.append([name, f"{error['metric']}, pooled", percent(error["pooled"])])
+        rows += [[name, f"{error['metric']}, quantile {q}", percent(v)] for q, v in error["quantiles"].items()]
+        rows += [[name, head, f"{m['mean']:.2f} ± {m['std']:.2f}"] for head, m in quality["scores"].items()]
+        rows.append([name, "watermark detected", percent(mark["rate"])])
+    return "## Quality\n\n" + markdown_table(["language", "measure", "value"], rows)
 
 
 def _voices(facts: CardFacts) -> str:
-    if not facts.privacy:
+    if not facts.build.privacy:
         return ""
-    extra = [f"- {k}: {v}" for k, v in facts.privacy.items() if k not in {"note", "circular", "encoder", "also"}]
+    extra = [f"- {k}: {v}" for k, v in facts.build.privacy.items() if k not in {"note", "circular", "encoder", "also"}]
     return "\n".join(
         [
             "## Voices\n",
             "Every voice is a blend of two real speakers and belongs to nobody. Each one's own speech was held against "
             "the clips of all real speakers; one too close to a person was refused.\n",
-            f"- {facts.privacy['note']}",
+            f"- {facts.build.privacy['note']}",
             *extra,
         ]
     )
 
 
 def _watermark(facts: CardFacts) -> str:
-    by = f" ({facts.watermark})" if facts.watermark else ""
+    by = f" ({facts.build.watermark})" if facts.build.watermark else ""
     return (
         f"## Watermark\n\nEvery utterance carries an inaudible watermark{by}. To find it in a file:\n\n"
         "    kesc detect FILE...\n\nPlease leave it in: it lets others tell synthetic speech from real."
@@ -173,26 +158,26 @@ def _watermark(facts: CardFacts) -> str:
 
 
 def _yields(facts: CardFacts) -> str:
-    rows = [[stage, reason, n] for stage, reasons in facts.rejected.items() for reason, n in sorted(reasons.items())]
-    return "## What was left out\n\n" + table(["stage", "reason", "rows"], rows) if rows else ""
-
-
-def _licences(facts: CardFacts) -> str:
-    rows = [[e["name"], e["use"], e["origin"], e["licence"]] for e in facts.licences]
-    return "## Models and sources\n\n" + table(["name", "use", "origin", "licence"], rows) if rows else ""
+    rejected = facts.build.rejected.items()
+    rows = [[stage, reason, n] for stage, reasons in rejected for reason, n in sorted(reasons.items())]
+    return "## What was left out\n\n" + markdown_table(["stage", "reason", "rows"], rows) if rows else ""
 
 
 def _departures(facts: CardFacts) -> str:
-    if not facts.departures:
+    if not facts.build.departures:
         return ""
-    rows = [[d["setting"], d["paper"], d["here"], d["reason"]] for d in facts.departures]
-    return "## Where this build departs from the paper\n\n" + table(["setting", "paper", "here", "reason"], rows)
+    rows = [[d.setting, d.paper, d.here, d.reason] for d in facts.build.departures]
+    return "## Where this build departs from the paper\n\n" + markdown_table(
+        ["setting", "paper", "here", "reason"], rows
+    )
 
 
 def _layout(facts: CardFacts) -> str:
     audio = "- `audio/`: one 16-bit WAV per turn, at the `audio_path` of metadata.json; 0 is the user, 1 the agent\n"
     return (
-        "## Files\n\n- `metadata.json`: one array, an object a dialogue\n"
+        "## Files\n\n- `metadata.json`: one array, an object a dialogue, with the keys of the paper\n"
+        "- `facts.jsonl`: a line a dialogue, by id: transcripts, error rates, scores, seeds, where it came from\n"
+        "- `train.jsonl`, `dev.jsonl`, `test.jsonl`: what `datasets.load_dataset` reads\n"
         f"{audio if facts.with_audio else ''}"
         "- `partitions/NAME.json`: `name`, `ids`, `dialogues` and `hours` by language, `speakers`\n"
         "- `splits/chat-dev.json`, `splits/chat-test.json`: the held-out dialogues\n"
@@ -202,16 +187,8 @@ def _layout(facts: CardFacts) -> str:
     )
 
 
-def _hours(value: float) -> str:
-    return f"{value:,.4f}" if value < 1 else f"{value:,.1f}"
-
-
 def _signed(value: float | None) -> str | None:
     return None if value is None else f"{value:+.4f}" if abs(value) < 1 else f"{value:+,.1f}"
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.2f} %"
 
 
 def _get(data: Mapping[str, Any], *keys: str) -> Any:

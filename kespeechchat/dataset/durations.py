@@ -1,8 +1,8 @@
 """How long each character of a text is spoken, in frames, from the times of the words that a recognizer heard.
 
 A word's time is spread evenly over its characters (KE-Omni, arXiv 2412.01078). Text and transcript are aligned by edit
-distance over letters and digits, so a misheard word takes the place of the right one; what nothing was heard for is
-interpolated. Pauses go to the punctuation or space that stands there, else to the character before.
+distance over letters and digits, so a misheard word takes the place of the right one; characters for which nothing
+was heard are interpolated. Pauses go to the punctuation or space at that place, else to the character before.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -36,7 +37,8 @@ def character_frames(text: str, words: Sequence[Word], frames: int, rate: float)
     filled = np.interp(np.arange(len(bounds)), known, np.clip(bounds[known], 0, frames))
     whole = np.rint(np.maximum.accumulate(filled)).astype(int)
     whole[-1] = frames
-    return np.diff(whole).tolist()
+    durations: list[int] = np.diff(whole).tolist()
+    return durations
 
 
 def _spread(word: Word) -> list[tuple[str, float, float]]:
@@ -64,11 +66,12 @@ def _spoken(character: str) -> bool:
 @lru_cache(maxsize=20_000)
 def _folded(character: str) -> str:
     """Lower case, compatibility forms and simplified characters, so that two spellings of a sound's sign are one."""
-    return _converter().convert(unicodedata.normalize("NFKC", character).casefold())
+    simplified: str = _converter().convert(unicodedata.normalize("NFKC", character).casefold())
+    return simplified
 
 
 @lru_cache(maxsize=1)
-def _converter():
+def _converter() -> Any:  # opencc has no types
     from opencc import OpenCC
 
     return OpenCC("t2s")

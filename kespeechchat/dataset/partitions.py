@@ -57,6 +57,7 @@ class Cuts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cuts:
+        """What `to_json` gave."""
         cuts = {n: {k: _unhex(v) for k, v in c.items()} for n, c in data["cuts"].items()}
         return cls(data["seed"], tuple(data["names"]), cuts, {k: _unhex(v) for k, v in data["first"].items()})
 
@@ -74,32 +75,35 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PartitionCuts:
+    """The rule, and by name what each partition holds under it."""
+
     cuts: Cuts
     contents: dict[str, Content]
 
 
 @dataclass
-class Dialogues:
+class TrainingDialogues:
     """Collects the training dialogues of a stream, in any order, as columns."""
 
     seed: int
-    ranks: array = field(default_factory=lambda: array("Q"))
-    micros: array = field(default_factory=lambda: array("q"))
-    languages: array = field(default_factory=lambda: array("B"))
-    users: array = field(default_factory=lambda: array("I"))
-    agents: array = field(default_factory=lambda: array("I"))
+    ranks: array[int] = field(default_factory=lambda: array("Q"))
+    micros: array[int] = field(default_factory=lambda: array("q"))
+    languages: array[int] = field(default_factory=lambda: array("B"))
+    users: array[int] = field(default_factory=lambda: array("I"))
+    agents: array[int] = field(default_factory=lambda: array("I"))
     language_names: dict[str, int] = field(default_factory=dict)
     voice_names: dict[str, int] = field(default_factory=dict)
 
     def add(self, dialogue_id: str, language: str, user: str, agent: str, seconds: float) -> None:
+        """One dialogue: its two voices, and the seconds of its audio."""
         self.ranks.append(rank(dialogue_id, self.seed))
         self.micros.append(round(seconds * _MICRO))
         self.languages.append(self.language_names.setdefault(language, len(self.language_names)))
         self.users.append(self.voice_names.setdefault(user, len(self.voice_names)))
         self.agents.append(self.voice_names.setdefault(agent, len(self.voice_names)))
 
-    def extend(self, later: Dialogues) -> None:
+    def extend(self, later: TrainingDialogues) -> None:
         """Takes in dialogues that come after these, of the same seed."""
         self.ranks.extend(later.ranks)
         self.micros.extend(later.micros)
@@ -111,13 +115,13 @@ class Dialogues:
         return len(self.ranks)
 
 
-def _recoded(codes: array, names: Mapping[str, int], into: dict[str, int]) -> array:
+def _recoded(codes: array[int], names: Mapping[str, int], into: dict[str, int]) -> array[int]:
     """`codes` of `names` (listed in the order of their codes) as those of `into`, which gets the names it lacks."""
     code = [into.setdefault(name, len(into)) for name in names]
     return array(codes.typecode, map(code.__getitem__, codes))
 
 
-def plan(dialogues: Dialogues, settings: PartitionSettings) -> Plan:
+def cut_partitions(dialogues: TrainingDialogues, settings: PartitionSettings) -> PartitionCuts:
     """Cuts the partitions: coverage first, then rank order until each language's hours are reached.
 
     Raises ValueError where a partition would be smaller than the one before it.
@@ -132,10 +136,12 @@ def plan(dialogues: Dialogues, settings: PartitionSettings) -> Plan:
     _check_nested(wanted, columns)
     firsts = {v: int(columns.ranks[i]) for v, i in columns.first_rows.items()}
     rule = Cuts(dialogues.seed, tuple(settings.sizes), cuts, firsts)
-    return Plan(rule, {name: columns.content(cuts[name], covers, wanted[name]) for name in cuts})
+    return PartitionCuts(rule, {name: columns.content(cuts[name], covers, wanted[name]) for name in cuts})
 
 
-def apply(cuts: Cuts, dialogues: Dialogues, targets: Mapping[str, Mapping[str, float]] | None = None) -> Plan:
+def apply_cuts(
+    cuts: Cuts, dialogues: TrainingDialogues, targets: Mapping[str, Mapping[str, float]] | None = None
+) -> PartitionCuts:
     """The frozen cuts of a release over (later) data: nothing leaves a partition, ranks under the cut may join.
 
     A voice that the release did not know brings its own first dialogue in.
@@ -146,11 +152,13 @@ def apply(cuts: Cuts, dialogues: Dialogues, targets: Mapping[str, Mapping[str, f
     firsts = {v: int(columns.ranks[i]) for v, i in columns.first_rows.items()} | dict(cuts.first)
     covers = columns.first_of_voice(known=cuts.first)
     contents = {name: columns.content(cuts.cuts[name], covers, (targets or {}).get(name, {})) for name in cuts.names}
-    return Plan(Cuts(cuts.seed, cuts.names, cuts.cuts, firsts), contents)
+    return PartitionCuts(Cuts(cuts.seed, cuts.names, cuts.cuts, firsts), contents)
 
 
 def _target(size: PartitionSize, language: str, available: float) -> float:
-    return size.hours.get(language, 0.0) if size.hours is not None else size.fraction * available
+    if size.hours is not None:
+        return next((hours for name, hours in size.hours.items() if name == language), 0.0)
+    return (size.fraction or 0.0) * available
 
 
 def _check_nested(wanted: dict[str, dict[str, float]], columns: _Columns) -> None:
@@ -181,12 +189,13 @@ class _Columns:
     first_rows: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def sorted(cls, d: Dialogues) -> _Columns:
+    def sorted(cls, d: TrainingDialogues) -> _Columns:
         ranks = np.frombuffer(d.ranks, dtype=np.uint64)
         order = np.argsort(ranks, kind="stable")
         typed = ((d.micros, "i8"), (d.languages, "u1"), (d.users, "u4"), (d.agents, "u4"))
-        views = [np.frombuffer(column, dtype=kind)[order] for column, kind in typed]
-        columns = cls(ranks[order], *views, dict(sorted(d.language_names.items())), list(d.voice_names))
+        micros, codes, users, agents = (np.frombuffer(column, dtype=kind)[order] for column, kind in typed)
+        names = dict(sorted(d.language_names.items()))
+        columns = cls(ranks[order], micros, codes, users, agents, names, list(d.voice_names))
         columns._find_firsts()
         return columns
 

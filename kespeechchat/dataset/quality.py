@@ -13,6 +13,7 @@ from typing import Any
 
 from kespeechchat.dataset.statistics import Moments, Part
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 ERROR = "error_rate"  # of single turns, beside the heads of the scores
 _WORST = 5  # voices named
@@ -26,12 +27,12 @@ class Quality:
     """Streams gated rows of one partition. `genders`: voice → female | male."""
 
     genders: Mapping[str, str]
-    watermark_threshold: float = 0.5
+    watermark_threshold: float
     languages: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
     groups: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, gender)
     voices: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, voice)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: FinishedRow) -> None:
         """Raises KeyError for a voice without a gender."""
         language = row["language"]
         self.languages[language].add(row, self.watermark_threshold)
@@ -46,6 +47,7 @@ class Quality:
                     scores.setdefault(name, Moments()).add(value)
 
     def merge(self, other: Quality) -> None:
+        """Takes in other rows; the order does not matter."""
         for language, part in other.languages.items():
             self.languages[language].merge(part)
         for mine, theirs in ((self.groups, other.groups), (self.voices, other.voices)):
@@ -78,15 +80,16 @@ class Quality:
         for (lang, voice), scores in self.voices.items():
             if lang == language:
                 for name, moments in scores.items():
-                    means[name].append((moments.result()["mean"], voice))
+                    if (mean := moments.result()["mean"]) is not None:
+                        means[name].append((mean, voice))
         return {name: _over_voices(name, each) for name, each in sorted(means.items())}
 
 
-def _measured(turn: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _measured(turn: FinishedTurn) -> Iterator[tuple[str, float]]:
     for score in turn["scores"] or ():
         yield score["head"], score["value"]
-    if turn.get(ERROR) is not None:
-        yield ERROR, turn[ERROR]
+    if (error_rate := turn["error_rate"]) is not None:
+        yield ERROR, error_rate
 
 
 def _results(scores: Scores) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from re import fullmatch
 from typing import Any
 
-from kespeechchat.dataset.partitions import Content, Cuts, Plan
+from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,18 @@ class Release:
     source: str = ""
 
     @classmethod
-    def of(cls, name: str, plan: Plan, source: str = "") -> Release:
+    def of(cls, name: str, cuts: PartitionCuts, source: str = "") -> Release:
         """Raises ValueError for a name that cannot be a file's."""
-        return cls(checked_name(name), plan.cuts, plan.contents, source)
+        return cls(checked_name(name), cuts.cuts, cuts.contents, source)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data, as it is kept in ROOT."""
         contents = {name: asdict(content) for name, content in self.contents.items()}
         return {"name": self.name, "source": self.source, "contents": contents, **self.cuts.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Release:
+        """What `to_json` gave. Raises KeyError or TypeError for other data."""
         contents = {name: Content(**content) for name, content in data["contents"].items()}
         return cls(data["name"], Cuts.from_json(data), contents, data["source"])
 
@@ -65,9 +67,10 @@ class Change:
         )
 
 
-def compare(release: Release, now: Plan, recut: Plan) -> list[Change]:
+def compare(release: Release, now: PartitionCuts, recut: PartitionCuts) -> list[Change]:
     """What differs between the release and today's data. `now` is the data under the release's cuts
-    (`partitions.apply`), `recut` under cuts of its own (`partitions.plan`); empty where nothing was added or lost."""
+    (`partitions.apply_cuts`), `recut` under cuts of its own (`partitions.cut_partitions`). Empty where nothing was
+    added or lost."""
     found = []
     for name, frozen in release.contents.items():
         here, fresh = now.contents[name], recut.contents.get(name)

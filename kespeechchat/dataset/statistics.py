@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _UNIT = 1_000_000
 _LETTERS = re.compile(r"[^\W_]+")
@@ -28,8 +28,9 @@ COLUMNS = (  # of stage `gate`, as Parquet names them: what is counted here and 
 PAPER = {"dialogues": "7,000,000", "hours": "over 60,000", "speakers": "42,002"}  # arXiv 2412.01078, abstract
 
 
-def length(text: str, language: str) -> int:
-    """Words (en) or characters without spaces and punctuation (zh)."""
+def spoken_length(text: str, language: str) -> int:
+    """Words (en) or characters without spaces and punctuation (zh): what is said. The limits of stage `filter` count
+    punctuation too (`text.checks.length`), for it is part of what an LLM wrote."""
     if language == "en":
         return len(text.split())
     return sum(map(len, _LETTERS.findall(text)))
@@ -46,6 +47,7 @@ class Moments:
     high: int | None = None
 
     def add(self, value: float) -> None:
+        """One value."""
         scaled = round(value * _UNIT)
         self.count += 1
         self.total += scaled
@@ -56,6 +58,7 @@ class Moments:
             self.high = scaled
 
     def merge(self, other: Moments) -> None:
+        """Takes in other values; the order does not matter."""
         self.count += other.count
         self.total += other.total
         self.squares += other.squares
@@ -63,7 +66,8 @@ class Moments:
         self.high = max((v for v in (self.high, other.high) if v is not None), default=None)
 
     def result(self) -> dict[str, float | int | None]:
-        if not self.count:
+        """`count`, `mean`, `std` (of the population), `min`, `max`; all but the count None where there is no value."""
+        if not self.count or self.low is None or self.high is None:
             return {"count": 0, "mean": None, "std": None, "min": None, "max": None}
         variance = max(0, self.count * self.squares - self.total * self.total) / self.count**2
         mean, std = self.total / self.count / _UNIT, variance**0.5 / _UNIT
@@ -80,17 +84,18 @@ class Moments:
 class Part:
     """One language's share of the dataset."""
 
-    counts: Counter = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     lengths: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))
     seconds: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))
     scores: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))
     errors: Moments = field(default_factory=Moments)
-    error_bins: Counter = field(default_factory=Counter)
+    error_bins: Counter[int] = field(default_factory=Counter)
     voices: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     metrics: set[str] = field(default_factory=set)
     rounds: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))  # seconds of dialogues
 
-    def add(self, row: Mapping[str, Any], watermark_threshold: float) -> None:
+    def add(self, row: FinishedRow, watermark_threshold: float) -> None:
+        """One row; a turn is marked from `watermark_threshold` on."""
         counts = self.counts
         counts["dialogues"] += 1
         counts["turns"] += len(row["turns"])
@@ -98,13 +103,14 @@ class Part:
         counts["edits"] += row["edits"]
         counts["units"] += row["units"]
         self.metrics.add(row["metric"])
-        self.rounds[row.get("round", 0)].add(sum(turn["seconds"] for turn in row["turns"]))
+        self.rounds[row["round"]].add(sum(turn["seconds"] for turn in row["turns"]))
         self.errors.add(row["error_rate"])
         self.error_bins[min(_BINS, ceil(round(row["error_rate"] * _BINS, 6)))] += 1
         for turn in row["turns"]:
             self._add_turn(turn, row["language"], watermark_threshold)
 
     def merge(self, other: Part) -> None:
+        """Takes in other rows; the order does not matter."""
         self.counts.update(other.counts)
         self.error_bins.update(other.error_bins)
         self.metrics |= other.metrics
@@ -118,6 +124,7 @@ class Part:
             self.rounds[round_].merge(moments)
 
     def result(self, language: str) -> dict[str, Any]:
+        """What statistics.json says of a language."""
         unit = "words" if language == "en" else "characters"
         hours = sum(m.total for m in self.seconds.values()) / _UNIT / 3600
         splits = {k.removeprefix("split:"): v for k, v in sorted(self.counts.items()) if k.startswith("split:")}
@@ -140,9 +147,9 @@ class Part:
             "quality": self.quality(),
         }
 
-    def _add_turn(self, turn: Mapping[str, Any], language: str, watermark_threshold: float) -> None:
+    def _add_turn(self, turn: FinishedTurn, language: str, watermark_threshold: float) -> None:
         role = turn["role"]
-        self.lengths[role].add(length(turn["text"], language))
+        self.lengths[role].add(spoken_length(turn["text"], language))
         self.seconds[role].add(turn["seconds"])
         self.voices[role].add(turn["voice"])
         if turn["watermark_score"] is not None:
@@ -183,13 +190,15 @@ class Part:
 class Statistics:
     """Streams gated rows; `result()` gives statistics.json."""
 
-    watermark_threshold: float = 0.5
+    watermark_threshold: float
     parts: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: FinishedRow) -> None:
+        """One row."""
         self.parts[row["language"]].add(row, self.watermark_threshold)
 
     def merge(self, other: Statistics) -> None:
+        """Takes in other rows; the order does not matter."""
         for language, part in other.parts.items():
             self.parts[language].merge(part)
 

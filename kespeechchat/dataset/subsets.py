@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.dataset.splits import text_key
+from kespeechchat.dataset.dialogue_splits import text_key
+from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
-
-PLACES = {"user": 0, "agent": 1}  # of a turn in its dialogue: utterance ids are those of the paper's audio files
 
 
 @dataclass(frozen=True, order=True)
@@ -44,16 +45,19 @@ class Lowest:
     _heap: list[tuple[int, Utterance]] = field(default_factory=list)
 
     def add(self, rank: int, make: Callable[[], Utterance]) -> None:
+        """`make` is called only where the rank is low enough."""
         if len(self._heap) < self.size:
             heappush(self._heap, (-rank, make()))
         elif self._heap and -rank > self._heap[0][0]:
             heappushpop(self._heap, (-rank, make()))
 
     def merge(self, other: Lowest) -> None:
+        """Takes in those of another; the order does not matter."""
         for negative, utterance in other._heap:
-            self.add(-negative, lambda one=utterance: one)
+            self.add(-negative, partial(_same, utterance))
 
     def sorted(self) -> list[Utterance]:
+        """By rank."""
         return sorted(utterance for _, utterance in self._heap)
 
 
@@ -69,7 +73,7 @@ class Subsets:
     _places: dict[str, int] = field(default_factory=dict)  # voice → rank, of users
     _chosen: list[tuple[int, str]] = field(default_factory=list)  # heap of the user voices of lowest rank
 
-    def add(self, row: Mapping[str, Any], in_partition: bool) -> Utterance | None:
+    def add(self, row: FinishedRow, in_partition: bool) -> Utterance | None:
         """One row; `in_partition`: it is in the partition that ASR trains on. Gives what ASR might train on."""
         user, agent = row["turns"]
         if row["split"] == "test":
@@ -136,7 +140,7 @@ class Subsets:
                 found.append((prompts, rest))
         return found
 
-    def _offer(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> None:
+    def _offer(self, row: FinishedRow, turn: FinishedTurn) -> None:
         own, language = self.lowest[turn["voice"]], row["language"]
         if language not in own:
             own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
@@ -153,7 +157,7 @@ class Subsets:
             del self.lowest[heappop(self._chosen)[1]]
         return voice in self.lowest
 
-    def _utterance(self, row: Mapping[str, Any], turn: Mapping[str, Any]) -> Utterance:
+    def _utterance(self, row: FinishedRow, turn: FinishedTurn) -> Utterance:
         id_ = _id(row, turn)
         rank = self._rank("utterance", id_)
         text = stable_hash("text", text_key(turn["text"]))
@@ -203,15 +207,17 @@ class Tally:
     """Speakers, utterances and hours by language of what was added; exact, so in any order alike."""
 
     speakers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    utterances: Counter = field(default_factory=Counter)
-    micros: Counter = field(default_factory=Counter)
+    utterances: Counter[str] = field(default_factory=Counter)
+    micros: Counter[str] = field(default_factory=Counter)
 
     def add(self, one: Utterance) -> None:
+        """One utterance."""
         self.speakers[one.language].add(one.speaker)
         self.utterances[one.language] += 1
         self.micros[one.language] += round(one.seconds * 1_000_000)
 
     def result(self) -> dict[str, Any]:
+        """`speakers` (sorted), `utterances` and `hours`, by language."""
         return {
             "speakers": {k: sorted(v) for k, v in sorted(self.speakers.items())},
             "utterances": dict(sorted(self.utterances.items())),
@@ -221,7 +227,8 @@ class Tally:
 
 def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str], int]) -> dict[str, str]:
     """Voice → the one language it serves: in rank order, each the language that has fewest voices so far."""
-    counts, found = dict.fromkeys(LANGUAGES, 0), {}
+    counts: dict[str, int] = dict.fromkeys(LANGUAGES, 0)
+    found: dict[str, str] = {}
     for voice in sorted(speaks, key=lambda v: (rank(v), v)):
         open_ = [t for t in LANGUAGES if t in speaks[voice] and counts[t] < wanted]
         if open_:
@@ -230,8 +237,12 @@ def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str]
     return found
 
 
-def _id(row: Mapping[str, Any], turn: Mapping[str, Any]) -> str:
-    return f"{row['id']}_{PLACES[turn['role']]}"
+def _id(row: FinishedRow, turn: FinishedTurn) -> str:
+    return f"{row['id']}_{CHANNELS[turn['role']]}"
+
+
+def _same(one: Utterance) -> Utterance:
+    return one
 
 
 def _by_id(one: Utterance) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kespeechchat.dataset.card import table
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.statistics import PAPER, ROLES
+from kespeechchat.display import hours, markdown_table, percent
 from kespeechchat.records import LANGUAGES
 
 _HOURS = {"XS": (1000, 500), "S": (4000, 2000), "M": (10_000, 5000), "L": (20_000, 10_000)}  # Table 2: zh, en
@@ -46,7 +46,7 @@ def _contents(figures: Figures) -> Iterator[str]:
     rows: list[list[Any]] = [
         ["dialogues", *(p["dialogues"] for p in parts), whole["dialogues"], PAPER["dialogues"]],
         ["turns", *(p["turns"] for p in parts), whole["turns"], None],
-        ["hours", *(_hours(p["hours"]) for p in parts), _hours(whole["hours"]), PAPER["hours"]],
+        ["hours", *(hours(p["hours"]) for p in parts), hours(whole["hours"]), PAPER["hours"]],
         ["speakers", *(sum(p["speakers"].values()) for p in parts), whole["speakers"], PAPER["speakers"]],
     ]
     for name in ROLES.values():
@@ -55,7 +55,7 @@ def _contents(figures: Figures) -> Iterator[str]:
         rows.append([f"{name}: length", *map(_spread, both), None, None])
         rows.append([f"{name}: seconds", *(_spread(p.get("seconds")) for p in lengths), None, None])
     yield "## Contents (Table 1)"
-    yield table(["", *_languages(figures), "in all", "paper"], rows)
+    yield markdown_table(["", *_languages(figures), "in all", "paper"], rows)
 
 
 def _partitions(figures: Figures) -> Iterator[str]:
@@ -63,12 +63,12 @@ def _partitions(figures: Figures) -> Iterator[str]:
     rows = []
     for name, part in figures.get("partitions", {}).items():
         paper = " / ".join(f"{h:,}" for h in _HOURS[name]) if name in _HOURS else "all" if name == "XL" else None
-        of = [cell for lang in languages for cell in (part["dialogues"].get(lang, 0), _hours(part["hours"].get(lang)))]
+        of = [cell for lang in languages for cell in (part["dialogues"].get(lang, 0), hours(part["hours"].get(lang)))]
         rows.append([name, *of, part["speakers"], paper])
     if rows:
         yield "## Partitions (Table 2)"
         head = [f"{lang} {what}" for lang in languages for what in ("dialogues", "hours")]
-        yield table(["", *head, "speakers", "paper, hours zh / en"], rows)
+        yield markdown_table(["", *head, "speakers", "paper, hours zh / en"], rows)
 
 
 def _subsets(figures: Figures) -> Iterator[str]:
@@ -84,14 +84,14 @@ def _subsets(figures: Figures) -> Iterator[str]:
                 for cell in (
                     part["speakers"].get(lang, 0),
                     part["utterances"].get(lang, 0),
-                    _hours(part["hours"].get(lang)),
+                    hours(part["hours"].get(lang)),
                 )
             ]
             rows.append([name, *cells, paper])
     if rows:
         yield "## ASR and TTS subsets (Table 3)"
         head = [f"{lang} {what}" for lang in languages for what in ("speakers", "utterances", "hours")]
-        yield table(["", *head, "paper"], rows)
+        yield markdown_table(["", *head, "paper"], rows)
         source = subsets["asr"]["partition"]
         yield f"The ASR subset trains on the user utterances of {source or 'all training dialogues'}."
 
@@ -101,7 +101,7 @@ def _splits(figures: Figures) -> Iterator[str]:
         names = {k: k if k == "train" else f"chat-{k}" for k in sorted(splits)}
         rows = [[name, splits[k]["dialogues"], splits[k]["user_voices"], _SPLITS.get(k)] for k, name in names.items()]
         yield "## Splits (Table 9)"
-        yield table(["", "dialogues", "user voices", "paper"], rows)
+        yield markdown_table(["", "dialogues", "user voices", "paper"], rows)
 
 
 def _quality(quality: Figures) -> Iterator[str]:
@@ -115,14 +115,18 @@ def _quality(quality: Figures) -> Iterator[str]:
             over = part["voices"].get(head)
             scores.append([lang, head, _spread(moments), *by_gender, _spread(over), PAPER_QUALITY.get(head)])
         rate, mark = part["error_rate"], part["watermark"]
-        spread = [_percent(rate["quantiles"][q]) for q in ("0.5", "0.9", "0.99")]
-        errors.append([lang, rate["metric"], _percent(rate["pooled"]), *spread, _percent(mark["rate"]), mark["turns"]])
+        spread = [percent(rate["quantiles"][q]) for q in ("0.5", "0.9", "0.99")]
+        errors.append([lang, rate["metric"], percent(rate["pooled"]), *spread, percent(mark["rate"]), mark["turns"]])
     if scores:
         yield f"## Speech quality on {quality['partition']} (Tables 4 and 5)"
-        yield table(["", "score", "all turns", "female", "male", "means of the voices", "paper, all turns"], scores)
+        yield markdown_table(
+            ["", "score", "all turns", "female", "male", "means of the voices", "paper, all turns"], scores
+        )
     if errors:
         yield f"## Recognition and watermark on {quality['partition']}"
-        yield table(["", "metric", "pooled", "median", "90 %", "99 %", "watermark found", "turns checked"], errors)
+        yield markdown_table(
+            ["", "metric", "pooled", "median", "90 %", "99 %", "watermark found", "turns checked"], errors
+        )
 
 
 def _rounds(found: Figures | None) -> Iterator[str]:
@@ -138,17 +142,18 @@ def _rounds(found: Figures | None) -> Iterator[str]:
     yield "## Rounds of speech"
     yield "What the gate did not keep was spoken again. All of the build's dialogues, whatever part of it is here."
     head = [f"{lang} {what}" for lang in found["languages"] for what in ("in", "kept", "yield", "hours")]
-    yield table(["round", *head], [*rows, ["all", *whole]])
+    yield markdown_table(["round", *head], [*rows, ["all", *whole]])
     dropped = [
         [lang, why, n] for lang, part in found["languages"].items() for why, n in sorted(part["dropped"].items())
     ]
     if dropped:
         yield "Dropped after the last round:"
-        yield table(["language", "reason", "dialogues"], dropped)
+        yield markdown_table(["language", "reason", "dialogues"], dropped)
 
 
-def _round(given: int, kept: int, hours: float) -> list[Any]:
-    return [given, kept, _percent(kept / given) if given else None, _hours(hours)]
+def _round(given: int, kept: int, spoken: float) -> list[Any]:
+    """`spoken`: hours of audio."""
+    return [given, kept, percent(kept / given if given else None), hours(spoken)]
 
 
 def _yields(stages: Sequence[Figures]) -> Iterator[str]:
@@ -156,26 +161,18 @@ def _yields(stages: Sequence[Figures]) -> Iterator[str]:
     for stage in stages:
         why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(stage["rejected"].items(), key=lambda kv: -kv[1]))
         given = stage["rows_in"]
-        share = _percent(stage["kept"] / given) if given else None
+        share = percent(stage["kept"] / given if given else None)
         rows.append([stage["name"], given, stage["kept"], share, stage["failed_rows"], why or None])
     if rows:
         yield "## Yields, stage by stage"
-        yield table(["stage", "rows in", "kept", "yield", "failed", "rejected"], rows)
+        yield markdown_table(["stage", "rows in", "kept", "yield", "failed", "rejected"], rows)
 
 
 def _languages(figures: Figures) -> list[str]:
     return [lang for lang in LANGUAGES if lang in figures]
 
 
-def _hours(value: float | None) -> str:
-    return f"{value or 0:,.4f}" if (value or 0) < 1 else f"{value:,.1f}"
-
-
 def _spread(moments: Figures | None) -> str | None:
     if not moments or moments["mean"] is None:
         return None
     return f"{moments['mean']:.2f} ± {moments['std']:.2f}"
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.2f} %"

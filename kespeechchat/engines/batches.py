@@ -8,36 +8,37 @@ the clip, never on its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import defect, resample
 
 Result = TypeVar("Result")
 
 
-def heard(audio: Audio, rate: int, shortest: float) -> np.ndarray | RowError:
-    """Float32 [T] of `audio` at `rate` Hz; a RowError for what is broken, under `shortest` seconds or silent."""
+def heard(audio: Audio, rate: int, shortest: float) -> Float32 | RowError:
+    """Float32 [T] of `audio` at `rate` Hz; a RowError for audio that is broken, under `shortest` seconds or silent."""
     if bad := defect(audio, shortest):
         return bad
     samples = resample(audio, rate).samples.astype(np.float32, copy=False)
     return samples if np.any(samples) else RowError("audio is silent")
 
 
-def cut(samples: np.ndarray, step: int) -> np.ndarray:
+def cut(samples: Float32, step: int) -> Float32:
     """`samples` [T] without the end that exceeds a multiple of `step`; whole where T < step."""
     return samples[: len(samples) // step * step] if len(samples) >= step else samples
 
 
-def padded(samples: np.ndarray, step: int) -> np.ndarray:
+def padded(samples: Float32, step: int) -> Float32:
     """`samples` [T] with zeros at its end, up to the next multiple of `step`."""
     return np.pad(samples, (0, -len(samples) % step))
 
 
-def same_length(items: Sequence[np.ndarray | RowError], batch: int) -> Iterator[list[int]]:
+def same_length(items: Sequence[Float32 | RowError], batch: int) -> Iterator[list[int]]:
     """Indices of at most `batch` arrays of one length, shortest first; errors are left out."""
     classes: dict[int, list[int]] = {}
     for index, item in enumerate(items):
@@ -49,12 +50,12 @@ def same_length(items: Sequence[np.ndarray | RowError], batch: int) -> Iterator[
 
 
 def in_batches(
-    items: Sequence[np.ndarray | RowError], batch: int, run: Callable[[np.ndarray], Sequence[Result]]
+    items: Sequence[Float32 | RowError], batch: int, run: Callable[[Float32], Iterable[Result]]
 ) -> list[Result | RowError]:
     """`run` on stacks [B, T] of `items` of one length; its B results in the place of their items, errors untouched."""
     out: list[Result | RowError] = [item if isinstance(item, RowError) else RowError("not run") for item in items]
     for indices in same_length(items, batch):
-        results = run(np.stack([items[i] for i in indices]))
+        results = run(np.stack([item for i in indices if not isinstance(item := items[i], RowError)]))
         for index, result in zip(indices, results, strict=True):
             out[index] = result
     return out

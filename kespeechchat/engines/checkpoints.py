@@ -36,7 +36,7 @@ def pick_device(wanted: str, engine: str) -> str:
 def working(threads: int) -> Iterator[None]:
     """No gradients, and an engine's own thread count for as long as it works: torch has one for the process.
 
-    A GPU that is out of memory becomes an EngineError with the cure, one whose context is broken an EngineDead.
+    A GPU that is out of memory raises an EngineError that says what to change; a broken GPU context an EngineDead.
     """
     import torch
 
@@ -85,7 +85,7 @@ def transformers_folder(setting: str, model: str, source: str) -> Path:
     return folder
 
 
-def read_part(setting: str, kind: type, folder: Path) -> Any:
+def read_part(setting: str, kind: Any, folder: Path) -> Any:
     """`kind.from_pretrained(folder)` of what holds no weights: a configuration, a feature extractor."""
     try:
         return kind.from_pretrained(folder, local_files_only=True)
@@ -93,7 +93,7 @@ def read_part(setting: str, kind: type, folder: Path) -> Any:
         raise EngineError(f"{setting}: {folder} does not load as {kind.__name__}: {_first_line(error)}") from error
 
 
-def from_pretrained(setting: str, kind: type, folder: Path, ignored: Sequence[str] = ()) -> Any:
+def from_pretrained(setting: str, kind: Any, folder: Path, ignored: Sequence[str] = ()) -> Any:
     """`kind.from_pretrained(folder)` in eval mode, with every weight from the checkpoint. `ignored`: prefixes of
     parameters that inference does not use (a loss, a mask embedding). Raises EngineError otherwise."""
     try:
@@ -141,8 +141,9 @@ def _first_line(error: BaseException) -> str:
 @contextlib.contextmanager
 def _silent_transformers() -> Iterator[None]:
     """No progress bar and no table of missing weights on stderr: `check_whole` says it in one line."""
-    from transformers.utils import logging
+    from transformers.utils import logging as untyped
 
+    logging: Any = untyped
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

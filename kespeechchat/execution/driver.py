@@ -1,12 +1,13 @@
-"""`kesc build`: plan, run what is missing segment by segment, plan again, until nothing is left to do.
+"""`kesc build`: find out what is missing, build it segment by segment, look again, until nothing is left to do.
 
-A segment is a run of units that can overlap; between two segments stands a reduce stage, which needs all of its input.
+A segment is a run of units that may overlap; between two segments is a reduce stage, which needs all of its input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
@@ -15,22 +16,25 @@ from kespeechchat.execution.guards import Guards
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
-from kespeechchat.execution.sigterm import Drain
+from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.inputs.language_check import check_languages
 from kespeechchat.inputs.sharding import shard_inputs
-from kespeechchat.stages.flow import stage_class
+from kespeechchat.stages.flow import stage_class, stage_versions
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import update_counts_cache
 from kespeechchat.state.model_digests import unknown, with_model_digests
-from kespeechchat.state.orders import Built
+from kespeechchat.state.orders import Built, BuiltStatus
 from kespeechchat.state.runnable import blocked, runnable_orders
 from kespeechchat.state.saved_profile import save_profile
+from kespeechchat.state.segments import segments
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.state.voice_pin import pin, read_pin
-from kespeechchat.store.objects import ObjectStore, open_store
+from kespeechchat.store.manifest import Manifest
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import CorruptShard
 
-_PASSES = 4  # plans of one segment: a shard found corrupt on the way is rebuilt in the next pass
+_PASSES = 4  # over a segment, and over all of them: a shard found corrupt on the way is rebuilt in the next pass
+_VOICES = Unit.of(LIBRARY)
 
 
 def build(
@@ -43,142 +47,176 @@ def build(
     replace_voices: bool = False,
     grace: float = 0.0,
 ) -> Result:
-    """Builds what is missing, stale or failed. Everything committed stays, whenever this stops. `grace`: seconds that
-    shards at work have after SIGTERM; then, or when they are done, the process ends with 143."""
-    with Drain(grace) as drain:
-        runner = Runner(address, inline, progress, drain)
-        return _build(pipeline, progress, stages, runner, allow_partial, replace_voices)
+    """Builds the shards of `stages` (none given: of all) that are missing, stale or failed, on the Ray at `address` or,
+    if `inline`, in this process. Committed shards are safe whenever this stops.
+
+    `allow_partial`: reduce stages take the shards that are done as all there are. `replace_voices`: pins a new voice
+    library in place of the pinned one. `grace`: seconds that running shards get to finish after SIGTERM; then the
+    process ends with exit code 143. Raises ConfigError, EngineError, StoreError and GuardStop, which no shard is to
+    blame for.
+    """
+    with GracefulStop(grace) as stop:
+        runner = Runner(address, inline, progress, stop)
+        return Build(pipeline, progress, runner, stages, allow_partial, replace_voices).run()
 
 
-def _build(
-    pipeline: Pipeline,
-    progress: Progress,
-    stages: Sequence[str],
-    runner: Runner,
-    allow_partial: bool,
-    replace_voices: bool,
-) -> Result:
-    store, pipeline = open_store(pipeline.root), with_model_digests(pipeline)
-    save_profile(pipeline)
-    for path in unknown(pipeline):
-        progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
-    wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
-    for branch in ("instructions", "speech"):
-        if any(stage_class(s).source.stage == branch for unit in wanted for s in unit):
-            _take_in(store, pipeline, branch, progress)
-    check_languages(pipeline, BuildState(pipeline, store).manifests, {stage for unit in wanted for stage in unit})
-    result, targets, build_state = Result(), Targets(pipeline, store), None
-    with runner, progress.shown():
-        for _ in range(_PASSES):
-            found = result.corrupt
-            result.blocked.clear()
-            try:
-                build_state = BuildState(pipeline, store, allow_partial)
-                for segment in build_state.segments:
-                    if units := [unit for unit in segment if unit in wanted]:
-                        build_state = _build_segment(build_state, units, runner, progress, result, targets)
-                    if build_state is None:
-                        break
-                    if Unit.of("voices") in units:
-                        build_state = _pin_voices(build_state, replace_voices, progress)
-            except CorruptShard as error:  # a reduce stage's record, read for the plan
-                build_state = None
-                result.corrupt += 1
-                progress.say(str(error), "warning")
-            if result.corrupt == found:
-                break
-    result.build_state = build_state = (
-        BuildState(pipeline, store) if build_state is None or build_state.partial else build_state
-    )
-    for held in targets.held_back(build_state).values():
-        result.held[held] = result.held.get(held, 0) + 1
-    if result.corrupt and (waiting := _waiting(build_state, wanted, set(result.held))):
-        result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
-    update_counts_cache(build_state, result.learned)
-    return result
+class Build:
+    """One run of `kesc build`; see `build`."""
 
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        progress: Progress,
+        runner: Runner,
+        stages: Sequence[str] = (),
+        allow_partial: bool = False,
+        replace_voices: bool = False,
+    ) -> None:
+        self.pipeline = with_model_digests(pipeline).model_copy(update={"versions": stage_versions()})
+        self.store = open_store(pipeline.root)
+        self.progress, self.runner, self.result = progress, runner, Result()
+        self.wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)
+        self.targets = Targets(self.pipeline, self.store)
+        self._allow_partial, self._replace_voices = allow_partial, replace_voices
+        self._failed: set[tuple[str, int]] = set()  # (unit, shard) in the segment that is built
 
-def _waiting(build_state: BuildState, wanted: set[Unit], held: set[str]) -> str:
-    ended = (State.DONE, State.FAILED)
-    units = [unit.name for unit in build_state.pipeline.units if unit in wanted]
-    states = {unit: [s for s in build_state.states(unit).values() if s.order.language not in held] for unit in units}
-    return ", ".join(unit for unit in units if any(s.state not in ended for s in states[unit]))
+    def run(self) -> Result:
+        """Builds what is wanted."""
+        save_profile(self.pipeline)
+        for path in unknown(self.pipeline):
+            self.progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
+        self.take_in_inputs()
+        build_state = None
+        with self.runner, self.progress.shown():
+            for _ in range(_PASSES):
+                corrupt_before = self.result.corrupt
+                build_state = self.run_segments()
+                if self.result.corrupt == corrupt_before:
+                    break
+        return self.finish(build_state)
 
+    def take_in_inputs(self) -> None:
+        """Gives the rows of the user's files their shards, and checks that the profile knows their languages."""
+        stages = {stage for unit in self.wanted for stage in unit}
+        for branch in ("instructions", "speech"):
+            if any(stage_class(stage).source.stage == branch for stage in stages):
+                self._say_what_was_read(branch, shard_inputs(self.store, self.pipeline, branch))
+        check_languages(self.pipeline, BuildState(self.pipeline, self.store).manifests, stages)
 
-def _take_in(store: ObjectStore, pipeline: Pipeline, branch: str, progress: Progress) -> None:
-    manifest = shard_inputs(store, pipeline, branch)
-    rows, gone = sum(s.rows for s in manifest.shards), manifest.segments[-1].summary.get("rows_no_longer_in_inputs")
-    progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
-    problems = [problem for segment in manifest.segments for problem in segment.summary.get("problems", ())]
-    if problems:
-        count = sum(segment.summary.get("malformed", 0) for segment in manifest.segments)
-        told = "".join(f"\n  {problem}" for problem in problems)
-        progress.say(f"{branch}: {count} rows cannot be read; they are refused as malformed, the rest goes on:{told}")
-    if gone:
-        progress.say(f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build")
+    def _say_what_was_read(self, branch: str, manifest: Manifest) -> None:
+        rows = sum(shard.rows for shard in manifest.shards)
+        self.progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
+        summaries = [segment.summary for segment in manifest.segments]
+        if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:
+            count = sum(summary.get("malformed", 0) for summary in summaries)
+            lines = "".join(f"\n  {problem}" for problem in problems)
+            self.progress.say(f"{branch}: {count} rows cannot be read and are refused as malformed:{lines}")
+        if gone := summaries[-1].get("rows_no_longer_in_inputs"):
+            self.progress.say(
+                f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build"
+            )
 
+    def run_segments(self) -> BuildState | None:
+        """Builds the wanted segments in order, as far as they can start.
 
-def _build_segment(
-    build_state: BuildState,
-    units: list[Unit],
-    runner: Runner,
-    progress: Progress,
-    result: Result,
-    targets: Targets,
-) -> BuildState | None:
-    """Runs one segment until nothing is left that can be done. The plan as it stands then; None where what follows
-    cannot start."""
-    pipeline, store = build_state.pipeline, build_state.store
-    failed_before: set[tuple[str, int]] = set()
-    guards = Guards(pipeline.guards)
-    for _ in range(_PASSES):
-        if why := blocked(build_state, units):
-            result.blocked.append(why)
-            progress.say(why, "error")
+        Returns the state after the last one; None where a segment could not start, or where a record that a plan needs
+        was found corrupt.
+        """
+        self.result.blocked.clear()
+        try:
+            build_state = self._look()
+            for segment in segments(self.pipeline):
+                units = [unit for unit in segment if unit in self.wanted]
+                if not units:
+                    continue
+                after = self.run_segment(build_state, units)
+                if after is None:
+                    return None
+                build_state = self.pin_voices(after) if _VOICES in units else after
+        except CorruptShard as error:
+            self.result.corrupt += 1
+            self.progress.say(str(error), "warning")
             return None
-        chains = runnable_orders(build_state, units, failed_before, targets.count(build_state).closed)
-        if not chains:
-            return build_state
-        for unit in units:
-            if shards := sum(1 for chain in chains for order in chain if order.unit == unit):
-                progress.expect(unit.name, shards)
-
-        def report(built: Built) -> None:
-            if built.status == "fatal":
-                raise EngineError(f"{built.unit}: {built.error}")
-            result.add(built)
-            if built.status == "stale":
-                progress.say(f"{built.unit} shard {built.shard:05d}: {built.error}", "warning")
-                return
-            progress.built(built)
-            if built.status == "failed":
-                failed_before.add((built.unit, built.shard))
-            for language in sorted(targets.add(built)):
-                progress.say(f"{language} has reached its target hours; no more of its shards are begun")
-            guards.check(built)
-
-        live = [unit for unit in units if any(order.unit == unit for chain in chains for order in chain)]
-        runner.run(pipeline, live, chains, report, lambda: targets.closed)
-        build_state = BuildState(pipeline, store, build_state.partial)
-    return build_state
-
-
-def _pin_voices(build_state: BuildState, replace: bool, progress: Progress) -> BuildState:
-    """Pins the voice library, if there is one. The plan as it stands then."""
-    if not build_state.complete("voices"):
         return build_state
-    record = build_state.record("voices")
-    if record.counts["voices"].kept == 0:
-        raise ConfigError("voices: every candidate was refused, so there is no voice to speak with; see `kesc status`")
-    pinned, taken = pin(build_state.store, record, replace)
-    if not taken:
-        progress.say(
-            f"voices: the library changed ({record.content}), this build keeps speaking with the pinned one "
-            f"({pinned.content}); --replace-voices takes the new one and makes all audio stale",
-            "warning",
-        )
-    return (
-        build_state
-        if read_pin(build_state.store) == build_state.pin
-        else BuildState(build_state.pipeline, build_state.store, build_state.partial)
-    )
+
+    def run_segment(self, build_state: BuildState, units: Sequence[Unit]) -> BuildState | None:
+        """Builds the units of one segment until nothing is left that can run. Returns the state after that; None where
+        the segment cannot start."""
+        guards = Guards(self.pipeline.guards)
+        self._failed.clear()
+        for _ in range(_PASSES):
+            if why := blocked(build_state, units):
+                self.result.blocked.append(why)
+                self.progress.say(why, "error")
+                return None
+            closed = self.targets.count(build_state).closed
+            chains = runnable_orders(build_state, units, self._failed, closed)
+            if not chains:
+                return build_state
+            shards = {unit: sum(order.unit == unit for chain in chains for order in chain) for unit in units}
+            running = [unit for unit in units if shards[unit]]
+            for unit in running:
+                self.progress.expect(unit.name, shards[unit])
+            self.runner.run(
+                self.pipeline, running, chains, lambda built: self.on_built(built, guards), lambda: self.targets.closed
+            )
+            build_state = self._look()
+        return build_state
+
+    def on_built(self, built: Built, guards: Guards) -> None:
+        """Takes note of a shard that a worker reports. Raises EngineError and GuardStop to end the build."""
+        if built.status is BuiltStatus.FATAL:
+            raise EngineError(f"{built.unit}: {built.error}")
+        self.result.add(built)
+        if built.status is BuiltStatus.STALE:
+            self.progress.say(f"{built.unit} shard {built.shard:05d}: {built.error}", "warning")
+            return
+        self.progress.built(built)
+        if built.status is BuiltStatus.FAILED:
+            self._failed.add((built.unit, built.shard))
+        for language in sorted(self.targets.add(built)):
+            self.progress.say(f"{language} has reached its target hours; no more of its shards begin")
+        guards.check(built)
+
+    def pin_voices(self, build_state: BuildState) -> BuildState:
+        """Pins the voice library if it is complete. Returns the state with that pin. Raises ConfigError where the
+        library has no voice."""
+        if not build_state.complete(LIBRARY):
+            return build_state
+        record = build_state.record(LIBRARY)
+        if record.counts[LIBRARY].kept == 0:
+            raise ConfigError(
+                "voices: every candidate was refused, so no voice is left to speak with; see `kesc status`"
+            )
+        pinned, is_new = pin(self.store, record, self._replace_voices)
+        if not is_new:
+            self.progress.say(
+                f"voices: the library changed ({record.content}), this build keeps speaking with the pinned one "
+                f"({pinned.content}); --replace-voices takes the new one and makes all audio stale",
+                "warning",
+            )
+        return build_state if read_pin(self.store) == build_state.pin else self._look()
+
+    def finish(self, build_state: BuildState | None) -> Result:
+        """Completes the result with what is left undone, and brings the counts' cache up to date. `build_state`: after
+        the last segment, where there is one."""
+        if build_state is None or build_state.partial:  # a partial one takes a part for all
+            build_state = BuildState(self.pipeline, self.store)
+        result, result.build_state = self.result, build_state
+        for language in self.targets.held_back(build_state).values():
+            result.held[language] = result.held.get(language, 0) + 1
+        if result.corrupt and (waiting := ", ".join(self._unfinished(build_state))):
+            result.blocked.append(f"{waiting}: inputs were found corrupt; build without --stage to make them again")
+        update_counts_cache(build_state, result.counts)
+        return result
+
+    def _unfinished(self, build_state: BuildState) -> Iterable[str]:
+        """Wanted units with shards that are neither done nor failed, but for languages with their target hours."""
+        for unit in build_state.pipeline.units:
+            states = build_state.states(unit.name).values() if unit in self.wanted else ()
+            waiting = (s for s in states if s.order.language not in self.result.held)
+            if any(s.state not in (State.DONE, State.FAILED) for s in waiting):
+                yield unit.name
+
+    def _look(self) -> BuildState:
+        return BuildState(self.pipeline, self.store, self._allow_partial)

@@ -1,6 +1,6 @@
-"""Guards: a phase stops early when a stage's yield over its first shards leaves the profile's range.
+"""Guards: a build stops early when a stage's yield over its first shards is outside the profile's range.
 
-A wrong checkpoint must not burn a week of well-formed rejections.
+Otherwise a wrong checkpoint could spend a week on refusing rows.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from kespeechchat.state.orders import Built
 
 
 class GuardStop(RuntimeError):
-    """A stage's yield is out of range. The message shows what was refused and how to go on."""
+    """A stage's yield is out of range. The message shows refused rows and says what to do."""
 
 
 class Guards:
+    """Watches the yields of one segment's stages. `guards`: stage → its range."""
+
     def __init__(self, guards: Mapping[str, Guard]) -> None:
         self._guards = guards
         self._seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._examples: dict[str, list[str]] = defaultdict(list)
 
     def check(self, built: Built) -> None:
-        """Takes note of a built shard; raises GuardStop when its stage has left its range."""
+        """Counts a built shard. Raises GuardStop when a stage has built enough shards and its yield is out of range."""
         for stage, counts in built.counts.items():
             guard = self._guards.get(stage)
             if guard is None or len(self._seen[stage]) >= guard.after_shards:
@@ -41,5 +43,5 @@ class Guards:
             raise GuardStop(
                 f"{stage}: {kept} of {rows} rows kept ({share:.0%}) over its first {guard.after_shards} shards; the "
                 f"profile expects {guard.min_kept:.0%} to {guard.max_kept:.0%}. Refused, for example:\n  {examples}\n"
-                f"Mend the prompt, model or threshold and build again; or widen guards.{stage} with --set"
+                f"Fix the prompt, model or threshold and build again; or widen guards.{stage} with --set"
             )

@@ -1,4 +1,4 @@
-"""The inline runner: no Ray, one process, the same workers. For debugging and tests."""
+"""Runs shards without Ray: the same workers, in this process. For debugging and tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.execution.worker.worker import Worker
-from kespeechchat.state.orders import Built, Closed, Order
+from kespeechchat.state.orders import Built, BuiltStatus, Closed, Order
 
 
 def run_inline(
@@ -19,9 +19,8 @@ def run_inline(
     report: Callable[[Built], None],
     closed: Callable[[], Closed],
 ) -> None:
-    """Builds each shard's chain of orders, one after the other; a chain ends where one of its orders is not built, or
-    belongs to what is closed."""
-    session = secrets.token_hex(8)  # worker and driver die together here, so no death is ever a shard's
+    """Builds the chains one after the other; see `Runner.run`."""
+    session = secrets.token_hex(8)  # workers and driver die together here, so no death is ever a shard's
     workers = {unit.name: Worker(pipeline, unit, session, socket.gethostname()) for unit in units}
     for chain in chains:
         for order in chain:
@@ -29,5 +28,5 @@ def run_inline(
                 break
             built = workers[order.name].build(order)
             report(built)
-            if built.status != "committed":
+            if built.status is not BuiltStatus.COMMITTED:
                 break

@@ -10,61 +10,66 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from kespeechchat.state.orders import Built
+from kespeechchat.state.orders import Built, BuiltStatus
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
 
 LogFormat = Literal["auto", "plain", "json"]
-
-
-class Listener(Protocol):
-    def built(self, built: Built) -> None: ...
+Level = Literal["info", "warning", "error"]
 
 
 @dataclass
 class UnitProgress:
-    """Of one unit in one run."""
+    """Of one unit in one build."""
 
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    kept: int = 0
+    total: int = 0  # shards that were to be built
+    done: int = 0  # shards, the failed ones included
+    failed: int = 0  # shards
+    kept: int = 0  # rows
     lost: int = 0  # rejected and failed rows
     audio_seconds: float = 0.0
     busy: float = 0.0  # seconds of work, summed over actors
-    examples: list[str] = field(default_factory=list)
 
     def add(self, built: Built) -> None:
+        """Counts a built shard."""
         self.done += 1
-        self.failed += built.status == "failed"
+        self.failed += built.status is BuiltStatus.FAILED
         self.audio_seconds += built.audio_seconds
         self.busy += built.seconds
         for counts in built.counts.values():
             self.lost += sum(counts.rejected.values()) + counts.failed
         if built.unit in built.counts:
             self.kept += built.counts[built.unit].kept
-        self.examples = (list(built.examples) + self.examples)[:5]
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Seconds of work left at this unit's own pace, for one actor; None before its first shard is built."""
+        return (self.total - self.done) * self.busy / self.done if self.done else None
 
 
 class Progress:
-    """Collects what workers built and shows it."""
+    """Shows on stderr what is being built: a table, or a line at most every `interval` seconds; nothing if `quiet`."""
 
     def __init__(self, log_format: LogFormat = "auto", interval: float = 10.0, quiet: bool = False) -> None:
         self.units: dict[str, UnitProgress] = {}
-        self.failures: list[Built] = []
         self.began = time.monotonic()
         self._format, self._interval, self._quiet = log_format, interval, quiet
-        self._live: Any = None
+        self._live: Live | None = None
         self._last_line = 0.0
 
     def expect(self, unit: str, shards: int) -> None:
+        """So many more shards of the unit are to be built."""
         self.units.setdefault(unit, UnitProgress()).total += shards
 
     def built(self, built: Built) -> None:
+        """A shard was built, or failed."""
         self.units.setdefault(built.unit, UnitProgress()).add(built)
-        if built.status == "failed":
-            self.failures.append(built)
+        if built.status is BuiltStatus.FAILED:
             self.say(f"{built.unit} shard {built.shard:05d} failed: {(built.error or '').splitlines()[0]}", "error")
         if built.isolated:
             why = built.isolated.splitlines()[0][:300]
@@ -74,7 +79,8 @@ class Progress:
         elif time.monotonic() - self._last_line >= self._interval or self._finished(built.unit):
             self._line(built.unit)
 
-    def say(self, text: str, level: str = "info") -> None:
+    def say(self, text: str, level: Level = "info") -> None:
+        """Shows a message."""
         if self._format == "json":
             self._json({"level": level, "message": text})
         elif self._live is not None:
@@ -84,6 +90,7 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
+        """Shows the table while the block runs, where stderr is a terminal."""
         if self._format == "auto" and not self._quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -115,12 +122,12 @@ class Progress:
                     "kept": p.kept,
                     "lost": p.lost,
                     "audio_seconds": round(p.audio_seconds, 1),
-                    "left_seconds": self._left(p),
+                    "left_seconds": p.left_seconds,
                 }
             )
         elif not self._quiet:
             audio = f", {p.audio_seconds:.0f} s of audio" if p.audio_seconds else ""
-            left = self._left(p)
+            left = p.left_seconds
             eta = f", {_clock(left)} left" if left else ""
             print(
                 f"[{_clock(time.monotonic() - self.began)}] {unit}: {p.done}/{p.total} shards, {p.kept} rows kept, "
@@ -129,14 +136,10 @@ class Progress:
                 flush=True,
             )
 
-    def _left(self, p: UnitProgress) -> float | None:
-        """Seconds of work left at this unit's own pace (one actor)."""
-        return (p.total - p.done) * p.busy / p.done if p.done else None
-
     def _json(self, event: dict[str, Any]) -> None:
         print(json.dumps({"time": round(time.time(), 1), **event}, ensure_ascii=False), file=sys.stderr, flush=True)
 
-    def _table(self) -> Any:
+    def _table(self) -> Table:
         from rich.table import Table
 
         table = Table(title=f"kesc build  {_clock(time.monotonic() - self.began)}", title_justify="left")
@@ -144,7 +147,7 @@ class Progress:
         for column in ("shards", "failed", "rows kept", "refused", "audio", "left"):
             table.add_column(column, justify="right")
         for name, p in self.units.items():
-            left = self._left(p)
+            left = p.left_seconds
             table.add_row(
                 name,
                 f"{p.done}/{p.total}",
@@ -158,6 +161,6 @@ class Progress:
 
 
 def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

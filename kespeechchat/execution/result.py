@@ -5,35 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.state.orders import Built
-from kespeechchat.store.commit import Counts
+from kespeechchat.state.counts_cache import StageCounts
+from kespeechchat.state.orders import Built, BuiltStatus
 
 
 @dataclass
 class Result:
-    """What a build did, and what stands in the way of the rest."""
+    """What a build did, and what keeps it from doing the rest."""
 
-    built: int = 0
-    failed: int = 0
+    built: int = 0  # shards
+    failed: int = 0  # shards
     rows_failed: int = 0
-    blocked: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)  # why segments could not start, each with what to do
     corrupt: int = 0  # shards whose bytes were not what their records say
-    held: dict[str, int] = field(default_factory=dict)  # language → shards not begun, its target hours being reached
-    learned: dict[str, dict[str, dict[str, Counts]]] = field(default_factory=dict)  # unit → record's stem → counts
-    build_state: BuildState | None = None  # what stands at the end
+    held: dict[str, int] = field(default_factory=dict)  # language → shards not begun: its target hours are reached
+    counts: dict[str, dict[str, StageCounts]] = field(default_factory=dict)  # unit → record's stem → counts
+    build_state: BuildState | None = None  # at the end
 
     def add(self, built: Built) -> None:
-        if built.status == "stale":
+        """Counts a shard that a worker reported."""
+        if built.status is BuiltStatus.STALE:
             self.corrupt += 1
             return
-        self.built += built.status != "failed"
-        self.failed += built.status == "failed"
+        self.built += built.status is BuiltStatus.COMMITTED
+        self.failed += built.status is BuiltStatus.FAILED
         self.rows_failed += sum(counts.failed for counts in built.counts.values())
         if built.stem:
-            self.learned.setdefault(built.unit, {})[built.stem] = built.counts
+            self.counts.setdefault(built.unit, {})[built.stem] = built.counts
 
     @property
-    def well(self) -> bool:
+    def ok(self) -> bool:
+        """Whether nothing failed and nothing was blocked."""
         return not (self.failed or self.rows_failed or self.blocked)
 
     def lines(self) -> str:
@@ -44,11 +46,13 @@ class Result:
         if self.failed:
             shards = f"{self.built} shards built, {self.failed} failed: `kesc errors` says why; build again to retry"
             return f"{shards}\n{rows}".strip()
-        held = "".join(
+        if self.built:
+            return f"{self.built} shards built, {f'{rows}; the rest is sound' if rows else 'all well'}{self._held()}"
+        return f"nothing to do{self._held() or ': all shards are up to date'}"
+
+    def _held(self) -> str:
+        return "".join(
             f"\n{language} has reached its target hours, {n} of its shards were not begun: raise "
-            f"target_hours.{language} and build again to go on"
+            f"target_hours.{language} and build again to make them"
             for language, n in sorted(self.held.items())
         )
-        if self.built:
-            return f"{self.built} shards built, {f'{rows}; the rest stands' if rows else 'all well'}{held}"
-        return f"nothing to do{held}" if held else "nothing to do: all shards are up to date"

@@ -1,50 +1,60 @@
-"""What runs a build's shards: Ray, or this process."""
+"""Runs a build's shards: on Ray, or in this process."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.execution.inline_runner import run_inline
 from kespeechchat.execution.progress import Progress
-from kespeechchat.execution.sigterm import Drain
+from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.state.orders import Built, Closed, Order
+
+if TYPE_CHECKING:
+    from kespeechchat.execution.ray_cluster import Cluster
+
+_Report: TypeAlias = Callable[[Built], None]
+_Run: TypeAlias = Callable[[Pipeline, Sequence[Unit], Sequence[Sequence[Order]], _Report, Callable[[], Closed]], None]
 
 
 class Runner:
-    """Started when there is first something to run: a build with nothing to do starts no Ray.
+    """Runs shards on the Ray at `address` (`local`, `auto` or HOST:PORT), or in this process if `inline`.
 
-    Once the build is told to end, everything is closed: no shard is begun any more.
+    Ray is started, or joined, when there is first something to run. Once `stop` is requested no more shards begin.
     """
 
-    def __init__(self, address: str, inline: bool, progress: Progress, drain: Drain) -> None:
-        self._address, self._inline, self._progress, self._drain = address, inline, progress, drain
-        self._cluster: Any = None
+    def __init__(self, address: str, inline: bool, progress: Progress, stop: GracefulStop) -> None:
+        self._address, self._inline, self._progress, self._stop = address, inline, progress, stop
+        self._cluster: Cluster | None = None
 
     def run(
         self,
         pipeline: Pipeline,
         units: Sequence[Unit],
         chains: Sequence[Sequence[Order]],
-        report: Callable[[Built], None],
+        report: _Report,
         closed: Callable[[], Closed],
     ) -> None:
-        everything: Closed = frozenset((order.name, order.language) for chain in chains for order in chain)
-        runner = self._get()
-        with self._drain.at_work():
-            runner(pipeline, units, chains, report, lambda: everything if self._drain.asked else closed())
+        """Builds each shard's chain of orders and reports each shard as it is built; `report` may raise to stop.
 
-    def _get(self) -> Callable[..., None]:
+        A chain ends where a shard is not committed, or where its unit and language are `closed()` by then.
+        """
+        everything: Closed = frozenset((order.name, order.language) for chain in chains for order in chain)
+        run = self._started()
+        with self._stop.running():
+            run(pipeline, units, chains, report, lambda: everything if self._stop.requested else closed())
+
+    def _started(self) -> _Run:
         if self._inline:
             return run_inline
         if self._cluster is None:
             from kespeechchat.execution.ray_cluster import Cluster
 
             self._progress.say("starting Ray" if self._address == "local" else f"joining Ray at {self._address}")
-            self._cluster = Cluster(self._address, secrets.token_hex(8), lambda: self._drain.asked)
+            self._cluster = Cluster(self._address, secrets.token_hex(8), lambda: self._stop.requested)
         return self._cluster.run
 
     def __enter__(self) -> Runner:

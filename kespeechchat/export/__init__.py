@@ -1,7 +1,5 @@
-"""Layouts: one file each. A layout writes a `Selection` of gated dialogues into a folder.
+"""`kesc export`: finished dialogues in the file layout that a trainer reads.
 
-Every layout's `export(selection, read_audio, to, *, genders, content="", …)` is resumable and gives the same bytes for
-the same rows; `read_audio(row)` gives role → FLAC, or is None for an export without audio.
+`selection` says which dialogues, `dialogues` what is said of each, `folder` keeps exports resumable, `layout` says what
+a layout is, and `layouts/` has them all.
 """
-
-LAYOUTS = ("ke-speechchat", "huggingface", "webdataset", "lhotse", "stereo", "ke-omni")

@@ -1,16 +1,38 @@
-"""The dialogues that a layout is made of: what every layout says of each, and its audio, checked against its row."""
+"""The dialogues that a layout writes: what every layout says of each, and its audio, checked against its row."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-from kespeechchat.export.selection import ReadAudio, Selection
-from kespeechchat.export.wav_tree import ExportError
+from kespeechchat.dataset.metadata import SECONDS_DIGITS
+from kespeechchat.export.audio_files import Speech, check_fit
+from kespeechchat.export.selection import Selection
+from kespeechchat.records import Language, Split
+from kespeechchat.rows import FinishedRow
 
-_DIGITS = 4  # of seconds: a tenth of a millisecond
+ReadAudio = Callable[[FinishedRow], Speech]
+_RATE_DIGITS = 6  # of error rates
+
+
+class Facts(TypedDict):
+    """What layouts say of a dialogue. `partition` is the smallest that holds it; None for held-out dialogues."""
+
+    id: str
+    language: Language
+    split: Split
+    partition: str | None
+    metric: str
+    error_rate: float
+    user_text: str
+    user_voice: str
+    user_gender: str
+    user_seconds: float
+    agent_text: str
+    agent_voice: str
+    agent_gender: str
+    agent_seconds: float
 
 
 @dataclass(frozen=True)
@@ -25,7 +47,7 @@ class Dialogues:
     genders: Mapping[str, str]
     content: str = ""
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+    def __iter__(self) -> Iterator[FinishedRow]:
         return iter(self.selection)
 
     def __len__(self) -> int:
@@ -33,48 +55,41 @@ class Dialogues:
 
     @property
     def audio(self) -> bool:
+        """Whether the export has audio."""
         return self.read_audio is not None
 
-    def speech(self, row: Mapping[str, Any]) -> Mapping[str, bytes]:
-        """FLAC by role, if it is as long as its row says; nothing in an export without audio. Raises ExportError where
-        it is not."""
-        return {} if self.read_audio is None else _fitting(row, self.read_audio(row))
+    def speech(self, row: FinishedRow) -> Speech:
+        """FLAC by role; nothing in an export without audio. Raises ExportError where it does not fit its row."""
+        if self.read_audio is None:
+            return {}
+        speech = self.read_audio(row)
+        check_fit(row, speech)
+        return speech
 
-    def facts(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Strings and numbers by name: id, language, split, partition (the smallest; None for held-out dialogues),
-        error rate, and per role text, voice, gender, seconds. Raises ValueError for a voice not in the library."""
-        found: dict[str, Any] = {
-            "id": row["id"],
-            "language": row["language"],
-            "split": row["split"],
-            "partition": self.selection.partition(row),
-            "metric": row["metric"],
-            "error_rate": None if row["error_rate"] is None else round(row["error_rate"], 6),
-        }
-        for turn in row["turns"]:
-            role, voice = turn["role"], turn["voice"]
-            if voice not in self.genders:
-                raise ValueError(f"dialogue {row['id']}: voice {voice} is not in the voice library")
-            found[f"{role}_text"] = turn["text"]
-            found[f"{role}_voice"] = voice
-            found[f"{role}_gender"] = self.genders[voice]
-            found[f"{role}_seconds"] = round(turn["seconds"], _DIGITS)
-        return found
+    def facts(self, row: FinishedRow) -> Facts:
+        """What layouts say of the row. Raises ValueError for a voice that is not in the library."""
+        return facts_of(row, self.selection.partition(row), self.genders)
 
 
-def _fitting(row: Mapping[str, Any], speech: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    import soundfile
-
-    for turn in row["turns"]:
-        with soundfile.SoundFile(io.BytesIO(speech[turn["role"]])) as file:
-            found, said = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
-        if found != said:
-            raise ExportError(
-                f"dialogue {row['id']}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
-                f"says {said[0]} at {said[1]} Hz; run `kesc verify`, then `kesc build` again"
-            )
-    return speech
-
-
-def samples_of(turn: Mapping[str, Any]) -> int:
-    return round(turn["seconds"] * turn["sample_rate"])
+def facts_of(row: FinishedRow, partition: str | None, genders: Mapping[str, str]) -> Facts:
+    """As `Dialogues.facts`, where the partition is known."""
+    user, agent = row["turns"]
+    for turn in (user, agent):
+        if turn["voice"] not in genders:
+            raise ValueError(f"dialogue {row['id']}: voice {turn['voice']} is not in the voice library")
+    return {
+        "id": row["id"],
+        "language": row["language"],
+        "split": row["split"],
+        "partition": partition,
+        "metric": row["metric"],
+        "error_rate": round(row["error_rate"], _RATE_DIGITS),
+        "user_text": user["text"],
+        "user_voice": user["voice"],
+        "user_gender": genders[user["voice"]],
+        "user_seconds": round(user["seconds"], SECONDS_DIGITS),
+        "agent_text": agent["text"],
+        "agent_voice": agent["voice"],
+        "agent_gender": genders[agent["voice"]],
+        "agent_seconds": round(agent["seconds"], SECONDS_DIGITS),
+    }

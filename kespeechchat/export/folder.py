@@ -1,9 +1,8 @@
 """The folder of an export that is made of files: claimed by a note, filled by renames, resumable.
 
-The note (`.kesc-export.json`) says what lies here: layout, content, subset, options. A file appears by rename, so one
-that is there is whole; where the note is the same, it is also the right one, because a layout's files depend on nothing
-else. Where the note differs, the layout's own files go before the new note is written. Files of somebody else's are
-never touched.
+The note (`.kesc-export.json`) says what the folder holds: layout, content, subset, options. A file that is there is
+whole; where the note is the same, it is also the right one, because a layout's files depend on nothing else. Where the
+note differs, the layout's own files are removed before the new note is written. Other files are never touched.
 """
 
 from __future__ import annotations
@@ -13,15 +12,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from kespeechchat.dataset.metadata import write_text
+from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.wav_tree import STATE, ExportError
+from kespeechchat.export.errors import ExportError
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import PART, part_of, put_in_place, whole_file, write_text
 
-_PART = ".part"
+STATE = ".kesc-export.json"
 
 
 @dataclass(frozen=True)
@@ -32,62 +33,80 @@ class Done:
     written: int
     kept: int  # files of an earlier run
     notes: tuple[str, ...] = ()
+    example: Path | None = None  # a file to listen to
+
+
+def claim(to: Path, layout: str, note: str, empty: Callable[[], bool]) -> bool:
+    """Whether `to` holds an export with the same `note` (the text of its state file), so that its files can be kept.
+
+    Raises ExportError where it holds another layout's, or no note and files (`empty` says no).
+    """
+    state = to / STATE
+    standing = state.read_text("utf-8") if state.exists() else None
+    if standing is None and not empty():
+        raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
+    if standing is not None and (found := json.loads(standing).get("layout")) != layout:
+        raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
+    return standing == note
 
 
 class ExportFolder:
-    """`to`, for a `layout` whose files match `ours` (their path below `to`).
+    """`to`, for a `layout` whose files match `ours` (a pattern of their path below `to`).
 
-    `options`: whatever the files depend on beside the dialogues. Raises ExportError where `to` holds another layout, or
+    `options`: what the files depend on beside the dialogues. Raises ExportError where `to` holds another layout, or
     files and no note.
     """
 
-    def __init__(self, to: Path, layout: str, ours: str, dialogues: Dialogues, options: Any) -> None:
+    def __init__(self, to: Path, layout: str, ours: str, dialogues: Dialogues, options: Mapping[str, object]) -> None:
         self.to, self._ours = to, re.compile(rf"(?:{ours})(?:\.part)?")
         self.written = self.kept = 0
         to.mkdir(parents=True, exist_ok=True)
         content, digest = dialogues.content, dialogues.selection.digest()
-        note = {"layout": layout, "content": content, "selection": digest, "options": options}
-        state, said = to / STATE, json.dumps(note, sort_keys=True)
-        standing = state.read_text("utf-8") if state.exists() else None
-        if standing is None and any(p.name != STATE + _PART for p in to.iterdir()):
-            raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
-        if standing is not None and (found := json.loads(standing).get("layout")) != layout:
-            raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
-        self._trusted = bool(content) and standing == said
+        facts = {"layout": layout, "content": content, "selection": digest, "options": options}
+        note = json.dumps(facts, sort_keys=True)
+        same = claim(to, layout, note, lambda: all(path.name == STATE + PART for path in to.iterdir()))
+        self._trusted = bool(content) and same
         self._remove(parts_only=self._trusted)
-        write_text(state, said)
+        write_text(to / STATE, note)
 
     def has(self, *names: str) -> bool:
-        """Whether these files stand here from an earlier run of the same export; counts them."""
+        """Whether these files are here from an earlier run of the same export; counts them."""
         there = self._trusted and all((self.to / name).is_file() for name in names)
         self.kept += len(names) * there
         return there
 
+    def write(self, name: str, data: bytes) -> None:
+        """A file in one go."""
+        path = self.to / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(data)
+        self.written += 1
+
     def parts(self, names: Sequence[str]) -> list[Path]:
         """Where to write the files `names` until `publish` gives them their names or `drop` removes them."""
-        found = [self.to / (name + _PART) for name in names]
+        found = [part_of(self.to / name) for name in names]
         for part in found:
             part.parent.mkdir(parents=True, exist_ok=True)
         return found
 
     def publish(self, names: Sequence[str]) -> None:
         """The written files get their names, the last name last."""
-        for part, name in zip(self.parts(names), names, strict=True):
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            part.replace(self.to / name)
+        for name in names:
+            put_in_place(self.to / name)
             self.written += 1
 
     def drop(self, names: Sequence[str]) -> None:
-        for part in self.parts(names):
-            part.unlink(missing_ok=True)
+        """Removes what was written of them."""
+        for name in names:
+            part_of(self.to / name).unlink(missing_ok=True)
 
     def _remove(self, parts_only: bool) -> None:
         for folder, _, files in os.walk(self.to, topdown=False):
             for name in files:
                 path = Path(folder) / name
                 if self._ours.fullmatch(path.relative_to(self.to).as_posix()) and (
-                    not parts_only or name.endswith(_PART)
+                    not parts_only or name.endswith(PART)
                 ):
                     path.unlink()
             if Path(folder) != self.to and not os.listdir(folder):
@@ -95,11 +114,15 @@ class ExportFolder:
 
 
 class ShardWriter(Protocol):
-    """Writes one shard's files. `close` is called when all its dialogues are in."""
+    """Writes one shard's files."""
 
-    def add(self, row: Mapping[str, Any], speech: Mapping[str, bytes]) -> None: ...
+    def add(self, row: FinishedRow, speech: Speech) -> None:
+        """One more dialogue."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """All dialogues are in."""
+        ...
 
 
 def write_shards(
@@ -108,39 +131,64 @@ def write_shards(
     per_shard: int,
     names: Callable[[str, int], tuple[str, ...]],
     open_writer: Callable[[list[Path]], ShardWriter],
-    group: Callable[[Mapping[str, Any]], str] = lambda row: row["split"],
+    group: Callable[[FinishedRow], str] = lambda row: row["split"],
 ) -> dict[str, list[tuple[str, int]]]:
     """Deals the dialogues to shards of `per_shard`, by `group` (their split), in the order of the rows; every group's
     shard is open while its dialogues pass, so that audio is read once and in order. `names(group, i)`: a shard's files.
 
     Gives per group the (first file, dialogues) of its shards, those that an earlier run wrote included.
     """
-    seen: Counter = Counter()
-    open_: dict[str, tuple[tuple[str, ...], ShardWriter]] = {}
-
-    def finish(split: str) -> None:
-        if split in open_:
-            open_[split][1].close()
-            folder.publish(open_[split][0])
-            del open_[split]
-
+    seen: Counter[str] = Counter()
+    shards = _OpenShards(folder, names, open_writer)
     try:
         for row in dialogues:
-            split = group(row)
-            at, place = divmod(seen[split], per_shard)
-            seen[split] += 1
+            name = group(row)
+            at, place = divmod(seen[name], per_shard)
+            seen[name] += 1
             if place == 0:
-                finish(split)
-                if not folder.has(*names(split, at)):
-                    open_[split] = (names(split, at), open_writer(folder.parts(names(split, at))))
-            if split in open_:
-                open_[split][1].add(row, dialogues.speech(row))
-        for split in list(open_):
-            finish(split)
-    finally:  # an export that breaks off leaves no shard that is not whole
-        for files, _ in open_.values():
-            folder.drop(files)
+                shards.begin(name, at)
+            if writer := shards.writer(name):
+                writer.add(row, dialogues.speech(row))
+        shards.finish()
+    finally:
+        shards.drop()
     return {
-        split: [(names(split, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
-        for split, n in seen.items()
+        name: [(names(name, i)[0], min(per_shard, n - i * per_shard)) for i in range(-(-n // per_shard))]
+        for name, n in seen.items()
     }
+
+
+@dataclass
+class _OpenShards:
+    """The shard of each group that is being written. One that an earlier run wrote has no writer."""
+
+    folder: ExportFolder
+    names: Callable[[str, int], tuple[str, ...]]
+    open_writer: Callable[[list[Path]], ShardWriter]
+    _open: dict[str, tuple[tuple[str, ...], ShardWriter]] = field(default_factory=dict)
+
+    def begin(self, group: str, number: int) -> None:
+        """The group's next shard; ends the one before it."""
+        self._finish(group)
+        files = self.names(group, number)
+        if not self.folder.has(*files):
+            self._open[group] = (files, self.open_writer(self.folder.parts(files)))
+
+    def writer(self, group: str) -> ShardWriter | None:
+        return self._open[group][1] if group in self._open else None
+
+    def finish(self) -> None:
+        for group in list(self._open):
+            self._finish(group)
+
+    def drop(self) -> None:
+        """An export that breaks off leaves no shard that is not whole."""
+        for files, _ in self._open.values():
+            self.folder.drop(files)
+
+    def _finish(self, group: str) -> None:
+        if group in self._open:
+            files, writer = self._open[group]
+            writer.close()
+            self.folder.publish(files)
+            del self._open[group]

@@ -9,46 +9,63 @@ import hashlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from kespeechchat.config.dataset import PartitionSettings
-from kespeechchat.dataset.partitions import Cuts, Dialogues, Plan, apply, plan
-from kespeechchat.export.wav_tree import ExportError, safe_name
+from kespeechchat.dataset.partitions import Cuts, PartitionCuts, TrainingDialogues, apply_cuts, cut_partitions
+from kespeechchat.export.audio_files import safe_name
+from kespeechchat.export.errors import ExportError
 from kespeechchat.processes import spread
+from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 
-Rows = Iterable[Mapping[str, Any]]
-ReadAudio = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
+ValueT = TypeVar("ValueT")
 _MICRO = 1_000_000
 _OF_TURN = ("role", "voice", "sample_rate", "seconds")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
 
 
 class Part(Protocol):
-    """Some of the rows, picklable where they are worth several processes."""
+    """Some of the rows; picklable, so that another process can read them."""
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-        """In order, with at least `id` and these Parquet columns (`turns.list.element.text`)."""
+    def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
+        """In order, with at least `id`, `shard`, `round` and these Parquet columns (`turns.list.element.text`)."""
+        ...
+
+
+class Rows(Protocol):
+    """All kept rows of stage `gate`. They are read several times."""
+
+    def __iter__(self) -> Iterator[FinishedRow]:
+        """Starts anew at each call."""
+        ...
+
+    def parts(self) -> Sequence[Part]:
+        """Together they are the rows, in their order."""
         ...
 
 
 @dataclass(frozen=True)
-class Given:
-    """Rows in memory, or of an object that knows no parts."""
+class InMemory:
+    """Rows that are in memory already, as one part."""
 
-    all: Rows
+    all: Sequence[FinishedRow]
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    def __iter__(self) -> Iterator[FinishedRow]:
         return iter(self.all)
 
+    def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
+        """As `Part.rows`."""
+        return iter(self.all)
 
-def parts_of(rows: Rows) -> Sequence[Part]:
-    """What `rows.parts()` gives, where it has such a method; together they are the rows, in their order."""
-    return rows.parts() if hasattr(rows, "parts") else [Given(rows)]
+    def parts(self) -> Sequence[Part]:
+        """As `Rows.parts`."""
+        return [self]
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,8 @@ class Subset:
     partition: str | None = None
     language: str | None = None
 
-    def languages(self, by_language: Mapping[str, Any]) -> dict[str, Any]:
+    def languages(self, by_language: Mapping[str, ValueT]) -> dict[str, ValueT]:
+        """Those of the chosen languages."""
         return {k: v for k, v in by_language.items() if self.language in (None, k)}
 
 
@@ -69,13 +87,17 @@ class Rule:
     subset: Subset
     cuts: Cuts
 
-    def level(self, row: Mapping[str, Any]) -> int:
+    def level(self, row: FinishedRow) -> int:
         """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
         if row["split"] != "train":
             return len(self.cuts.names)
         return self.cuts.level(row["id"], row["language"], voices_of(row))
 
-    def chosen(self, rows: Rows) -> Iterator[tuple[Mapping[str, Any], int]]:
+    def name(self, level: int) -> str | None:
+        """The partition at that place; None for held-out dialogues."""
+        return self.cuts.names[level] if level < len(self.cuts.names) else None
+
+    def chosen(self, rows: Iterable[FinishedRow]) -> Iterator[tuple[FinishedRow, int]]:
         """The rows that the subset holds, each with its level."""
         names, wanted = self.cuts.names, self.subset
         last = len(names) if wanted.partition is None else names.index(wanted.partition)
@@ -90,30 +112,30 @@ class Selection:
 
     rows: Rows
     subset: Subset
-    plan: Plan
-    splits: Counter  # dialogues by split, of the languages chosen
+    partitions: PartitionCuts
+    splits: Counter[Split]  # dialogues by split, of the languages chosen
     dialogues: int
-    hours: dict[str, float]  # by language
+    hours: Mapping[str, float]  # by language
     user_share: float  # of the audio's seconds
     rates: tuple[int, ...]  # Hz, sorted: what the audio's sample rates are
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+    def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):
             yield row
 
     @property
     def rule(self) -> Rule:
-        return Rule(self.subset, self.plan.cuts)
+        """What chooses the dialogues."""
+        return Rule(self.subset, self.partitions.cuts)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The partitions, smallest first."""
-        return self.plan.cuts.names
+        return self.partitions.cuts.names
 
-    def partition(self, row: Mapping[str, Any]) -> str | None:
+    def partition(self, row: FinishedRow) -> str | None:
         """Name of the smallest partition that holds the row; those after it hold it too."""
-        level, names = self.rule.level(row), self.names
-        return names[level] if level < len(names) else None
+        return self.rule.name(self.rule.level(row))
 
     def rate(self) -> int:
         """The one sample rate of the audio, in Hz. Raises ExportError where there are several."""
@@ -123,7 +145,7 @@ class Selection:
 
     def digest(self) -> str:
         """Changes with the subset or a cut, so with what any dialogue's line in an export says."""
-        said = json.dumps([self.plan.cuts.to_json(), asdict(self.subset)], sort_keys=True)
+        said = json.dumps([self.partitions.cuts.to_json(), asdict(self.subset)], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -136,16 +158,14 @@ def select(
     release: Cuts | None = None,
     processes: int | None = None,
 ) -> Selection:
-    """Reads `rows` once (they must be iterable more than once) and cuts the partitions, or takes them from `release`.
-    Where they have parts (see `parts_of`), several processes read them: `processes` as in `processes.spread`.
+    """Reads `rows` once and cuts the partitions, or takes them from `release`.
+    Several processes read their parts where these are many: `processes` as in `processes.spread`.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
-    if iter(rows) is rows:
-        raise TypeError("rows are read several times: give a list, or an object whose __iter__ starts anew")
     subset = subset or Subset()
     survey = _survey(rows, seed, subset, processes)
-    cut = apply(release, survey.dialogues) if release else plan(survey.dialogues, partitions)
+    cut = apply_cuts(release, survey.dialogues) if release else cut_partitions(survey.dialogues, partitions)
     dialogues, hours = survey.splits.total(), survey.hours()
     if subset.partition is not None:
         if subset.partition not in cut.contents:
@@ -157,7 +177,7 @@ def select(
     )
 
 
-def voices_of(row: Mapping[str, Any]) -> tuple[str, str]:
+def voices_of(row: FinishedRow) -> tuple[str, str]:
     """(user voice, agent voice). Raises ExportError where the turns are not the user's, then the agent's."""
     turns = row["turns"]
     if len(turns) != 2 or turns[0]["role"] != "user" or turns[1]["role"] != "agent":
@@ -170,14 +190,14 @@ class _Survey:
     """The first reading. Figures are of the languages that are exported; `dialogues` and `keys` (a hash of each id) of
     all."""
 
-    dialogues: Dialogues
-    keys: array = field(default_factory=lambda: array("Q"))
-    splits: Counter = field(default_factory=Counter)
-    micros: Counter = field(default_factory=Counter)  # by language
-    by_role: Counter = field(default_factory=Counter)  # microseconds of turns 0 (users) and 1 (agents)
+    dialogues: TrainingDialogues
+    keys: array[int] = field(default_factory=lambda: array("Q"))
+    splits: Counter[Split] = field(default_factory=Counter)
+    micros: Counter[str] = field(default_factory=Counter)
+    by_role: Counter[int] = field(default_factory=Counter)  # microseconds of turns 0 (users) and 1 (agents)
     rates: set[int] = field(default_factory=set)
 
-    def add(self, row: Mapping[str, Any], subset: Subset) -> None:
+    def add(self, row: FinishedRow, subset: Subset) -> None:
         self.keys.append(stable_hash(safe_name(row["id"])))
         voices = voices_of(row)
         if row["split"] == "train":
@@ -193,11 +213,12 @@ class _Survey:
     def extend(self, later: _Survey) -> None:
         self.dialogues.extend(later.dialogues)
         self.keys.extend(later.keys)
-        for mine, theirs in ((self.splits, later.splits), (self.micros, later.micros), (self.by_role, later.by_role)):
-            mine.update(theirs)
+        self.splits.update(later.splits)
+        self.micros.update(later.micros)
+        self.by_role.update(later.by_role)
         self.rates |= later.rates
 
-    def hours(self) -> dict[str, float]:
+    def hours(self) -> Mapping[str, float]:
         return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}
 
     def user_share(self) -> float:
@@ -212,7 +233,7 @@ class _Surveyor:
     subset: Subset
 
     def do(self, part: Part) -> _Survey:
-        survey = _Survey(Dialogues(self.seed))
+        survey = _Survey(TrainingDialogues(self.seed))
         for row in part.rows(SURVEYED):
             survey.add(row, self.subset)
         return survey
@@ -222,8 +243,8 @@ class _Surveyor:
 
 
 def _survey(rows: Rows, seed: int, subset: Subset, processes: int | None) -> _Survey:
-    survey = _Survey(Dialogues(seed))
-    for piece in spread(_Surveyor(seed, subset), parts_of(rows), processes):
+    survey = _Survey(TrainingDialogues(seed))
+    for piece in spread(_Surveyor(seed, subset), rows.parts(), processes):
         survey.extend(piece)
     keys = survey.keys
     ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)

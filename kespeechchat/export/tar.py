@@ -14,9 +14,11 @@ class PlainTar:
         self._file = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
 
     def add(self, name: str, data: bytes) -> None:
+        """One more member."""
         info = tarfile.TarInfo(name)
         info.size, info.mode = len(data), 0o644
         self._file.addfile(info, io.BytesIO(data))
 
     def close(self) -> None:
+        """Ends the archive."""
         self._file.close()

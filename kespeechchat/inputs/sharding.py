@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.inputs.reading import input_batches, input_digest
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
+from kespeechchat.records import Language
 from kespeechchat.store.commit import new_attempt
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 from kespeechchat.store.manifest import ROW, Manifest, Packs, PlannedShard, Segment
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
 
 _TOLD = 10  # malformed rows that are told at once; all of them are kept as rejected rows
 
@@ -60,7 +61,7 @@ class _Pass:
         self._manifest, self._size = manifest, size
         self._planned = _seen(manifest.ids())  # by source: appearances that have their place already
         self._seen: defaultdict[str, IdCounts] = defaultdict(IdCounts)
-        self._waiting: defaultdict[str, list[pa.Table]] = defaultdict(list)  # by language: rows of its open shard
+        self._waiting: defaultdict[Language, list[pa.Table]] = defaultdict(list)  # by language: rows of its open shard
         self._packs = Packs(store, manifest.branch, new_attempt())
         self._shards: list[PlannedShard] = []
         self._malformed, self._problems = 0, []
@@ -73,7 +74,9 @@ class _Pass:
         problems = rows["problem"].drop_null()
         self._malformed += len(problems)
         self._problems += problems.slice(0, _TOLD - len(self._problems)).to_pylist()
-        closed: list[tuple[int, str, list[pa.Table]]] = []  # with the row that closed it: they are numbered by that
+        closed: list[
+            tuple[int, Language, list[pa.Table]]
+        ] = []  # with the row that closed it: they are numbered by that
         for language in pc.unique(rows["language"]).to_pylist():
             mine = np.flatnonzero(pc.equal(rows["language"], language))
             fresh, begin = rows.take(mine).select(ROW.names), 0
@@ -106,7 +109,7 @@ class _Pass:
             ids = pa.array(ids, pa.string())
         return rows.set_column(0, "id", ids).append_column("occurrence", pa.array(nth))
 
-    def _close(self, language: str, tables: list[pa.Table]) -> None:
+    def _close(self, language: Language, tables: list[pa.Table]) -> None:
         rows = pa.concat_tables(tables).combine_chunks()
         number = len(self._manifest.shards) + len(self._shards)
         self._shards.append(self._packs.add(number, language, rows, _checksum(rows)))

@@ -6,13 +6,14 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kespeechchat.config.load import ConfigError, read_mapping
 from kespeechchat.config.pipeline import SpeechInput
 from kespeechchat.inputs.json_lines import lines_of, parsed
 from kespeechchat.inputs.layouts import content_id, slug
 from kespeechchat.inputs.parquet_rows import row_batches
+from kespeechchat.records import Language
 from kespeechchat.store.manifest import PlannedRow
 
 _ROWS = 8192  # of a batch of Parquet
@@ -41,7 +42,8 @@ def speech_rows(item: SpeechInput) -> Iterator[PlannedRow]:
         raw = json.dumps(row, ensure_ascii=False, sort_keys=True)
         name = Path(row["path"]).name if row.get("path") else ""
         id_ = content_id(source, key, name)
-        yield PlannedRow(id_, source, path.name, line, language if problem is None else "en", raw, problem)
+        known = cast(Language, language) if problem is None else "en"
+        yield PlannedRow(id_, source, path.name, line, known, raw, problem)
 
 
 def audio_files(folder: Path) -> list[Path]:

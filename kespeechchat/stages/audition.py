@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from kespeechchat.config import stages as settings
+from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.tts import Utterance
-from kespeechchat.records import LANGUAGES, Audio, Outcome, RowError, failed
+from kespeechchat.records import LANGUAGES, Audio, Language, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
-from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.error_rate import characters, error_edits, pooled
 
 
-class Audition(Stage):
+@dataclass
+class _Probe:
+    """A sentence that a candidate speaks, its speech, and what the recognizer heard."""
+
+    language: Language
+    text: str
+    audio: Audio | RowError
+    heard: Transcript | RowError | None = None
+
+
+class Audition(Stage[settings.Audition]):
+    """Speaks and measures each candidate; keeps no audio."""
+
     name: ClassVar[str] = "audition"
-    version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("blend", Scope.SLICE)
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.tts = self._engine("tts", self.settings.tts)
@@ -26,56 +40,48 @@ class Audition(Stage):
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        probes = [(row, lang, text) for row in task.rows for lang, text in self._probes(row)]
-        audios = self.tts.speak(
-            [
-                Utterance(
-                    text,
-                    lang,  # type: ignore[arg-type]
-                    np.asarray(row["embedding"], dtype=np.float32),
-                    seed_for(self.pipeline.seed, self.name, row["id"], lang, text),
-                )
-                for row, lang, text in probes
-            ]
-        )
-        heard = self._heard(probes, audios)
-        by_row: dict[str, list[int]] = {row["id"]: [] for row in task.rows}
-        for i, (row, _, _) in enumerate(probes):
-            by_row[row["id"]].append(i)
-        for row in task.rows:
-            mine = by_row[row["id"]]
-            errors = [x.message for i in mine for x in (audios[i], heard[i]) if isinstance(x, RowError)]
+        probes = self._spoken(task.rows)
+        self._recognize([probe for own in probes for probe in own])
+        for row, own in zip(task.rows, probes, strict=True):
             out = {k: v for k, v in row.items() if k in self.schema.names}
-            yield (
-                failed(out, "; ".join(errors))
-                if errors
-                else self._measured(out, [probes[i] for i in mine], [audios[i] for i in mine], [heard[i] for i in mine])
+            errors = [x.message for probe in own for x in (probe.audio, probe.heard) if isinstance(x, RowError)]
+            yield failed(out, "; ".join(errors)) if errors else self._measured(out, own)
+
+    def _spoken(self, rows: Sequence[Row]) -> list[list[_Probe]]:
+        """Per candidate its probe sentences, spoken, in each language that its voice speaks."""
+        asked = [[(lang, text) for lang in _languages(row) for text in self.settings.probes[lang]] for row in rows]
+        utterances = [
+            Utterance(
+                text,
+                lang,
+                np.asarray(row["embedding"], dtype=np.float32),
+                seed_for(self.pipeline.seed, self.name, row["id"], lang, text),
             )
+            for row, sentences in zip(rows, asked, strict=True)
+            for lang, text in sentences
+        ]
+        audios = iter(self.tts.speak(utterances))
+        return [[_Probe(lang, text, next(audios)) for lang, text in sentences] for sentences in asked]
 
-    def _probes(self, row: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        for lang in [row["language"]] if row["language"] else LANGUAGES:
-            yield from ((lang, text) for text in self.settings.probes[lang])
-
-    def _heard(self, probes: list[tuple[dict[str, Any], str, str]], audios: list[Audio | RowError]) -> list[Any]:
-        """Transcripts, recognized language by language."""
-        heard: list[Any] = list(audios)
+    def _recognize(self, probes: Sequence[_Probe]) -> None:
+        """Sets `heard` of each probe that was spoken, language by language."""
         for lang in LANGUAGES:
-            mine = [i for i, p in enumerate(probes) if p[1] == lang and isinstance(audios[i], Audio)]
-            if mine:
-                for i, said in zip(mine, self.asr.transcribe([audios[i] for i in mine], lang), strict=True):
-                    heard[i] = said
-        return heard
+            spoken = [probe for probe in probes if probe.language == lang and isinstance(probe.audio, Audio)]
+            if spoken:
+                heard = self.asr.transcribe([probe.audio for probe in spoken], lang)
+                for probe, transcript in zip(spoken, heard, strict=True):
+                    probe.heard = transcript
 
-    def _measured(
-        self, out: dict[str, Any], probes: list[tuple[dict[str, Any], str, str]], audios: list[Audio], heard: list[Any]
-    ) -> Outcome:
+    def _measured(self, out: Row, probes: Sequence[_Probe]) -> Outcome:
+        audios = [probe.audio for probe in probes if isinstance(probe.audio, Audio)]
         vectors = self.speaker.xvectors(audios)
         scores = self.mos.score(audios) if self.mos else []
         errors = [x.message for x in (*vectors, *scores) if isinstance(x, RowError)]
         if errors:
             return failed(out, "; ".join(errors))
-        edits = [error_edits(text, said.text, lang) for (_, lang, text), said in zip(probes, heard, strict=True)]
-        length = sum(characters(text, lang) for _, lang, text in probes)
+        heard = [(p, p.heard) for p in probes if p.heard is not None and not isinstance(p.heard, RowError)]
+        edits = [error_edits(probe.text, transcript.text, probe.language) for probe, transcript in heard]
+        length = sum(characters(probe.text, probe.language) for probe in probes)
         heads = sorted(scores[0]) if scores else []
         return Outcome(
             out
@@ -86,3 +92,8 @@ class Audition(Stage):
                 "scores": [{"head": h, "value": float(np.mean([s[h] for s in scores]))} for h in heads],
             }
         )
+
+
+def _languages(row: Row) -> Sequence[Language]:
+    """Those that the candidate's voice speaks: its own, or all."""
+    return [row["language"]] if row["language"] else LANGUAGES

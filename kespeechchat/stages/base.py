@@ -1,67 +1,80 @@
 """What a stage is: rows of one shard in, an outcome for each row out.
 
-A stage declares what it reads; it knows no store and no runner. `setup` loads its engines once in the worker's
-process; `process` may be called for any number of shards after it. Bump `version` when the output of the same input
-and settings changes: it is part of the fingerprint, and `tests/stages/test_golden.py` fails when you forget.
+A stage knows no store and no runner. Its `name` ties it to its settings and traits in `config.stages`: what it reads,
+its branch, whether it speaks. `setup` loads its engines once in the worker's process; `process` may be called for any
+number of shards after it. Raise `version` when the output of the same input and settings changes: it is part of the
+fingerprint, and `tests/stages/test_golden.py` fails when you forget.
 """
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from kespeechchat.config.flow import TRAITS
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.config.stages import StageSettings
+from kespeechchat.config.traits import Reads, Scope, Traits
+from kespeechchat.engines.registry import load
 from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
+__all__ = ["Reads", "Row", "Scope", "Stage", "Task", "output_kept"]
 
-class Scope(Enum):
-    """Which part of another stage's output a stage reads."""
-
-    PLAN = "the rows that the planning pass gave the shard"
-    SHARD = "the shard of the same number"
-    SLICE = "a slice of the one shard of a reduce stage"
-    ALL = "all shards"
-    LIBRARY = "the pinned voice library"
-
-
-@dataclass(frozen=True)
-class Reads:
-    """Kept rows of `stage`, `columns` of them (None: all), but for those that one of the stages `without` kept."""
-
-    stage: str
-    scope: Scope = Scope.SHARD
-    columns: tuple[str, ...] | None = None
-    without: tuple[str, ...] = ()
+Row = dict[str, Any]  # a row of an Arrow table: its keys are those of the stage's schema in `records.SCHEMAS`
+S = TypeVar("S", bound=StageSettings)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One shard's work: its rows, what else the stage reads, by stage name, and where it stands."""
+    """One shard's work: its number, its language (None: several), its rows, and what else the stage reads, by stage."""
 
     shard: int
     language: Language | None
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     also: dict[str, pa.Table] = field(default_factory=dict)
 
+    @property
+    def one_language(self) -> Language:
+        """The language of a shard that has one. Raises ValueError for a shard of several."""
+        if self.language is None:
+            raise ValueError(f"shard {self.shard:05d} is of several languages; this stage works on one at a time")
+        return self.language
 
-class Stage(ABC):
+
+class Stage(ABC, Generic[S]):
+    """A stage of the flow. `S`: its settings in `config.stages`.
+
+    A subclass sets `name` and `version`, and `columns` where it needs not all of what it reads: stage → the columns
+    that it reads of it (`id` always comes along).
+    """
+
     name: ClassVar[str]
-    round: ClassVar[int] = 0  # of speech, see `config.rounds`
     version: ClassVar[int] = 1
-    source: ClassVar[Reads]  # whose rows it must account for, one by one
-    also: ClassVar[tuple[Reads, ...]] = ()
-    keeps_rows: ClassVar[bool] = True  # False: what comes out are other things than what went in (recordings, voices)
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    round: ClassVar[int] = 0  # of speech, see `config.rounds`
+    traits: ClassVar[Traits]
+    source: ClassVar[Reads]  # its traits', with the stage's `columns`; likewise `also`
+    also: ClassVar[tuple[Reads, ...]]
+    keeps_rows: ClassVar[bool]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A class with a name of its own takes the traits of that name; one derived from it (a round) inherits them."""
+        super().__init_subclass__(**kwargs)
+        if cls.__dict__.get("name") in TRAITS:
+            traits = TRAITS[cls.name]
+            cls.traits, cls.keeps_rows = traits, traits.keeps_rows
+            cls.source = replace(traits.source, columns=cls.columns.get(traits.source.stage))
+            cls.also = tuple(replace(reads, columns=cls.columns.get(reads.stage)) for reads in traits.also)
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.settings: Any = pipeline.settings_of(self.name)
+        self.settings: S = pipeline.settings_of(self.name)
         self.engines: dict[str, Any] = {}
 
     def setup(self) -> None:
@@ -76,11 +89,11 @@ class Stage(ABC):
         """Rows out per row in."""
         return 1
 
-    def ids(self, row: dict[str, Any]) -> list[str]:
+    def ids(self, row: Row) -> list[str]:
         """Of what comes out of `row`."""
         return [row["id"]] if self.fan_out == 1 else [f"{row['id']}-v{k}" for k in range(self.fan_out)]
 
-    def failures(self, row: dict[str, Any], language: str | None, error: str) -> list[Outcome]:
+    def failures(self, row: Row, language: str | None, error: str) -> list[Outcome]:
         """What comes out of `row` where it could not be settled: its plain columns, and never speech."""
         known = set(self.schema.names) - set(COMMON.names)
         plain = {k: v for k, v in row.items() if k in known and (v is None or isinstance(v, (str, int, float)))}
@@ -92,6 +105,7 @@ class Stage(ABC):
 
     @property
     def schema(self) -> pa.Schema:
+        """Of the rows that come out; a stage of a round has that of its base."""
         return SCHEMAS[split_round(self.name)[0]]
 
     @classmethod
@@ -99,29 +113,22 @@ class Stage(ABC):
         """All that it reads: its source first, then what its source is without, then what else."""
         return (cls.source, *(Reads(stage, columns=()) for stage in cls.source.without), *cls.also)
 
-    @classmethod
-    def reduces(cls) -> bool:
-        return cls.source.scope is Scope.ALL
-
     def _engine(self, capability: str, name: str, key: str | None = None) -> Any:
         """Loads the profile's engine `name` once per process, however many stages name it."""
-        from importlib import import_module
-
-        folder = "speaker" if capability == "embedder" else capability
-        module = import_module(f"kespeechchat.engines.{folder}")
         settings = self.pipeline.engine(capability, name)
+        named = (capability, settings.model_dump_json())
         with _loading:
-            engine = _loaded.get((capability, settings.model_dump_json()))
-            if engine is None:
-                engine = (module.load_embedder if capability == "embedder" else module.load)(settings)
-                _loaded[(capability, settings.model_dump_json())] = engine
+            if named not in _loaded:
+                _loaded[named] = load(settings)
+            engine = _loaded[named]
         self.engines[key or capability] = engine
         return engine
 
 
-_loaded: dict[Any, Any] = {}
+_loaded: dict[tuple[str, str], Any] = {}  # (capability, settings) → engine
 _loading = threading.Lock()  # shards in flight together must not load an engine twice
 
 
-def output_kept(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+def output_kept(outcomes: Iterable[Outcome]) -> list[Row]:
+    """The rows of the outcomes that were kept: what the next stage gets."""
     return [o.row for o in outcomes if o.status == "kept"]

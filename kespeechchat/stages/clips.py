@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import AudioError, decode, read
 from kespeechchat.text.error_rate import characters
 
 
-class Clips(Stage):
+class Clips(Stage[settings.Clips]):
+    """Measures of each clip; refuses only what cannot be read or is too short or too long."""
+
     name: ClassVar[str] = "clips"
-    version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("corpus")
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.speaker = self._engine("speaker", self.settings.speaker)
@@ -23,7 +25,7 @@ class Clips(Stage):
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        sound: list[tuple[dict[str, Any], Audio]] = []
+        sound: list[tuple[Row, Audio]] = []
         for row in task.rows:
             out = {k: row[k] for k in ("id", "recording", "language", "path", "transcript", "gender")}
             try:
@@ -41,7 +43,7 @@ class Clips(Stage):
             sound.append((out, audio))
         yield from self._measured(sound, task)
 
-    def _measured(self, sound: list[tuple[dict[str, Any], Audio]], task: Task) -> Iterable[Outcome]:
+    def _measured(self, sound: list[tuple[Row, Audio]], task: Task) -> Iterable[Outcome]:
         if not sound:
             return
         audios = [audio for _, audio in sound]
@@ -51,19 +53,20 @@ class Clips(Stage):
         texts = self._transcripts(sound, task)
         for (out, audio), vector, gender, score, text in zip(sound, vectors, genders, scores, texts, strict=True):
             errors = [x.message for x in (vector, gender, score, text) if isinstance(x, RowError)]
-            sex = out["gender"] or getattr(gender, "gender", "unknown")
-            embedding = None if errors else self.embedder.embed([audio], [vector], task.language, [sex])[0]
-            if isinstance(embedding, RowError):
-                errors.append(embedding.message)
-            if errors:
+            if errors or isinstance(text, RowError):
                 yield failed(out, "; ".join(errors))
                 continue
             given = out["gender"] is not None
+            sex = out["gender"] if given else gender.gender
+            embedding = self.embedder.embed([audio], [vector], task.one_language, [sex])[0]
+            if isinstance(embedding, RowError):
+                yield failed(out, embedding.message)
+                continue
             out |= {
                 "transcript": text,
                 "transcript_from": "manifest" if out["transcript"] else "recognizer",
-                "characters": characters(text, task.language),
-                "gender": out["gender"] if given else gender.gender,
+                "characters": characters(text, task.one_language),
+                "gender": sex,
                 "gender_from": "manifest" if given else "engine",
                 "gender_score": gender.score,
                 "scores": out["scores"] + [{"head": h, "value": v} for h, v in score.items()],
@@ -72,7 +75,7 @@ class Clips(Stage):
             }
             yield Outcome(out)
 
-    def _transcripts(self, sound: list[tuple[dict[str, Any], Audio]], task: Task) -> list[str | RowError]:
+    def _transcripts(self, sound: list[tuple[Row, Audio]], task: Task) -> list[str | RowError]:
         """The manifest's transcripts; the recognizer's where it has none."""
         missing = [audio for out, audio in sound if not out["transcript"]]
         if not missing:
@@ -88,5 +91,5 @@ class Clips(Stage):
         return texts
 
 
-def _score(head: str, value: float | None) -> list[dict[str, Any]]:
+def _score(head: str, value: float | None) -> list[Row]:
     return [] if value is None else [{"head": head, "value": value}]

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.config.load import ConfigError
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import TTS, StockVoices, Utterance
 from kespeechchat.records import Language, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
-from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import encode_flac
 
 
-class Corpus(Stage):
+class Corpus(Stage[settings.Corpus]):
+    """Clips as planned; those of a recipe are spoken and marked."""
+
     name: ClassVar[str] = "corpus"
     version: ClassVar[int] = 2
-    source: ClassVar[Reads] = Reads("speech", Scope.PLAN)
 
     def process(self, task: Task) -> Iterable[Outcome]:
         rows = [_columns(row, task.language) for row in task.rows]
@@ -32,12 +34,16 @@ class Corpus(Stage):
             else:
                 yield spoken[out["id"]] if "style" in clip else Outcome(out)
 
-    def _speak(self, clips: list[tuple[dict[str, Any], dict[str, Any]]], task: Task) -> dict[str, Outcome]:
+    def _speak(self, clips: list[tuple[Row, Row]], task: Task) -> dict[str, Outcome]:
         if not clips:
             return {}
         if not (self.settings.tts and self.settings.watermark):
             raise ConfigError("stages.corpus: a recipe needs `tts` and `watermark`: the engines that speak and mark it")
-        tts = self._engine("tts", self.settings.tts)
+        tts: TTS = self._engine("tts", self.settings.tts)
+        if not isinstance(tts, StockVoices):
+            raise ConfigError(
+                f"stages.corpus.tts: {self.settings.tts} has no stock voices, which a recipe mixes (kokoro has)"
+            )
         mark = self._engine("watermark", self.settings.watermark)
         seeds = [seed_for(self.pipeline.seed, self.name, out["id"]) for out, _ in clips]
         audios = tts.speak(
@@ -57,7 +63,7 @@ class Corpus(Stage):
         return outcomes
 
 
-def _columns(row: dict[str, Any], language: Language | None) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+def _columns(row: Row, language: Language | None) -> tuple[Row, Row, str | None]:
     """(columns, the clip as planned, problem). `language`: the shard's, which the profile may give in place of the
     manifest."""
     clip = json.loads(row["raw"])

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.config.stages import Criterion
 from kespeechchat.engines.judge import Verdict
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.prompts import parse_prompt
 from kespeechchat.text.safety import unsafe
 from kespeechchat.text.suitability import unsuitable
 
 
-class Filter(Stage):
+class Filter(Stage[settings.Filter]):
+    """Refuses a question by the judges' scores and by readable rules."""
+
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("rewrite")
 
     def setup(self) -> None:
         self.judges = [self._engine("judge", c.judge, f"judge:{c.prompt}") for c in self.settings.criteria]
@@ -32,7 +34,7 @@ class Filter(Stage):
         """Per row the lowest verdict on the texts that the criterion looks at."""
         if not task.rows:
             return []
-        prompt = parse_prompt(self.pipeline.prompts[criterion.prompt], criterion.prompt, task.language)
+        prompt = parse_prompt(self.pipeline.prompts[criterion.prompt], criterion.prompt, task.one_language)
         lowest: list[Verdict | RowError] = []
         for column in criterion.texts:
             seeds = [seed_for(self.pipeline.seed, self.name, row["id"], criterion.prompt, column) for row in task.rows]
@@ -40,7 +42,7 @@ class Filter(Stage):
             lowest = [_lower(*pair) for pair in zip(lowest, found, strict=True)] if lowest else found
         return lowest
 
-    def _settle(self, row: dict[str, Any], verdicts: list[Any], task: Task) -> Outcome:
+    def _settle(self, row: Row, verdicts: list[Any], task: Task) -> Outcome:
         row = {k: v for k, v in row.items() if k in self.schema.names}
         errors = [v.message for v in verdicts if isinstance(v, RowError)]
         if errors:
@@ -57,13 +59,13 @@ class Filter(Stage):
                 return rejected(row, f"not_{criterion.prompt}", detail)
         return Outcome(row)
 
-    def _by_rule(self, row: dict[str, Any], task: Task) -> tuple[str, str] | None:
+    def _by_rule(self, row: Row, task: Task) -> tuple[str, str] | None:
         """(reason, detail) of the first readable rule that the row breaks."""
         if self.settings.safety_rules:
             for text in (row["instruction"], row["input"], row["question"]):
-                if text and (rule := unsafe(text, task.language)):
+                if text and (rule := unsafe(text, task.one_language)):
                     return "unsafe_rule", f"{rule}: {text[:120]}"
-        if self.settings.suitability_rules and (rule := unsuitable(row["question"], task.language)):
+        if self.settings.suitability_rules and (rule := unsuitable(row["question"], task.one_language)):
             return "unsuitable_rule", f"{rule}: {row['question'][:120]}"
         return None
 

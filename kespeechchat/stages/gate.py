@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.records import Language, Outcome, rejected
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.error_rate import Edits, error_edits, pooled, syllable_edits
 
 _CARRIED = (
@@ -26,16 +27,17 @@ _CARRIED = (
 _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 
-class Gate(Stage):
+class Gate(Stage[settings.Gate]):
+    """Refuses a dialogue that is not marked, or is not understood."""
+
     name: ClassVar[str] = "gate"
-    version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("measure")
+    version: ClassVar[int] = 2
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:
             yield self._judge(row)
 
-    def _judge(self, row: dict[str, Any]) -> Outcome:
+    def _judge(self, row: Row) -> Outcome:
         language = row["language"]
         unit, limit = pick(self.settings.unit, language), pick(self.settings.max_error, language)
         edits = [_edits(t["text"], t["transcript"], language, unit) for t in row["turns"]]
@@ -49,7 +51,7 @@ class Gate(Stage):
             "seconds": sum(t["seconds"] for t in turns),
             "turns": turns,
         }
-        unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.settings.watermark_threshold]
+        unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.pipeline.watermark_threshold]
         if unmarked:
             return rejected(out, "watermark_not_found", f"in the turn of {', '.join(unmarked)}")
         if not error_rate <= limit:

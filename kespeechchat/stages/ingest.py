@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, rejected
-from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.source_filters import refuse
 
 
-class Ingest(Stage):
+class Ingest(Stage[settings.Ingest]):
+    """Refuses malformed, duplicate and unsuitable instructions."""
+
     name: ClassVar[str] = "ingest"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("instructions", Scope.PLAN)
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:
             yield self._settle(row, task)
 
-    def _settle(self, row: dict[str, Any], task: Task) -> Outcome:
+    def _settle(self, row: Row, task: Task) -> Outcome:
         out = {k: row[k] for k in ("id", "source", "file", "line")} | {"language": task.language}
         if row["problem"]:
             return rejected({**out, "instruction": row["raw"]}, "malformed", row["problem"])
@@ -30,7 +32,7 @@ class Ingest(Stage):
             out["input"],
             out["task"],
             out["reference"],
-            task.language,
+            task.one_language,
             max_characters=self.settings.max_characters,
         )
         if reason is None and row["occurrence"] > 1:

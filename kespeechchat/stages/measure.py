@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, RowError, failed
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import decode
 
 
-class Measure(Stage):
+class Measure(Stage[settings.Measure]):
+    """Adds to each turn what recognizer, quality model and detector found; drops the audio."""
+
     name: ClassVar[str] = "measure"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("watermark")
 
     def setup(self) -> None:
         self.asr = self._engine("asr", self.settings.asr)
@@ -34,7 +36,7 @@ class Measure(Stage):
             yield failed(out, "; ".join(errors)) if errors else Outcome(out | {"turns": own})
 
 
-def _turn(turn: dict[str, Any], heard: Any, mark: Any, scores: Any) -> dict[str, Any] | RowError:
+def _turn(turn: Row, heard: Any, mark: Any, scores: Any) -> Row | RowError:
     for part in (heard, mark, scores):
         if isinstance(part, RowError):
             return part

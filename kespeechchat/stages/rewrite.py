@@ -7,22 +7,24 @@ is told that they are incomplete and only inspire a question.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
 from kespeechchat.text.compose import judge_question, parse_question, rewrite_fields
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
 
-class Rewrite(Stage):
+class Rewrite(Stage[settings.Rewrite]):
+    """One question or several for each instruction."""
+
     name: ClassVar[str] = "rewrite"
-    version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("ingest")
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.llm = self._engine("llm", self.settings.llm)
@@ -35,7 +37,7 @@ class Rewrite(Stage):
         rows = [v for row in task.rows for v in self._variants(row)]
         prompts = self._prompts(task)
 
-        def request(row: dict[str, Any], candidate: int) -> Request:
+        def request(row: Row, candidate: int) -> Request:
             asked = rewrite_fields(row["instruction"], row["input"] or "", row["task"])
             return Request(
                 messages(prompts[asked.prompt], **asked.fields),
@@ -45,7 +47,7 @@ class Rewrite(Stage):
                 temperature=nth(self.settings.temperatures, candidate),
             )
 
-        def judge(row: dict[str, Any], text: str) -> Judged:
+        def judge(row: Row, text: str) -> Judged:
             instruction, given = row["instruction"], row["input"] or ""
             prompt = prompts[rewrite_fields(instruction, given, row["task"]).prompt]
             question = parse_question(text, prompt.language)
@@ -61,11 +63,11 @@ class Rewrite(Stage):
             else:
                 yield Outcome({**row, "question": judged.answer})
 
-    def _variants(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    def _variants(self, row: Row) -> Iterable[Row]:
         columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}
         columns = {k: v for k, v in columns.items() if k not in ("reason", "detail")} | {"parent": row["id"]}
         yield from ({**columns, "id": id_} for id_ in self.ids(row))
 
     def _prompts(self, task: Task) -> dict[str, Prompt]:
         names = {"plain": self.settings.prompt, "directive": self.settings.directive_prompt}
-        return {kind: parse_prompt(self.pipeline.prompts[n], n, task.language) for kind, n in names.items()}  # type: ignore[arg-type]
+        return {kind: parse_prompt(self.pipeline.prompts[n], n, task.one_language) for kind, n in names.items()}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import numpy as np
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, rejected
-from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.voices.mining import Clips, Mined, Refused, balance_genders, mine
-from kespeechchat.voices.splits import draw_speaker_splits
+from kespeechchat.voices.speaker_splits import draw_speaker_splits
 
 _COLUMNS = (
     "recording",
@@ -26,11 +27,12 @@ _COLUMNS = (
 )
 
 
-class Speakers(Stage):
+class Speakers(Stage[settings.Speakers]):
+    """Real speakers with their splits; refused recordings with the reason."""
+
     name: ClassVar[str] = "speakers"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("clips", Scope.ALL, _COLUMNS)
-    keeps_rows: ClassVar[bool] = False
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": _COLUMNS}
 
     def process(self, task: Task) -> Iterable[Outcome]:
         settings = self.settings.mining
@@ -50,7 +52,7 @@ class Speakers(Stage):
             yield rejected(row, r.reason, r.detail)
 
 
-def _row(m: Mined) -> dict[str, Any]:
+def _row(m: Mined) -> Row:
     row = {
         k: getattr(m, k)
         for k in ("recording", "language", "gender", "clips", "core_clips", "pairs", "seconds_per_character")
@@ -58,8 +60,8 @@ def _row(m: Mined) -> dict[str, Any]:
     return row | {"id": m.recording, "xvector": m.xvector.tolist(), "tts_embedding": m.tts_embedding.tolist()}
 
 
-def _recordings(rows: list[dict[str, Any]]) -> dict[str, Clips]:
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+def _recordings(rows: list[Row]) -> dict[str, Clips]:
+    groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["recording"]].append(row)
     return {

@@ -6,15 +6,16 @@ knows little. The dialogue's split is drawn here, on its text, before it gets a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.dataset.splits import dialogue_split
+from kespeechchat.dataset.dialogue_splits import dialogue_split
 from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
 from kespeechchat.text.compose import judge_dialogue, parse_dialogue, spoken_fields
 from kespeechchat.text.directive import is_directive
@@ -24,10 +25,12 @@ _COLUMNS = ("source", "language", "task", "instruction", "input", "question", "r
 _CARRIED = ("id", "source", "language", "task", "question", "reference")
 
 
-class Spoken(Stage):
+class Spoken(Stage[settings.Spoken]):
+    """Instruction and response as they are spoken, with the split."""
+
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("filter", columns=_COLUMNS)
+    version: ClassVar[int] = 2
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"filter": _COLUMNS}
 
     def setup(self) -> None:
         self.llm = self._engine("llm", self.settings.llm)
@@ -40,10 +43,10 @@ class Spoken(Stage):
         rows = [row if answered else {**row, "reference": None} for row, answered in carried]
         open_, grounded = (self._prompt(name, task) for name in (self.settings.prompt, self.settings.grounded_prompt))
 
-        def reference(row: dict[str, Any]) -> str | None:
+        def reference(row: Row) -> str | None:
             return row["reference"] if self.settings.grounded else None
 
-        def request(row: dict[str, Any], candidate: int) -> Request:
+        def request(row: Row, candidate: int) -> Request:
             prompt = grounded if reference(row) else open_
             return Request(
                 messages(prompt, **spoken_fields(row["question"], reference(row), prompt.language)),
@@ -53,7 +56,7 @@ class Spoken(Stage):
                 temperature=nth(self.settings.temperatures, candidate),
             )
 
-        def judge(row: dict[str, Any], text: str) -> Judged:
+        def judge(row: Row, text: str) -> Judged:
             prompt = grounded if reference(row) else open_
             dialogue = parse_dialogue(text, prompt.language)
             longest = pick(self.settings.max_length, prompt.language)
@@ -63,7 +66,7 @@ class Spoken(Stage):
         for row, judged in zip(rows, found, strict=True):
             yield self._settle(row, judged)
 
-    def _settle(self, row: dict[str, Any], judged: Judged | RowError) -> Outcome:
+    def _settle(self, row: Row, judged: Judged | RowError) -> Outcome:
         if isinstance(judged, RowError):
             return failed(row, judged.message)
         if judged.reason:
@@ -73,9 +76,9 @@ class Spoken(Stage):
         return Outcome({**row, "split": split, "instruction": said, "response": judged.answer.response})
 
     def _prompt(self, name: str, task: Task) -> Prompt:
-        return parse_prompt(self.pipeline.prompts[name], name, task.language)  # type: ignore[arg-type]
+        return parse_prompt(self.pipeline.prompts[name], name, task.one_language)
 
 
-def _answers_the_question(row: dict[str, Any]) -> bool:
+def _answers_the_question(row: Row) -> bool:
     """A directive's reference answers the directive ("positive"), which the question no longer asks."""
     return bool(row["reference"]) and not is_directive(row["task"], row["instruction"], row["input"] or "")

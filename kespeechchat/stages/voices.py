@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome
-from kespeechchat.stages.base import Reads, Scope, Stage, Task
+from kespeechchat.stages.base import Stage, Task
 from kespeechchat.voices.blending import targets
 from kespeechchat.voices.columns import matrix
 from kespeechchat.voices.privacy import RealClips, number_voices, select
 
 
-class Voices(Stage):
+class Voices(Stage[settings.Voices]):
+    """The voice library: kept candidates under their final ids."""
+
     name: ClassVar[str] = "voices"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("audition", Scope.ALL)
-    also: ClassVar[tuple[Reads, ...]] = (Reads("clips", Scope.ALL, ("recording", "language", "xvector")),)
-    keeps_rows: ClassVar[bool] = False  # a kept candidate gets its final id here
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": ("recording", "language", "xvector")}
 
     def process(self, task: Task) -> Iterable[Outcome]:
         clips = task.also["clips"]

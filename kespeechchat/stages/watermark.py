@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, RowError, failed
-from kespeechchat.stages.base import Reads, Stage, Task
+from kespeechchat.stages.base import Stage, Task
 from kespeechchat.store.audio import decode, encode_flac
 
 
-class Watermark(Stage):
+class Watermark(Stage[settings.WatermarkStage]):
+    """The same turns, marked."""
+
     name: ClassVar[str] = "watermark"
     version: ClassVar[int] = 1
-    source: ClassVar[Reads] = Reads("synthesize")
 
     def setup(self) -> None:
         self.mark = self._engine("watermark", self.settings.watermark)

@@ -1,9 +1,9 @@
-"""What the local models of a build are: found when it begins, kept in ROOT, part of the fingerprints.
+"""What the local models of a build are, by content: part of the fingerprints, and kept in ROOT.
 
-A path says nothing of the weights that lie there. So a fingerprint holds the content of a local model in place of its
-path: other weights under the same path make shards stale, and the same weights at another place do not. A build looks
-once; its workers check that theirs are the same. Where a model is not on this machine (`kesc status` on a laptop), the
-build's own word for it counts.
+A path says nothing of the weights behind it. So a fingerprint holds the digest of a local model in place of its path:
+other weights under the same path make shards stale, and the same weights under another path do not. A build digests its
+models when it begins, and its workers check that theirs are the same. Where a model is not on this machine (`kesc
+status` on a laptop), the digest that the build kept in ROOT counts.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from kespeechchat.state.saved_profile import load_profile
 
 
 def with_model_digests(pipeline: Pipeline) -> Pipeline:
-    """`pipeline` with its local models' contents: of those on this machine as they are, else as ROOT's build saw them.
-    One that neither knows is left out, and stands for its path."""
+    """`pipeline` with `contents`: path of a local model → digest, as it is on this machine, else as ROOT's build kept
+    it. A model that neither knows is left out, and its path is hashed in place of its content."""
     paths = local_models(pipeline)
     if not paths:
         return pipeline.model_copy(update={"contents": {}})
-    found = {path: content(path) for path in paths if Path(path).expanduser().exists()}
-    kept = _kept(pipeline.root) if len(found) < len(paths) else {}
-    return pipeline.model_copy(update={"contents": {p: kept[p] for p in paths if p in kept} | found})
+    here = {path: content(path) for path in paths if Path(path).expanduser().exists()}
+    saved = _saved_digests(pipeline.root) if len(here) < len(paths) else {}
+    return pipeline.model_copy(update={"contents": {p: saved[p] for p in paths if p in saved} | here})
 
 
-def _kept(root: str) -> dict[str, str]:
+def _saved_digests(root: str) -> dict[str, str]:
     try:
         return load_profile(root).contents or {}
     except FileNotFoundError:
@@ -38,16 +38,16 @@ def _kept(root: str) -> dict[str, str]:
 
 
 def unknown(pipeline: Pipeline) -> list[str]:
-    """Local models that nobody has looked at."""
+    """Paths of local models whose content is not known."""
     return [path for path in local_models(pipeline) if path not in (pipeline.contents or {})]
 
 
 def check_here(pipeline: Pipeline, models: Iterable[str]) -> None:
     """Raises EngineError where a local model on this machine is not what the build began with."""
     for path in models:
-        begun = (pipeline.contents or {}).get(path)
-        if begun is not None and Path(path).expanduser().exists() and content(path) != begun:
+        expected = (pipeline.contents or {}).get(path)
+        if expected is not None and Path(path).expanduser().exists() and content(path) != expected:
             raise EngineError(
-                f"model {path} on {socket.gethostname()} is {content(path)}, but this build began with {begun}: put "
+                f"model {path} on {socket.gethostname()} is {content(path)}, but this build began with {expected}: put "
                 "the same files on every machine and build again"
             )

@@ -1,6 +1,6 @@
-"""The resolved pipeline in ROOT: the last one for the commands that name only ROOT, and each by its hash for workers.
+"""The resolved profile in ROOT: the last one for the commands that name only ROOT, and each by its hash for workers.
 
-A worker gets a root and a hash. The pipeline itself, prompts and all, would be too large for an actor's arguments: Ray
+A worker gets a root and a hash. The profile itself, prompts and all, would be too large for an actor's arguments: Ray
 keeps large ones in its object store, and cannot restart the actor once they are gone from there (ray issue 53727).
 """
 
@@ -11,22 +11,23 @@ import hashlib
 
 from kespeechchat.config.load import from_json
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.store.objects import AlreadyExists, open_store
+from kespeechchat.store.interface import AlreadyExists
+from kespeechchat.store.opening import open_store
 
 LAST = "pipeline.json"
 
 
 def save_profile(pipeline: Pipeline) -> str:
-    """Keeps the pipeline in its ROOT, as the last and by its hash; returns the hash."""
+    """Writes the profile into its ROOT, as the last one and under its hash. Returns the hash (16 hex digits)."""
     store, data = open_store(pipeline.root), pipeline.to_json().encode()
-    kept = hashlib.sha256(data).hexdigest()[:16]
+    hash_ = hashlib.sha256(data).hexdigest()[:16]
     store.put(LAST, data)
-    with contextlib.suppress(AlreadyExists):  # the same content: that is what the name says
-        store.create(f"pipelines/{kept}.json", data)
-    return kept
+    with contextlib.suppress(AlreadyExists):  # the name is the hash of the content, so the content is the same
+        store.create(f"pipelines/{hash_}.json", data)
+    return hash_
 
 
-def load_profile(root: str, kept: str | None = None) -> Pipeline:
-    """The pipeline kept under the hash `kept` (None: the last one). Raises FileNotFoundError."""
-    name = f"pipelines/{kept}.json" if kept else LAST
+def load_profile(root: str, hash_: str | None = None) -> Pipeline:
+    """The profile saved under `hash_` (None: the last one), with this `root`. Raises FileNotFoundError."""
+    name = f"pipelines/{hash_}.json" if hash_ else LAST
     return from_json(open_store(root).get(name).decode()).model_copy(update={"root": root})

@@ -1,9 +1,9 @@
-"""Target hours: a build begins no more shards of a language once enough of its speech is gated.
+"""Target hours: a build begins no more shards of a language once enough of its speech has passed the gate.
 
-A shard holds one language and all its splits, so a language goes on until each of its splits that has a target has
-reached it; what the others get above theirs is kept. Up to synthesis nothing new is begun then; what is spoken already
-is measured and gated, and spoken again in its rounds, so no speech is lost and a changed threshold re-gates all of it.
-Other languages go on.
+A shard holds one language and all its splits, so a language continues until each of its splits that has a target has
+reached it; what the other splits get above theirs is kept. After that no stage up to synthesis begins a shard of the
+language. What is spoken already is still measured, gated and, in its rounds, spoken again: no speech is lost, and a
+changed threshold gates all of it anew. Other languages continue.
 """
 
 from __future__ import annotations
@@ -11,58 +11,65 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TypedDict
 
+from kespeechchat.config.flow import GATE, SPEAKS, TRAITS
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
-from kespeechchat.state.orders import Built, Closed
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.state.orders import Built, BuiltStatus, Closed
+from kespeechchat.store.interface import ObjectStore
 
-_GATE, _SPEAKS = "gate", "synthesize"
+
+class HoursOfSplit(TypedDict):
+    """Hours that passed the gate, and how many the profile asks for."""
+
+    hours: float
+    target: float
 
 
 class Targets:
-    """Hours that are gated, held against the profile's `target_hours`. Without any, nothing is counted."""
+    """Hours that passed the gate, compared with the profile's `target_hours`. Without targets nothing is counted."""
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
         self.pipeline = pipeline
-        gates = pipeline.in_rounds(_GATE) if pipeline.target_hours else ()
-        self._rollups = {gate: CountsCache(store, gate) for gate in gates}
+        gates = pipeline.in_rounds(GATE) if pipeline.target_hours else ()
+        self._counts = {gate: CountsCache(store, gate) for gate in gates}
         # (gate, shard) → (language, split) → seconds
         self._shards: dict[tuple[str, int], Counter[tuple[str, str]]] = {}
         self._seconds: Counter[tuple[str, str]] = Counter()
 
     def count(self, build_state: BuildState) -> Targets:
-        """Counts what stands in ROOT: shards that are done, no stale ones. Returns itself."""
+        """Counts anew the shards in ROOT that are done; stale ones do not count. Returns itself."""
         self._shards, self._seconds = {}, Counter()
-        for gate, rollup in self._rollups.items():
+        for gate, cache in self._counts.items():
             done = {s.order.key: s.order.language for s in build_state.states(gate).values() if s.state is State.DONE}
-            for key, counts in rollup.counts(done).items():
+            for key, counts in cache.counts(done).items():
                 self._note((gate, key.shard), done[key], counts[gate].seconds)
         return self
 
     def add(self, built: Built) -> frozenset[str]:
-        """Takes note of a shard just built. Returns the languages that reached their targets by it."""
-        if built.unit not in self._rollups or built.status != "committed":
+        """Counts a shard that was just built. Returns the languages that reached their targets by it."""
+        if built.unit not in self._counts or built.status is not BuiltStatus.COMMITTED:
             return frozenset()
         before = self.reached
-        self._rollups[built.unit].learn({built.stem: built.counts})
+        self._counts[built.unit].learn({built.stem: built.counts})
         self._note((built.unit, built.shard), built.language, built.counts[built.unit].seconds)
         return self.reached - before
 
     def _note(self, shard: tuple[str, int], language: str | None, seconds: Mapping[str, float]) -> None:
-        """A shard may be told twice (its worker died after it told), or made again: the last one counts."""
+        """A shard may be reported twice (its worker died after it reported) or made again: the last report counts."""
         self._seconds -= self._shards.get(shard, Counter())
         self._shards[shard] = Counter({(language or "", split): s for split, s in seconds.items()})
         self._seconds += self._shards[shard]
 
     def hours(self, language: str, split: str) -> float:
+        """Hours of the language and split that passed the gate."""
         return self._seconds[(language, split)] / 3600
 
     @property
     def reached(self) -> frozenset[str]:
-        """Languages with targets, all of which are reached."""
+        """Languages that have targets and have reached all of them."""
         return frozenset(
             language
             for language, targets in self.pipeline.target_hours.items()
@@ -71,35 +78,39 @@ class Targets:
 
     @property
     def closed(self) -> Closed:
+        """The units up to synthesis, for the languages that have reached their targets."""
         return frozenset((unit, language) for language in self.reached for unit in self._leading_to_speech)
 
     @cached_property
     def _leading_to_speech(self) -> list[str]:
-        """Units from `ingest` to synthesis (with what is fused to it)."""
-        stages = []
-        stage = _SPEAKS
-        while stage in STAGE_CLASSES:
+        """Units from `ingest` to synthesis, and what is fused to it."""
+        stages: list[str] = []
+        stage = SPEAKS
+        while stage in TRAITS:
             stages.append(stage)
-            stage = STAGE_CLASSES[stage].source.stage
+            stage = TRAITS[stage].source.stage
         return [unit.name for unit in self.pipeline.units if set(unit) & set(stages)]
 
     def held_back(self, build_state: BuildState) -> dict[int, str]:
         """Shards that are not spoken because their language has reached its targets → that language."""
         reached = self.reached
-        states = build_state.states(_SPEAKS) if reached else {}
+        states = build_state.states(SPEAKS) if reached else {}
         waiting = {n: s.order.language for n, s in states.items() if s.state is not State.DONE}
-        return {n: language for n, language in waiting.items() if language in reached}
+        return {n: language for n, language in waiting.items() if language is not None and language in reached}
 
-    def figures(self) -> dict[str, dict[str, dict[str, float]]]:
-        """language → split → {"hours": gated, "target": wanted}."""
+    def figures(self) -> dict[str, dict[str, HoursOfSplit]]:
+        """language → split → hours, for the splits that have a target."""
         return {
-            language: {s: {"hours": round(self.hours(language, s), 4), "target": h} for s, h in targets.items()}
+            language: {
+                split: HoursOfSplit(hours=round(self.hours(language, split), 4), target=target)
+                for split, target in targets.items()
+            }
             for language, targets in self.pipeline.target_hours.items()
         }
 
 
-def told(splits: Mapping[str, Mapping[str, float]]) -> str:
-    """One language's figures for a reader, as in `train 39,120 of 40,000 h, test 15.2 of 15 h`."""
+def hours_line(splits: Mapping[str, HoursOfSplit]) -> str:
+    """One language's hours as text, as in `train 39,120 of 40,000 h, test 15.2 of 15 h`."""
     return ", ".join(f"{split} {_hours(f['hours'])} of {_hours(f['target'])} h" for split, f in splits.items())
 
 

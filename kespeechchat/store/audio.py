@@ -1,6 +1,6 @@
-"""Audio in and out of bytes and files: 16-bit mono FLAC in Parquet, whatever libsndfile reads from a corpus.
+"""Audio to and from bytes and files: 16-bit mono FLAC in Parquet, and every format of a corpus that libsndfile reads.
 
-A sample x is stored as round(32768 x), held to 16 bits, and read as n / 32768. So what was decoded once encodes to
+A sample x is stored as round(32768 x), clipped to 16 bits, and read as n / 32768. So what was decoded once encodes to
 the same numbers again, and an utterance passes through any number of stages without further loss.
 """
 
@@ -87,7 +87,9 @@ def _samples(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(source) as file:
             declared, rate = file.frames, file.samplerate
-            if declared * file.channels > MOST_VALUES:  # a few kB of FLAC can say that of themselves, and of silence
+            if (
+                declared * file.channels > MOST_VALUES
+            ):  # a few kB of FLAC can claim it, and silence really is that small
                 raise AudioError(
                     f"{name}: says it holds {declared} samples in each of {file.channels} channels, and one file may "
                     f"hold {MOST_VALUES} in all; cut it into utterances"

@@ -4,14 +4,14 @@
     record  ROOT/STAGE/commits/shard-00042.FP.gK.json           created if absent, in one atomic step
 
 FP is a short form of the fingerprint, K the generation. A reader looks at records only, so it never sees half a shard,
-whoever was killed when; resume is a listing, because all that decides stands in the names. Of two attempts that race
-one record wins; the other deletes its own data. "Already exists" may also be the echo of one's own put whose
-acknowledgement was lost: whoever meets it reads the record and has won if it names his attempt.
+whatever was killed; and a listing is enough to resume, because the names hold all that a plan needs. When two attempts
+race, one record wins and the other attempt deletes its own data. "Already exists" may also be the echo of an attempt's
+own put whose acknowledgement was lost; so the attempt reads the record, and has won if the record names it.
 
-A record carries a digest of itself and names its shard, so one that a hand edited or copied is no record: it is marked
-as corrupt data is, and the shard made again.
+A record carries a digest of itself and names its shard, so a record that was edited or copied by hand is refused: it is
+marked like corrupt data, and the shard is made again.
 
-A failure is a record of its own (`….gK.failed.json`), never in the way of a later success. A record whose data does
+A failure has a record of its own (`….gK.failed.json`), which never hinders a later success. A record whose data does
 not fit its checksum is marked (`….gK.corrupt.json`); the shard is then rebuilt as generation K+1. A shard whose audio
 was cleaned away has a second record (`….gK.cleaned.json`) that names and checks what is left of its data.
 """
@@ -23,18 +23,22 @@ import json
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from pydantic import FiniteFloat
 
 from kespeechchat.store.documents import parse
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)(?:\.(failed|corrupt|cleaned))?\.json$")
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-FAILED, CORRUPT, CLEANED = "failed", "corrupt", "cleaned"
+FAILED, CORRUPT, CLEANED = "failed", "corrupt", "cleaned"  # kinds of records other than the one that commits
+_Number = TypeVar("_Number", int, float)
 
 
 def new_attempt() -> str:
+    """A fresh name of an attempt: 16 hex digits."""
     return secrets.token_hex(8)
 
 
@@ -45,7 +49,7 @@ def short_hash(value: Any) -> str:
 
 @dataclass(frozen=True, order=True)
 class ShardKey:
-    """One shard of one stage in one version of its making."""
+    """One shard of a unit under one fingerprint, in one generation."""
 
     shard: int
     fingerprint: str
@@ -53,6 +57,7 @@ class ShardKey:
 
     @property
     def stem(self) -> str:
+        """What the names of the shard's files begin with, as in `shard-00042.0123456789ab.g0`."""
         return f"shard-{self.shard:05d}.{self.fingerprint}.g{self.generation}"
 
 
@@ -65,7 +70,9 @@ class Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     fan_out: int = 1
-    seconds: dict[str, float] = field(default_factory=dict)  # of kept audio by split, where a stage's rows name both
+    seconds: dict[str, FiniteFloat] = field(
+        default_factory=dict
+    )  # of kept audio by split, where a stage's rows name both
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -79,18 +86,19 @@ class Counts:
 
     @property
     def rows_out(self) -> int:
+        """All rows that came out, whatever became of them."""
         return self.kept + sum(self.rejected.values()) + self.failed
 
 
-def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def _added(one: dict[str, _Number], other: dict[str, _Number]) -> dict[str, _Number]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
 
 
 @dataclass(frozen=True)
 class CommitRecord:
-    """What a commit record holds. `counts` has one entry per stage of the unit (several where stages are fused)."""
+    """What a commit record holds. `counts` has an entry for each stage of the unit: several where stages are fused."""
 
-    status: str  # committed | failed | corrupt
+    status: str  # committed | failed | cleaned
     stage: str
     shard: int
     fingerprint: str
@@ -105,10 +113,10 @@ class CommitRecord:
     checksum: str | None = None  # sha256 of the data file
     content: str | None = None  # hash of the kept rows' content, where later stages depend on it (voices)
     schema: list[str] = field(default_factory=list)
-    seconds: float = 0.0  # that the attempt took
-    cold: bool = False  # its process's first shard of the language, whose seconds hold what engines load on first use
+    seconds: FiniteFloat = 0.0  # that the attempt took
+    cold: bool = False  # its process's first shard of the language: `seconds` include what engines load on first use
     isolated: str | None = None  # why its rows were made a few at a time, which costs time even where none is lost
-    audio_seconds: float = 0.0
+    audio_seconds: FiniteFloat = 0.0
     engines: dict[str, dict[str, str]] = field(default_factory=dict)
     deterministic: bool = True
     versions: dict[str, str] = field(default_factory=dict)
@@ -116,12 +124,13 @@ class CommitRecord:
     error: str | None = None
 
     def to_json(self) -> bytes:
+        """The record's file: its fields and their digest."""
         fields = asdict(self)
         return json.dumps({**fields, "digest": _digest(fields)}, ensure_ascii=False, indent=1, sort_keys=True).encode()
 
     @staticmethod
     def from_json(data: bytes) -> CommitRecord:
-        """Raises ValueError where the bytes are no commit record (cut short, edited by hand)."""
+        """The record of a file. Raises ValueError where the bytes are no commit record (cut short, edited by hand)."""
         try:
             record = parse(CommitRecord, data)
         except ValueError as error:
@@ -133,6 +142,7 @@ class CommitRecord:
 
     @property
     def key(self) -> ShardKey:
+        """The shard that the record commits."""
         return ShardKey(self.shard, self.fingerprint, self.generation)
 
 
@@ -143,25 +153,27 @@ def _digest(fields: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Listing:
-    """All commit records of a stage, by name alone."""
+    """All commit records of a unit, by name alone."""
 
     committed: dict[tuple[int, str], int]  # (shard, fingerprint) → highest sound generation
     failed: set[tuple[int, str]]
-    corrupt: dict[tuple[int, str], int]  # → highest generation marked corrupt
+    corrupt: dict[tuple[int, str], int]  # (shard, fingerprint) → highest generation marked corrupt
     any_of: dict[int, set[str]]  # shard → fingerprints ever committed
-    cleaned: set[ShardKey] = field(default_factory=set)  # committed, and left without audio since
+    cleaned: set[ShardKey] = field(default_factory=set)  # committed, and their audio removed since
 
     def generation(self, shard: int, fingerprint: str) -> int | None:
+        """The generation in which the shard is committed and not corrupt; None where it is in none."""
         return self.committed.get((shard, fingerprint))
 
     def next_generation(self, shard: int, fingerprint: str) -> int:
-        """The generation a new attempt gets: over whatever was committed or found corrupt."""
+        """The generation a new attempt gets: one more than any that was committed or marked corrupt, or 0."""
         key = (shard, fingerprint)
         return max(self.committed.get(key, -1), self.corrupt.get(key, -1)) + 1
 
 
 def parse_names(keys: Iterable[str]) -> Listing:
-    found: dict[tuple[int, str], set[int]] = {}
+    """The listing of these records' keys; other keys are ignored."""
+    committed: dict[tuple[int, str], set[int]] = {}
     failed: set[tuple[int, str]] = set()
     corrupt: dict[tuple[int, str], set[int]] = {}
     any_of: dict[int, set[str]] = {}
@@ -178,9 +190,9 @@ def parse_names(keys: Iterable[str]) -> Listing:
         elif kind == CLEANED:
             cleaned.add(ShardKey(shard, fingerprint, generation))
         else:
-            found.setdefault((shard, fingerprint), set()).add(generation)
+            committed.setdefault((shard, fingerprint), set()).add(generation)
             any_of.setdefault(shard, set()).add(fingerprint)
-    sound = {k: g - corrupt.get(k, set()) for k, g in found.items()}
+    sound = {k: g - corrupt.get(k, set()) for k, g in committed.items()}
     return Listing(
         committed={k: max(g) for k, g in sound.items() if g},
         failed=failed,
@@ -191,41 +203,41 @@ def parse_names(keys: Iterable[str]) -> Listing:
 
 
 def list_commits(store: ObjectStore, unit: str) -> Listing:
+    """The commit records of a unit in ROOT."""
     return parse_names(key for key, _ in store.list(f"{unit}/commits"))
 
 
 def record_key(unit: str, key: ShardKey, kind: str | None = None) -> str:
+    """Key of a shard's record; `kind`: None for the one that commits it, or FAILED, CORRUPT, CLEANED."""
     return f"{unit}/commits/{key.stem}{'.' + kind if kind else ''}.json"
 
 
 def data_key(unit: str, key: ShardKey, attempt: str) -> str:
+    """Key of a shard's data file."""
     return f"{unit}/data/{key.stem}.{attempt}.parquet"
 
 
 def commit(store: ObjectStore, unit: str, record: CommitRecord, data: bytes) -> CommitRecord:
-    """Publishes a shard. Returns the record that stands: this one, or that of the attempt that came first."""
+    """Publishes a shard: its data, then its record with file, size and checksum filled in.
+
+    Returns the record that ROOT now holds: this one, or that of an attempt that came first.
+    """
     file = data_key(unit, record.key, record.attempt)
-    record = CommitRecord(
-        **{
-            **{f: getattr(record, f) for f in record.__dataclass_fields__},
-            "file": file,
-            "size": len(data),
-            "checksum": hashlib.sha256(data).hexdigest(),
-        }
-    )
+    record = replace(record, file=file, size=len(data), checksum=hashlib.sha256(data).hexdigest())
     store.put(file, data)
     name = record_key(unit, record.key)
     try:
         store.create(name, record.to_json())
     except AlreadyExists:
-        standing = CommitRecord.from_json(store.get(name))
-        if standing.attempt != record.attempt:
+        first = CommitRecord.from_json(store.get(name))
+        if first.attempt != record.attempt:
             store.delete(file)
-        return standing
+        return first
     return record
 
 
 def commit_failure(store: ObjectStore, unit: str, record: CommitRecord) -> None:
+    """Publishes that an attempt failed, in place of an earlier failure of the shard."""
     store.put(record_key(unit, record.key, FAILED), record.to_json())
 
 
@@ -236,8 +248,8 @@ def mark_corrupt(store: ObjectStore, unit: str, key: ShardKey, why: str) -> None
 
 
 def read_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | None = None) -> CommitRecord:
-    """Raises FileNotFoundError, and ValueError where what lies there is not this shard's record."""
+    """A shard's record. Raises FileNotFoundError, and ValueError where the file is not this shard's record."""
     record = CommitRecord.from_json(store.get(record_key(unit, key, kind)))
     if (record.stage, record.key) != (unit, key):
-        raise ValueError(f"the commit record of {record.stage} {record.key.stem} under another's name")
+        raise ValueError(f"the commit record of {record.stage} {record.key.stem} under another name")
     return record

@@ -1,8 +1,8 @@
-"""The attempt journal: written before work starts, closed when it ends, whatever the end.
+"""The attempt journal: an entry is written before work on a shard starts, and removed when it ends, well or not.
 
-An entry that stands open tells that its worker died in the middle. Whether that counts against the shard is the
-runner's question (DESIGN §2, blame): only if the worker died while its node and its driver lived and it ran alone.
-Where the rows under way are noted too, the open entry names them: what killed the worker is one of these.
+An entry that is left over shows that its worker died in the middle of the work. `execution.worker.blame` decides
+whether that counts against the shard: only if the worker died while its node and its driver lived, and ran the shard
+alone. An entry may also name the rows under way; then one of these killed the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.documents import parse
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 
 _NAME = re.compile(r"^shard-(\d{5,})\.([0-9a-f]{12})\.g(\d+)\.([0-9a-f]{16})\.json$")
 
@@ -36,16 +36,17 @@ class Attempt:
     host: str = ""
     pid: int = 0
     rows: tuple[str, ...] = ()  # ids of the rows under way; empty: the shard as a whole
-    ended: str | None = None  # why the worker left its process, where it could still say so
+    ended: str | None = None  # why the worker ended its process, where it could still note that
 
 
 class Journal:
-    """The attempts at one unit's shards, as one worker writes them."""
+    """The journal of a unit's shards, as one worker writes it. `session` names the driver's run, `node` the machine."""
 
     def __init__(self, store: ObjectStore, unit: str, session: str, node: str) -> None:
         self._store, self._unit, self._session, self._node = store, unit, session, node
 
     def open(self, key: ShardKey, attempt: str, alone: bool = True) -> Entry:
+        """Writes the entry of an attempt that begins; `alone`: no other shard is in this process."""
         written = Attempt(
             attempt,
             key.shard,
@@ -60,61 +61,62 @@ class Journal:
         return Entry(self._store, _key(self._unit, key, attempt), written)
 
     def left_open(self, key: ShardKey) -> list[Attempt]:
-        """Attempts at the shard, in this version, that this driver's workers never ended."""
-        found = []
+        """Attempts at the shard, under this fingerprint, that workers of this driver never ended."""
+        attempts: list[Attempt] = []
         for name, _ in self._store.list(f"{self._unit}/attempts"):
-            if (known := _NAME.match(name.rsplit("/", 1)[-1])) and _is_of(known, key):
-                found += [a for a in _read(self._store, name) if a.session == self._session]
-        return found
+            if (match := _NAME.match(name.rsplit("/", 1)[-1])) and _is_of(match, key):
+                attempts += [a for a in _read(self._store, name) if a.session == self._session]
+        return attempts
 
     def explain(self, attempt: Attempt, why: str) -> Attempt:
-        """Adds to an open entry why its worker died, found out later."""
+        """Adds to an open entry why its worker died, where that is found out later. Returns the new entry."""
         key = ShardKey(attempt.shard, attempt.fingerprint, attempt.generation)
-        known = replace(attempt, ended=why)
-        _write(self._store, _key(self._unit, key, attempt.attempt), known)
-        return known
+        explained = replace(attempt, ended=why)
+        _write(self._store, _key(self._unit, key, attempt.attempt), explained)
+        return explained
 
     def forget(self, key: ShardKey) -> None:
-        """Closes whatever stands open of the shard, in this version: it is settled."""
+        """Removes all entries of the shard under this fingerprint: it is committed, or given up."""
         for name, _ in self._store.list(f"{self._unit}/attempts"):
-            if (known := _NAME.match(name.rsplit("/", 1)[-1])) and _is_of(known, key):
+            if (match := _NAME.match(name.rsplit("/", 1)[-1])) and _is_of(match, key):
                 self._store.delete(name)
 
 
 class Entry:
-    """An attempt's open entry."""
+    """The entry of an attempt that this process makes."""
 
     def __init__(self, store: ObjectStore, key: str, written: Attempt) -> None:
         self._store, self._key, self._written, self._closed = store, key, written, False
         _write(store, key, written)
 
     def rows(self, ids: Sequence[str]) -> None:
-        """Notes the rows that are under way from now on; none: the shard as a whole."""
+        """Notes the ids of the rows that are under way from now on; none: the shard as a whole."""
         self._change(rows=tuple(ids))
 
     def ends(self, why: str) -> None:
-        """Notes why this process will be left in the middle."""
+        """Notes why this process is about to end in the middle of the work."""
         self._change(ended=why)
 
     def close(self) -> None:
+        """Removes the entry: the attempt has ended."""
         self._closed = True
         self._store.delete(self._key)
 
     def _change(self, **fields: Any) -> None:
-        if self._closed:  # a process that goes may still be at work
+        if self._closed:  # a process that was told to end may still be working on the shard
             return
         self._written = replace(self._written, **fields)
         _write(self._store, self._key, self._written)
 
 
 def open_attempts(store: ObjectStore, unit: str) -> dict[tuple[int, str], list[Attempt]]:
-    """Attempts that never ended, by (shard, fingerprint)."""
-    found: dict[tuple[int, str], list[Attempt]] = {}
+    """Attempts that never ended, by (shard, fingerprint), of every driver."""
+    attempts: dict[tuple[int, str], list[Attempt]] = {}
     for name, _ in store.list(f"{unit}/attempts"):
         if _NAME.match(name.rsplit("/", 1)[-1]):
             for entry in _read(store, name):
-                found.setdefault((entry.shard, entry.fingerprint), []).append(entry)
-    return found
+                attempts.setdefault((entry.shard, entry.fingerprint), []).append(entry)
+    return attempts
 
 
 def _write(store: ObjectStore, key: str, entry: Attempt) -> None:
@@ -128,8 +130,8 @@ def _read(store: ObjectStore, name: str) -> Iterator[Attempt]:
         return  # closed meanwhile, or torn: it blames nobody
 
 
-def _is_of(known: re.Match[str], key: ShardKey) -> bool:
-    return (int(known[1]), known[2]) == (key.shard, key.fingerprint)
+def _is_of(match: re.Match[str], key: ShardKey) -> bool:
+    return (int(match[1]), match[2]) == (key.shard, key.fingerprint)
 
 
 def _key(unit: str, key: ShardKey, attempt: str) -> str:

@@ -1,12 +1,12 @@
-"""The manifest: which row stands in which shard, decided once and never changed.
+"""The manifest: which row is in which shard, decided once and never changed.
 
-`ROOT/plan/BRANCH/NNNNN.json` are its segments, each published in one atomic step by one planning pass: the inputs it
-read (with their sha256), the shards it added, and the totals. A shard's rows lie beside it in Parquet, as they came,
-so ROOT needs the input files no more. Segments are only ever appended: a source added or a line inserted later gets
-new shards and disturbs none.
+Its segments are the files `ROOT/plan/BRANCH/NNNNN.json`. One planning pass publishes one segment in one atomic step:
+the inputs it read (with their sha256), the shards it added, and the totals. Segments are only ever appended: a source
+added or a line inserted later gets new shards and disturbs none. The rows are copied into ROOT as they came, in
+Parquet, so a build no longer needs the input files.
 
-The Parquet files of many shards stand one behind the other in one object, a pack: tens of thousands of small objects
-would take longer to write than their rows take to read. Where a shard lies in its pack stands in its segment.
+The Parquet files of many shards are joined to one object, a pack: tens of thousands of small objects would take longer
+to write than their rows take to read. A shard's entry in its segment says which bytes of which pack are its own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kespeechchat.records import Language
 from kespeechchat.store.documents import read_document
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 
-_CURE = "restore it from a copy: it says which row stands in which shard, and cannot be made again"
+_FIX = "restore it from a copy: it says which row is in which shard, and cannot be made again"
 ROW = pa.schema(
     [
         ("id", pa.string()),
@@ -48,24 +49,28 @@ class PlannedRow(NamedTuple):
     source: str
     file: str
     line: int  # 1-based
-    language: str
+    language: Language
     raw: str
     problem: str | None = None
 
 
 @dataclass(frozen=True)
 class PlannedShard:
+    """A shard of planned rows, and where in ROOT they are."""
+
     number: int
-    language: str | None
+    language: Language | None
     rows: int
-    file: str  # key of the object its rows lie in
-    checksum: str  # sha256 of the rows' content: what `ingest` depends on
-    start: int = 0  # bytes of `file` before its rows
-    size: int | None = None  # bytes of its rows; None: the whole object is its own
+    file: str  # key of the object that holds its rows
+    checksum: str  # sha256 of the rows' content: what the shard's fingerprint depends on
+    start: int = 0  # first byte of its rows in the pack
+    size: int | None = None  # bytes of its rows; None: `file` holds only this shard, as ROOTs older than packs have it
 
 
 @dataclass(frozen=True)
 class Segment:
+    """What one planning pass added."""
+
     number: int
     inputs: dict[str, str]  # digest of each input as read → its path
     shards: tuple[PlannedShard, ...] = ()
@@ -73,17 +78,21 @@ class Segment:
 
 
 class Manifest:
-    """The segments of one branch (instructions, speech), as they stand."""
+    """The segments of one branch (instructions, speech) as they are in ROOT when this is made.
+
+    Raises StoreError where a segment cannot be read.
+    """
 
     def __init__(self, store: ObjectStore, branch: str) -> None:
         self.store, self.branch = store, branch
         self.segments: list[Segment] = []
         for key, _ in store.list(f"plan/{branch}"):
             if key.endswith(".json"):
-                self.segments.append(read_document(store, key, Segment, _CURE))
+                self.segments.append(read_document(store, key, Segment, _FIX))
 
     @property
     def shards(self) -> list[PlannedShard]:
+        """The shards of all segments, in the order of their numbers."""
         return [shard for segment in self.segments for shard in segment.shards]
 
     def knows(self, inputs: dict[str, str]) -> bool:
@@ -91,36 +100,36 @@ class Manifest:
         return bool(self.segments) and self.segments[-1].inputs == inputs
 
     def ids(self) -> Iterator[tuple[str, pa.StringArray]]:
-        """(source, ids) of all planned rows, some at a time."""
+        """(source, ids) of all planned rows, a source of a shard at a time."""
         for shard in self.shards:
             table = planned_rows(self.store, shard, ["id", "source"]).combine_chunks()
             for source in pc.unique(table["source"]).to_pylist():
                 yield source, table.filter(pc.equal(table["source"], source))["id"].combine_chunks()
 
     def append(self, segment: Segment) -> None:
-        """Raises AlreadyExists where another pass appended first; read the manifest again and plan on from there."""
+        """Publishes a segment. Raises AlreadyExists where another pass appended first: read the manifest again and plan
+        on from there."""
         text = json.dumps(asdict(segment), ensure_ascii=False, indent=1)
         self.store.create(f"plan/{self.branch}/{segment.number:05d}.json", text.encode())
         self.segments.append(segment)
 
 
 def planned_rows(store: ObjectStore, shard: PlannedShard, columns: list[str] | None = None) -> pa.Table:
-    """The rows of a planned shard, schema ROW."""
-    whole = shard.size is None
-    return parquet_table(
-        store.get(shard.file) if whole else store.get_range(shard.file, shard.start, shard.size), columns
-    )
+    """The rows of a planned shard, schema ROW (or these columns of it). Raises FileNotFoundError."""
+    if shard.size is None:
+        return parquet_table(store.get(shard.file), columns)
+    return parquet_table(store.get_range(shard.file, shard.start, shard.size), columns)
 
 
 class Packs:
-    """Writes the rows of shards, many to an object; `attempt` makes the objects' names its own."""
+    """Writes the rows of shards into packs; `attempt` keeps the packs of racing passes apart by name."""
 
     def __init__(self, store: ObjectStore, branch: str, attempt: str) -> None:
         self._store, self._name = store, f"plan/{branch}/data/shards-{{:05d}}.{attempt}.pack"
         self._open, self._written = io.BytesIO(), 0
 
-    def add(self, number: int, language: str, rows: pa.Table, checksum: str) -> PlannedShard:
-        """`rows`: table of schema ROW."""
+    def add(self, number: int, language: Language, rows: pa.Table, checksum: str) -> PlannedShard:
+        """Adds a shard of `rows` (schema ROW) whose content has the sha256 `checksum`; returns its entry."""
         if self._open.tell() >= _PACK:
             self.close()
         start, sink = self._open.tell(), io.BytesIO()
@@ -129,7 +138,7 @@ class Packs:
         return PlannedShard(number, language, len(rows), self._name.format(self._written), checksum, start, size)
 
     def close(self) -> None:
-        """Writes what is not written yet."""
+        """Writes the pack that is open, if it holds anything."""
         if data := self._open.getvalue():
             self._store.put(self._name.format(self._written), data)
             self._open, self._written = io.BytesIO(), self._written + 1

@@ -1,4 +1,4 @@
-"""Shards as Arrow tables: read with their checksum checked, written with their schema held to."""
+"""Shards as Arrow tables: their checksum is checked as they are read, their schema as they are written."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kespeechchat.records import KEPT, Outcome
+from kespeechchat.records import FAILED, KEPT, Outcome
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
 
 
 class CorruptShard(RuntimeError):
-    """A data file is not what its record says. It has been marked; the next plan rebuilds it."""
+    """A data file is not what its record says. It has been marked as corrupt; the next plan rebuilds it."""
 
 
 def read_table(
@@ -43,6 +43,7 @@ def read_sound_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | 
 
 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
+    """The bytes of a committed shard's data file. Raises CorruptShard where they are not those of the record."""
     assert record.file is not None
     why = None
     try:
@@ -50,7 +51,7 @@ def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
         if hashlib.sha256(data).hexdigest() != record.checksum:
             why = f"{store.url}/{record.file}: its sha256 is not the one in its commit record"
     except FileNotFoundError:
-        why = f"{store.url}/{record.file}: is missing though its commit record stands"
+        why = f"{store.url}/{record.file}: is missing though its commit record is there"
     if why:
         mark_corrupt(store, unit, ShardKey(record.shard, record.fingerprint, record.generation), why)
         raise CorruptShard(f"{why}; the next `kesc build` makes the shard again")
@@ -58,7 +59,10 @@ def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
 
 
 def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> bytes:
-    """A shard's file: (stage that settled the row, outcome) pairs, in the order given."""
+    """A shard's data file, of (stage that settled the row, outcome) pairs in the order given.
+
+    Raises KeyError where a row has a column that `schema` does not know.
+    """
     rows: list[dict[str, Any]] = []
     for stage, outcome in outcomes:
         common = {"status": outcome.status, "stage": stage, "reason": outcome.reason, "detail": outcome.detail}
@@ -70,7 +74,7 @@ def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> by
 
 
 def without_audio(data: bytes) -> bytes:
-    """A shard's file with the audio of its turns gone, all else as it is."""
+    """A shard's data file without the audio of its turns, everything else as it is."""
     table = parquet_table(data)
     turns = [turns and [{**turn, "audio": None} for turn in turns] for turns in table["turns"].to_pylist()]
     place = table.schema.get_field_index("turns")
@@ -85,15 +89,18 @@ def _written(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def count(stage: str, rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts:
-    kept, failed, reasons, seconds = 0, 0, {}, {}
+def count(rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts:
+    """The counts of a stage that got `rows_in` rows; `seconds` of kept rows that name their split and seconds."""
+    kept, failed = 0, 0
+    reasons: dict[str, int] = {}
+    seconds: dict[str, float] = {}
     for outcome in outcomes:
         if outcome.status == KEPT:
             kept += 1
             split, spoken = outcome.row.get("split"), outcome.row.get("seconds")
             if split and spoken is not None:
                 seconds[split] = seconds.get(split, 0.0) + spoken
-        elif outcome.status == "failed":
+        elif outcome.status == FAILED:
             failed += 1
         else:
             reason = outcome.reason or "unnamed"

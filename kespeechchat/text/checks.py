@@ -173,6 +173,17 @@ def numbers(text: str, language: Language) -> set[str]:
     return {w for w in words if w in _EN_NUMBERS or w[0].isdigit()}
 
 
+def changed_numbers(question: str, source: str, language: Language) -> str | None:
+    """`changed_numbers` where the question counts otherwise than its source.
+
+    A number whose reading the source leaves in doubt (`readings`) stands there in figures: the question, which a
+    language model wrote, may say it in its own words, so only the source's other numbers must come back.
+    """
+    asked, given = numbers(question, language), numbers(source, language)
+    sure = {number for number in given if not re.search("[0-9]", number)}
+    return None if asked == given or (sure != given and sure <= asked) else "changed_numbers"
+
+
 def negated(text: str, language: Language) -> bool:
     if language == "zh":
         return bool(_ZH_NOT.search(_ZH_NOT_REALLY.sub("", text)))

@@ -19,9 +19,10 @@ from kespeechchat.records import Language
 from kespeechchat.text import checks
 from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.prompts import Prompt
+from kespeechchat.text.readings import read, spoken_text
 from kespeechchat.text.similarity import overlap, similarity
 from kespeechchat.text.source_filters import language_of
-from kespeechchat.text.speakability import speakable, spoken_numbers
+from kespeechchat.text.speakability import speakable
 
 TEMPERATURES = (0.2, 0.5, 0.8)  # of a row's first, second and later candidates: the surest first
 QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
@@ -89,7 +90,7 @@ def gist(reference: str, language: Language) -> str:
         if _length(space.join([*kept, sentence]), language) > _BREATH[language]:
             break
         kept.append(sentence)
-    return spoken_numbers(_flat(space.join(kept)), language)
+    return read(_flat(space.join(kept)), language).text
 
 
 def parse_question(completion: str, language: Language) -> str | None:
@@ -193,9 +194,7 @@ def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | N
         return "off_topic"
     if rewrite.prompt == "directive":
         return None
-    if checks.numbers(question, language) != checks.numbers(source, language):
-        return "changed_numbers"
-    return checks.changed_kind(question, source, language)
+    return checks.changed_numbers(question, source, language) or checks.changed_kind(question, source, language)
 
 
 def _gives_away(said: str, question: str, reference: str, language: Language) -> str | None:
@@ -220,7 +219,7 @@ def _object(completion: str) -> dict[str, Any] | None:
 
 
 def _tidy(text: str, language: Language) -> str:
-    text = spoken_numbers(_flat(text).strip(' "“”'), language)
+    text = spoken_text(_flat(text).strip(' "“”'), language)
     text = re.sub(r"([?？!！。.,，])\1+$", r"\1", text)
     if language == "zh":
         return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
@@ -229,7 +228,7 @@ def _tidy(text: str, language: Language) -> str:
 
 def _in_words(text: str) -> str:
     flat = _flat(text)[:_INFORMATION]
-    return spoken_numbers(flat, language_of(flat) or "en")
+    return read(flat, language_of(flat) or "en").text
 
 
 def _length(text: str, language: Language) -> int:

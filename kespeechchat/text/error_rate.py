@@ -1,5 +1,11 @@
 """Character, word and syllable error rates: edits (substitutions, insertions, deletions) by units of the reference.
 
+**Readings.** A written form has several readings: 1990s, 9 AM, 3:15. The edits are the least over the readings of both
+texts, so that an error rate counts what was misheard and not how it was spelled (`text.spelling`).
+
+**Units** are counted in the reference's first, likeliest reading, the one that `normalize` gives, whichever reading
+has the least edits. So a reference has the same units for whatever was heard, and two transcripts of it compare.
+
 Edits and units are kept apart so that rates can be pooled: a dialogue's rate is the edits of all its turns over the
 units of all its turns, not a mean of rates that lets a two-word turn count as much as a long one.
 
@@ -10,14 +16,13 @@ rate over 0 units divides by 1: 0.0 where nothing was recognized either, else th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rapidfuzz.distance import Levenshtein
-
 from kespeechchat.records import Language
-from kespeechchat.text.normalize import normalize
+from kespeechchat.text.normalize import normalize, segments
+from kespeechchat.text.spelling.lattice import Alternatives, first_reading, least_edits
 
 METRICS: dict[Language, str] = {"zh": "CER", "en": "WER"}
 
@@ -31,6 +36,7 @@ class Edits:
 
     @property
     def rate(self) -> float:
+        """Edits by units; of no units, the edits."""
         return self.edits / max(self.units, 1)
 
     def __add__(self, other: Edits) -> Edits:
@@ -38,17 +44,13 @@ class Edits:
 
 
 def error_edits(reference: str, hypothesis: str, language: Language) -> Edits:
-    """Edits between the normalized texts: of characters, spaces aside (zh, CER), or of words (en, WER).
+    """Edits between the texts: of characters, spaces aside (zh, CER), or of words (en, WER).
 
     >>> error_edits("一共230块。", "一共二百三十块", "zh")
     Edits(edits=0, units=7)
     """
-    return _edits(_units(reference, language), _units(hypothesis, language))
-
-
-def cer(reference: str, hypothesis: str, language: Language) -> float:
-    """Error rate of one pair over characters, spaces aside, in either language; both texts are normalized."""
-    return _edits(_characters(reference, language), _characters(hypothesis, language)).rate
+    split = _characters if language == "zh" else _words
+    return _edits(_units(reference, language, split), _units(hypothesis, language, split))
 
 
 def syllable_edits(reference: str, hypothesis: str, tones: bool = True) -> Edits:
@@ -58,12 +60,17 @@ def syllable_edits(reference: str, hypothesis: str, tones: bool = True) -> Edits
     A homophone is no error here: a small recognizer's 他/她 and 再/在 say nothing about the speech. It is
     another metric than the CER, to be named where it is used.
     """
-    return _edits(syllables(reference, tones), syllables(hypothesis, tones))
+    return _edits(_syllables(reference, tones), _syllables(hypothesis, tones))
+
+
+def syllables(text: str, tones: bool = True) -> list[str]:
+    """The syllables and Latin words of a Chinese text in its likeliest reading, in order."""
+    return first_reading(_syllables(text, tones))
 
 
 def characters(text: str, language: Language) -> int:
     """Characters of the normalized text, spaces and punctuation aside: the unit of speaking rates."""
-    return len(_characters(text, language))
+    return len(normalize(text, language).replace(" ", "").replace("'", ""))
 
 
 def pooled(parts: Iterable[Edits]) -> float:
@@ -71,36 +78,54 @@ def pooled(parts: Iterable[Edits]) -> float:
     return sum(parts, start=Edits(0, 0)).rate
 
 
-def _edits(reference: list[str], hypothesis: list[str]) -> Edits:
-    return Edits(Levenshtein.distance(reference, hypothesis), len(reference))
+def _edits(reference: list[Alternatives], hypothesis: list[Alternatives]) -> Edits:
+    return Edits(least_edits(reference, hypothesis), len(first_reading(reference)))
 
 
-def _units(text: str, language: Language) -> list[str]:
-    return _characters(text, language) if language == "zh" else normalize(text, language).split()
+def _words(reading: str) -> tuple[str, ...]:
+    return tuple(reading.split())
 
 
-def _characters(text: str, language: Language) -> list[str]:
-    return list(normalize(text, language).replace(" ", ""))
+def _characters(reading: str) -> tuple[str, ...]:
+    return tuple(reading.replace(" ", "").replace("'", ""))
+
+
+def _units(text: str, language: Language, split: Callable[[str], tuple[str, ...]]) -> list[Alternatives]:
+    return [tuple(dict.fromkeys(map(split, segment))) for segment in segments(text, language)]
 
 
 _RUNS = re.compile(r"[^\s\u3400-\u9fff]+|[\u3400-\u9fff]+")
 
 
-def syllables(text: str, tones: bool = True) -> list[str]:
-    """The syllables and Latin words of a Chinese text, normalized, in order."""
-    spell = _pinyin()
-    out: list[str] = []
-    for run in _RUNS.findall(normalize(text, "zh")):
-        out += spell(run, tones) if "\u3400" <= run[0] <= "\u9fff" else [run]
+def _syllables(text: str, tones: bool) -> list[Alternatives]:
+    """First readings are spelled in the context of the whole text, the others by themselves."""
+    parts = segments(text, "zh")
+    whole = "".join(part[0] for part in parts)
+    spelled = _spelled(whole, tones)
+    out: list[Alternatives] = []
+    at = 0
+    for part in parts:
+        mine = tuple(unit for start, unit in spelled if at <= start < at + len(part[0]))
+        at += len(part[0])
+        out.append(tuple(dict.fromkeys([mine, *(_alone(reading, tones) for reading in part[1:])])))
     return out
 
 
-@lru_cache(maxsize=1)
-def _pinyin():
+@lru_cache(maxsize=4096)
+def _alone(reading: str, tones: bool) -> tuple[str, ...]:
+    return tuple(unit for _, unit in _spelled(reading, tones))
+
+
+def _spelled(text: str, tones: bool) -> list[tuple[int, str]]:
+    """Where each unit begins, and the unit: a character's syllable, or a Latin word."""
     from pypinyin import Style, lazy_pinyin
 
-    def spell(run: str, tones: bool) -> list[str]:
-        style = Style.TONE3 if tones else Style.NORMAL
-        return lazy_pinyin(run, style=style, neutral_tone_with_five=tones, errors=list)
-
-    return spell
+    style = Style.TONE3 if tones else Style.NORMAL
+    out: list[tuple[int, str]] = []
+    for run in _RUNS.finditer(text):
+        if "\u3400" <= run[0][0] <= "\u9fff":
+            units = lazy_pinyin(run[0], style, errors=list, neutral_tone_with_five=tones)  # type: ignore[arg-type]
+        else:
+            units = [run[0]]
+        out += [(run.start() + i, unit) for i, unit in enumerate(units)]
+    return out

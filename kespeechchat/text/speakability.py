@@ -1,16 +1,16 @@
-"""Can a voice say it? Rules for text that goes to a speech synthesizer, and the words for what is written as figures.
+"""Can a voice say it? Rules for text that goes to a speech synthesizer.
 
-`problems` lists all that stands in the way, by code; `speakable` gives the first of them or None. `spoken_numbers`
-comes before: it puts digits, dates, money and percentages into words, so that only what is left is refused.
+`problems` lists all that no voice can say, by code; `speakable` gives the first of them or None. Call
+`readings.spoken_text` first: it puts numbers, dates, units and signs into words. A number that is left then is one
+whose reading the sentence does not decide: `ambiguous_number`.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
 
 from kespeechchat.records import Language
+from kespeechchat.text.readings import read
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ"
@@ -49,6 +49,8 @@ def problems(text: str, language: Language) -> list[str]:
     ['bracket', 'underscore']
     """
     found = [code for code, pattern in _RULES if pattern.search(text)]
+    if "digit" in found and _doubtful_number(text, language):
+        found.insert(found.index("digit"), "ambiguous_number")
     if not _WORDY[language].search(text):
         found.append("no_words")
     if _foreign(text, language):
@@ -58,6 +60,10 @@ def problems(text: str, language: Language) -> list[str]:
     if _MIXED_CASE.search(_MIXED_NAMES.sub("", text)):
         found.append("identifier")
     return found
+
+
+def _doubtful_number(text: str, language: Language) -> bool:
+    return any(re.search("[0-9]", form.written) for form in read(text, language).doubtful)
 
 
 def speakable(text: str, language: Language) -> str | None:
@@ -83,29 +89,3 @@ def _abbreviated(text: str) -> bool:
             return True
     words = (m.group() for m in _NO_VOWEL.finditer(text))
     return any(w.lower() not in _NO_VOWEL_WORDS and not w.isupper() for w in words)
-
-
-def spoken_numbers(text: str, language: Language) -> str:
-    """`text` with digits, dates, times, money and percentages in words, by wetext's rules.
-
-    Text without digits comes back as it is, and so does what wetext cannot read: check it with `problems` after.
-    """
-    if not re.search(r"[0-9０-９]", text):
-        return text
-    spoken = _normalizer(language).normalize(_ordinary(text))
-    if language == "zh":
-        return spoken
-    return text[:1] + spoken[1:] if text[:1].lower() == spoken[:1] else spoken[:1].upper() + spoken[1:]
-
-
-def _ordinary(text: str) -> str:
-    """Full-width digits and signs as ASCII, thousands without their commas."""
-    text = text.translate({ord(a): b for a, b in zip("０１２３４５６７８９％", "0123456789%", strict=True)})
-    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-
-
-@lru_cache(maxsize=2)
-def _normalizer(language: Language) -> Any:
-    from wetext import Normalizer
-
-    return Normalizer(lang=language, operator="tn")

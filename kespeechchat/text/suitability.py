@@ -73,5 +73,5 @@ def unsuitable(text: str, language: Language) -> str | None:
     if length > MAX_LENGTH[language]:
         return "passage"
     rules = (("layout", _LAYOUT), ("blank", _BLANK), ("notation", _NOTATION))
-    rules += (("written_work", _WRITTEN[language]), ("long_list", _MANY[language]))
-    return next((code for code, pattern in rules if pattern.search(text)), None)
+    of_language = (("written_work", _WRITTEN[language]), ("long_list", _MANY[language]))
+    return next((code for code, pattern in (*rules, *of_language) if pattern.search(text)), None)

@@ -19,7 +19,7 @@ import numpy as np
 from kespeechchat.config.voices import BlendingSettings
 from kespeechchat.records import Gender, Role, Split
 from kespeechchat.seeds import mix, stable_hash, stable_hashes
-from kespeechchat.voices.splits import SPLITS, largest_remainder
+from kespeechchat.voices.speaker_splits import SPLITS, largest_remainder
 
 GENDERS: tuple[Gender, ...] = ("female", "male")
 AGENT_SPLIT: Split = "train"  # agents speak in every split; their parents are never held-out speakers
@@ -39,6 +39,10 @@ class Speaker:
     split: Split
     seconds_per_character: float
     tts_embedding: np.ndarray
+
+
+Ranked = tuple[int, str, str, "Speaker", "Speaker"]  # a pair: its rank, ids, speakers
+Pool = tuple[Split, Gender, str | None]  # whom a speaker may be blended with; language None: anybody
 
 
 @dataclass(frozen=True, order=True)
@@ -78,7 +82,7 @@ def targets(settings: BlendingSettings, languages: Iterable[str]) -> dict[Cell, 
 
     In the order in which the cells are filled: agents, then the held-out voices, then training.
     """
-    tongues: list[str | None] = sorted(set(languages)) if settings.same_language else [None]
+    tongues: list[str | None] = [*sorted(set(languages))] if settings.same_language else [None]
     wanted = {
         Cell("agent", AGENT_SPLIT, gender, tongue): settings.agents_per_gender
         for gender in GENDERS
@@ -115,9 +119,9 @@ def rate_bin(seconds_per_character: float, width: float) -> int:
     return round(seconds_per_character * 1000) // max(1, round(width * 1000))
 
 
-def _pools(speakers: Sequence[Speaker], settings: BlendingSettings) -> dict[tuple, dict[int, list[Speaker]]]:
+def _pools(speakers: Sequence[Speaker], settings: BlendingSettings) -> dict[Pool, dict[int, list[Speaker]]]:
     """(split, gender, language or None) → rate bin → speakers sorted by recording."""
-    pools: dict[tuple, dict[int, list[Speaker]]] = defaultdict(lambda: defaultdict(list))
+    pools: dict[Pool, dict[int, list[Speaker]]] = defaultdict(lambda: defaultdict(list))
     for speaker in sorted(speakers, key=lambda s: s.recording):
         key = (speaker.split, speaker.gender, speaker.language if settings.same_language else None)
         pools[key][rate_bin(speaker.seconds_per_character, settings.rate_bin)].append(speaker)
@@ -134,14 +138,14 @@ def _lowest_pairs(
     groups: dict[int, list[Speaker]], count: int, role: Role, seed: int, used: set[tuple[str, str]]
 ) -> list[tuple[Speaker, Speaker]]:
     """The `count` unused pairs of lowest rank within the groups, in rank order."""
-    found: list[tuple[int, str, str, Speaker, Speaker]] = []
+    found: list[Ranked] = []
     for members in groups.values():
         found += _ranked(members, count + len(used), role, seed)
     found.sort(key=lambda entry: entry[:3])
     return [(a, b) for _, x, y, a, b in found if (x, y) not in used][:count]
 
 
-def _ranked(members: list[Speaker], count: int, role: Role, seed: int) -> Iterator[tuple]:
+def _ranked(members: list[Speaker], count: int, role: Role, seed: int) -> Iterator[Ranked]:
     """The `count` pairs of lowest rank among `members`, each as (rank, ids, speakers)."""
     hashes = stable_hashes((seed, "blend", role), (s.recording for s in members))
     left, right = (i.astype(np.int32) for i in np.triu_indices(len(members), 1))

@@ -25,7 +25,8 @@ def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     lengths = flat.value_lengths().to_numpy(zero_copy_only=False)
     if not (lengths == size).all():
         raise ValueError(f"vectors differ in length: {sorted(set(lengths.tolist()))[:5]}")
-    return values.reshape(len(flat), size)
+    found: np.ndarray = values.reshape(len(flat), size)
+    return found
 
 
 def matrices(column: pa.Array | pa.ChunkedArray) -> list[np.ndarray]:
@@ -42,7 +43,7 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     """What `table.to_pylist()` gives, but vectors (`list<float>`) are arrays that share the table's memory, read only;
     lists of vectors are lists of them."""
     vectors = [field.name for field in table.schema if _depth(field.type)]
-    rows = table.drop_columns(vectors).to_pylist()
+    rows: list[dict[str, Any]] = table.drop_columns(vectors).to_pylist()
     for name in vectors:
         for row, value in zip(rows, chain.from_iterable(map(_views, table[name].chunks)), strict=True):
             row[name] = value

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -42,15 +43,11 @@ class Clips:
 
     def take(self, rows: np.ndarray) -> Clips:
         """The clips at these indices."""
-        return Clips(
-            *(
-                [column[i] for i in rows] if isinstance(column, (list, tuple)) else column[rows]
-                for column in self._all()
-            )
-        )
 
-    def _all(self) -> tuple:
-        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
+        def taken(column: Any) -> Any:
+            return column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
+
+        return Clips(**{name: taken(getattr(self, name)) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -132,8 +129,9 @@ def largest_cluster(xvectors: np.ndarray, similarity: float) -> np.ndarray:
 
 def majority_gender(genders: Sequence[Gender], share: float) -> Gender:
     """The gender that more than `share` of all clips have (abstentions count against it), else unknown."""
-    counts = Counter(g for g in genders if g != "unknown")
-    best, votes = max(sorted(counts.items()), key=lambda kv: kv[1], default=("unknown", 0))
+    counts: Counter[Gender] = Counter(g for g in genders if g != "unknown")
+    nobody: tuple[Gender, int] = ("unknown", 0)
+    best, votes = max(sorted(counts.items()), key=lambda kv: kv[1], default=nobody)
     return best if votes > share * len(genders) else "unknown"
 
 

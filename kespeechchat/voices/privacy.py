@@ -8,7 +8,7 @@ point operations and a few MB at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,7 @@ def circularity(
     return {"circular": bool(roles), "encoder": model, "also": roles, "note": note}
 
 
-def diversity(xvectors: np.ndarray, edges: Sequence[float], block: int = 1024) -> dict[str, Any]:
+def diversity(xvectors: np.ndarray, edges: Sequence[float] | np.ndarray, block: int = 1024) -> dict[str, Any]:
     """Distribution of the pairwise cosines of float32 [n, D] unit vectors: histogram over evenly spaced `edges` (what
     lies beyond counts in the outermost bins), mean, highest. 42,000 vectors make 9·10⁸ pairs."""
     bins, low = len(edges) - 1, np.float32(edges[0])
@@ -167,7 +167,7 @@ def diversity(xvectors: np.ndarray, edges: Sequence[float], block: int = 1024) -
     return {"pairs": pairs, "mean": total / pairs if pairs else None, "highest": highest, "histogram": counts.tolist()}
 
 
-def _measured(rows: Sequence[Mapping[str, Any]], real: RealClips, settings: PrivacySettings):
+def _measured(rows: Sequence[Mapping[str, Any]], real: RealClips, settings: PrivacySettings) -> Iterator[Outcome]:
     """Each row with its nearest speaker and margin, refused where it is too close or speaks badly."""
     probes = [np.asarray(list(r["xvectors"]), dtype=np.float32) for r in rows]
     found = nearest(np.concatenate(probes), real.xvectors, settings.block)
@@ -211,7 +211,9 @@ def _fill(
 
     `means` float32 [n, D], unit length, of every outcome. Compares in blocks with the voices taken so far.
     """
-    taken, ids, done = np.empty_like(means), [], []
+    taken = np.empty_like(means)
+    ids: list[str] = []
+    done: list[Outcome] = []
     for start in range(0, len(outcomes), settings.block):
         block = slice(start, start + settings.block)
         before = nearest(means[block], taken[: len(ids)], settings.block) if ids else None
@@ -263,13 +265,14 @@ def _place(
 def mean_xvector(xvectors: Any) -> np.ndarray:
     """float32 [D], unit length: a voice, from the x-vectors [P, D] of its probe sentences. Voices are compared so."""
     mean = np.asarray(list(xvectors), dtype=np.float64).mean(axis=0)
-    return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    unit: np.ndarray = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    return unit
 
 
 def _name(outcome: Outcome, number: Mapping[str, str], agents: dict[str, int]) -> str:
     row = outcome.row
     if outcome.status != "kept":
-        return row["id"]
+        return str(row["id"])
     if row["role"] == "user":
         return f"SPK{number[row['id']]}{row['gender'][0]}"
     base = f"agent{row['gender'].capitalize()}" + (f"-{row['language']}" if row["language"] else "")

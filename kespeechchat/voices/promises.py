@@ -57,7 +57,8 @@ def measure_again(library: Library, real: RealClips, block: int) -> list[float]:
     """Per voice, the highest cosine of any probe to any real clip, computed anew."""
     found = nearest(np.concatenate(library.probes), real.xvectors, block).cosine
     starts = np.cumsum([0, *(len(p) for p in library.probes)])
-    return np.maximum.reduceat(found, starts[:-1]).tolist()
+    highest: list[float] = np.maximum.reduceat(found, starts[:-1]).tolist()
+    return highest
 
 
 def report(

@@ -6,20 +6,20 @@ import pytest
 
 from benchmarks.overlap import measure
 from kespeechchat.commands.status import status
-from kespeechchat.execution.worker.ray_worker import Board
+from kespeechchat.execution.worker.board import Board
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.saved_profile import load_profile
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 
 def test_a_shard_is_spoken_when_another_is_through():
     board = Board()
-    board.bound(2)
-    assert [board.speaks(n) for n in (0, 1, 2, 1)] == [True, True, False, True]  # 1 again: its worker died
-    board.through(0)
-    assert [board.speaks(n) for n in (2, 3)] == [True, False]
-    board.bound(None)
-    assert all(board.speaks(n) for n in range(9))
+    board.limit_speech(2)
+    assert [board.reserve_speech(n) for n in (0, 1, 2, 1)] == [True, True, False, True]  # 1 again: its worker died
+    board.release_speech(0)
+    assert [board.reserve_speech(n) for n in (2, 3)] == [True, False]
+    board.limit_speech(None)
+    assert all(board.reserve_speech(n) for n in range(9))
 
 
 @pytest.mark.faults

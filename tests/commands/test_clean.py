@@ -16,7 +16,7 @@ from kespeechchat.config.rounds import split_round
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.commit import data_key, record_key
 from kespeechchat.store.journal import Journal
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.parquet import parquet_table
 
 

@@ -11,18 +11,21 @@ from kespeechchat.cli import app
 from kespeechchat.commands import detect as d
 from kespeechchat.config.engines import PerthSettings
 from kespeechchat.config.load import ConfigError, load_pipeline
-from kespeechchat.engines.watermark import Detection, load
+from kespeechchat.engines.registry import load
+from kespeechchat.engines.watermark import Detection
 from kespeechchat.records import Audio
 from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.store.audio import write_wav
 from tests.engines.tiny_models import audioseal
 from tests.engines.tones import voice
 
+HALF = PerthSettings(use="perth", threshold=0.5)
+
 
 class Said:
     """A detector that says what a test puts into `found`, and keeps what it heard."""
 
-    threshold, payload_bits = 0.5, 16
+    payload_bits = 16
 
     def __init__(self) -> None:
         self.found: list[Detection] = []
@@ -43,7 +46,7 @@ def detector(monkeypatch) -> Said:
 def _one(tmp_path, detector, found, payload=None) -> tuple[str, bool]:
     write_wav(tmp_path / "a.wav", voice(1.0))
     detector.found = [found]
-    ((line, marked),) = d.detect([str(tmp_path / "a.wav")], d.Sought(None, payload))
+    ((line, marked),) = d.detect([str(tmp_path / "a.wav")], d.Sought(HALF, payload))
     return line.removeprefix(f"{tmp_path}/a.wav: "), marked
 
 
@@ -67,7 +70,7 @@ def test_each_channel_is_heard_without_the_silence_around_it(tmp_path, detector)
     stereo[: len(speech), 0], stereo[len(speech) :, 1] = speech, speech
     soundfile.write(tmp_path / "s.wav", stereo, 16_000, subtype="FLOAT")
     detector.found = [Detection(0.9), Detection(0.1)]
-    lines = list(d.detect([str(tmp_path / "s.wav")], d.Sought(None)))
+    lines = list(d.detect([str(tmp_path / "s.wav")], d.Sought(HALF)))
     assert [(line.split(": ")[0][-9:], marked) for line, marked in lines] == [("channel 1", True), ("channel 2", False)]
     assert [len(a.samples) for a in detector.heard] == [np.ptp(np.flatnonzero(speech)) + 1] * 2
 
@@ -75,7 +78,7 @@ def test_each_channel_is_heard_without_the_silence_around_it(tmp_path, detector)
 def test_a_rate_that_has_lost_part_of_the_band_is_told(tmp_path, detector):
     write_wav(tmp_path / "phone.wav", voice(1.0, rate=8_000))
     detector.found = [Detection(0.3)]
-    ((line, _),) = d.detect([str(tmp_path / "phone.wav")], d.Sought(None))
+    ((line, _),) = d.detect([str(tmp_path / "phone.wav")], d.Sought(HALF))
     assert line.endswith("recorded at 8,000 Hz: a mark may have been lost above 4,000 Hz")
 
 
@@ -85,7 +88,7 @@ def test_files_that_are_no_speech_are_told_one_by_one(tmp_path, detector):
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16_000)
     write_wav(tmp_path / "silent.wav", Audio(np.zeros(16_000, dtype=np.float32), 16_000))
     names = ("text", "empty", "nothing", "silent", "gone")
-    lines = list(d.detect([str(tmp_path / f"{name}.wav") for name in names], d.Sought(None)))
+    lines = list(d.detect([str(tmp_path / f"{name}.wav") for name in names], d.Sought(HALF)))
     assert [marked for _, marked in lines] == [False] * 5
     assert all(f"{name}.wav" in line for name, (line, _) in zip(names, lines, strict=True))
     says = ("not readable as audio", "not readable as audio", "holds no samples", "audio is silent", "no such file")
@@ -106,9 +109,9 @@ def test_wrong_use_is_told(engine, model, payload, says):
 
 
 def test_a_builds_own_mark_is_sought(quickstart, tmp_path):
-    settings = ["stages.watermark.payload='BEEF'", "stages.gate.watermark_threshold=0.6"]
+    settings = ["stages.watermark.payload='BEEF'", "engines.watermark.perth.threshold=0.6"]
     mark = d.sought_of(load_pipeline(quickstart, settings))
-    assert (mark.engine.use, mark.payload, mark.threshold) == ("perth", "beef", 0.6)
+    assert (mark.engine.use, mark.payload, mark.engine.threshold) == ("perth", "beef", 0.6)
 
 
 @pytest.mark.model

@@ -16,9 +16,10 @@ from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.records import Audio
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 RATE = 8000
 VOICES = [("SPK1f", "female", "user"), ("SPK2m", "male", "user"), ("agentFemale", "female", "agent")]
@@ -119,7 +120,7 @@ def test_every_layout_from_the_command_line(build, tmp_path, layout):
     pipeline, _ = build(8)
     told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
     first = told.splitlines()[0]
-    assert first.startswith(f"{layout}: 8 dialogues, en 0.00 h, zh 0.00 h, about ")
+    assert first.startswith(f"{layout}: 8 dialogues, en 0.0003 h, zh 0.0003 h, about ")
     assert f"export: {tmp_path / 'x'} (8 dialogues" in told
     assert ("stage 1 alone" in told) is (layout == "ke-omni")
     assert [p for p in (tmp_path / "x").rglob("*") if p.suffix in (".wav", ".flac", ".tar", ".parquet")]
@@ -146,6 +147,21 @@ def test_release_from_the_command_line(build):
     pipeline, _ = build(8)
     assert "released v1" in _kesc("release", "v1", "--root", pipeline.root)
     assert "same partitions" in _kesc("release", "v1", "--root", pipeline.root)
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+def test_the_state_of_a_build_is_found_out_once(build, tmp_path, command, monkeypatch):
+    pipeline, _ = build(8)
+    made, init = [], BuildState.__init__
+
+    def counted(self, *given, **named):
+        made.append(self)
+        init(self, *given, **named)
+
+    monkeypatch.setattr(BuildState, "__init__", counted)
+    to = ["--to", str(tmp_path / "x")] if command == "export" else []
+    CliRunner().invoke(app, [command, "--root", pipeline.root, *to], catch_exceptions=False)
+    assert len(made) == 1
 
 
 def _kesc(*arguments: str, code: int = 0) -> str:

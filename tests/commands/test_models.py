@@ -54,6 +54,13 @@ def test_a_server_holds_its_model_itself(tmp_path: Path):
     assert "m" not in {m.model for m in models(load_pipeline(file))}
 
 
+def test_a_model_inside_a_library_has_the_librarys_licence_where_the_profile_names_none(tmp_path: Path):
+    file = profile(tmp_path, {"use": "openai", "model": "m", "url": "http://127.0.0.1:9/v1"})
+    assert found(file, "watermark:perth").licence == "MIT"
+    assert found(file, "mos:dnsmos").licence == "MIT"
+    assert found(file, "tts:kokoro").licence is None  # a setting names it: its licence is the profile's to say
+
+
 @pytest.mark.parametrize(("name", "code"), [("quickstart", 0), ("ke-speechchat", 1)])
 def test_the_command_says_what_is_missing_by_its_exit_code(name: str, code: int, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))

@@ -8,7 +8,7 @@ from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.verify import verify
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 LIBRARY = {"SPK1f": ["a", "b"], "SPK2m": ["c", "d"], "agentFemale": ["e", "f"]}
 

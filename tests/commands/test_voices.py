@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.cli import app
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 CLIPS = np.eye(8, dtype=np.float32)
 

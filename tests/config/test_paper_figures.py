@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from kespeechchat.config.base import EngineRef
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.config.pipeline import STAGES, Pipeline
-from kespeechchat.state.build_state import segments
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.state.segments import segments
 
 PROFILE = Path(__file__).parents[2] / "pipelines" / "ke-speechchat.yaml"
 TEXT = PROFILE.read_text(encoding="utf-8")

@@ -9,12 +9,13 @@ import pytest
 
 from benchmarks.recorded import questions, recipe
 from kespeechchat.commands.models import models
+from kespeechchat.config.flow import STAGES
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from tests import paper_profile
 
 PROFILES = Path(__file__).parents[2] / "pipelines"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.dataset.partitions import Cuts, Dialogues, apply, plan
+from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, apply_cuts, cut_partitions
 
 FRACTIONS = PartitionSettings(
     sizes={
@@ -39,8 +39,8 @@ many = st.lists(
 ).map(rows_of)
 
 
-def collect(rows: list[Row], seed: int = 1) -> Dialogues:
-    dialogues = Dialogues(seed)
+def collect(rows: list[Row], seed: int = 1) -> TrainingDialogues:
+    dialogues = TrainingDialogues(seed)
     for r in rows:
         dialogues.add(r.id, r.language, r.user, r.agent, r.seconds)
     return dialogues
@@ -60,7 +60,7 @@ def test_dialogues_read_in_parts_are_those_read_at_once(rows, at):
 
 @given(many, st.integers(0, 5))
 def test_partitions_are_nested_and_cover_every_voice(rows, seed):
-    made = plan(collect(rows, seed), FRACTIONS)
+    made = cut_partitions(collect(rows, seed), FRACTIONS)
     inside = members(made.cuts, rows)
     assert inside["XS"] <= inside["S"] <= inside["M"] <= inside["L"] <= inside["XL"] == {r.id for r in rows}
     voices = {v for r in rows for v in (r.user, r.agent)}
@@ -75,7 +75,7 @@ def test_partitions_are_nested_and_cover_every_voice(rows, seed):
 
 @given(many)
 def test_hours_are_reached_and_hardly_passed_but_by_coverage(rows):
-    made = plan(collect(rows), FRACTIONS)
+    made = cut_partitions(collect(rows), FRACTIONS)
     first = {i for i in members(Cuts(1, ("none",), {"none": {}}, made.cuts.first), rows)["none"]}
     for name, ids in members(made.cuts, rows).items():
         for language, excess in made.contents[name].excess.items():
@@ -88,23 +88,23 @@ def test_hours_are_reached_and_hardly_passed_but_by_coverage(rows):
 @settings(max_examples=30)
 @given(many, st.randoms())
 def test_the_order_of_dialogues_does_not_matter(rows, random):
-    one = plan(collect(rows), FRACTIONS)
+    one = cut_partitions(collect(rows), FRACTIONS)
     random.shuffle(rows)
-    assert plan(collect(rows), FRACTIONS) == one
+    assert cut_partitions(collect(rows), FRACTIONS) == one
 
 
 @given(many)
 def test_cuts_survive_json(rows):
-    cuts = plan(collect(rows), FRACTIONS).cuts
+    cuts = cut_partitions(collect(rows), FRACTIONS).cuts
     assert members(Cuts.from_json(json.loads(json.dumps(cuts.to_json()))), rows) == members(cuts, rows)
 
 
 @given(many, st.integers(1, 60))
 def test_a_release_never_loses_a_dialogue_and_covers_new_voices(rows, later):
     old = rows[: max(1, len(rows) - later)]
-    release = plan(collect(old), FRACTIONS).cuts
+    release = cut_partitions(collect(old), FRACTIONS).cuts
     before = members(release, old)
-    after = apply(release, collect(rows))
+    after = apply_cuts(release, collect(rows))
     now = members(after.cuts, rows)
     for name in release.names:
         assert now[name] & {r.id for r in old} == before[name]
@@ -117,14 +117,14 @@ def test_a_release_never_loses_a_dialogue_and_covers_new_voices(rows, later):
 def test_absolute_hours_and_the_excess_of_coverage():
     rows = [Row(f"d{i}", "zh", f"SPK{i % 20}", "agent", 360.0) for i in range(100)]
     sizes = PartitionSettings(sizes={"XS": PartitionSize(hours={"zh": 1.0}), "S": PartitionSize(hours={"zh": 5.0})})
-    made = plan(collect(rows), sizes)
+    made = cut_partitions(collect(rows), sizes)
     assert made.contents["XS"].hours["zh"] == 2.0  # twenty voices, six minutes each
     assert made.contents["XS"].excess["zh"] == 1.0
     assert made.contents["S"].hours["zh"] == 5.0
 
 
 def test_too_little_data_is_reported_not_hidden():
-    made = plan(collect([Row("d", "zh", "a", "b", 3600.0)]), PartitionSettings())
+    made = cut_partitions(collect([Row("d", "zh", "a", "b", 3600.0)]), PartitionSettings())
     assert made.contents["XS"].excess["zh"] == -999.0
 
 
@@ -132,13 +132,13 @@ def test_sizes_must_grow():
     rows = [Row(f"d{i}", "zh", "a", "b", 3600.0) for i in range(10)]
     shrinking = PartitionSettings(sizes={"A": PartitionSize(hours={"zh": 5.0}), "B": PartitionSize(fraction=0.1)})
     with pytest.raises(ValueError, match="from the smallest to the largest"):
-        plan(collect(rows), shrinking)
+        cut_partitions(collect(rows), shrinking)
 
 
 def test_another_seed_cannot_use_a_release():
     rows = rows_of([(True, 1, 2.0)] * 5)
     with pytest.raises(ValueError, match="seed 1"):
-        apply(plan(collect(rows, 1), FRACTIONS).cuts, collect(rows, 2))
+        apply_cuts(cut_partitions(collect(rows, 1), FRACTIONS).cuts, collect(rows, 2))
 
 
 def test_settings_are_checked():
@@ -150,5 +150,5 @@ def test_settings_are_checked():
 
 
 def test_nothing_to_partition():
-    made = plan(collect([]), FRACTIONS)
+    made = cut_partitions(collect([]), FRACTIONS)
     assert made.contents["XL"].dialogues == {}

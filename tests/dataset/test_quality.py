@@ -30,14 +30,14 @@ def row(i: int) -> dict:
     rate = sum(t["error_rate"] for t in turns) / 2
     language = ("zh", "en")[i % 3 == 0]
     row = {"id": f"d{i}", "language": language, "split": "train", "metric": "CER", "error_rate": rate, "seconds": 4.0}
-    return {**row, "edits": 1, "units": 20, "turns": turns}
+    return {**row, "edits": 1, "units": 20, "round": 0, "turns": turns}
 
 
 ROWS = [row(i) for i in range(60)]
 
 
 def filled(rows=ROWS) -> Quality:
-    quality = Quality(GENDERS)
+    quality = Quality(GENDERS, 0.5)
     for one in rows:
         quality.add(one)
     return quality
@@ -96,11 +96,11 @@ def test_order_does_not_matter():
 
 def test_a_voice_without_a_gender_is_named():
     with pytest.raises(KeyError, match="SPK0"):
-        Quality({}).add(ROWS[0])
+        Quality({}, 0.5).add(ROWS[0])
 
 
 def test_the_tables_stand_beside_the_paper_s_figures():
-    counted = Statistics()
+    counted = Statistics(0.5)
     for one in ROWS:
         counted.add(one)
     part = {"dialogues": {"zh": 3, "en": 2}, "hours": {"zh": 0.5, "en": 1234.5}, "speakers": 7}
@@ -110,13 +110,13 @@ def test_the_tables_stand_beside_the_paper_s_figures():
     figures["subsets"] = {"asr": {"partition": "S", "train": some, "test": some}, "tts": {"train": some}}
     stage = {"name": "gate", "rows_in": 10, "kept": 9, "rejected": {"error_rate": 1}, "failed_rows": 0}
     text = statistics_markdown(figures, {"partition": "XS", **filled().result(), "yields": [stage]})
-    assert "| XS | 3 | 0.5000 | 2 | 1,234.5 | 7 | 1,000 / 500 |" in text
-    assert "| mine | 3 | 0.5000 | 2 | 1,234.5 | 7 | – |" in text
+    assert "| XS | 3 | 0.5000 | 2 | 1,234 | 7 | 1,000 / 500 |" in text
+    assert "| mine | 3 | 0.5000 | 2 | 1,234 | 7 | – |" in text
     assert "| chat-test | 9 | 4 | 200 voices, 2,481 dialogues |" in text
     assert "| asr train | 2 | 11 | 0.0200 | 0 | 0 | 0.0000 | 1,000 zh + 1,000 en speakers, 3,291 h |" in text
     ovrl = next(line for line in text.splitlines() if line.startswith("| zh | dnsmos_ovrl |"))
     assert ovrl.endswith("| 3.41 |") and ovrl.count("±") == 4
-    assert "| gate | 10 | 9 | 90.00 % | 0 | error_rate 1 |" in text
+    assert "| gate | 10 | 9 | 90.00% | 0 | error_rate 1 |" in text
     assert "| dialogues | 40 | 20 | 60 | 7,000,000 |" in text
 
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.dataset.partitions import apply, plan, rank
+from kespeechchat.dataset.partitions import apply_cuts, cut_partitions, rank
 from kespeechchat.dataset.releases import Release, compare
 from tests.dataset.test_partitions import FRACTIONS, collect, many, members
 
 
 def frozen(rows) -> Release:
-    release = Release.of("v1", plan(collect(rows), FRACTIONS))
+    release = Release.of("v1", cut_partitions(collect(rows), FRACTIONS))
     return Release.from_json(json.loads(json.dumps(release.to_json())))
 
 
@@ -22,11 +22,11 @@ def frozen(rows) -> Release:
 def test_later_data_leaves_each_released_partition_a_superset(rows, later):
     old, release = rows[: max(1, len(rows) - later)], frozen(rows[: max(1, len(rows) - later)])
     before = members(release.cuts, old)
-    after = apply(release.cuts, collect(rows))
+    after = apply_cuts(release.cuts, collect(rows))
     now = members(after.cuts, rows)
     added = {r.id for r in rows} - {r.id for r in old}
     for name in release.cuts.names:
-        assert before[name] == members(plan(collect(old), FRACTIONS).cuts, old)[name]
+        assert before[name] == members(cut_partitions(collect(old), FRACTIONS).cuts, old)[name]
         assert now[name] - before[name] <= added
         assert before[name] <= now[name]
         for r in rows:
@@ -42,11 +42,11 @@ def test_later_data_leaves_each_released_partition_a_superset(rows, later):
 def test_comparing_counts_what_joined(rows, later):
     old = rows[: max(1, len(rows) - later)]
     release = frozen(old)
-    recut = plan(collect(rows), FRACTIONS)
-    changes = compare(release, apply(release.cuts, collect(rows)), recut)
+    recut = cut_partitions(collect(rows), FRACTIONS)
+    changes = compare(release, apply_cuts(release.cuts, collect(rows)), recut)
     if len(old) == len(rows):
         assert changes == []
-    before, now = members(release.cuts, old), members(apply(release.cuts, collect(rows)).cuts, rows)
+    before, now = members(release.cuts, old), members(apply_cuts(release.cuts, collect(rows)).cuts, rows)
     for change in changes:
         of = {r.id for r in rows if r.language == change.language}
         assert change.released == len(before[change.partition] & of)
@@ -59,11 +59,13 @@ def test_comparing_counts_what_joined(rows, later):
 @given(many)
 def test_a_lost_dialogue_is_told(rows):
     release = frozen(rows)
-    changes = compare(release, apply(release.cuts, collect(rows[1:])), plan(collect(rows[1:]), FRACTIONS))
+    changes = compare(
+        release, apply_cuts(release.cuts, collect(rows[1:])), cut_partitions(collect(rows[1:]), FRACTIONS)
+    )
     assert any("GONE" in str(c) for c in changes if c.partition == "XL")
 
 
 @pytest.mark.parametrize("name", ["", "../v1", "a/b", ".v1", "v1.", "v..1", "a" * 65, "v 1"])
 def test_names_that_are_no_files(name):
     with pytest.raises(ValueError, match="release"):
-        Release.of(name, plan(collect([]), FRACTIONS))
+        Release.of(name, cut_partitions(collect([]), FRACTIONS))

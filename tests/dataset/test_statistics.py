@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.dataset.statistics import Moments, Statistics, length
+from kespeechchat.dataset.statistics import Moments, Statistics, spoken_length
 
 
 def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02, mark: float | None = 1.0) -> dict:
@@ -19,6 +19,7 @@ def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02,
         "error_rate": error,
         "edits": 1,
         "units": 50,
+        "round": 0,
         "seconds": 2 * seconds,
         "turns": [
             {
@@ -35,7 +36,7 @@ def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02,
 
 
 def test_the_rows_of_table_one():
-    found = Statistics()
+    found = Statistics(0.5)
     for i in range(4):
         found.add(row(i, "zh"))
     found.add(row(0, "en", seconds=3.0))
@@ -77,11 +78,11 @@ def test_moments_are_exact_and_merge(values, at):
 @given(st.lists(st.tuples(st.sampled_from(["zh", "en"]), st.floats(0.5, 30, width=32)), max_size=20), st.randoms())
 def test_order_and_division_do_not_matter(draws, random):
     rows = [row(i, language, seconds) for i, (language, seconds) in enumerate(draws)]
-    one = Statistics()
+    one = Statistics(0.5)
     for r in rows:
         one.add(r)
     random.shuffle(rows)
-    parts = [Statistics(), Statistics()]
+    parts = [Statistics(0.5), Statistics(0.5)]
     for i, r in enumerate(rows):
         parts[i % 2].add(r)
     parts[0].merge(parts[1])
@@ -89,5 +90,5 @@ def test_order_and_division_do_not_matter(draws, random):
 
 
 def test_lengths():
-    assert length("Good morning, dear.", "en") == 3
-    assert length("早上好，二零二四年。", "zh") == 8
+    assert spoken_length("Good morning, dear.", "en") == 3
+    assert spoken_length("早上好，二零二四年。", "zh") == 8

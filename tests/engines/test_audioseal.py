@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.engines import AudioSealSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.watermark import load
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.watermark.audioseal import bits, to_hex
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
@@ -83,7 +83,7 @@ def test_the_payload_reaches_the_generator_and_is_never_left_to_chance(engine, m
 
 def test_batch_and_order_change_nothing(folder):
     audios = [voice(s, rate=22_050, seed=i) for i, s in enumerate((0.5, 1.0, 0.53, 0.12, 1.02, 0.5))]
-    one, many = _load(folder, batch=1), _load(folder, batch=4, threshold=0.01)
+    one, many = _load(folder, batch=1), _load(folder, batch=4)
     alone = [one.embed([a], "beef")[0].samples for a in audios]
     together = many.embed(audios, "beef")
     for a, b in zip(alone, together, strict=True):
@@ -97,15 +97,19 @@ def test_batch_and_order_change_nothing(folder):
 def test_detection_reports_what_the_detector_says(folder):
     import torch
 
-    engine = _load(folder, threshold=0.01)
+    engine = _load(folder)
     audio = voice(1.0)
     with torch.inference_mode():
         share, message = engine._detector.detect_watermark(torch.from_numpy(audio.samples)[None, None])
     (found,) = engine.detect([audio])
     assert found.score == pytest.approx(float(share[0]))
-    assert found.payload == (to_hex(message[0].numpy()) if found.score >= 0.01 else None)
-    sure = type(engine)(AudioSealSettings(use="audioseal", model=str(folder), device="cpu", threshold=1.0))
-    assert all(d.payload is None for d in sure.detect([voice(1.0, seed=3)]) if d.score < 1)
+    assert found.payload == to_hex(message[0].numpy())
+
+
+def test_what_is_detected_does_not_depend_on_the_threshold(folder):
+    """Shards of `measure` stay valid under another threshold, which only the gate and `kesc detect` read."""
+    never, always = (_load(folder, threshold=t).detect([voice(1.0, seed=3)]) for t in (1.0, 0.0))
+    assert never == always
 
 
 @given(st.integers(0, 2**16 - 1))

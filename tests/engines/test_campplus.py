@@ -7,7 +7,7 @@ import pytest
 
 from kespeechchat.config.engines import CAMPlusSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.speaker import load_embedder
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.speaker.campplus import features
 from kespeechchat.records import Audio, RowError
 from tests.engines import tiny_cosyvoice
@@ -26,7 +26,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def campplus(path):
-    return load_embedder(CAMPlusSettings(use="campplus", model=str(path)))
+    return load(CAMPlusSettings(use="campplus", model=str(path)))
 
 
 def test_features_are_kaldis_without_their_mean():
@@ -85,14 +85,14 @@ def test_bad_clips_fail_alone(campplus):
 
 
 def test_a_model_that_is_none(tmp_path):
-    def load(model):
-        return load_embedder(CAMPlusSettings(use="campplus", model=str(model)))
+    def loaded(model):
+        return load(CAMPlusSettings(use="campplus", model=str(model)))
 
     with pytest.raises(EngineError, match=r"campplus\.onnx is missing"):
-        load(tmp_path)
+        loaded(tmp_path)
     (tmp_path / "campplus.onnx").write_bytes(b"nonsense")
     with pytest.raises(EngineError, match="cannot be loaded as an ONNX model"):
-        load(tmp_path)
+        loaded(tmp_path)
     from onnx import TensorProto, helper, save
 
     graph = helper.make_graph(
@@ -104,7 +104,7 @@ def test_a_model_that_is_none(tmp_path):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     save(model, str(tmp_path / "campplus.onnx"))
     with pytest.raises(EngineError, match="CAM\\+\\+ takes one input"):
-        load(tmp_path)
+        loaded(tmp_path)
 
 
 def test_identity(campplus):

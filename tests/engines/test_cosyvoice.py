@@ -9,8 +9,8 @@ import pytest
 
 from kespeechchat.config.engines import CAMPlusSettings
 from kespeechchat.engines import EngineDead, EngineError
-from kespeechchat.engines.speaker import load_embedder
-from kespeechchat.engines.tts import Utterance, load
+from kespeechchat.engines.registry import load
+from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, RowError
 from tests.engines import tiny_cosyvoice
 from tests.engines.tiny_cosyvoice import settings
@@ -234,7 +234,7 @@ def test_campplus_makes_the_librarys_own_embedding(cosyvoice, folder):
     import torch
 
     noise = np.random.default_rng(5).standard_normal(16_000).astype(np.float32) * 0.1
-    (mine,) = load_embedder(CAMPlusSettings(use="campplus", model=str(folder))).embed([Audio(noise, 16_000)], [])
+    (mine,) = load(CAMPlusSettings(use="campplus", model=str(folder))).embed([Audio(noise, 16_000)], [])
     theirs = cosyvoice._frontend._extract_spk_embedding(torch.from_numpy(noise)[None])
     np.testing.assert_allclose(mine, theirs.numpy()[0], rtol=1e-5)
     assert mine.shape == (cosyvoice.embedding_size,)

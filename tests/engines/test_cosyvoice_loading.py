@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.tts import load
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts.cosyvoice_library import check_folder
 from tests.engines import tiny_cosyvoice
 from tests.engines.tiny_cosyvoice import FILES, settings

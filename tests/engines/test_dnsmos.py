@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kespeechchat.config.engines import DNSMOSSettings
-from kespeechchat.engines.mos import load
 from kespeechchat.engines.mos.dnsmos import HEADS, RATE, WINDOW, melspec, windows
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample
 

@@ -10,8 +10,8 @@ from scipy.signal import lfilter
 
 from kespeechchat.config.engines import F0GenderSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.gender import load
 from kespeechchat.engines.gender.f0 import f0
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, RowError
 
 

@@ -4,8 +4,9 @@ import pytest
 from kespeechchat.config.engines import FasterWhisperSettings
 from kespeechchat.dataset.durations import character_frames
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.asr import Transcript, load
+from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.asr.faster_whisper import FULL, FasterWhisper, _failed, _window
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, RowError
 from kespeechchat.text.error_rate import error_edits, syllable_edits
 from kespeechchat.waveform import resample

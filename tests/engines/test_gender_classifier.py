@@ -8,7 +8,7 @@ import pytest
 from kespeechchat.config.engines import ClassifierGenderSettings, F0GenderSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.checkpoints import working
-from kespeechchat.engines.gender import load
+from kespeechchat.engines.registry import load
 from kespeechchat.records import RowError
 from tests.engines import tiny_models
 from tests.engines.tones import unusable, voice

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kespeechchat.config.engines import KokoroSettings, ProbeGenderSettings
-from kespeechchat.engines.gender import load
 from kespeechchat.engines.gender.probe import shipped, verdict
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.kokoro_styles import style
 from kespeechchat.records import Audio, RowError

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.engines import HubertUnitsSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.units import RATE, load
+from kespeechchat.engines.registry import load
+from kespeechchat.engines.units import RATE
 from kespeechchat.engines.units.hubert import FIELD, HOP, SAMPLE_RATE, pieces
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import resample

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.engines import KokoroSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.tts import Utterance, load
+from kespeechchat.engines.registry import load
+from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.kokoro import Kokoro, trim
 from kespeechchat.engines.tts.kokoro_styles import style, table
 from kespeechchat.records import Audio, RowError

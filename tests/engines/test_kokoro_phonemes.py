@@ -36,6 +36,13 @@ def test_chinese_in_an_english_sentence_is_read_as_chinese(phonemizer):
     assert "ni↓" in phonemizer.phonemes("In Chinese we say 你好 to greet.", "en")
 
 
+@pytest.mark.parametrize(
+    ("traditional", "simple"), [("我去銀行聽音樂。", "我去银行听音乐。"), ("他在重慶睡覺。", "他在重庆睡觉。")]
+)
+def test_traditional_characters_are_read_as_simplified_ones(phonemizer, traditional, simple):
+    assert phonemizer.phonemes(traditional, "zh") == phonemizer.phonemes(simple, "zh") != ""
+
+
 @pytest.mark.parametrize("text", ["", "   ", "…", "!?", "——", "\n"])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_nothing_to_speak(phonemizer, text, language):

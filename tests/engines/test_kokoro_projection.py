@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.engines import KokoroProjectionSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.speaker import load_embedder
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.speaker.kokoro_projection import mix_weights
 from kespeechchat.engines.tts.kokoro_styles import table
 from kespeechchat.records import RowError
@@ -17,7 +17,7 @@ from kespeechchat.records import RowError
 
 @pytest.fixture(scope="module")
 def embedder():
-    return load_embedder(KokoroProjectionSettings(use="kokoro_projection"))
+    return load(KokoroProjectionSettings(use="kokoro_projection"))
 
 
 def vector(seed: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from kespeechchat.config.engines import KokoroSettings, ResemblyzerSettings
-from kespeechchat.engines.speaker import load
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.kokoro import Kokoro, style
 from kespeechchat.engines.tts.kokoro_styles import table

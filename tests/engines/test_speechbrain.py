@@ -11,7 +11,7 @@ import pytest
 
 from kespeechchat.config.engines import SpeechBrainSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.speaker import load
+from kespeechchat.engines.registry import load
 from tests.engines.batched_encoder import BatchedEncoder
 from tests.engines.tones import voice
 

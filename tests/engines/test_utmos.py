@@ -7,7 +7,7 @@ import pytest
 
 from kespeechchat.config.engines import AllMOSSettings, DNSMOSSettings, UTMOSSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.mos import load
+from kespeechchat.engines.registry import load
 from kespeechchat.records import RowError
 from kespeechchat.waveform import resample
 from tests.engines import tiny_models

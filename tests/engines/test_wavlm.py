@@ -9,7 +9,7 @@ import pytest
 
 from kespeechchat.config.engines import WavLMSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.speaker import load
+from kespeechchat.engines.registry import load
 from tests.engines import tiny_models
 from tests.engines.batched_encoder import BatchedEncoder
 from tests.engines.tones import voice

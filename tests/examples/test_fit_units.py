@@ -7,7 +7,7 @@ import pytest
 
 from examples.fit_units import AGENTS, batches, fit
 from kespeechchat.config.engines import HubertUnitsSettings
-from kespeechchat.engines.units import load
+from kespeechchat.engines.registry import load
 from kespeechchat.engines.units.hubert import HubertStates
 from kespeechchat.store.audio import write_wav
 from tests.engines.test_hubert import folder

@@ -10,9 +10,10 @@ import soundfile
 
 from examples.train_ke_omni import END, fell, join, train_stage1, train_stage2, transformers_encoder
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
+from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.ke_omni import export
-from kespeechchat.export.selection import select
+from kespeechchat.export.layouts.ke_omni import KeOmni
+from kespeechchat.export.selection import InMemory, select
 from kespeechchat.records import Word
 
 RATE = 8000
@@ -60,9 +61,9 @@ def read_audio(row) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     to = tmp_path_factory.mktemp("omni") / "export"
-    selection = select(rows(), seed=1, partitions=PartitionSettings(sizes={"XL": PartitionSize(fraction=1)}))
+    selection = select(InMemory(rows()), seed=1, partitions=PartitionSettings(sizes={"XL": PartitionSize(fraction=1)}))
     genders = {"SPK1f": "female", "agentMale": "male"}
-    export(Dialogues(selection, read_audio, genders), to, units=Pitches())
+    KeOmni(units=Pitches()).export(Dialogues(selection, read_audio, genders), to, BuildFacts())
     return to
 
 

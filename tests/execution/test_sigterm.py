@@ -9,24 +9,24 @@ from collections.abc import Callable
 
 import pytest
 
-from kespeechchat.execution.sigterm import Drain
+from kespeechchat.execution.sigterm import GracefulStop
 
-BEGINS, ENDED, OVER = "no shard is begun any more", "ended by SIGTERM", "the grace time is over"
+BEGINS, ENDED, OVER = "no more shards begin", "ended by SIGTERM", "the grace time is over"
 
 
 def _told_to_end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _end_of(work: Callable[[Drain], None], grace: float) -> tuple[int, str]:
+def _end_of(work: Callable[[GracefulStop], None], grace: float) -> tuple[int, str]:
     """Exit code and stderr of a process that does `work`."""
     reads, writes = os.pipe()
     child = os.fork()
     if not child:
         os.dup2(writes, 2)
         try:
-            with Drain(grace) as drain:
-                work(drain)
+            with GracefulStop(grace) as stop:
+                work(stop)
             os._exit(0)
         except SystemExit as end:
             os._exit(end.code)
@@ -38,18 +38,18 @@ def _end_of(work: Callable[[Drain], None], grace: float) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
 
 
-def _idle(drain: Drain) -> None:
+def _idle(stop: GracefulStop) -> None:
     _told_to_end()
     time.sleep(60)
 
 
-def _at_work(after: Callable[[Drain], object]) -> Callable[[Drain], None]:
-    def work(drain: Drain) -> None:
-        with drain.at_work():
-            assert not drain.asked
+def _while_running(after: Callable[[GracefulStop], object]) -> Callable[[GracefulStop], None]:
+    def work(stop: GracefulStop) -> None:
+        with stop.running():
+            assert not stop.requested
             _told_to_end()
-            assert drain.asked
-            after(drain)
+            assert stop.requested
+            after(stop)
         time.sleep(60)
 
     return work
@@ -59,11 +59,11 @@ def _at_work(after: Callable[[Drain], object]) -> Callable[[Drain], None]:
     ("work", "grace", "says"),
     [
         (_idle, 60, [ENDED]),  # nothing is at work: at once
-        (_at_work(lambda drain: None), 60, [BEGINS, ENDED]),  # what was at work came to its end
-        (_at_work(lambda drain: time.sleep(60)), 0.1, [BEGINS, OVER, ENDED]),
-        (_at_work(lambda drain: _told_to_end()), 60, [BEGINS, ENDED]),  # told twice
-        (_at_work(lambda drain: 1 / 0), 60, [BEGINS, "ZeroDivisionError after SIGTERM", ENDED]),
-        (_at_work(lambda drain: None), 0, [ENDED]),  # no grace
+        (_while_running(lambda stop: None), 60, [BEGINS, ENDED]),  # what was at work came to its end
+        (_while_running(lambda stop: time.sleep(60)), 0.1, [BEGINS, OVER, ENDED]),
+        (_while_running(lambda stop: _told_to_end()), 60, [BEGINS, ENDED]),  # told twice
+        (_while_running(lambda stop: 1 / 0), 60, [BEGINS, "ZeroDivisionError after SIGTERM", ENDED]),
+        (_while_running(lambda stop: None), 0, [ENDED]),  # no grace
     ],
 )
 def test_a_build_that_is_told_to_end(work, grace, says):
@@ -76,8 +76,8 @@ def test_a_build_that_is_told_to_end(work, grace, says):
 
 def test_without_it_nothing_changes():
     before = signal.getsignal(signal.SIGTERM)
-    with Drain(20) as drain, drain.at_work():
+    with GracefulStop(20) as stop, stop.running():
         pass
-    with pytest.raises(ZeroDivisionError), Drain(20) as drain, drain.at_work():
+    with pytest.raises(ZeroDivisionError), GracefulStop(20) as stop, stop.running():
         1 / 0  # noqa: B018
     assert signal.getsignal(signal.SIGTERM) == before

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.export.selection import Selection, Subset, select
+from kespeechchat.export.selection import InMemory, Selection, Subset, select
 
 RATE = 8000
 NAMES = ("XS", "S", "M", "L", "XL")
@@ -28,6 +28,10 @@ def dialogue(i: int, **changes) -> dict:
             "role": role,
             "voice": voice,
             "text": text,
+            "transcript": text.lower(),
+            "seed": i,
+            "tries": 1 + k,
+            "error_rate": 0.025,
             "sample_rate": RATE,
             "seconds": float(np.float32((800 + 40 * i + 300 * k) / RATE)),
             "watermark_score": 1.0,
@@ -37,6 +41,9 @@ def dialogue(i: int, **changes) -> dict:
     ]
     return {
         "id": f"seed-{i:03d}",
+        "source": "seed",
+        "shard": i // 8,
+        "round": 0,
         "language": language,
         "split": {9: "test", 8: "dev"}.get(i % 10, "train"),
         "metric": "WER",
@@ -70,7 +77,9 @@ def flac(samples: np.ndarray) -> bytes:
 
 
 def selected(rows=ROWS, subset: Subset | None = None, **more) -> Selection:
-    return select(rows, seed=5, partitions=PARTITIONS, subset=subset, **more)
+    return select(
+        InMemory(rows) if isinstance(rows, list) else rows, seed=5, partitions=PARTITIONS, subset=subset, **more
+    )
 
 
 def split_ids(split: str, rows=ROWS) -> list[str]:

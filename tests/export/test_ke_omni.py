@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.ke_omni import export
+from kespeechchat.export.layouts.ke_omni import KeOmni
 from kespeechchat.records import RowError, Word
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, pcm, read_audio, selected, snapshot
 
@@ -41,7 +42,7 @@ class Reader:
 
 
 def run(to, rows=ROWS, content="", **more):
-    return export(Dialogues(selected(rows), read_audio, GENDERS, content), to, **more)
+    return KeOmni(**more).export(Dialogues(selected(rows), read_audio, GENDERS, content), to, BuildFacts())
 
 
 def lines(path):
@@ -100,4 +101,4 @@ def test_an_agents_name_is_a_folder(tmp_path):
     row["turns"][1]["voice"] = "../up"
     dialogues = Dialogues(selected([row]), read_audio, {**GENDERS, "../up": "male"})
     with pytest.raises(ValueError, match="cannot be a file name"):
-        export(dialogues, tmp_path / "x", units=Reader())
+        KeOmni(units=Reader()).export(dialogues, tmp_path / "x", BuildFacts())

@@ -11,10 +11,15 @@ import pytest
 import soundfile
 import yaml
 
-from kespeechchat.config.dataset import ExportSettings, PartitionSettings, PartitionSize
-from kespeechchat.export.ke_speechchat import ExportError, export, safe_name
-from kespeechchat.export.selection import Subset, select
-from kespeechchat.export.wav_tree import STATE
+from kespeechchat.config.dataset import PartitionSettings, PartitionSize
+from kespeechchat.config.pipeline import Departure, Licence
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.audio_files import safe_name
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import STATE
+from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
+from kespeechchat.export.selection import InMemory, Subset, select
 
 RATE = 8000
 NAMES = ("XS", "S", "M", "L", "XL")
@@ -29,6 +34,10 @@ def turn(role: str, voice: str, samples: int) -> dict:
         "role": role,
         "voice": voice,
         "text": "good day",
+        "transcript": "Good day.",
+        "seed": 7,
+        "tries": 1,
+        "error_rate": 0.0,
         "sample_rate": RATE,
         "seconds": float(np.float32(samples / RATE)),
         "watermark_score": 1.0,
@@ -40,6 +49,9 @@ def dialogue(i: int, **changes) -> dict:
     turns = [turn("user", f"SPK{i % 5}f", 80 + i), turn("agent", "agentMale", 160 + i)]
     return {
         "id": f"seed-{i:03d}",
+        "source": "seed",
+        "shard": 0,
+        "round": i % 2,
         "language": "en" if i % 3 else "zh",
         "split": "test" if i % 10 == 9 else "train",
         "metric": "WER",
@@ -68,9 +80,9 @@ def read_audio(row: dict) -> dict[str, bytes]:
     return out
 
 
-def run(to: Path, rows=ROWS, read=read_audio, subset=None, release=None, **more):
-    selection = select(rows, seed=5, partitions=PARTITIONS, subset=subset, release=release)
-    return export(selection, read, to, genders=GENDERS, **more)
+def run(to: Path, rows=ROWS, read=read_audio, subset=None, release=None, content="", build=None, **settings):
+    selection = select(InMemory(rows), seed=5, partitions=PARTITIONS, subset=subset, release=release)
+    return KeSpeechChat(**settings).write(Dialogues(selection, read, GENDERS, content), to, build or BuildFacts())
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -82,7 +94,7 @@ def load(path: Path):
 
 
 def test_the_whole_layout(tmp_path):
-    report = run(tmp_path)
+    run(tmp_path)
     metadata = load(tmp_path / "metadata.json")
     assert [d["id"] for d in metadata] == [r["id"] for r in ROWS]
     for data, row in zip(metadata, ROWS, strict=True):
@@ -99,7 +111,7 @@ def test_the_whole_layout(tmp_path):
         assert one["name"] == name
         assert one["speakers"] == 6
         assert sum(one["dialogues"].values()) == len(one["ids"])
-        assert one["hours"] == report.plan.contents[name].hours
+        assert one["hours"] == select(InMemory(ROWS), seed=5, partitions=PARTITIONS).partitions.contents[name].hours
     assert load(tmp_path / "statistics.json")["all"]["dialogues"] == 40
     assert not list(tmp_path.rglob("*.part"))
 
@@ -183,17 +195,16 @@ def test_one_partition_is_the_one_of_the_whole(tmp_path):
 
 
 def test_a_release_keeps_its_cut(tmp_path):
-    released = run(tmp_path / "old", rows=ROWS[:20]).plan.cuts
+    run(tmp_path / "old", rows=ROWS[:20])
+    released = select(InMemory(ROWS[:20]), seed=5, partitions=PARTITIONS).partitions.cuts
     run(tmp_path / "new", release=released)
     old, new = (set(load(tmp_path / d / "partitions" / "M.json")["ids"]) for d in ("old", "new"))
     assert old <= new
     assert new & {r["id"] for r in ROWS[:20]} == old
 
 
-def test_many_dialogues_fan_out_and_ask_for_audio(tmp_path):
-    with pytest.raises(ExportError, match="make 80 WAV files: ask for them"):
-        run(tmp_path, settings=ExportSettings(many=39))
-    run(tmp_path, settings=ExportSettings(many=39, audio=True))
+def test_many_dialogues_fan_out(tmp_path):
+    run(tmp_path, fan_out_beyond=39)
     paths = [t["audio_path"] for d in load(tmp_path / "metadata.json") for t in d["dialog"]]
     assert all(p.count("/") == 2 and (tmp_path / "audio" / p).is_file() for p in paths)
 
@@ -226,11 +237,6 @@ def test_audio_that_does_not_fit_its_row(tmp_path):
         run(tmp_path, read=lambda row: read_audio(ROWS[1]))
 
 
-def test_an_iterator_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="read several times"):
-        run(tmp_path, rows=iter(ROWS))
-
-
 def test_nothing_to_export(tmp_path):
     run(tmp_path, rows=[])
     assert load(tmp_path / "metadata.json") == []
@@ -238,7 +244,7 @@ def test_nothing_to_export(tmp_path):
 
 
 def test_what_the_splits_share_is_told(tmp_path):
-    report = run(tmp_path / "a", parents={"SPK4f": ["x"], "SPK3f": ["x"]})
+    report = run(tmp_path / "a", build=BuildFacts(parents={"SPK4f": ["x"], "SPK3f": ["x"]}))
     assert {o.kind for o in report.overlaps} == {"text", "voice", "parent"}
     assert "The splits overlap" in (tmp_path / "a" / "README.md").read_text("utf-8")
     clean = [dialogue(i, split="train") for i in range(5)]
@@ -248,19 +254,19 @@ def test_what_the_splits_share_is_told(tmp_path):
 
 
 def test_the_card_says_what_matters(tmp_path):
-    facts = {
-        "name": "Demo",
-        "licences": [{"name": "Kokoro", "use": "speech", "origin": "hexgrad/Kokoro-82M", "licence": "Apache-2.0"}],
-        "departures": [{"setting": "gate.max_error.zh", "paper": "5 %", "here": "20 %", "reason": "a|small model"}],
-        "watermark": "Perth",
-        "privacy": {"circular": True, "note": "the measure is circular", "lowest margin": 0.07},
-        "rejected": {"gate": {"error_rate": 3}},
-    }
-    run(tmp_path, facts=facts)
+    build = BuildFacts(
+        name="Demo",
+        licences=(Licence(name="Kokoro", use="speech", origin="hexgrad/Kokoro-82M", licence="Apache-2.0"),),
+        departures=(Departure(setting="gate.max_error.zh", paper="5 %", here="20 %", reason="a|small model"),),
+        watermark="Perth",
+        privacy={"circular": True, "note": "the measure is circular", "lowest margin": 0.07},
+        rejected={"gate": {"error_rate": 3}},
+    )
+    run(tmp_path, build=build)
     text = (tmp_path / "README.md").read_text("utf-8")
     front = yaml.safe_load(text.split("---")[1])
     assert front["language"] == ["zh", "en"]
-    assert front["license_name"] == "Apache-2.0"
+    assert front["license"] == "apache-2.0" and "license_name" not in front
     for expected in (
         "# Demo",
         "synthetic and watermarked",
@@ -276,3 +282,52 @@ def test_the_card_says_what_matters(tmp_path):
         "3.40 ± 0.00",
     ):
         assert expected in text
+
+
+def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path):
+    run(tmp_path)
+    first = load(tmp_path / "metadata.json")[1]
+    assert first == {
+        "id": "seed-001",
+        "speaker": {
+            "SPK1f": {"role": "user", "gender": "female"},
+            "agentMale": {"role": "agent", "gender": "male"},
+        },
+        "audio": {"channel": 2, "duration": 0.0302, "sample_rate": 8000},
+        "channel": [{"channel_index": 0, "language": "en"}, {"channel_index": 1, "language": "en"}],
+        "dialog": [
+            {
+                "channel": 0,
+                "speaker": "SPK1f",
+                "text": "good day",
+                "start": 0.0,
+                "end": 0.0101,
+                "audio_path": "seed-001/seed-001_0_mark.wav",
+            },
+            {
+                "channel": 1,
+                "speaker": "agentMale",
+                "text": "good day",
+                "start": 0.0101,
+                "end": 0.0302,
+                "audio_path": "seed-001/seed-001_1_mark.wav",
+            },
+        ],
+    }
+    facts = [json.loads(line) for line in (tmp_path / "facts.jsonl").read_text("utf-8").splitlines()]
+    assert [fact["id"] for fact in facts] == [row["id"] for row in ROWS]
+    heard = {"transcript": "Good day.", "error_rate": 0.0, "watermark_score": 1.0, "scores": {"dnsmos_ovrl": 3.4}}
+    turns = [{"role": role, **heard, "seed": 7, "tries": 1} for role in ("user", "agent")]
+    partition = next(name for name in NAMES if "seed-001" in load(tmp_path / "partitions" / f"{name}.json")["ids"])
+    assert facts[1] == {
+        "id": "seed-001",
+        "split": "train",
+        "partition": partition,
+        "metric": "WER",
+        "error_rate": 0.0,
+        "source": "seed",
+        "shard": 0,
+        "round": 1,
+        "turns": turns,
+    }
+    assert facts[9]["split"] == "test" and facts[9]["partition"] is None

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from kespeechchat.config.dataset import ExportSettings
-from kespeechchat.export import huggingface, ke_omni, lhotse, stereo, webdataset
+from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import Done
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import STATE, Done
+from kespeechchat.export.layout import AudioRates, check_many_files
+from kespeechchat.export.layouts import LAYOUTS as NAMES
+from kespeechchat.export.layouts import layout_class, make_layout
+from kespeechchat.export.layouts.webdataset import key_of
 from kespeechchat.export.selection import Subset
-from kespeechchat.export.wav_tree import STATE, ExportError
-from kespeechchat.export.webdataset import key_of
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
-LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke_omni"]
+LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni"]
 SHARDED = ["huggingface", "webdataset", "lhotse"]
 BY_ID = {r["id"]: r for r in ROWS}
 
@@ -27,8 +29,8 @@ BY_ID = {r["id"]: r for r in ROWS}
 def run(layout: str, to, selection=None, read=read_audio, content="", **more) -> Done:
     if layout in SHARDED:
         more.setdefault("per_shard", 7)
-    export = import_module(f"kespeechchat.export.{layout}").export
-    return export(Dialogues(selection or selected(), read, GENDERS, content), to, **more)
+    dialogues = Dialogues(selection or selected(), read, GENDERS, content)
+    return layout_class(layout)(**more).export(dialogues, to, BuildFacts())
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -87,7 +89,7 @@ def test_folders_of_others_are_refused(layout, tmp_path):
     assert snapshot(tmp_path) == {"thesis.txt": b"mine"}
     other = LAYOUTS[LAYOUTS.index(layout) - 1]
     run(other, tmp_path / "x")
-    with pytest.raises(ExportError, match=f"holds an export of layout {other.replace('_', '-')}"):
+    with pytest.raises(ExportError, match=f"holds an export of layout {other}"):
         run(layout, tmp_path / "x")
 
 
@@ -198,13 +200,21 @@ def test_stereo_is_user_left_agent_right_one_after_the_other(container, tmp_path
         assert line["agent_start"] == pytest.approx(len(user) / RATE, abs=1e-4)
 
 
-@pytest.mark.parametrize("layout", ["stereo", "ke_omni"])
-def test_many_files_are_asked_for_and_fan_out(layout, tmp_path):
-    with pytest.raises(ExportError, match="40 dialogues make as many audio files: ask for them"):
-        run(layout, tmp_path, settings=ExportSettings(many=39))
-    run(layout, tmp_path, settings=ExportSettings(many=39, audio=True))
+@pytest.mark.parametrize("layout", ["stereo", "ke-omni"])
+def test_many_files_fan_out(layout, tmp_path):
+    run(layout, tmp_path, fan_out_beyond=39)
     assert all(p.parent.parent.name == "audio" for p in (tmp_path / "audio").rglob("*.flac"))
     assert len(list((tmp_path / "audio").rglob("*.flac"))) == 40
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_many_files_must_be_asked_for(layout):
+    dialogues, made = Dialogues(selected(), read_audio, GENDERS), make_layout(layout)
+    if made.files_per_dialogue:
+        with pytest.raises(ExportError, match=f"40 dialogues make {40 * made.files_per_dialogue} audio files: ask"):
+            check_many_files(made, dialogues, most=39)
+    check_many_files(made, dialogues, most=40)
+    check_many_files(made, Dialogues(selected(), None, GENDERS), most=39)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -223,8 +233,32 @@ def test_nothing_to_export(layout, tmp_path):
     assert run(layout, tmp_path, selected([])).dialogues == 0
 
 
-def test_a_layout_is_found_by_its_name():
-    from kespeechchat.export import LAYOUTS as NAMES
+@pytest.mark.parametrize("layout", NAMES)
+def test_a_layout_says_what_it_is(layout):
+    cls = layout_class(layout)
+    assert cls.name == layout and cls.writes and cls.read_by and cls.text_bytes > 0
+    assert layout in {*LAYOUTS, "ke-speechchat"}
 
-    assert {n.replace("-", "_") for n in NAMES} == {*LAYOUTS, "ke_speechchat"}
-    assert all(hasattr(m, "export") for m in (huggingface, webdataset, lhotse, stereo, ke_omni))
+
+def test_a_layout_gets_what_it_needs_and_is_not_asked_otherwise():
+    def asked():
+        raise AssertionError
+
+    assert make_layout("ke-omni", lambda: {"units": "a reader"}).units == "a reader"
+    assert make_layout("stereo", asked).name == "stereo"
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_a_layout_knows_its_weight(layout, tmp_path):
+    """The estimate is near what is written: of longer audio, the rest is soon forgotten."""
+    rates = AudioRates(flac=_flac_rate(), pcm=2 * RATE, user_share=selected().user_share)
+    made, dialogues = make_layout(layout), Dialogues(selected(), read_audio, GENDERS)
+    made.export(dialogues, tmp_path, BuildFacts())
+    audio = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.suffix in (".flac", ".wav", ".parquet", ".tar"))
+    seconds = sum(row["seconds"] for row in ROWS)
+    padding = 40 * (3 * 1024 if (tmp_path / "shards.json").exists() or layout == "lhotse" else 1000)
+    assert made.audio_bytes_per_second(rates) * seconds == pytest.approx(audio, rel=0.2, abs=padding)
+
+
+def _flac_rate() -> float:
+    return sum(len(data) for row in ROWS for data in read_audio(row).values()) / sum(row["seconds"] for row in ROWS)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from kespeechchat.config.dataset import SubsetSettings, TTSSubset
-from kespeechchat.export.ke_speechchat import export
-from kespeechchat.export.selection import ExportError, Subset
-from tests.export.gated_rows import GENDERS, ROWS, dialogue, selected, snapshot
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
+from kespeechchat.export.selection import Subset
+from tests.export.gated_rows import GENDERS, ROWS, dialogue, read_audio, selected, snapshot
 
 MANY = [dialogue(i) for i in range(150)]
 SUBSETS = SubsetSettings(tts=TTSSubset(speakers=2, utterances={"zh": 3, "en": 2}))
@@ -37,8 +40,8 @@ class Parted:
 
 
 def written(to, rows, processes=None, subset=None):
-    selection = selected(rows, subset, processes=processes)
-    return export(selection, None, to, genders=GENDERS, subsets=SUBSETS, processes=processes)
+    dialogues = Dialogues(selected(rows, subset, processes=processes), read_audio, GENDERS)
+    return KeSpeechChat(processes=processes).write(dialogues, to, BuildFacts(subsets=SUBSETS))
 
 
 @pytest.mark.parametrize("subset", [None, Subset("M", "en")])

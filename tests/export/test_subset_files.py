@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from kespeechchat.config.dataset import ASRSubset, SubsetSettings
-from kespeechchat.export.ke_speechchat import export
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, ROWS, selected, snapshot
 
@@ -27,7 +29,7 @@ def rows() -> list[dict]:
 
 def written(to: Path, rows, subset=None, **more):
     genders = GENDERS | {"held-dev": "male", "held-test": "male"}
-    return export(selected(rows, subset), None, to, genders=genders, **more)
+    return KeSpeechChat().write(Dialogues(selected(rows, subset), None, genders), to, BuildFacts(**more))
 
 
 def test_subsets_name_utterances_of_the_metadata(rows, tmp_path):
@@ -78,4 +80,4 @@ def test_quality_is_the_smallest_partition_s(rows, tmp_path):
     assert {k: quality[k]["dialogues"] for k in ("zh", "en")} == inside["dialogues"]
     voices = json.loads((tmp_path / "quality_voices.json").read_text("utf-8"))
     assert {v["voice"] for v in voices} <= set(GENDERS)
-    assert "| gate | 50 | 40 | 80.00 % | 0 | error_rate 10 |" in (tmp_path / "statistics.md").read_text("utf-8")
+    assert "| gate | 50 | 40 | 80.00% | 0 | error_rate 10 |" in (tmp_path / "statistics.md").read_text("utf-8")

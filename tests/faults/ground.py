@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import sameness
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 PROFILE = Path(__file__).parent.parent.parent / "pipelines" / "quickstart.yaml"
 

@@ -15,7 +15,8 @@ import pytest
 from benchmarks.sameness import changed, committed, same_dataset, unnamed
 from benchmarks.tonal.world import environment
 from kespeechchat.store.commit import list_commits
-from kespeechchat.store.objects import LocalFolder, open_store
+from kespeechchat.store.local import LocalFolder
+from kespeechchat.store.opening import open_store
 from tests.store.s3_proxy import DELAY, FORGET, HANG, REFUSE, Fault, writes
 
 pytestmark = pytest.mark.faults
@@ -74,7 +75,7 @@ def test_torn_data_and_records_edited_by_hand_are_found_named_and_made_again(wor
         r"spoken/commits/\S+: not the commit record that was written",
         r"clips/commits/\S+: not the commit record that was written",
         r"measure/commits/\S+: not a commit record",
-        r"gate/commits/\S+: the commit record of gate shard-\S+ under another's name",
+        r"gate/commits/\S+: the commit record of gate shard-\S+ under another name",
     ):
         assert re.search(told, kesc.said), f"{told} is not told in:\n{kesc.said}"
     assert kesc(world.command(copy, "--inline")) == 0, kesc.said

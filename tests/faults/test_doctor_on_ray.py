@@ -32,27 +32,27 @@ def test_each_node_is_asked_for_what_its_stages_need(address):
     with RayMachines(address) as there:
         assert len(there.all) == 2
         text, *others = capacity.check(fits, there)
-        assert text.well
-        assert "need 2 GPUs" in text.told
-        assert "2 GPUs, 6 CPUs, 1 licence on 2 machines" in text.told
-        assert all(f.well for f in others)
+        assert text.ok
+        assert "need 2 GPUs" in text.message
+        assert "2 GPUs, 6 CPUs, 1 licence on 2 machines" in text.message
+        assert all(f.ok for f in others)
         refused = next(capacity.check(fits_not, there))
-        assert (refused.well, refused.blocks) == (False, {"filter"})
+        assert (refused.ok, refused.blocks) == (False, {"filter"})
 
         hosts = there.hosts(resources_of(fits, "filter"))
         assert [m.has["GPU"] for m in hosts] == [2.0]
         found = {f.check: f for f in environments.check(fits, there)}
-        assert all(f.well for f in found.values()), found
-        assert "on 2 machines" in found["environment of rewrite"].told
-        assert "machines" not in found["environment of filter"].told
-        assert all(f.well for f in models.check(fits, there))
+        assert all(f.ok for f in found.values()), found
+        assert "on 2 machines" in found["environment of rewrite"].message
+        assert "machines" not in found["environment of filter"].message
+        assert all(f.ok for f in models.check(fits, there))
         assert there.as_actor(resources_of(fits, "filter"), posixpath.join, "a", "b") == "a/b"
 
 
 def test_no_cluster_at_the_address(tmp_path):
     pipeline = load_pipeline(PROFILE, root=str(tmp_path / "root"))
     *others, ray = doctor(pipeline, "127.0.0.1:1", inline=False)
-    assert all(f.well for f in others)
-    assert (ray.check, ray.well) == ("Ray", False)
-    assert "--address 127.0.0.1:1: cannot join Ray" in ray.told
-    assert "is its head up" in ray.cure
+    assert all(f.ok for f in others)
+    assert (ray.check, ray.ok) == ("Ray", False)
+    assert "--address 127.0.0.1:1: cannot join Ray" in ray.message
+    assert "is its head up" in ray.fix

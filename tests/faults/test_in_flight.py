@@ -15,7 +15,7 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 pytestmark = pytest.mark.faults
 QUESTION = "How far is it from here to the sea, and can I walk there?"
@@ -66,7 +66,7 @@ def test_one_actor_asks_for_two_shards_at_once(tmp_path, quickstart, url):
     store = open_store(pipeline.root)
     asked = {"instruction": "Tell me how far the sea is.", "input": "", "language": "en"}
     fill(pipeline, store, ["ingest"], lambda order: [{**asked, "id": f"q-{order.key.shard}"}])
-    assert build(pipeline, Progress(quiet=True), ["rewrite"]).well
+    assert build(pipeline, Progress(quiet=True), ["rewrite"]).ok
     build_state = BuildState(pipeline, store)
     assert len(build_state.states("rewrite")) == 2
     assert build_state.complete("rewrite")

@@ -13,7 +13,7 @@ from kespeechchat.config.units import Unit
 from kespeechchat.execution.ray_cluster import Cluster
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Built
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from tests.faults.ground import PROFILE
 
 pytestmark = pytest.mark.faults

@@ -19,8 +19,8 @@ from kespeechchat.inputs import reading as inputs
 from kespeechchat.inputs.json_lines import MAX_LINE
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.inputs.sharding import shard_inputs
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.manifest import planned_rows
-from kespeechchat.store.objects import LocalFolder
 
 
 def _plan(root, *files, size=3, limit=None):

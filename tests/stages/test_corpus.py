@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.corpus import Corpus
 
@@ -18,3 +18,12 @@ def test_a_clip_has_its_shards_language_whoever_said_it(quickstart, given):
     pipeline = load_pipeline(quickstart.with_name("ke-speechchat.yaml"))
     (outcome,) = Corpus(pipeline).process(Task(0, "zh", [{**row, "problem": None}]))
     assert outcome.status == "kept" and outcome.row["language"] == "zh" and outcome.row["corpus_dnsmos"] == 4.2
+
+
+def test_a_recipe_needs_a_tts_with_stock_voices(quickstart, monkeypatch):
+    monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
+    monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: object())
+    clip = {"recording": "r1", "transcript": "你好", "style": {"zf_xiaobei": 1.0}}
+    row = {"id": "r1-1", "occurrence": 1, "file": "c.yaml", "line": 2, "raw": json.dumps(clip), "problem": None}
+    with pytest.raises(ConfigError, match=r"stages\.corpus\.tts: kokoro has no stock voices"):
+        list(Corpus(load_pipeline(quickstart)).process(Task(0, "zh", [row])))

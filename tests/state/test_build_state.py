@@ -12,7 +12,7 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.voice_pin import pin, read_pin
 from kespeechchat.store.commit import ShardKey, commit_failure, list_commits, mark_corrupt, read_record
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 TEXT = ("ingest", "rewrite", "filter", "spoken")
 VOICES = ("corpus", "clips", "speakers", "blend", "audition", "voices")

@@ -15,7 +15,7 @@ from kespeechchat.execution.worker.shard_maker import ShardMaker
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.model_digests import check_here, unknown, with_model_digests
 from kespeechchat.state.saved_profile import load_profile, save_profile
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 
 def _in_another_process() -> None:

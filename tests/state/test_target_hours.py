@@ -13,7 +13,7 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 SHARDS = 4  # of each language, in turn: zh has the even numbers; one dialogue of half an hour in each
 
@@ -69,7 +69,7 @@ def ground(tmp_path, quickstart, behaves) -> Ground:
 
 def test_a_language_stops_at_its_target_and_the_other_goes_on(ground):
     result = ground.build("target_hours.zh.train=0.9")
-    assert (result.well, result.held) == (True, {"zh": 2})
+    assert (result.ok, result.held) == (True, {"zh": 2})
     assert sorted(ground.spoken) == [0, 1, 2, 3, 5, 7]
     told = (
         f"{summary(ground.pipeline('target_hours.zh.train=0.9'), ground.store, result.build_state)}\n\n{result.lines()}"

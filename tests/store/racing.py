@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from kespeechchat.store.objects import AlreadyExists, ObjectStore
+from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 
 def one_of_many_wins(store: ObjectStore, writers: int) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kespeechchat.records import SCHEMAS, Outcome, rejected
 from kespeechchat.store import commit as c
-from kespeechchat.store.objects import AlreadyExists, LocalFolder
+from kespeechchat.store.interface import AlreadyExists
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.shards import CorruptShard, count, read_table, to_parquet
 
 FP = "0123456789ab"
@@ -126,7 +127,7 @@ def test_counts_add_and_account_for_all():
 
 def test_count_tallies_reasons():
     outcomes = [Outcome({"id": "1"}), rejected({"id": "2"}, "x"), Outcome({"id": "3"}, "failed", "error", "boom")]
-    assert count("s", 3, outcomes) == c.Counts(3, 1, {"x": 1}, 1)
+    assert count(3, outcomes) == c.Counts(3, 1, {"x": 1}, 1)
 
 
 def test_an_unknown_column_is_refused():

@@ -11,9 +11,10 @@ from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.voice_pin import PinnedVoices, read_pin
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, commit
 from kespeechchat.store.documents import dump, parse
+from kespeechchat.store.interface import StoreError
 from kespeechchat.store.journal import Journal, open_attempts
+from kespeechchat.store.local import LocalFolder
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
-from kespeechchat.store.objects import LocalFolder, StoreError
 from tests.fuzzing import broken
 
 RECORD = CommitRecord("committed", "gate", 3, "0" * 12, 0, "a" * 16, counts={"gate": Counts(3, 1, {"error_rate": 2})})
@@ -35,6 +36,12 @@ def test_anything_else_is_a_value_error(kind, data):
     except ValueError:
         return
     assert isinstance(read, kind) and parse(kind, dump(kind, read)) == read
+
+
+@pytest.mark.parametrize("number", [b"1e9990", b"-Infinity", b"NaN"])
+def test_a_number_that_json_cannot_give_back_is_refused(number):
+    with pytest.raises(ValueError, match=r"audio_seconds: .*finite"):
+        parse(CommitRecord, dump(CommitRecord, RECORD).replace(b'"audio_seconds":0.0', b'"audio_seconds":' + number))
 
 
 def test_the_field_is_named():

@@ -10,7 +10,8 @@ import pytest
 
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.store import commit as c
-from kespeechchat.store.objects import StoreError, open_store
+from kespeechchat.store.interface import StoreError
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.remote import RemoteStore
 from kespeechchat.store.shards import read_table, to_parquet
 from tests.store.racing import one_of_many_wins

@@ -14,9 +14,10 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store import commit as c
+from kespeechchat.store.interface import StoreError
 from kespeechchat.store.journal import Journal, open_attempts
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
-from kespeechchat.store.objects import StoreError, open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table, to_parquet
 from tests.store.s3_proxy import ABSENT, DELAY, FORGET, HANG, REFUSE, Fault, writes
 

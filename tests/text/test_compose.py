@@ -110,6 +110,34 @@ def test_completions_are_read_with_their_numbers_in_words():
     )
 
 
+@pytest.mark.parametrize("name", ["spoken", "paper/spoken"])
+def test_a_number_that_the_sentence_does_not_decide_is_refused_in_every_profile(name):
+    said = "Why does ice float on water?"
+    left = parse_dialogue(json.dumps({"instruction": said, "response": "It floats, and the answer is 10:30."}), "en")
+    assert judge_dialogue(left, said, None, prompt(name, "en")) == "ambiguous_number"
+    read = parse_dialogue(json.dumps({"instruction": said, "response": "It has floated since the 1990s."}), "en")
+    assert read is not None and read.response == "It has floated since the nineteen nineties."
+    assert judge_dialogue(read, said, None, prompt(name, "en")) is None
+
+
+def test_quotation_marks_are_not_spoken():
+    said = parse_dialogue(json.dumps({"instruction": "Why?", "response": 'He said "I have 3 dogs."'}), "en")
+    assert said == Dialogue("Why?", "He said I have three dogs.")
+
+
+@pytest.mark.parametrize(
+    ("question", "instruction", "reason"),
+    [
+        ("Why did he shout ten thirty at the 3 dogs?", "Why did he shout 10:30 at the 3 dogs?", None),
+        ("Why did he shout ten thirty at the 4 dogs?", "Why did he shout 10:30 at the 3 dogs?", "changed_numbers"),
+        ("Why did he shout at the 4 dogs?", "Why did he shout at the 3 dogs?", "changed_numbers"),
+    ],
+)
+def test_the_model_may_decide_what_the_source_left_in_doubt(question, instruction, reason):
+    found = judge(parse_question(json.dumps({"question": question}), "en"), instruction)
+    assert found == reason if reason else found in (None, "echo")
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"question": 3}', "[]", '{"question": "cut off'])
 def test_a_broken_completion_is_none(text):
     assert parse_question(text, "en") is None

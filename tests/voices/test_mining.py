@@ -17,7 +17,7 @@ from kespeechchat.voices.mining import (
     passes_score,
     speaking_rate,
 )
-from kespeechchat.voices.splits import draw_speaker_splits, largest_remainder
+from kespeechchat.voices.speaker_splits import draw_speaker_splits, largest_remainder
 
 SETTINGS = MiningSettings(similarity=0.9)
 

@@ -13,7 +13,7 @@ from kespeechchat.records import SCHEMAS
 from kespeechchat.voices.blending import Speaker, blend, targets
 from kespeechchat.voices.privacy import RealClips, number_voices, select
 from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
-from kespeechchat.voices.splits import draw_speaker_splits
+from kespeechchat.voices.speaker_splits import draw_speaker_splits
 
 PRIVACY = PrivacySettings(speaker_threshold=0.8, voice_threshold=0.9, block=16)
 BLENDING = BlendingSettings(users={"train": 12, "test": 4}, rate_bin=0.5, agent_candidates=1)

@@ -7,23 +7,25 @@ actor's GPUs and CPUs must lie on one machine. Actors are put on machines by fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machines, resources_of, takes
 from kespeechchat.commands.doctor.uses import as_in_round_0
 from kespeechchat.config.base import Settings
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
 from kespeechchat.config.units import Unit
-from kespeechchat.state.build_state import segments
 from kespeechchat.state.profile_models import engines_of
+from kespeechchat.state.segments import segments
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
+    """A finding per segment of stages that run at once, and one per engine that wants a GPU it does not get."""
     yield from _devices(pipeline)
     if there.inline:
-        yield Finding(True, "machines", "not asked: with --inline one process does everything")
+        yield Finding(True, "machines", "not checked: with --inline one process does everything")
         return
     for segment in segments(pipeline):
         if not all(as_in_round_0(pipeline, unit) for unit in segment):
@@ -52,14 +54,14 @@ def _fits(pipeline: Pipeline, segment: Sequence[Unit], there: Machines) -> Findi
 def _lacking(pipeline: Pipeline, name: str, unit: str, pools: dict[str, Resources], there: Machines) -> Finding:
     """That one actor of `unit` finds no room: on no machine at all, or beside the others."""
     needs = _sum(takes(r) for r in pools.values() for _ in range(r.min_actors))
-    told = f"need {_amounts(needs)} at once; there are {_offered(there)}; no room for {unit}: "
-    told += f"one actor takes {_amounts(takes(pools[unit]))} of one machine"
+    message = f"need {_amounts(needs)} at once; there are {_offered(there)}; no room for {unit}: "
+    message += f"one actor takes {_amounts(takes(pools[unit]))} of one machine"
     stages = unit.split("+")
     if not there.hosts(pools[unit]):
-        cure = f"bring a machine that has as much, or lower resources.{stages[0]} in the profile"
-        return Finding(False, name, told, cure, frozenset(stages))
-    cure = f"lower min_actors, bring more machines, or make {stages[-1]} a phase of its own in `phases`"
-    return Finding(False, name, told, cure)
+        fix = f"bring a machine that has as much, or lower resources.{stages[0]} in the profile"
+        return Finding(False, name, message, fix, frozenset(stages))
+    fix = f"lower min_actors, bring more machines, or make {stages[-1]} a phase of its own in `phases`"
+    return Finding(False, name, message, fix)
 
 
 def _weight(wanted: dict[str, float]) -> tuple[float, float, float]:
@@ -67,7 +69,7 @@ def _weight(wanted: dict[str, float]) -> tuple[float, float, float]:
     return wanted.get("GPU", 0.0), other, wanted.get("CPU", 0.0)
 
 
-def _sum(bundles) -> dict[str, float]:
+def _sum(bundles: Iterable[Mapping[str, float]]) -> dict[str, float]:
     total: dict[str, float] = {}
     for bundle in bundles:
         for kind, amount in bundle.items():
@@ -76,8 +78,8 @@ def _sum(bundles) -> dict[str, float]:
 
 
 def _amounts(bundle: dict[str, float]) -> str:
-    names = {"CPU": "CPUs", "GPU": "GPUs"}
-    known = {k: bundle[k] for k in ("GPU", "CPU") if k in bundle}
+    names: dict[str, str] = {"CPU": "CPUs", "GPU": "GPUs"}
+    known: dict[str, float] = {k: bundle[k] for k in ("GPU", "CPU") if k in bundle}
     known |= {k: v for k, v in bundle.items() if k not in ("memory", "object_store_memory") and k not in known}
     return ", ".join(f"{amount:g} {names.get(kind, kind)}" for kind, amount in known.items()) or "nothing"
 
@@ -88,20 +90,20 @@ def _offered(there: Machines) -> str:
     return f"{_amounts({'GPU': 0.0, **has})} on {len(there.all)} machine{'s' if len(there.all) > 1 else ''}"
 
 
-# --- engines' own wishes
+# --- what the engines' settings ask for
 
 
 def _devices(pipeline: Pipeline) -> Iterator[Finding]:
-    """Engines that say they want a GPU, in stages whose actors get none or too few."""
+    """Engines whose settings ask for a GPU, in stages whose actors get none or too few."""
     for stage in STAGES:
         given = resources_of(pipeline, stage).num_gpus
         for name, settings in engines_of(pipeline, stage).items():
             for wanted, why in _gpus(settings):
                 if wanted > given:
                     first = pipeline.unit_of(stage).first
-                    told = f"{name} says {why}, but an actor of {stage} gets {given} GPUs"
-                    cure = f"resources.{first}.num_gpus: {wanted}, or change the engine"
-                    yield Finding(False, f"GPUs of {stage}", told, cure, frozenset({stage}))
+                    message = f"{name} says {why}, but an actor of {stage} gets {given} GPUs"
+                    fix = f"resources.{first}.num_gpus: {wanted}, or change the engine"
+                    yield Finding(False, f"GPUs of {stage}", message, fix, frozenset({stage}))
 
 
 def _gpus(settings: Settings) -> Iterator[tuple[int, str]]:

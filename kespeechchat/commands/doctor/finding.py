@@ -10,29 +10,30 @@ from kespeechchat.config.load import ConfigError
 
 @dataclass(frozen=True)
 class Finding:
-    """`cure`: what to do, where it is not well. `blocks`: stages that the canary need not try."""
+    """`check`: what was looked at. `fix`: what to do, where it is not ok. `blocks`: stages that need not be tried."""
 
-    well: bool
+    ok: bool
     check: str
-    told: str
-    cure: str = ""
+    message: str
+    fix: str = ""
     blocks: frozenset[str] = frozenset()
 
 
-class Trouble(Exception):
-    """A check does not hold: what was found, and the cure."""
+class CheckFailed(Exception):
+    """A check does not hold: `message` says what was found, `fix` what to do."""
 
-    def __init__(self, told: str, cure: str) -> None:
-        super().__init__(told)
-        self.told, self.cure = told, cure
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message, self.fix = message, fix
 
 
-def look(check: str, do: Callable[[], str], cure: str, blocks: frozenset[str] = frozenset()) -> Iterator[Finding]:
-    """The finding of `do`, which returns what it saw, or raises. `cure`: for errors that name none."""
+def look(check: str, do: Callable[[], str], fix: str, blocks: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """The finding of `do`, which returns what it saw, or raises. `fix`: for errors that name none."""
     try:
         yield Finding(True, check, do())
-    except Trouble as trouble:
-        yield Finding(False, check, trouble.told, trouble.cure, blocks)
-    except Exception as error:  # a doctor reports whatever he meets, and goes on
-        told = str(error) or type(error).__name__
-        yield Finding(False, check, told if isinstance(error, ConfigError) else f"{type(error).__name__}: {told}", cure)
+    except CheckFailed as failed:
+        yield Finding(False, check, failed.message, failed.fix, blocks)
+    except Exception as error:  # whatever a check meets is a finding; the checks after it go on
+        message = str(error) or type(error).__name__
+        known = isinstance(error, ConfigError)
+        yield Finding(False, check, message if known else f"{type(error).__name__}: {message}", fix)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Generator
+from functools import partial
 from itertools import islice
 
-from kespeechchat.commands.doctor.finding import Finding, Trouble, look
+from kespeechchat.commands.doctor.finding import CheckFailed, Finding, look
 from kespeechchat.config.pipeline import InstructionInput, Pipeline, SpeechInput
 from kespeechchat.inputs.language_check import lacking
 from kespeechchat.inputs.reading import input_rows
@@ -16,22 +17,22 @@ from kespeechchat.store.manifest import PlannedRow
 
 _ROWS = 50_000  # of each input that are parsed, some seconds; a file of fewer is parsed to its end
 _CLIPS = 20  # of each speech input that are decoded, evenly over the rows parsed
-_KEPT = 200  # sound rows of each language that are handed to the canary
+_KEPT = 200  # usable rows of each language that are handed to the trial
 
-Rows = dict[str, dict[str, list[PlannedRow]]]  # branch → language → sound rows
+Rows = dict[str, dict[str, list[PlannedRow]]]  # branch → language → usable rows
 
 
 def check(pipeline: Pipeline) -> Generator[Finding, None, Rows]:
-    """A finding per input; returns sound rows of each branch and language."""
+    """A finding per input; returns usable rows of each branch and language."""
     rows: Rows = {"instructions": {}, "speech": {}}
     for branch, found in rows.items():
         for item in getattr(pipeline, branch).inputs:
-            cure = "mend the file, or name another under inputs"
-            yield from look(f"input {item.path}", lambda item=item, found=found: _input(item, found), cure)
+            fix = "correct the file, or name another under inputs"
+            yield from look(f"input {item.path}", partial(_input, item, found), fix)
     counts = {branch: {language: len(found) for language, found in by.items()} for branch, by in rows.items()}
     for stage, problem in lacking(pipeline, counts):
-        told, _, cure = problem.partition(": ")
-        yield Finding(False, f"languages of {stage}", told, cure)
+        message, _, fix = problem.partition(": ")
+        yield Finding(False, f"languages of {stage}", message, fix)
     return rows
 
 
@@ -48,22 +49,22 @@ def _input(item: InstructionInput | SpeechInput, found: dict[str, list[PlannedRo
         known = found.setdefault(row.language or "en", [])
         known += [row] if len(known) < _KEPT else []
     all_of_it = next(rows, None) is None
-    told = f"{_counted(seen, len(problems), all_of_it)}{'; the first: ' + problems[0] if problems else ''}"
+    message = f"{_counted(seen, len(problems), all_of_it)}{'; the first: ' + problems[0] if problems else ''}"
     if not seen:
-        raise Trouble(f"no sound row: {told}", "see docs of the layouts: `layout` or `columns` of the input say how")
+        raise CheckFailed(f"no usable row: {message}", "set the input's `layout` or `columns` to what the file has")
     if len(problems) > sum(seen.values()):
-        raise Trouble(f"most rows cannot be read: {told}", "is its `layout` (or `columns`) the right one?")
-    return told + _decoded(clips)
+        raise CheckFailed(f"most rows cannot be read: {message}", "is its `layout` (or `columns`) the right one?")
+    return message + _decoded(clips)
 
 
 def _counted(seen: Counter[str], bad: int, all_of_it: bool) -> str:
     whole = f"all {sum(seen.values()) + bad:,} rows" if all_of_it else f"the first {_ROWS:,} rows"
     languages = ", ".join(f"{language} {n:,}" for language, n in sorted(seen.items(), reverse=True))
-    return f"{whole} parsed: {languages or 'none is sound'}{f', malformed {bad:,}' if bad else ''}"
+    return f"{whole} parsed: {languages or 'none is usable'}{f', malformed {bad:,}' if bad else ''}"
 
 
 def _decoded(clips: list[PlannedRow]) -> str:
-    """Decodes clips of a manifest or a folder. Raises Trouble where one cannot be read."""
+    """Decodes clips of a manifest or a folder. Raises CheckFailed where one cannot be read."""
     paths = [path for row in clips if (path := json.loads(row.raw).get("path"))]
     chosen = paths[:: max(1, -(-len(paths) // _CLIPS))]
     broken = []
@@ -73,7 +74,7 @@ def _decoded(clips: list[PlannedRow]) -> str:
         except AudioError as error:
             broken.append(str(error))
     if broken:
-        raise Trouble(
+        raise CheckFailed(
             f"{len(broken)} of {len(chosen)} clips cannot be read; the first: {broken[0]}",
             "paths are relative to the manifest; every machine must see them at the same place",
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kespeechchat.commands.doctor.finding import Trouble
+from kespeechchat.commands.doctor.finding import CheckFailed
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.stages import Resources
@@ -17,11 +17,14 @@ _PATIENCE = 1800  # seconds for loading the largest model
 
 @dataclass(frozen=True)
 class Machine:
+    """A machine of the cluster, or this one."""
+
     name: str
     has: Mapping[str, float] = field(default_factory=dict, compare=False)  # CPU, GPU and custom resources
     node: str | None = None  # Ray's id of it; None: this machine
 
     def holds(self, wanted: Mapping[str, float]) -> bool:
+        """Whether it has all of `wanted`."""
         return all(self.has.get(kind, 0.0) >= amount for kind, amount in wanted.items())
 
 
@@ -75,17 +78,18 @@ class RayMachines(Machines):
         try:
             self._cluster = Cluster(address, secrets.token_hex(8))
         except ConfigError as error:
-            told, _, cure = str(error).partition("; ")
-            raise Trouble(told, cure) from None
+            message, _, fix = str(error).partition("; ")
+            raise CheckFailed(message, fix) from None
         except Exception as error:  # RuntimeError and others of Ray's own kinds
-            raise Trouble(
+            raise CheckFailed(
                 f"Ray does not start: {error}", "see the error; is another Ray in the way? `ray stop`"
             ) from None
         import ray
 
-        self.all = [_machine(node) for node in ray.nodes() if node["Alive"]]
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it without types
+        self.all = [_machine(node) for node in nodes if node["Alive"]]
         if len({machine.name for machine in self.all}) < len(self.all):  # several nodes on one machine
-            self.all = [replace(m, name=f"{m.name} ({m.node[:6]})") for m in self.all]
+            self.all = [replace(m, name=f"{m.name} ({str(m.node)[:6]})") for m in self.all]
 
     def __exit__(self, *_: object) -> None:
         self._cluster.close()
@@ -95,6 +99,7 @@ class RayMachines(Machines):
             return function(*arguments)
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        assert machine.node is not None
         there = NodeAffinitySchedulingStrategy(machine.node, soft=False)
         return _answer(function, arguments, num_cpus=0, scheduling_strategy=there)
 
@@ -111,7 +116,7 @@ class RayMachines(Machines):
 
 
 def machines(address: str, inline: bool) -> Machines:
-    """Raises Trouble where there is no Ray at `address`."""
+    """Raises CheckFailed where there is no Ray at `address`."""
     return Machines() if inline else RayMachines(address)
 
 

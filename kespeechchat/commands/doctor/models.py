@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machine, Machines, resources_of
@@ -15,8 +16,15 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import identify
 
 
+class ModelHere(NamedTuple):
+    """A model on one machine: what is wrong with it (None: nothing), and what exactly it is."""
+
+    problem: str | None
+    identity: str | None
+
+
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
-    """A finding per model, and one for the room that the missing ones need."""
+    """A finding per model, and one for the disk space that the missing ones need."""
     missing: dict[str, ModelStatus] = {}
     seen = {machine: _seen(there, machine, pipeline) for machine in there.all}
     for model in models(pipeline):
@@ -24,12 +32,14 @@ def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
         if not stages:
             continue
         needing = _needing(pipeline, there, stages)
-        found = {machine.name: seen[machine].get(model.model, ("cannot be asked", None)) for machine in needing}
-        finding = _told(model, stages, found)
+        found = {
+            machine.name: seen[machine].get(model.model, ModelHere("cannot be asked", None)) for machine in needing
+        }
+        finding = _finding(model, stages, found)
         missing |= {model.model: model} if any(problem for problem, _ in found.values()) else {}
         yield finding
     if missing:
-        yield from _room(list(missing.values()))
+        yield from _space(list(missing.values()))
 
 
 def _needing(pipeline: Pipeline, there: Machines, stages: frozenset[str]) -> list[Machine]:
@@ -38,28 +48,29 @@ def _needing(pipeline: Pipeline, there: Machines, stages: frozenset[str]) -> lis
     return list(hosts or there.all)
 
 
-def _seen(there: Machines, machine: Machine, pipeline: Pipeline) -> dict[str, tuple[str | None, str | None]]:
+def _seen(there: Machines, machine: Machine, pipeline: Pipeline) -> dict[str, ModelHere]:
     try:
-        return there.on(machine, look_up, pipeline)
+        found: dict[str, ModelHere] = there.on(machine, look_up, pipeline)
+        return found
     except Exception as error:  # Ray's many kinds: the node is gone, the project cannot be imported there
-        told = str(error).strip().splitlines()[-1]
-        return {m.model: (told, None) for m in models(pipeline)}
+        problem = str(error).strip().splitlines()[-1]
+        return {m.model: ModelHere(problem, None) for m in models(pipeline)}
 
 
-def look_up(pipeline: Pipeline) -> dict[str, tuple[str | None, str | None]]:
-    """Model → (problem on this machine, what exactly it is here)."""
-    found: dict[str, tuple[str | None, str | None]] = {}
+def look_up(pipeline: Pipeline) -> dict[str, ModelHere]:
+    """Each model of the profile, by name, as it is on this machine."""
+    found: dict[str, ModelHere] = {}
     for model in models(pipeline):
         problem, identity = model.problem, None
         try:
             identity = None if problem else identify(model.model)
         except EngineError as error:
             problem = str(error)
-        found[model.model] = (problem, identity)
+        found[model.model] = ModelHere(problem, identity)
     return found
 
 
-def _told(model: ModelStatus, stages: frozenset[str], found: dict[str, tuple[str | None, str | None]]) -> Finding:
+def _finding(model: ModelStatus, stages: frozenset[str], found: dict[str, ModelHere]) -> Finding:
     check_ = f"model {model.model}"
     absent = {name: problem for name, (problem, _) in found.items() if problem}
     if absent:
@@ -68,13 +79,13 @@ def _told(model: ModelStatus, stages: frozenset[str], found: dict[str, tuple[str
         return Finding(False, check_, f"{where} ({used})", next(iter(absent.values())), stages)
     identities = {identity for _, identity in found.values()}
     if len(identities) > 1:
-        told = "; ".join(f"{name}: {identity}" for name, (_, identity) in found.items())
-        return Finding(False, check_, f"differs between machines: {told}", "copy one of them to all", stages)
+        message = "; ".join(f"{name}: {identity}" for name, (_, identity) in found.items())
+        return Finding(False, check_, f"differs between machines: {message}", "copy one of them to all", stages)
     where = "" if len(found) == 1 else f" on {len(found)} machines"
     return Finding(True, check_, f"{', '.join(filter(None, identities))}{where}, {size_of(model)}")
 
 
-def _room(missing: list[ModelStatus]) -> Iterator[Finding]:
+def _space(missing: list[ModelStatus]) -> Iterator[Finding]:
     """Whether what must still be fetched fits the disk of the hub's cache."""
     needed = sum(m.size or 0.0 for m in missing if m.model.startswith("hub:"))
     if not needed:
@@ -83,7 +94,10 @@ def _room(missing: list[ModelStatus]) -> Iterator[Finding]:
 
     folder = next(p for p in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if p.exists())
     free = shutil.disk_usage(folder).free / 1e9
-    told = (
-        f"{needed:.1f} GB of hub models are to be fetched (by the sizes that the profile gives), {free:.1f} GB are free"
+    message = f"{needed:.1f} GB of hub models must be fetched (by the sizes in the profile), {free:.1f} GB are free"
+    yield Finding(
+        free > needed,
+        f"free space in {HF_HUB_CACHE}",
+        message,
+        "" if free > needed else "free some space, or set HF_HOME",
     )
-    yield Finding(free > needed, f"room in {HF_HUB_CACHE}", told, "" if free > needed else "make room, or set HF_HOME")

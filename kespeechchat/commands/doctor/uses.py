@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from kespeechchat.config.base import Settings
-from kespeechchat.config.pipeline import STAGES, Pipeline
+from kespeechchat.config.flow import STAGES
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
-from kespeechchat.engines.libraries import LIBRARIES
+from kespeechchat.engines import registry
 from kespeechchat.state.profile_models import engines_of
 
 
@@ -24,14 +22,5 @@ def users_of(pipeline: Pipeline, engines: tuple[str, ...]) -> frozenset[str]:
 
 def libraries_of(pipeline: Pipeline, unit: Unit) -> list[str]:
     """Modules that the engines of the unit's stages import, each once."""
-    found = [m for stage in unit for s in engines_of(pipeline, stage).values() for m in _libraries(s)]
+    found = [m for stage in unit for s in engines_of(pipeline, stage).values() for m in registry.libraries_of(s)]
     return list(dict.fromkeys(found))
-
-
-def _libraries(settings: Settings) -> Iterator[str]:
-    yield from LIBRARIES[settings.use]  # type: ignore[attr-defined]
-    for field in type(settings).model_fields:
-        value = getattr(settings, field)
-        for nested in value if isinstance(value, tuple) else (value,):
-            if isinstance(nested, Settings) and hasattr(nested, "use"):
-                yield from _libraries(nested)

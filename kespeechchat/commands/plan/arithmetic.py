@@ -36,6 +36,7 @@ class Range:
 
     @staticmethod
     def exact(value: float) -> Range:
+        """A figure that is known."""
         return Range(value, value, value)
 
     def __add__(self, other: Range) -> Range:
@@ -56,6 +57,7 @@ class Range:
         return Range(*(max(0.0, 1 - end) for end in (self.high, self.mid, self.low)))
 
     def inverse(self) -> Range:
+        """Of a yield: rows in per row out, endless where it is 0."""
         return Range(*(1 / end if end else math.inf for end in (self.high, self.mid, self.low)))
 
 
@@ -89,7 +91,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the shards of one unit in one language tell, per row that goes in."""
+    """Averages over the shards of one unit in one language, per row that goes in."""
 
     unit: str
     language: str | None
@@ -103,7 +105,7 @@ class Figures:
 
 
 def measured(samples: Iterable[Sample]) -> dict[tuple[str, str | None], Figures]:
-    """Figures per (unit, language). Shards without rows tell nothing and are passed over."""
+    """Figures per (unit, language). Shards without rows are left out."""
     groups: dict[tuple[str, str | None], list[Sample]] = {}
     for sample in samples:
         if sample.rows_in:
@@ -187,6 +189,7 @@ def rows_backward(shares: Sequence[Range], wanted: float | Range) -> list[Range]
 
 
 def product(shares: Iterable[Range]) -> Range:
+    """The yield of a chain of stages."""
     return math.prod(shares, start=Range.exact(1.0))
 
 
@@ -249,7 +252,8 @@ def wall_hours(
     segments: Sequence[Sequence[str]], hours: Mapping[str, Range], pools: Mapping[str, Pool], gpus: int | None
 ) -> tuple[Range, dict[str, int]]:
     """(hours, actors per unit). Segments follow one another; within one the slowest stage sets the pace."""
-    total, used = ZERO, {}
+    total = ZERO
+    used: dict[str, int] = {}
     for segment in segments:
         known = {unit: hours[unit] for unit in segment if unit in hours}
         if not known:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,16 +12,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from kespeechchat.commands.plan.arithmetic import Figures, Sample
+from kespeechchat.commands.plan.chains import chains
+from kespeechchat.config.flow import GATE
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, Pipeline
-from kespeechchat.config.rounds import REPEATED, split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.profile_models import engines_of
 from kespeechchat.store.commit import ShardKey
-from kespeechchat.store.objects import ObjectStore
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record
 
 _MOST = 256  # records of one unit that are opened, evenly over its shards
@@ -98,9 +99,10 @@ def _engines(ingredients: Mapping[str, str]) -> tuple[str, ...]:
 def instruction_rows(pipeline: Pipeline, rows: int | None = None) -> dict[str, float]:
     """Rows per language in the profile's instruction files, counted; `rows`: that many in all, in the same shares.
 
-    Languages are told by the profile, or by each file's first 2,000 rows. Raises ConfigError for a missing file.
+    Languages are given by the profile, or recognized in each file's first 2,000 rows.
+    Raises ConfigError for a missing file.
     """
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for item in pipeline.instructions.inputs:
         head = [row.language or "en" for row in islice(input_rows(item), _HEAD)]
         count = len(head) if len(head) < _HEAD else count_rows(item)
@@ -116,7 +118,7 @@ def count_rows(item: InstructionInput) -> int:
     """Rows of a JSONL or Parquet file, without parsing them."""
     path = Path(item.path)
     if path.suffix == ".parquet":
-        return pq.read_metadata(path).num_rows
+        return int(pq.read_metadata(path).num_rows)
     with open(path, "rb") as file:
         return sum(1 for line in file if line.strip())
 
@@ -143,11 +145,13 @@ def own_rows(pipeline: Pipeline, figures: ByUnit, rows: int | None, notes: list[
 
 
 def own_clips(pipeline: Pipeline, figures: ByUnit, notes: list[str]) -> dict[str, float]:
+    """Clips per language of the profile's speech inputs; where a file is not here, as many as were measured."""
     absent = [item.path for item in pipeline.speech.inputs if not Path(item.path).exists()]
     if not absent:
         return clip_rows(pipeline)
     notes.append(f"{', '.join(absent)}: not here, so the voices are taken to be mined from as many clips as measured")
-    return {language: float(f.rows) for (unit, language), f in figures.items() if unit == "clips" and language}
+    first = chains(pipeline).clips[0]
+    return {language: float(f.rows) for (unit, language), f in figures.items() if unit == first and language}
 
 
 def dialogues_for_targets(pipeline: Pipeline, figures: ByUnit) -> dict[str, float]:
@@ -155,9 +159,9 @@ def dialogues_for_targets(pipeline: Pipeline, figures: ByUnit) -> dict[str, floa
     splits = pipeline.stages.spoken.splits
     held_out = {"dev": splits.dev / splits.of, "test": splits.test / splits.of}
     shares = {**held_out, "train": 1 - sum(held_out.values())}
-    wanted = {}
+    wanted: dict[str, float] = {}
     for language, targets in pipeline.target_hours.items():
-        last = figures.get((pipeline.unit_of("gate").name, language))
+        last = figures.get((pipeline.unit_of(GATE).name, language))
         if targets and last and last.audio:
             wanted[language] = max(hours * 3600 / last.audio / shares[split] for split, hours in targets.items())
     return wanted
@@ -169,30 +173,3 @@ def candidates(pipeline: Pipeline, users: int | None = None) -> float:
     wanted = (users if users is not None else sum(blending.users.values())) * blending.oversample
     agents = blending.agents_per_gender * 2 * (2 if blending.same_language else 1)
     return wanted + agents * blending.agent_candidates
-
-
-@dataclass(frozen=True)
-class Chains:
-    """The units in the order in which rows pass them."""
-
-    text: Sequence[str]  # to the spoken dialogue
-    speech: Sequence[Sequence[str]]  # of each round
-    voices: Sequence[str]
-
-    @property
-    def first(self) -> Sequence[str]:
-        """All that a dialogue passes which its first round keeps."""
-        return [*self.text, *self.speech[0]]
-
-
-def chains(pipeline: Pipeline) -> Chains:
-    voices = {"corpus", "clips", "speakers", "blend", "audition", "voices"}
-    speech: list[list[str]] = [[] for _ in pipeline.in_rounds(REPEATED[0])]
-    text = []
-    for unit in pipeline.units:
-        stage, round_ = split_round(unit.name)
-        if stage in REPEATED:
-            speech[round_].append(unit.name)
-        elif not voices & set(unit):
-            text.append(unit.name)
-    return Chains(text, speech, [unit.name for unit in pipeline.units if voices & set(unit)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -11,6 +11,13 @@ from kespeechchat.execution.progress import Progress
 
 _USERS = 4  # user voices of each split: the audio phase needs some, and their number costs time
 _CLIPS = 1000  # of each speech input: enough that a corpus ordered by recording gives some speakers
+
+
+class RunOptions(TypedDict):
+    """How the pilot runs; as of `execution.driver.build`."""
+
+    address: str
+    inline: bool
 
 
 def pilot_of(pipeline: Pipeline, rows: int, clips: int | None = None) -> Pipeline:
@@ -34,8 +41,8 @@ def pilot_of(pipeline: Pipeline, rows: int, clips: int | None = None) -> Pipelin
     )
 
 
-def run_pilot(pilot: Pipeline, progress: Progress, **how: Any) -> None:
-    """Builds the pilot, or what is missing of it. What stops it half-way is said; what it measured so far stands."""
+def run_pilot(pilot: Pipeline, progress: Progress, **how: Unpack[RunOptions]) -> None:
+    """Builds the pilot, or what is missing of it. Says what stops it half-way; what it measured so far is used."""
     progress.say(f"pilot: the first {pilot.instructions.limit} rows of each input, in {pilot.root}")
     try:
         result = build(pilot, progress, **how)

@@ -1,4 +1,4 @@
-"""An outlook as text: what was measured, the arithmetic for each size, and the sums side by side."""
+"""A forecast as text: what was measured, the arithmetic for each size, and the sums side by side."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from kespeechchat.commands.plan.arithmetic import Figures, Range
-from kespeechchat.commands.plan.forecast import Outlook, Size
+from kespeechchat.commands.plan.estimator import Size
+from kespeechchat.commands.plan.forecast import Forecast
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
-def render(found: Outlook) -> str:
+def render(found: Forecast) -> str:
+    """The whole forecast for a reader."""
     parts = [_origin(found), _measured(list(found.figures.values()), found.names)]
     parts += [_size(size, found.names) for size in found.sizes]
     parts.append(_summary(found))
     return "\n\n".join(parts)
 
 
-def _origin(found: Outlook) -> str:
+def _origin(found: Forecast) -> str:
     lines = [f"figures from {len(found.measured.samples)} commit records of {found.measured.root}"]
     if found.measured.superseded:
         lines.append(
             f"no shard of the profile as it is now: {', '.join(found.measured.superseded)}; "
-            "figures of superseded shards stand in for them"
+            "figures of superseded shards are used instead"
         )
     for unit, (measured, wanted) in found.measured.others.items():
         lines.append(f"{found.names[unit]} was measured with {measured}, here it has {wanted or 'none'}: other seconds")
@@ -69,18 +71,15 @@ def _size(found: Size, names: Mapping[str, str]) -> str:
     return "\n".join([text, *(f"no figures, in no sum: {what}" for what in found.unknown)])
 
 
-def _summary(found: Outlook) -> str:
+def _summary(found: Forecast) -> str:
     sizes = found.sizes
     lines = [("sum", *(s.title for s in sizes))]
     languages = sorted({language for s in sizes for language in s.rows}, reverse=True)
-    for told, of in (("rows in", "rows"), ("dialogues through the gate", "dialogues"), ("audio hours", "audio_hours")):
-        lines += [(f"{told}, {x}", *(_maybe(getattr(s, of).get(x), number) for s in sizes)) for x in languages]
-    for told, of, form in (
-        ("actor-hours", "actor_hours", number),
-        ("GPU-hours", "gpu_hours", number),
-        ("storage", "storage", size),
-    ):
-        lines.append((told, *(ranged(s.total(of), form) for s in sizes)))
+    for label, of in (("rows in", "rows"), ("dialogues through the gate", "dialogues"), ("audio hours", "audio_hours")):
+        lines += [(f"{label}, {x}", *(_maybe(getattr(s, of).get(x), number) for s in sizes)) for x in languages]
+    lines.append(("actor-hours", *(ranged(s.total("actor_hours"), number) for s in sizes)))
+    lines.append(("GPU-hours", *(ranged(s.total("gpu_hours"), number) for s in sizes)))
+    lines.append(("storage", *(ranged(s.total("storage"), size) for s in sizes)))
     cluster = f"{found.gpus} GPUs" if found.gpus is not None else "all actors the profile allows"
     lines.append((f"wall time, {cluster}", *(_wall(s) for s in sizes)))
     notes = (
@@ -121,10 +120,12 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
+    """A share as whole percent."""
     return f"{value:.0%}"
 
 
 def size(value: float) -> str:
+    """Bytes with a decimal unit, as in `1.2 GB`."""
     if not math.isfinite(value):
         return "∞"
     for unit in _UNITS:

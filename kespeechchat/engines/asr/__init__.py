@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from kespeechchat.engines import Engine
 from kespeechchat.records import Audio, Language, RowError, Word
 
 
 @dataclass(frozen=True)
 class Transcript:
-    text: str  # as the recognizer gave it; normalization is the gate's
+    """What was recognized in one utterance, with Whisper's three scores (Radford et al. 2022, sec. 4.5).
+
+    `text`: as the recognizer gave it; the gate normalizes it. `avg_logprob`: natural log-probability per token, at most
+    0. `compression_ratio`: bytes of the text to bytes of its zlib, 0.0 for empty text. `no_speech_prob`: 0..1.
+    """
+
+    text: str
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
 
 
-class ASR(Protocol):
-    deterministic: bool
+class ASR(Engine, Protocol):
+    """A speech recognizer."""
 
-    def identity(self) -> dict[str, str]: ...
-
-    def transcribe(self, audios: Sequence[Audio], language: Language) -> list[Transcript | RowError]: ...
-
-    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
-        """What was heard, with times: words (en) or short runs of characters (zh). Only layouts with units need it."""
+    def transcribe(self, audios: Sequence[Audio], language: Language) -> list[Transcript | RowError]:
+        """Transcripts in the order of `audios` (any rate and length). Empty text is a transcript: nothing was heard."""
         ...
 
+    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
+        """What was heard, with times in seconds: words (en) or short runs of characters (zh).
 
-def load(settings: Any) -> ASR:
-    match settings.use:
-        case "faster_whisper":
-            from kespeechchat.engines.asr.faster_whisper import FasterWhisper
-
-            return FasterWhisper(settings)
-    raise ValueError(f"unknown asr engine {settings.use!r}")
+        Only export layouts with units need it.
+        """
+        ...

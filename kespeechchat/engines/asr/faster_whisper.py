@@ -21,6 +21,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
@@ -29,7 +30,8 @@ from faster_whisper.tokenizer import Tokenizer
 from kespeechchat.config.base import pick
 from kespeechchat.config.engines import FasterWhisperSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.asr import Transcript
+from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.asr import ASR, Transcript
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.records import LANGUAGES, Audio, Language, RowError, Word
 from kespeechchat.waveform import defect, resample
@@ -46,7 +48,7 @@ _TOKENS_AT_LEAST, _TOKENS_PER_SECOND = 32, 16
 _MOST_TOKENS = 448  # Whisper's text context
 
 
-class FasterWhisper:
+class FasterWhisper(ASR):
     """A model per language, loaded when its language is first asked for (one shard holds one language)."""
 
     deterministic = True
@@ -67,19 +69,21 @@ class FasterWhisper:
         return {**models, "compute_type": self._settings.compute_type, **{name: version(name) for name in libraries}}
 
     def transcribe(self, audios: Sequence[Audio], language: Language) -> list[Transcript | RowError]:
-        """Transcripts in the order of `audios`. Empty text is a transcript: nothing was recognized. An utterance that
-        is empty, broken or under 0.1 s is a RowError. Raises EngineError where no model serves `language`."""
+        """Transcripts in the order of `audios`. Empty text is a transcript: nothing was recognized.
+
+        An utterance that is empty, broken or under 0.1 s is a RowError. Raises EngineError if no model serves
+        `language`.
+        """
         model = self._model(language)
-        out: list[Transcript | RowError | None] = [defect(audio, _SHORTEST) for audio in audios]
-        heard = {i: resample(audios[i], RATE).samples for i, fault in enumerate(out) if fault is None}
-        for i, samples in heard.items():
-            if len(samples) > FULL * RATE:
-                out[i] = _long(model, samples, language, self._settings.beam)
-        short = {i: samples for i, samples in heard.items() if out[i] is None}
-        self._fill(out, short, model, language, self._settings.padding)
-        doubtful = {i: samples for i, samples in short.items() if self._window(samples) < FULL and _failed(out[i])}
-        self._fill(out, doubtful, model, language, None)
-        return out  # type: ignore[return-value]  # each is filled: by its fault, as long, or as short
+        faults = {i: fault for i, audio in enumerate(audios) if (fault := defect(audio, _SHORTEST))}
+        heard = {i: resample(audio, RATE).samples for i, audio in enumerate(audios) if i not in faults}
+        short = {i: samples for i, samples in heard.items() if len(samples) <= FULL * RATE}
+        long = {i: _long(model, heard[i], language, self._settings.beam) for i in heard if i not in short}
+        first = self._batched(short, model, language, self._settings.padding)
+        doubtful = {i: samples for i, samples in short.items() if self._window(samples) < FULL and _failed(first[i])}
+        again = self._batched(doubtful, model, language, None)
+        found: dict[int, Transcript | RowError] = {**faults, **long, **first, **again}
+        return [found[i] for i in range(len(audios))]
 
     def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
         """Words with times by Whisper's own alignment (cross-attention, dynamic time warping), in the whole window."""
@@ -88,22 +92,23 @@ class FasterWhisper:
             defect(audio, _SHORTEST) or _words(model, resample(audio, RATE).samples, language, beam) for audio in audios
         ]
 
-    def _fill(
-        self, out: list, heard: dict[int, np.ndarray], model: WhisperModel, language: Language, padding: float | None
-    ) -> None:
+    def _batched(
+        self, heard: dict[int, Float32], model: WhisperModel, language: Language, padding: float | None
+    ) -> dict[int, Transcript]:
         """Recognizes `heard` (float32 [T] at 16 kHz, ≤ 30 s, by position) in batches of one window length."""
         by_window: dict[int, list[int]] = defaultdict(list)
         for i, samples in heard.items():
             by_window[_window(len(samples) / RATE, padding)].append(i)
+        out: dict[int, Transcript] = {}
         size = self._settings.batch
         for seconds, members in sorted(by_window.items()):
             for at in range(0, len(members), size):
                 batch = members[at : at + size]
                 texts = _decode(model, [heard[i] for i in batch], seconds, language, self._settings.beam)
-                for i, text in zip(batch, texts, strict=True):
-                    out[i] = text
+                out |= zip(batch, texts, strict=True)
+        return out
 
-    def _window(self, samples: np.ndarray) -> int:
+    def _window(self, samples: Float32) -> int:
         return _window(len(samples) / RATE, self._settings.padding)
 
     def _model(self, language: Language) -> WhisperModel:
@@ -149,7 +154,7 @@ def _failed(heard: Transcript) -> bool:
 
 
 def _decode(
-    model: WhisperModel, utterances: list[np.ndarray], window: int, language: Language, beam: int
+    model: WhisperModel, utterances: list[Float32], window: int, language: Language, beam: int
 ) -> list[Transcript]:
     """One batch: utterances (float32 [T] at 16 kHz), each followed by silence up to `window` seconds."""
     tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
@@ -182,14 +187,15 @@ def _suppressed(tokenizer: Tokenizer) -> dict[str, list[int]]:
     return {"suppress_tokens": sorted({*tokenizer.non_speech_tokens, *steering})}
 
 
-def _features(model: WhisperModel, samples: np.ndarray, window: int) -> np.ndarray:
+def _features(model: WhisperModel, samples: Float32, window: int) -> Float32:
     """Log-mel features, float32 [n_mels, 100 · window]."""
     padded = np.zeros(window * RATE, dtype=np.float32)
     padded[: len(samples)] = samples[: len(padded)]
-    return model.feature_extractor(padded, padding=0)[:, : window * _FRAMES]
+    features: Float32 = model.feature_extractor(padded, padding=0)[:, : window * _FRAMES]
+    return features
 
 
-def _transcript(tokenizer: Tokenizer, result) -> Transcript:
+def _transcript(tokenizer: Tokenizer, result: Any) -> Transcript:
     """Scores as Whisper defines them: log-probability a token, the end of text counted; zlib's ratio of the text."""
     tokens = result.sequences_ids[0]
     text = tokenizer.decode(tokens).strip()
@@ -202,7 +208,7 @@ def _compression(text: str) -> float:
     return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
-def _long(model: WhisperModel, samples: np.ndarray, language: Language, beam: int) -> Transcript:
+def _long(model: WhisperModel, samples: Float32, language: Language, beam: int) -> Transcript:
     """Over 30 s: faster-whisper's own way through the audio, window by window; scores are means by duration."""
     segments, _ = model.transcribe(
         samples, language=language, beam_size=beam, temperature=0.0, condition_on_previous_text=False, vad_filter=False
@@ -220,7 +226,7 @@ def _long(model: WhisperModel, samples: np.ndarray, language: Language, beam: in
     )
 
 
-def _words(model: WhisperModel, samples: np.ndarray, language: Language, beam: int) -> list[Word]:
+def _words(model: WhisperModel, samples: Float32, language: Language, beam: int) -> list[Word]:
     segments, _ = model.transcribe(
         samples,
         language=language,

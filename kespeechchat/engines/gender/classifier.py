@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
-import numpy as np
-
 from kespeechchat.config.engines import ClassifierGenderSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.batches import cut, heard, in_batches
 from kespeechchat.engines.checkpoints import from_pretrained, pick_device, read_part, transformers_folder, working
-from kespeechchat.engines.gender import GenderScore
+from kespeechchat.engines.gender import GenderClassifier, GenderScore
 from kespeechchat.engines.gender.f0 import F0Gender
 from kespeechchat.engines.models import identify
 from kespeechchat.records import Audio, RowError
@@ -25,8 +24,8 @@ _SETTING = "gender.use: classifier"
 _UNKNOWN = GenderScore("unknown", 0.0)
 
 
-class ClassifierGender:
-    """A `GenderClassifier`; clips of one length share a batch."""
+class ClassifierGender(GenderClassifier):
+    """Clips of one length share a batch."""
 
     def __init__(self, settings: ClassifierGenderSettings) -> None:
         """Raises EngineError where the model is missing, has weights missing or has no labels of the given names."""
@@ -61,13 +60,14 @@ class ClassifierGender:
             for head, audio in zip(heads, audios, strict=True)
         ]
 
-    def _probabilities(self, clips: np.ndarray) -> np.ndarray:
+    def _probabilities(self, clips: Float32) -> Float32:
         """Float32 [B, 2] (female, male) of `clips` float32 [B, T]."""
         inputs = self._features(list(clips), sampling_rate=self._rate, return_tensors="pt")
         logits = self._model(**{name: value.to(self._device) for name, value in inputs.items()}).logits
-        return logits.float().softmax(dim=-1).cpu().numpy()[:, self._columns]
+        probabilities: Float32 = logits.float().softmax(dim=-1).cpu().numpy()[:, self._columns]
+        return probabilities
 
-    def _verdict(self, head: np.ndarray, audio: Audio) -> GenderScore:
+    def _verdict(self, head: Float32, audio: Audio) -> GenderScore:
         female, male = float(head[0]), float(head[1])
         said = GenderScore("female", female) if female > male else GenderScore("male", male)
         if not said.score >= self._settings.at_least:

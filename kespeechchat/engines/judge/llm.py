@@ -14,8 +14,9 @@ from typing import Any
 
 from kespeechchat.config.engines import LLMJudgeSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.judge import Verdict
-from kespeechchat.engines.llm import LLM, Completion, Message, Request, load
+from kespeechchat.engines.judge import Judge, Verdict
+from kespeechchat.engines.llm import LLM, Completion, Message, Request
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Language, RowError
 from kespeechchat.text.prompts import Prompt
 
@@ -28,7 +29,7 @@ _SCHEMA = {
 }
 
 
-class LLMJudge:
+class LLMJudge(Judge):
     """Building it loads the language model, unless `llm` hands one over that is loaded already."""
 
     def __init__(self, settings: LLMJudgeSettings, llm: LLM | None = None) -> None:
@@ -71,4 +72,4 @@ def _verdict(answer: Completion | RowError) -> Verdict | RowError:
         verdict = None
     if not isinstance(verdict, bool):
         return RowError(f"the judge answered {answer.text!r}, not {{'verdict': true|false}}")
-    return Verdict(verdict, 1.0 if verdict else 0.0)
+    return Verdict(1.0 if verdict else 0.0)

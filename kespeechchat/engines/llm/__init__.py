@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from kespeechchat.engines import Engine
 from kespeechchat.records import RowError
 from kespeechchat.text.prompts import Prompt
 
 
 @dataclass(frozen=True)
 class Message:
-    role: str  # system | user | assistant
+    """One message of a chat. `role`: system, user or assistant."""
+
+    role: str
     content: str
 
 
@@ -23,9 +26,12 @@ def messages(prompt: Prompt, **fields: str) -> tuple[Message, ...]:
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to make. `messages` hold the system text, the few-shot examples as user/assistant pairs, and the
-    question last. A chat model gets them as they are, a base model as a few-shot completion of the same text.
-    `schema` is a JSON schema that the completion must satisfy (grammar-constrained where the engine can)."""
+    """One completion to make.
+
+    `messages`: the system text, the few-shot examples as user/assistant pairs, and the question last. A chat model gets
+    them as they are, a base model as a few-shot completion of the same text. `schema`: a JSON schema that the
+    completion must satisfy (grammar-constrained where the engine can).
+    """
 
     messages: tuple[Message, ...]
     seed: int
@@ -37,33 +43,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
+    """What a model wrote. `finish`: `length` where a limit cut the text. `tokens`: of the completion alone."""
+
     text: str
-    finish: str  # stop | length
+    finish: Literal["stop", "length"]
     tokens: int
 
 
-class LLM(Protocol):
-    deterministic: bool
-
-    def identity(self) -> dict[str, str]: ...
+class LLM(Engine, Protocol):
+    """A language model."""
 
     def complete(self, requests: Sequence[Request]) -> list[Completion | RowError]:
         """Completions in the order of `requests`."""
         ...
-
-
-def load(settings: Any) -> LLM:
-    match settings.use:
-        case "llamacpp":
-            from kespeechchat.engines.llm.llamacpp import LlamaCpp
-
-            return LlamaCpp(settings)
-        case "openai":
-            from kespeechchat.engines.llm.openai import OpenAIServer
-
-            return OpenAIServer(settings)
-        case "vllm":
-            from kespeechchat.engines.llm.vllm import VLLM
-
-            return VLLM(settings)
-    raise ValueError(f"unknown llm engine {settings.use!r}")

@@ -19,7 +19,7 @@ from typing import Any
 
 from kespeechchat.config.engines import LlamaCppSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.llm import Completion, Request
+from kespeechchat.engines.llm import LLM, Completion, Request
 from kespeechchat.engines.llm.few_shot import STOPS, chat_messages, few_shot_text, shared_text
 from kespeechchat.engines.models import resolve
 from kespeechchat.records import RowError
@@ -28,8 +28,8 @@ _TOP_K = 40
 _RANDOM_SEED = 2**32 - 1  # llama.cpp takes this one value as "choose a seed yourself"
 
 
-class LlamaCpp:
-    """An LLM on llama.cpp. Building it loads the model; raises EngineError where it does not load."""
+class LlamaCpp(LLM):
+    """Building it loads the model; raises EngineError where it does not load."""
 
     def __init__(self, settings: LlamaCppSettings) -> None:
         self.deterministic = settings.slots == 1

@@ -2,7 +2,7 @@
 
 A busy or broken answer (429, 5xx, a time-out, a lost connection, no JSON) is asked again after a wait that doubles, or
 that the server names itself (`Retry-After`). What the server refuses for one request alone is that request's RowError;
-a refused key, an unknown model or a server that is gone stops the build with the cure.
+a refused key, an unknown model or a server that is gone stops the build, with what to do about it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx2
 
 from kespeechchat.config.engines import OpenAISettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.llm import Completion, Request
+from kespeechchat.engines.llm import LLM, Completion, Request
 from kespeechchat.engines.llm.few_shot import STOPS, chat_messages, few_shot_text
 from kespeechchat.records import RowError
 
@@ -29,8 +29,8 @@ _SHOWN = 300  # characters of a server's answer in an error
 _SEEDS = 2**31  # some servers take signed 32-bit seeds only
 
 
-class OpenAIServer:
-    """An LLM behind HTTP. Building it asks the server for its models; EngineError where none answers."""
+class OpenAIServer(LLM):
+    """Building it asks the server for its models; EngineError where none answers."""
 
     deterministic = False
 
@@ -68,13 +68,13 @@ class OpenAIServer:
         try:
             choice = answer["choices"][0]
             text = choice["message"]["content"] if self._settings.chat else choice["text"]
-            finish = "length" if choice.get("finish_reason") == "length" else "stop"
+            cut = choice.get("finish_reason") == "length"
             tokens = int((answer.get("usage") or {}).get("completion_tokens") or 0)
         except (KeyError, IndexError, TypeError, AttributeError):
             return RowError(self._clean(f"{self._url}: an answer without choices: {str(answer)[:_SHOWN]}"))
         if not isinstance(text, str):
             return RowError(self._clean(f"{self._url}: an answer without text: {str(choice)[:_SHOWN]}"))
-        return Completion(text.strip(), finish, tokens)
+        return Completion(text.strip(), "length" if cut else "stop", tokens)
 
     def _patiently(
         self, method: str, place: str, body: dict[str, Any] | None = None, fine: frozenset[int] = frozenset({200})
@@ -87,7 +87,7 @@ class OpenAIServer:
                 response = self._client.request(method, self._url + place, json=body)
                 if response.status_code in fine:
                     return response.json() if response.status_code == 200 else None
-                trouble = self._told(response)
+                trouble = self._shown(response)
                 if response.status_code not in _BUSY:
                     return self._refused(response.status_code, trouble)
                 wait = _asked_wait(response)
@@ -105,7 +105,7 @@ class OpenAIServer:
 
     def _backoff(self, attempt: int) -> float:
         """Seconds: doubles, up to a minute, and scattered so that retries do not come all at once."""
-        return min(_LONGEST_WAIT, self._settings.backoff * 2**attempt) * random.uniform(0.5, 1.0)
+        return min(_LONGEST_WAIT, self._settings.backoff * 2.0**attempt) * random.uniform(0.5, 1.0)
 
     def _refused(self, status: int, trouble: str) -> RowError:
         if status in (401, 403):
@@ -128,7 +128,7 @@ class OpenAIServer:
             )
         )
 
-    def _told(self, response: httpx2.Response) -> str:
+    def _shown(self, response: httpx2.Response) -> str:
         return self._clean(f"HTTP {response.status_code}: {' '.join(response.text[:_SHOWN].split())}")
 
     def _clean(self, text: str) -> str:

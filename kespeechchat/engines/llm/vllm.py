@@ -19,7 +19,7 @@ from typing import Any
 
 from kespeechchat.config.engines import VLLMSettings
 from kespeechchat.engines import EngineDead, EngineError
-from kespeechchat.engines.llm import Completion, Request
+from kespeechchat.engines.llm import LLM, Completion, Request
 from kespeechchat.engines.llm.few_shot import STOPS, chat_messages, few_shot_text
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.records import RowError
@@ -31,8 +31,8 @@ _GRAMMARS = {"backend": "guidance", "disable_any_whitespace": True}
 _SEEDS = 2**63  # vLLM takes int64 seeds
 
 
-class VLLM:
-    """An LLM in vLLM. Building it loads the model; raises EngineError where library, model or memory is missing."""
+class VLLM(LLM):
+    """Building it loads the model; raises EngineError where library, model or memory is missing."""
 
     deterministic = False  # the sums of a batch depend on what else is in it
 
@@ -58,7 +58,8 @@ class VLLM:
         broken); a prompt over the context, or one that vLLM refuses, is a RowError. Threads may call at once."""
         if self._dead:
             raise EngineDead(self._dead)
-        return self._wait(self._all(requests))
+        answers: list[Completion | RowError] = self._wait(self._all(requests))
+        return answers
 
     def close(self) -> None:
         """Ends the engine's own processes."""
@@ -84,8 +85,8 @@ class VLLM:
         tokens = self._tokens(request)
         room = self._settings.max_model_len - len(tokens)
         if room < 1:
-            limit = self._settings.max_model_len
-            return RowError(f"vllm: the prompt has {len(tokens)} tokens, max_model_len is {limit}")
+            context = self._settings.max_model_len
+            return RowError(f"vllm: the prompt has {len(tokens)} tokens, max_model_len is {context}")
         limit = self._settings.seconds_per_request_limit
         try:
             return _completion(await asyncio.wait_for(self._last_output(tokens, _sampling(request, room)), limit))

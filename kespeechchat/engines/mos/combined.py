@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from kespeechchat.config.engines import AllMOSSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.mos import load
+from kespeechchat.engines.mos import MOS
+from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio, RowError
 
 
-class CombinedMOS:
+class CombinedMOS(MOS):
     """A `MOS` engine that asks each of `settings.engines` in turn."""
 
     def __init__(self, settings: AllMOSSettings) -> None:

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import scipy.fft
 
 from kespeechchat.config.engines import DNSMOSSettings
+from kespeechchat.engines.arrays import Float32, Float64
 from kespeechchat.engines.models import resolve
+from kespeechchat.engines.mos import MOS
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import defect, resample
 
@@ -39,7 +42,7 @@ _FFT, _HOP, _MELS = 321, 160, 120
 _TOP_DB = 80.0
 
 
-class DNSMOS:
+class DNSMOS(MOS):
     """Scores utterances; same value alone or in any batch, since every window is its own run."""
 
     deterministic = True
@@ -66,14 +69,14 @@ class DNSMOS:
         scores = np.array([self._window(cut) for cut in cuts])  # [windows, 4]
         return {head: float(value) for head, value in zip(HEADS, scores.mean(axis=0), strict=True)}
 
-    def _window(self, cut: np.ndarray) -> list[float]:
+    def _window(self, cut: Float32) -> list[float]:
         """Scores of one window, float32 [144160], in the order of HEADS."""
         raw = self._p835.run(None, {"input_1": cut[None]})[0][0]  # sig, bak, ovrl
         p808 = self._p808.run(None, {"input_1": melspec(cut[:-_P808_CUT])[None]})[0][0][0]
         return [*(_CALIBRATION[head](value) for head, value in zip(HEADS, raw, strict=False)), float(p808)]
 
 
-def windows(samples: np.ndarray, most: int | None = None) -> list[np.ndarray]:
+def windows(samples: Float32, most: int | None = None) -> list[Float32]:
     """`samples` float32 [T] at 16 kHz, T > 0, doubled until 9.01 s are there, as windows of 9.01 s one second apart:
     all of them, or `most` of them spread from the first to the last (the first, where `most` is 1)."""
     while len(samples) < WINDOW:
@@ -86,7 +89,7 @@ def windows(samples: np.ndarray, most: int | None = None) -> list[np.ndarray]:
     return [samples[s : s + WINDOW].astype(np.float32) for s in starts]
 
 
-def melspec(samples: np.ndarray) -> np.ndarray:
+def melspec(samples: Float32) -> Float32:
     """P.808's features: float32 [frames, 120] of `samples` [T] at 16 kHz; log mel power within 80 dB of its peak.
 
     Matches `librosa.feature.melspectrogram(n_fft=321, hop_length=160, n_mels=120)` with its defaults: centred frames
@@ -97,21 +100,22 @@ def melspec(samples: np.ndarray) -> np.ndarray:
     power = np.abs(scipy.fft.rfft(frames * _hann(), axis=1)) ** 2  # [frames, 161]
     decibel = 10.0 * np.log10(np.maximum(power @ _mel_filters().T, 1e-10))
     decibel -= decibel.max()
-    return ((np.maximum(decibel, -_TOP_DB) + 40.0) / 40.0).astype(np.float32)
+    return np.asarray((np.maximum(decibel, -_TOP_DB) + 40.0) / 40.0, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
-def _hann() -> np.ndarray:
+def _hann() -> Float32:
+    """Float32 [321], periodic."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
 
 
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+def _mel_to_hz(mel: Float64) -> Float64:
     """Slaney's scale: linear to 1 kHz (15 mel), then 27 mel for each factor of 6.4."""
     return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * 6.4 ** ((mel - 15.0) / 27.0))
 
 
 @lru_cache(maxsize=1)
-def _mel_filters() -> np.ndarray:
+def _mel_filters() -> Float32:
     """Triangles of equal area, float32 [120, 161], between 0 Hz and 8 kHz."""
     top = 15.0 + 27.0 * np.log(RATE / 2 / 1000.0) / np.log(6.4)
     corners = _mel_to_hz(np.linspace(0.0, top, _MELS + 2))
@@ -119,10 +123,10 @@ def _mel_filters() -> np.ndarray:
     rise = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]
     fall = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
     area = 2.0 / (corners[2:] - corners[:-2])
-    return (np.maximum(0.0, np.minimum(rise, fall)) * area[:, None]).astype(np.float32)
+    return np.asarray(np.maximum(0.0, np.minimum(rise, fall)) * area[:, None], dtype=np.float32)
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -15,9 +15,11 @@ import numpy as np
 
 from kespeechchat.config.engines import UTMOSSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.batches import heard
 from kespeechchat.engines.checkpoints import absent_weights, check_whole, pick_device, working
 from kespeechchat.engines.models import identify, resolve
+from kespeechchat.engines.mos import MOS
 from kespeechchat.records import Audio, RowError
 
 _RATE = 16_000  # Hz
@@ -26,7 +28,7 @@ _FILE = "utmos_state_dict.pt"
 _SETTING = "mos.use: utmos"
 
 
-class UTMOS:
+class UTMOS(MOS):
     """Scores utterances one by one, so that a score does not depend on its batch."""
 
     def __init__(self, settings: UTMOSSettings) -> None:
@@ -56,7 +58,7 @@ class UTMOS:
         with working(self._settings.threads):
             return [self._score(heard(audio, _RATE, _SHORTEST)) for audio in audios]
 
-    def _score(self, samples: np.ndarray | RowError) -> dict[str, float] | RowError:
+    def _score(self, samples: Float32 | RowError) -> dict[str, float] | RowError:
         import torch
 
         if isinstance(samples, RowError):

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kespeechchat.config.engines import CAMPlusSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
+from kespeechchat.engines.speaker import TTSEmbedder
 from kespeechchat.records import Audio, Gender, Language, RowError
 from kespeechchat.waveform import defect, resample
 
@@ -26,8 +29,8 @@ FILE = "campplus.onnx"
 _SHORTEST = 0.5  # seconds; the model pools over time, and less says little of a voice
 
 
-class CAMPlus:
-    """A `TTSEmbedder` that works from audio alone. Each clip is embedded by itself, as padding would change it."""
+class CAMPlus(TTSEmbedder):
+    """An embedder that works from audio alone. Each clip is embedded by itself, as padding would change it."""
 
     deterministic = True
 
@@ -50,15 +53,15 @@ class CAMPlus:
     def embed(
         self,
         audios: Sequence[Audio],
-        xvectors: Sequence[np.ndarray],
+        xvectors: Sequence[Float32],
         language: Language | None = None,
         genders: Sequence[Gender] | None = None,
-    ) -> list[np.ndarray | RowError]:
+    ) -> list[Float32 | RowError]:
         """Float32 [192], not normalized. Broken, silent or short (under 0.5 s) audio is a RowError; the other
         arguments are not used."""
         return [self._embed(audio) for audio in audios]
 
-    def _embed(self, audio: Audio) -> np.ndarray | RowError:
+    def _embed(self, audio: Audio) -> Float32 | RowError:
         if fault := defect(audio, at_least=_SHORTEST):
             return fault
         if not np.any(audio.samples):
@@ -70,7 +73,7 @@ class CAMPlus:
         return vector
 
 
-def features(samples: np.ndarray) -> np.ndarray:
+def features(samples: Float32) -> Float32:
     """Float32 [frames, 80] of mono 16 kHz `samples` [T]: log Mel filter banks (25 ms windows, 10 ms steps), each bin's
     mean over time taken off. T must be at least 400."""
     import torch
@@ -78,10 +81,11 @@ def features(samples: np.ndarray) -> np.ndarray:
 
     wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
     bank = kaldi.fbank(wave, num_mel_bins=BINS, dither=0.0, sample_frequency=RATE)
-    return (bank - bank.mean(dim=0, keepdim=True)).numpy()
+    centred: Float32 = (bank - bank.mean(dim=0, keepdim=True)).numpy()
+    return centred
 
 
-def _session(path: Path, threads: int):
+def _session(path: Path, threads: int) -> Any:
     import onnxruntime as ort
 
     if not path.is_file():
@@ -95,14 +99,14 @@ def _session(path: Path, threads: int):
         raise EngineError(f"{path} cannot be loaded as an ONNX model: {error}") from error
 
 
-def _size(session: object, path: Path) -> int:
+def _size(session: Any, path: Path) -> int:
     """The embedding's size, from one run over a second of noise: the graph's own shapes may be symbolic."""
-    inputs = session.get_inputs()  # type: ignore[attr-defined]
+    inputs = session.get_inputs()
     shapes = [list(i.shape) for i in inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3 or (shapes[0][2] != BINS and isinstance(shapes[0][2], int)):
         raise EngineError(f"{path}: inputs of shape {shapes}; CAM++ takes one input of [1, frames, {BINS}]")
     noise = np.random.default_rng(0).standard_normal((1, 100, BINS)).astype(np.float32)
-    out = session.run(None, {inputs[0].name: noise})[0]  # type: ignore[attr-defined]
+    out = session.run(None, {inputs[0].name: noise})[0]
     if out.ndim != 2 or out.shape[0] != 1:
         raise EngineError(f"{path}: output of shape {out.shape}; CAM++ gives [1, size]")
     return int(out.shape[1])

@@ -13,11 +13,13 @@ import numpy as np
 
 from kespeechchat.config.engines import KokoroProjectionSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32, Float64, Int64
+from kespeechchat.engines.speaker import TTSEmbedder
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, StyleTable, table
 from kespeechchat.records import Audio, Gender, Language, RowError
 
 
-class KokoroProjection:
+class KokoroProjection(TTSEmbedder):
     """A `TTSEmbedder` that works from x-vectors alone."""
 
     deterministic = True
@@ -38,18 +40,18 @@ class KokoroProjection:
     def embed(
         self,
         audios: Sequence[Audio],
-        xvectors: Sequence[np.ndarray],
+        xvectors: Sequence[Float32],
         language: Language | None = None,
         genders: Sequence[Gender] | None = None,
-    ) -> list[np.ndarray | RowError]:
+    ) -> list[Float32 | RowError]:
         """Float32 [256] styles. `language` None mixes every language's voices; a gender of "unknown" both genders'.
 
         An x-vector of another size is an EngineError (another encoder's), one that is not finite a RowError.
         """
-        known = genders if genders is not None else ["unknown"] * len(xvectors)
+        known: Sequence[Gender] = genders if genders is not None else ["unknown"] * len(xvectors)
         return [self._embed(v, language, g) for v, g in zip(xvectors, known, strict=True)]
 
-    def _embed(self, xvector: np.ndarray, language: Language | None, gender: Gender) -> np.ndarray | RowError:
+    def _embed(self, xvector: Float32, language: Language | None, gender: Gender) -> Float32 | RowError:
         vector = np.asarray(xvector, dtype=np.float64)
         if vector.shape != (self._table.xvectors.shape[1],):
             raise EngineError(
@@ -60,11 +62,12 @@ class KokoroProjection:
             return RowError("x-vector is zero or not finite")
         rows = self._table.rows(language, None if gender == "unknown" else gender)
         weights = mix_weights(vector, self._table, rows, self._settings.ridge)
-        return (weights @ self._table.styles[rows].astype(np.float64)).astype(np.float32)
+        mixed: Float32 = (weights @ self._table.styles[rows].astype(np.float64)).astype(np.float32)
+        return mixed
 
 
-def mix_weights(vector: np.ndarray, stock: StyleTable, rows: np.ndarray, ridge: float = 0.0) -> np.ndarray:
-    """Weights float64 [len(rows)], non-negative, summing to 1, of the stock voices `rows` for an x-vector."""
+def mix_weights(vector: Float64, stock: StyleTable, rows: Int64, ridge: float = 0.0) -> Float64:
+    """Weights float64 [N], non-negative, summing to 1, of the stock voices `rows` [N] for an x-vector [256]."""
     from scipy.optimize import nnls
 
     voices = stock.xvectors[rows].astype(np.float64)
@@ -72,7 +75,8 @@ def mix_weights(vector: np.ndarray, stock: StyleTable, rows: np.ndarray, ridge: 
     if ridge:
         voices = np.hstack([voices, np.sqrt(ridge) * np.eye(len(rows))])
         target = np.concatenate([target, np.zeros(len(rows))])
-    weights, _ = nnls(voices.T, target)
+    weights: Float64 = nnls(voices.T, target)[0]
     if not weights.any():  # opposite to every voice: the nearest one alone
         weights[int(np.argmax(stock.xvectors[rows] @ vector))] = 1.0
-    return weights / weights.sum()
+    shares: Float64 = weights / weights.sum()
+    return shares

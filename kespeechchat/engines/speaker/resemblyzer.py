@@ -11,6 +11,8 @@ import numpy as np
 
 from kespeechchat.config.engines import ResemblyzerSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.speaker import SpeakerEncoder
 from kespeechchat.records import Audio, RowError
 
 _RATE = 16_000  # Hz, what the encoder was trained on
@@ -19,8 +21,8 @@ _FRAMES = 160  # of 10 ms: 1.6 s, the length of the speech that the encoder was 
 _MIN_VOICED = 0.5  # seconds of speech after the voice activity detector
 
 
-class Resemblyzer:
-    """A `SpeakerEncoder`. Each clip is embedded alone, so its vector does not depend on its batch."""
+class Resemblyzer(SpeakerEncoder):
+    """Each clip is embedded alone, so its vector does not depend on its batch."""
 
     deterministic = True
     size = 256
@@ -46,16 +48,16 @@ class Resemblyzer:
         names = ("resemblyzer", "torch", "librosa", "soxr")
         return {"model": f"package:resemblyzer=={version('resemblyzer')}", **{n: version(n) for n in names}}
 
-    def xvectors(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def xvectors(self, audios: Sequence[Audio]) -> list[Float32 | RowError]:
         """Unit-length float32 [256]; a RowError where fewer than 0.5 s of speech are left after voice detection."""
         return [self._xvector(audio) for audio in audios]
 
-    def layers(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def layers(self, audios: Sequence[Audio]) -> list[Float32 | RowError]:
         """Float32 [768]: the mean over time of what each of the encoder's three LSTM layers gives, in windows of 1.6 s
         every 0.8 s. The layers know more of a voice than who it is; a RowError as in `xvectors`."""
         return [self._layers(audio) for audio in audios]
 
-    def _layers(self, audio: Audio) -> np.ndarray | RowError:
+    def _layers(self, audio: Audio) -> Float32 | RowError:
         import torch
         from resemblyzer.audio import wav_to_mel_spectrogram
 
@@ -86,7 +88,7 @@ class Resemblyzer:
             layers.append(layer.eval())
         return layers
 
-    def _voiced(self, audio: Audio) -> np.ndarray | RowError:
+    def _voiced(self, audio: Audio) -> Float32 | RowError:
         """Float32 [T] at 16 kHz: raised to the encoder's loudness, long silences cut."""
         samples = _mono_16k(audio)
         if isinstance(samples, RowError):
@@ -94,9 +96,9 @@ class Resemblyzer:
         voiced = self._trim(np.clip(self._normalize(samples, _TARGET_DBFS, increase_only=True), -1, 1))
         if len(voiced) < _MIN_VOICED * _RATE:
             return RowError(f"{len(voiced) / _RATE:.2f} s of speech in {audio.seconds:.2f} s; needs {_MIN_VOICED} s")
-        return voiced.astype(np.float32)
+        return np.asarray(voiced, dtype=np.float32)
 
-    def _xvector(self, audio: Audio) -> np.ndarray | RowError:
+    def _xvector(self, audio: Audio) -> Float32 | RowError:
         voiced = self._voiced(audio)
         if isinstance(voiced, RowError):
             return voiced
@@ -107,7 +109,7 @@ class Resemblyzer:
         return vector / norm
 
 
-def _mono_16k(audio: Audio) -> np.ndarray | RowError:
+def _mono_16k(audio: Audio) -> Float32 | RowError:
     import soxr
 
     samples = np.asarray(audio.samples, dtype=np.float32)

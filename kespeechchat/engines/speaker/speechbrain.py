@@ -18,9 +18,11 @@ import yaml
 
 from kespeechchat.config.engines import SpeechBrainSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.batches import cut, heard, in_batches
 from kespeechchat.engines.checkpoints import absent_weights, check_whole, model_folder, pick_device, working
 from kespeechchat.engines.models import identify
+from kespeechchat.engines.speaker import SpeakerEncoder
 from kespeechchat.engines.speaker.wavlm import unit
 from kespeechchat.records import Audio, RowError
 
@@ -48,8 +50,8 @@ _CLASSES = {
 }
 
 
-class SpeechBrain:
-    """A `SpeakerEncoder`. Clips are cut to a multiple of `step` and batched by exactly that length."""
+class SpeechBrain(SpeakerEncoder):
+    """Clips are cut to a multiple of `step` and batched by exactly that length."""
 
     def __init__(self, settings: SpeechBrainSettings) -> None:
         """Raises EngineError where library or files are missing, or the folder asks for more than an encoder."""
@@ -70,7 +72,7 @@ class SpeechBrain:
     def identity(self) -> dict[str, str]:
         return {"model": identify(self._settings.model), **{n: version(n) for n in ("speechbrain", "torch", "soxr")}}
 
-    def xvectors(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def xvectors(self, audios: Sequence[Audio]) -> list[Float32 | RowError]:
         """Unit-length float32 [size] per utterance of any rate, in order; a RowError for one that is broken, silent or
         under 0.4 s."""
         step = round(self._settings.step * _RATE)
@@ -79,11 +81,12 @@ class SpeechBrain:
         with working(self._settings.threads):
             return [unit(v) for v in in_batches(clips, self._settings.batch, self._embed)]
 
-    def _embed(self, clips: np.ndarray) -> np.ndarray:
+    def _embed(self, clips: Float32) -> Float32:
         """Float32 [B, size] of `clips` float32 [B, T]."""
         import torch
 
-        return self._model.encode_batch(torch.from_numpy(clips))[:, 0].float().cpu().numpy()
+        vectors: Float32 = self._model.encode_batch(torch.from_numpy(clips))[:, 0].float().cpu().numpy()
+        return vectors
 
 
 def _forget_lazy_modules() -> None:

@@ -13,17 +13,19 @@ import numpy as np
 
 from kespeechchat.config.engines import WavLMSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.batches import cut, heard, in_batches
 from kespeechchat.engines.checkpoints import from_pretrained, pick_device, read_part, transformers_folder, working
 from kespeechchat.engines.models import identify
+from kespeechchat.engines.speaker import SpeakerEncoder
 from kespeechchat.records import Audio, RowError
 
 _SHORTEST = 0.4  # s; the x-vector head's convolutions find too few frames in less
 _SETTING = "speaker.use: wavlm"
 
 
-class WavLM:
-    """A `SpeakerEncoder`. `size` is the model's own (512 for wavlm-base-plus-sv)."""
+class WavLM(SpeakerEncoder):
+    """`size` is the model's own (512 for wavlm-base-plus-sv)."""
 
     def __init__(self, settings: WavLMSettings) -> None:
         """Raises EngineError where the model or its library is missing, or the model is none with an x-vector head."""
@@ -47,7 +49,7 @@ class WavLM:
     def identity(self) -> dict[str, str]:
         return {"model": identify(self._settings.model), **{n: version(n) for n in ("transformers", "torch", "soxr")}}
 
-    def xvectors(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def xvectors(self, audios: Sequence[Audio]) -> list[Float32 | RowError]:
         """Unit-length float32 [size] per utterance of any rate, in order; a RowError for one that is broken, silent or
         under 0.4 s."""
         step = round(self._settings.step * self._rate)
@@ -56,18 +58,19 @@ class WavLM:
         with working(self._settings.threads):
             return [unit(v) for v in in_batches(clips, self._settings.batch, self._embed)]
 
-    def _embed(self, clips: np.ndarray) -> np.ndarray:
+    def _embed(self, clips: Float32) -> Float32:
         """Float32 [B, size] of `clips` float32 [B, T]."""
         inputs = self._features(list(clips), sampling_rate=self._rate, return_tensors="pt")
         values = inputs["input_values"].to(self._device)
-        return self._model(values).embeddings.float().cpu().numpy()
+        vectors: Float32 = self._model(values).embeddings.float().cpu().numpy()
+        return vectors
 
 
-def unit(vector: np.ndarray | RowError) -> np.ndarray | RowError:
+def unit(vector: Float32 | RowError) -> Float32 | RowError:
     """Float32 `vector` at length 1; a RowError where it has no direction."""
     if isinstance(vector, RowError):
         return vector
     norm = float(np.linalg.norm(vector))
     if not np.isfinite(norm) or norm == 0:
         return RowError("the speaker encoder gave no direction (zero or not finite)")
-    return (vector / norm).astype(np.float32)
+    return np.asarray(vector / norm, dtype=np.float32)

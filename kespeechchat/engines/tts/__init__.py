@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-
+from kespeechchat.engines import Engine
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.records import Audio, Language, RowError
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """`embedding` float32 [D] of the engine's own speaker space; `speed` 1.0 is the engine's own pace."""
+    """One utterance to speak.
+
+    `embedding`: float32 [D] in the engine's own speaker space. `speed`: times the engine's own pace, which is 1.0.
+    """
 
     text: str
     language: Language
-    embedding: np.ndarray
+    embedding: Float32
     seed: int
     speed: float = 1.0
 
 
-class TTS(Protocol):
-    deterministic: bool
-    seeded: bool  # whether another seed gives other speech at all; if not, a second try with a new seed is in vain
-    sample_rate: int  # Hz, of everything it speaks
+class TTS(Engine, Protocol):
+    """A speech synthesizer with virtual voices.
+
+    `seeded`: another seed gives other speech; if not, a second try with a new seed is in vain. `sample_rate`: Hz, of
+    everything it speaks. `embedding_size`: the D of `Utterance.embedding`.
+    """
+
+    seeded: bool
+    sample_rate: int
     embedding_size: int
     languages: tuple[Language, ...]
-
-    def identity(self) -> dict[str, str]: ...
 
     def speak(self, utterances: Sequence[Utterance]) -> list[Audio | RowError]:
         """Speech in the order of `utterances`. Text must have passed `text.speakability`."""
         ...
 
 
-def load(settings: Any) -> TTS:
-    match settings.use:
-        case "kokoro":
-            from kespeechchat.engines.tts.kokoro import Kokoro
+@runtime_checkable
+class StockVoices(Protocol):
+    """What a TTS with stock voices can do besides."""
 
-            return Kokoro(settings)
-        case "cosyvoice":
-            from kespeechchat.engines.tts.cosyvoice import CosyVoice
-
-            return CosyVoice(settings)
-    raise ValueError(f"unknown tts engine {settings.use!r}")
+    def style(self, mix: Mapping[str, float]) -> Float32:
+        """Float32 [`embedding_size`]: a convex mix `{stock name: weight}`. Raises ValueError that names the fault."""
+        ...

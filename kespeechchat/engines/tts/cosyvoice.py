@@ -25,8 +25,9 @@ import numpy as np
 
 from kespeechchat.config.engines import CosyVoiceSettings
 from kespeechchat.engines import EngineDead, EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import TTS, Utterance
 from kespeechchat.engines.tts import cosyvoice_library as library
 from kespeechchat.engines.tts.cosyvoice_text import pieces, speakable
 from kespeechchat.records import Audio, Language, RowError
@@ -37,8 +38,8 @@ _SHORTEST = 0.1  # seconds; less is no speech
 _MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>, [laughter]
 
 
-class CosyVoice:
-    """A `TTS` whose speaker space is CAM++'s (float32 [192], not normalized; the library normalizes)."""
+class CosyVoice(TTS):
+    """A TTS whose speaker space is CAM++'s (float32 [192], not normalized; the library normalizes)."""
 
     seeded = CosyVoiceSettings.seeded
     languages: tuple[Language, ...] = ("zh", "en")
@@ -131,7 +132,7 @@ class CosyVoice:
             return RowError(f"CosyVoice gave {len(samples) / self.sample_rate:.2f} s of speech or silence")
         return Audio(np.clip(samples, -1.0, 1.0), self.sample_rate)
 
-    def _run(self, text: str, speed: float) -> list[np.ndarray]:
+    def _run(self, text: str, speed: float) -> list[Float32]:
         """What the library yields for `text`, each float32 [T]; one item a split of its own."""
         options: dict[str, Any] = {"stream": False, "speed": speed, "text_frontend": self._settings.text_frontend}
         if self._instruct is None:
@@ -190,7 +191,9 @@ class CosyVoice:
         return EngineDead(self._dead)
 
 
-def _into(result: list, work: Callable[[Utterance], Any], utterance: Utterance) -> None:
+def _into(
+    result: list[Audio | RowError | BaseException], work: Callable[[Utterance], Audio | RowError], utterance: Utterance
+) -> None:
     try:
         result.append(work(utterance))
     except BaseException as error:

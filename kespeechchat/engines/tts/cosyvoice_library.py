@@ -78,7 +78,7 @@ def load(folder: Path, settings: CosyVoiceSettings) -> Any:
 def embedding_size(model: Any) -> int:
     """Of the voices that flow and, where it takes one, LLM were built for."""
     parts = [getattr(part, "spk_embed_affine_layer", None) for part in (model.model.flow, model.model.llm)]
-    sizes = {part.in_features for part in parts if part is not None}
+    sizes = {int(part.in_features) for part in parts if part is not None}
     if len(sizes) != 1:
         raise EngineError(
             f"CosyVoice's flow and LLM take voices of different sizes {sorted(sizes)}: mixed model folders"

@@ -8,16 +8,18 @@ of text, style and speed alone: the same bits again for any thread count, batch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kespeechchat.config.engines import KokoroSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import TTS, StockVoices, Utterance
 from kespeechchat.engines.tts.kokoro_phonemes import LIMIT, Phonemizer, pieces
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, style
 from kespeechchat.records import Audio, Language, RowError
@@ -31,7 +33,7 @@ _SILENT = 0.01  # of the loudest frame's RMS
 _KEEP = (0.05, 0.12)  # seconds of silence left before and after the speech
 
 
-class Kokoro:
+class Kokoro(TTS, StockVoices):
     """A `TTS` whose speaker space is Kokoro's style space (see `kokoro_styles`)."""
 
     deterministic = True
@@ -52,7 +54,7 @@ class Kokoro:
         libraries = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")
         return {"model": identify(self._settings.model), **{name: version(name) for name in libraries}}
 
-    def style(self, mix: dict[str, float]) -> np.ndarray:
+    def style(self, mix: Mapping[str, float]) -> Float32:
         """Float32 [256]: the embedding of a convex mix of stock voices (see `kokoro_styles.style`)."""
         return style(mix)
 
@@ -62,7 +64,7 @@ class Kokoro:
         prepared = [self._prepare(u) for u in utterances]  # here: espeak-ng takes one caller at a time
         return list(self._pool.map(self._utter, prepared))
 
-    def _prepare(self, utterance: Utterance) -> tuple[list[list[int]], np.ndarray, float] | RowError:
+    def _prepare(self, utterance: Utterance) -> tuple[list[list[int]], Float32, float] | RowError:
         if utterance.language not in self.languages:
             raise EngineError(f"Kokoro speaks {', '.join(self.languages)}, not {utterance.language!r}")
         embedding = np.asarray(utterance.embedding, dtype=np.float32)
@@ -81,7 +83,7 @@ class Kokoro:
         tokens = [self._phonemizer.ids(piece) for piece in pieces(phonemes, LIMIT)]
         return tokens, embedding[None], utterance.speed
 
-    def _utter(self, prepared: tuple[list[list[int]], np.ndarray, float] | RowError) -> Audio | RowError:
+    def _utter(self, prepared: tuple[list[list[int]], Float32, float] | RowError) -> Audio | RowError:
         if isinstance(prepared, RowError):
             return prepared
         tokens, embedding, speed = prepared
@@ -93,7 +95,7 @@ class Kokoro:
             return RowError("the model gave silence; the voice embedding may lie outside style space")
         return Audio(np.clip(samples, -1.0, 1.0), SAMPLE_RATE)
 
-    def _run(self, ids: list[int], embedding: np.ndarray, speed: float) -> np.ndarray:
+    def _run(self, ids: list[int], embedding: Float32, speed: float) -> Float32:
         feed = {
             "tokens": np.array([[0, *ids, 0]], dtype=np.int64),
             "style": embedding,
@@ -102,7 +104,7 @@ class Kokoro:
         return trim(np.asarray(self._session.run(None, feed)[0], dtype=np.float32).ravel())
 
 
-def trim(samples: np.ndarray) -> np.ndarray:
+def trim(samples: Float32) -> Float32:
     """`samples` float32 [T] at 24 kHz with at most 0.05 s of silence before and 0.12 s after the speech."""
     usable = len(samples) // _FRAME * _FRAME
     if not usable:
@@ -116,7 +118,8 @@ def trim(samples: np.ndarray) -> np.ndarray:
     return samples[start:end]
 
 
-def _session(path: str):
+def _session(path: str) -> Any:
+    """The onnxruntime session of the model. Raises EngineError where there is none or it is another model."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()

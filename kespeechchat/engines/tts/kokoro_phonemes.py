@@ -8,9 +8,12 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from kespeechchat.engines import EngineError
 from kespeechchat.records import Language
+from kespeechchat.text.han import simplified
 
 LIMIT = 510  # symbols the model reads at once, its two boundary tokens not counted
 
@@ -30,8 +33,8 @@ class Phonemizer:
         from kokoro_onnx.config import DEFAULT_VOCAB
 
         self.vocabulary: dict[str, int] = dict(DEFAULT_VOCAB)
-        self._espeak = None
-        self._chinese = None
+        self._espeak: Any = None  # of libraries without types
+        self._chinese: Any = None
 
     def phonemes(self, text: str, language: Language) -> str:
         """Symbols of the model's vocabulary; empty where the text has nothing to speak."""
@@ -45,9 +48,12 @@ class Phonemizer:
         return known if any(c.isalpha() for c in known) else ""
 
     def ids(self, phonemes: str) -> list[int]:
+        """The model's token of each symbol."""
         return [self.vocabulary[c] for c in phonemes]
 
-    def _mixed(self, text: str, foreign: re.Pattern[str], inner, outer) -> str:
+    def _mixed(
+        self, text: str, foreign: re.Pattern[str], inner: Callable[[str], str], outer: Callable[[str], str]
+    ) -> str:
         """Odd parts of the split are the foreign runs."""
         parts = foreign.split(text)
         return " ".join((inner if i % 2 else outer)(part) for i, part in enumerate(parts) if part.strip())
@@ -61,10 +67,10 @@ class Phonemizer:
     def _zh(self, text: str) -> str:
         if self._chinese is None:
             self._chinese = _load_chinese()
-        return self._chinese(text)[0]
+        return str(self._chinese(simplified(text))[0])
 
 
-def _load_espeak():
+def _load_espeak() -> Any:
     from kokoro_onnx.tokenizer import Tokenizer
     from phonemizer.backend import EspeakBackend
 
@@ -83,7 +89,7 @@ def _load_espeak():
         raise EngineError(f"espeak-ng cannot be loaded: {error}; reinstall espeakng-loader") from error
 
 
-def _load_chinese():
+def _load_chinese() -> Any:
     import jieba
     from misaki.zh import ZHG2P
 

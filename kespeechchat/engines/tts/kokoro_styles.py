@@ -7,11 +7,14 @@ every voice that the quick-start profile can speak with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
 import numpy as np
+
+from kespeechchat.engines.arrays import Float32, Int64
 
 STYLE_SIZE = 256
 
@@ -24,16 +27,17 @@ class StyleTable:
     names: tuple[str, ...]
     languages: tuple[str, ...]
     genders: tuple[str, ...]
-    styles: np.ndarray
-    xvectors: np.ndarray
+    styles: Float32
+    xvectors: Float32
 
     def index(self, name: str) -> int:
+        """The row of the stock voice `name`. Raises ValueError that lists the known names."""
         try:
             return self.names.index(name)
         except ValueError:
             raise ValueError(f"unknown Kokoro style {name!r}; known are {', '.join(self.names)}") from None
 
-    def rows(self, language: str | None = None, gender: str | None = None) -> np.ndarray:
+    def rows(self, language: str | None = None, gender: str | None = None) -> Int64:
         """Indices (int64) of the voices of a language and gender; None: of every one."""
         return np.array(
             [
@@ -57,7 +61,7 @@ def table() -> StyleTable:
     return StyleTable(names, languages, genders, styles, xvectors)
 
 
-def style(mix: dict[str, float]) -> np.ndarray:
+def style(mix: Mapping[str, float]) -> Float32:
     """The style float32 [256] of a convex mix `{stock name: weight}`; weights are positive and sum to 1 (± 0.001).
 
     Raises ValueError that names the style or weight at fault.
@@ -73,4 +77,5 @@ def style(mix: dict[str, float]) -> np.ndarray:
     stock = table()
     weights = np.array(list(mix.values()), dtype=np.float64) / total
     rows = stock.styles[[stock.index(name) for name in mix]].astype(np.float64)
-    return (weights @ rows).astype(np.float32)
+    mixed: Float32 = (weights @ rows).astype(np.float32)
+    return mixed

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from kespeechchat.engines import Engine
+from kespeechchat.engines.arrays import Int32
 from kespeechchat.records import Audio, RowError
 
 RATE = 50  # units a second
 
 
-class Units(Protocol):
-    deterministic: bool
-    size: int  # how many units there are; each is in [0, size)
+class Units(Engine, Protocol):
+    """A quantizer of speech. `size`: how many units there are; each is in [0, size)."""
 
-    def identity(self) -> dict[str, str]: ...
+    size: int
 
-    def units(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def units(self, audios: Sequence[Audio]) -> list[Int32 | RowError]:
         """Per utterance int32 [50 · seconds], rounded down by at most a frame or two at the end."""
         ...
-
-
-def load(settings: Any) -> Units:
-    match settings.use:
-        case "hubert":
-            from kespeechchat.engines.units.hubert import HubertUnits
-
-            return HubertUnits(settings)
-    raise ValueError(f"unknown units engine {settings.use!r}")

@@ -19,10 +19,11 @@ import numpy as np
 
 from kespeechchat.config.engines import HubertUnitsSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32, Int32
 from kespeechchat.engines.batches import heard
-from kespeechchat.engines.checkpoints import from_pretrained, model_folder, pick_device, working
+from kespeechchat.engines.checkpoints import from_pretrained, model_folder, pick_device, read_part, working
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.units import RATE
+from kespeechchat.engines.units import RATE, Units
 from kespeechchat.records import Audio, RowError
 
 _SETTING = "units.use: hubert"
@@ -45,7 +46,7 @@ class HubertStates:
         except ImportError as error:
             raise EngineError(f"{_SETTING} needs transformers ({error}): pip install 'kespeechchat[paper]'") from error
         folder = model_folder(_SETTING, settings.model, ["config.json"], "facebook/hubert-large-ll60k")
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = read_part(_SETTING, AutoConfig, folder)
         if config.model_type != "hubert":
             raise EngineError(f"{_SETTING}: model {settings.model!r} is of type {config.model_type!r}, wanted 'hubert'")
         if settings.layer > config.num_hidden_layers:
@@ -59,7 +60,7 @@ class HubertStates:
         self._model = from_pretrained(_SETTING, HubertModel, folder).to(self.device)
         self._normalize = _normalizes(folder)
 
-    def of(self, samples: np.ndarray) -> Iterator[Any]:
+    def of(self, samples: Float32) -> Iterator[Any]:
         """Torch float32 [frames, width] of each chunk of float32 [n] at 16 kHz, 50 frames a second in all."""
         if self._normalize:
             samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
@@ -68,7 +69,7 @@ class HubertStates:
         for a, b, skip, n in pieces(frames, chunk or frames, context):
             yield self._states(samples[a:b])[skip : skip + n]
 
-    def _states(self, samples: np.ndarray) -> Any:
+    def _states(self, samples: Float32) -> Any:
         import torch
 
         values = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None].to(self.device)
@@ -76,8 +77,8 @@ class HubertStates:
             return self._model(values, output_hidden_states=True).hidden_states[self._settings.layer][0].float()
 
 
-class HubertUnits:
-    """A `Units` engine."""
+class HubertUnits(Units):
+    """Nearest centroids of the hidden states."""
 
     def __init__(self, settings: HubertUnitsSettings) -> None:
         """Raises EngineError where model or centroids are missing or do not fit each other."""
@@ -93,23 +94,24 @@ class HubertUnits:
         named = {"model": identify(settings.model), "centroids": identify(settings.centroids)}
         return {**named, "layer": str(settings.layer), **{n: version(n) for n in ("transformers", "torch", "soxr")}}
 
-    def units(self, audios: Sequence[Audio]) -> list[np.ndarray | RowError]:
+    def units(self, audios: Sequence[Audio]) -> list[Int32 | RowError]:
         """Int32 [floor((n - 400) / 320) + 1] for n samples at 16 kHz, per utterance of any rate, in order; a RowError
         for one that is broken, silent or under 25 ms."""
         clips = [heard(audio, SAMPLE_RATE, SHORTEST) for audio in audios]
         with working(self._settings.threads):
             return [clip if isinstance(clip, RowError) else self._of(clip) for clip in clips]
 
-    def _of(self, samples: np.ndarray) -> np.ndarray:
+    def _of(self, samples: Float32) -> Int32:
         """Int32 [frames] of float32 [n]."""
         return np.concatenate([self._nearest(states) for states in self._hubert.of(samples)])
 
-    def _nearest(self, states: Any) -> np.ndarray:
+    def _nearest(self, states: Any) -> Int32:
         """Nearest centroids, int32 [frames], of torch float32 [frames, width]."""
         import torch
 
         # |s - c|² = |s|² - 2 (s·c - |c|²/2): the nearest has the greatest s·c - |c|²/2.
-        return (states @ self._centroids.T - self._halves).argmax(dim=1).to(torch.int32).cpu().numpy()
+        nearest = (states @ self._centroids.T - self._halves).argmax(dim=1)
+        return np.asarray(nearest.to(torch.int32).cpu().numpy())
 
 
 def pieces(frames: int, chunk: int, context: int) -> Iterator[tuple[int, int, int, int]]:
@@ -120,7 +122,7 @@ def pieces(frames: int, chunk: int, context: int) -> Iterator[tuple[int, int, in
         yield before * HOP, (after - 1) * HOP + FIELD, start - before, take
 
 
-def _centroids(path: str, width: int, device: str):
+def _centroids(path: str, width: int, device: str) -> tuple[Any, Any]:
     """Torch float32 [K, width] and half their squared lengths [K]."""
     import torch
 
@@ -142,4 +144,4 @@ def _normalizes(folder: Path) -> bool:
 
     if not (folder / "preprocessor_config.json").is_file():
         return False
-    return bool(AutoFeatureExtractor.from_pretrained(folder, local_files_only=True).do_normalize)
+    return bool(read_part(_SETTING, AutoFeatureExtractor, folder).do_normalize)

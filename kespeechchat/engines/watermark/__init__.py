@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from kespeechchat.engines import Engine
 from kespeechchat.records import Audio, RowError
 
 
 @dataclass(frozen=True)
 class Detection:
-    score: float  # 0..1
-    payload: str | None = None  # hex; None where the mark carries none
+    """What a detector heard. It does not decide: the audio counts as marked from `threshold` of the settings on.
+
+    `score`: 0..1. `payload`: hex, the bits as read, which mean something only in audio that is marked; None where the
+    engine's marks carry no payload, and for silence.
+    """
+
+    score: float
+    payload: str | None = None
 
 
-class Watermark(Protocol):
-    deterministic: bool
-    threshold: float  # a score at or over it counts as marked
-    payload_bits: int  # 0: presence only
+class Watermark(Engine, Protocol):
+    """Marks audio and finds marks. `payload_bits`: bits that a mark carries; 0: presence only."""
 
-    def identity(self) -> dict[str, str]: ...
+    payload_bits: int
 
     def embed(self, audios: Sequence[Audio], payload: str | None = None) -> list[Audio | RowError]:
-        """The same audio, marked: same number of samples, same rate."""
+        """The same audio, marked: same number of samples, same rate. `payload`: hex, of `payload_bits` bits."""
         ...
 
-    def detect(self, audios: Sequence[Audio]) -> list[Detection | RowError]: ...
-
-
-def load(settings: Any) -> Watermark:
-    match settings.use:
-        case "perth":
-            from kespeechchat.engines.watermark.perth import Perth
-
-            return Perth(settings)
-        case "audioseal":
-            from kespeechchat.engines.watermark.audioseal import AudioSealWatermark
-
-            return AudioSealWatermark(settings)
-    raise ValueError(f"unknown watermark engine {settings.use!r}")
+    def detect(self, audios: Sequence[Audio]) -> list[Detection | RowError]:
+        """What the detector hears in each of `audios`, in order."""
+        ...

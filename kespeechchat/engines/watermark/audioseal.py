@@ -24,10 +24,11 @@ import numpy as np
 
 from kespeechchat.config.engines import AudioSealSettings
 from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32, Int64
 from kespeechchat.engines.batches import cut, heard, in_batches, padded
 from kespeechchat.engines.checkpoints import absent_weights, check_whole, model_folder, pick_device, working
 from kespeechchat.engines.models import identify
-from kespeechchat.engines.watermark import Detection
+from kespeechchat.engines.watermark import Detection, Watermark
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import defect, resample
 
@@ -39,7 +40,7 @@ _SOURCE = "facebook/audioseal"
 _CARDS = ("audioseal_wm_16bits", "audioseal_detector_16bits")  # of that repository, inside the package
 
 
-class AudioSealWatermark:
+class AudioSealWatermark(Watermark):
     """Marks and finds marks in batches of one length; no result depends on its batch."""
 
     def __init__(self, settings: AudioSealSettings) -> None:
@@ -69,7 +70,6 @@ class AudioSealWatermark:
                 f"{_SETTING}: {settings.generator} writes {self.payload_bits} bits, {settings.detector} reads "
                 f"{self._detector.nbits}; name a generator and a detector that were trained together"
             )
-        self.threshold = settings.threshold
         self.deterministic = self._device == "cpu"
 
     def identity(self) -> dict[str, str]:
@@ -90,36 +90,35 @@ class AudioSealWatermark:
         return [m if isinstance(m, RowError) else _added(a, m) for a, m in zip(audios, marks, strict=True)]
 
     def detect(self, audios: Sequence[Audio]) -> list[Detection | RowError]:
-        """The share of frames found marked, and the payload as hex where that reaches `threshold` (the bits of
-        unmarked audio mean nothing). A silent one scores 0; broken or under 0.1 s is a RowError."""
+        """The share of frames found marked, and the payload as hex (the bits of unmarked audio mean nothing). A silent
+        one scores 0 and has no payload; broken or under 0.1 s is a RowError."""
         clips = [defect(audio, _SHORTEST) or _at_rate(audio) for audio in audios]
         with working(self._settings.threads):
             return in_batches(clips, self._settings.batch, self._detections)
 
-    def _marks(self, clips: np.ndarray, message: np.ndarray) -> np.ndarray:
+    def _marks(self, clips: Float32, message: Int64) -> Float32:
         """The mark alone, float32 [B, T], of `clips` float32 [B, T] at 16 kHz; `message` is int [bits]."""
         import torch
 
         audio = torch.from_numpy(clips)[:, None].to(self._device)
         messages = torch.from_numpy(message).to(self._device).repeat(len(clips), 1)
-        return self._generator.get_watermark(audio, message=messages)[:, 0].float().cpu().numpy()
+        marks: Float32 = self._generator.get_watermark(audio, message=messages)[:, 0].float().cpu().numpy()
+        return marks
 
-    def _detections(self, clips: np.ndarray) -> list[Detection]:
+    def _detections(self, clips: Float32) -> list[Detection]:
+        """Of `clips` float32 [B, T] at 16 kHz."""
         import torch
 
         audio = torch.from_numpy(clips)[:, None].to(self._device)
         shares, messages = self._detector.detect_watermark(audio)
         heard_any = np.any(clips, axis=1)
         return [
-            self._detection(float(share) if sound else 0.0, message)
+            Detection(float(share), to_hex(message)) if sound else Detection(0.0)
             for share, message, sound in zip(shares.cpu(), messages.cpu().numpy(), heard_any, strict=True)
         ]
 
-    def _detection(self, share: float, message: np.ndarray) -> Detection:
-        return Detection(share, to_hex(message) if share >= self.threshold else None)
 
-
-def bits(payload: str, count: int) -> np.ndarray:
+def bits(payload: str, count: int) -> Int64:
     """int64 [count] of a hex `payload`, most significant bit first. Raises EngineError for any that does not fit."""
     digits = -(-count // 4)
     value = int(payload, 16) if len(payload) == digits and set(payload) <= set(hexdigits) else -1
@@ -131,18 +130,18 @@ def bits(payload: str, count: int) -> np.ndarray:
     return np.array([value >> shift & 1 for shift in range(count - 1, -1, -1)], dtype=np.int64)
 
 
-def to_hex(message: np.ndarray) -> str:
+def to_hex(message: Int64) -> str:
     """Hex of a message int [count] of bits, most significant first."""
     value = int("".join(str(int(bit)) for bit in message), 2)
     return f"{value:0{-(-len(message) // 4)}x}"
 
 
-def _at_rate(audio: Audio) -> np.ndarray:
+def _at_rate(audio: Audio) -> Float32:
     """Float32 [T] at 16 kHz, cut to whole steps so that clips share batches; at most 0.1 s goes unheard."""
     return cut(resample(audio, _RATE).samples.astype(np.float32, copy=False), _STEP)
 
 
-def _added(audio: Audio, mark: np.ndarray) -> Audio:
+def _added(audio: Audio, mark: Float32) -> Audio:
     """`audio` with `mark` [T'] (16 kHz, padded at its end) added at the audio's own rate."""
     change = resample(Audio(mark, _RATE), audio.sample_rate).samples
     out = np.array(audio.samples, dtype=np.float32)

@@ -12,26 +12,27 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
 from kespeechchat.config.engines import PerthSettings
 from kespeechchat.engines import EngineError
-from kespeechchat.engines.watermark import Detection
+from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.watermark import Detection, Watermark
 from kespeechchat.records import Audio, RowError
 from kespeechchat.waveform import defect, resample
 
 _SHORTEST = 0.1  # s; the transform's own window is 64 ms
 
 
-class Perth:
+class Perth(Watermark):
     """Marks and finds marks, an utterance at a time: no result depends on its batch."""
 
     deterministic = True
     payload_bits = 0
 
     def __init__(self, settings: PerthSettings) -> None:
-        self.threshold = settings.threshold
         self._threads = settings.threads
         with _quiet():
             try:
@@ -102,11 +103,12 @@ class Perth:
             torch.set_num_threads(before)
 
 
-def _has_sound(samples) -> bool:
+def _has_sound(samples: Any) -> bool:
+    """Of torch float32 [T]."""
     return bool(samples.abs().max() > 0)
 
 
-def _added(audio: Audio, change: np.ndarray) -> np.ndarray:
+def _added(audio: Audio, change: Float32) -> Float32:
     """Float32 [T]: the audio with `change` added from its start, as far as `change` reaches."""
     out = np.array(audio.samples, dtype=np.float32)
     reach = min(len(out), len(change))

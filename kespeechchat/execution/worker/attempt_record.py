@@ -1,7 +1,8 @@
-"""The commit record of an attempt: what was made of the shard, from what, by which engines and libraries."""
+"""The commit record of an attempt: what was made of the shard, from which inputs, by which engines and libraries."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from kespeechchat import __version__
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.execution.worker.shard_maker import MadeRows
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Stage
@@ -22,9 +24,18 @@ from kespeechchat.store.commit import CommitRecord
 
 
 def commit_record(
-    order: Order, stages: Sequence[Stage], attempt: str, made: MadeRows, seconds: float, cold: bool, error: str | None
+    order: Order,
+    stages: Sequence[Stage[Any]],
+    attempt: str,
+    made: MadeRows,
+    seconds: float,
+    cold: bool,
+    error: str | None,
 ) -> CommitRecord:
-    """With `error`, that of a failure."""
+    """The record before `commit` adds the data's name and checksum; with `error`, the record of a failure.
+
+    `seconds`: of work, without the loading of engines. `cold`: it was its process's first shard of the language.
+    """
     kept = [o.row for _, o in made.settled if o.status == KEPT]
     engines = {f"{s.name}.{k}": e for s in stages for k, e in s.engines.items()}
     return CommitRecord(
@@ -38,7 +49,7 @@ def commit_record(
         inputs={k.removeprefix("input:"): v for k, v in order.ingredients.items() if k.startswith("input:")},
         ingredients=order.ingredients,
         counts=made.counts,
-        content=_content(kept) if order.name == "voices" else None,
+        content=_content(kept) if order.name == LIBRARY else None,
         schema=[f"{f.name}: {f.type}" for f in stages[-1].schema],
         seconds=round(seconds, 3),
         cold=cold,
@@ -53,17 +64,16 @@ def commit_record(
 
 
 def _audio_seconds(row: dict[str, Any]) -> float:
-    if row.get("turns"):
-        return sum(turn.get("seconds") or 0.0 for turn in row["turns"])
-    return row.get("seconds") or 0.0
+    parts = row.get("turns") or [row]
+    return sum(part.get("seconds") or 0.0 for part in parts)
 
 
 def _content(rows: list[dict[str, Any]]) -> str:
-    """Hash of the voice library's rows: what audio depends on."""
+    """Hash of what audio depends on in the voice library's rows."""
     digest = hashlib.sha256()
     for row in sorted(rows, key=lambda r: r["id"]):
-        said = {k: row[k] for k in ("id", "role", "language", "gender", "split", "seconds_per_character")}
-        digest.update(json.dumps(said, sort_keys=True).encode())
+        facts = {k: row[k] for k in ("id", "role", "language", "gender", "split", "seconds_per_character")}
+        digest.update(json.dumps(facts, sort_keys=True).encode())
         digest.update(pa.array(row["embedding"], pa.float32()).to_numpy().tobytes())
     return digest.hexdigest()[:16]
 
@@ -71,11 +81,9 @@ def _content(rows: list[dict[str, Any]]) -> str:
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     """Versions of the libraries that make or measure the data, as installed here."""
-    named = ("numpy", "pyarrow", "torch", "onnxruntime", "xllamacpp", "faster-whisper", "ctranslate2", "misaki")
-    found = {"python": platform.python_version(), "kespeechchat": __version__}
-    for name in named:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    libraries = ("numpy", "pyarrow", "torch", "onnxruntime", "xllamacpp", "faster-whisper", "ctranslate2", "misaki")
+    versions = {"python": platform.python_version(), "kespeechchat": __version__}
+    for library in libraries:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[library] = metadata.version(library)
+    return versions

@@ -1,8 +1,8 @@
 """Figures of a running build for Prometheus, through Ray's own metrics (`ray.util.metrics`).
 
-Each worker counts what it built; Ray exports the sums per node, as `ray_kesc_…`. They are for watching only: the commit
-records stay the truth, and a metric that cannot be written never fails a build. Ray exports metrics only where its
-`default` extra is installed on the node; elsewhere they are taken and dropped.
+Each worker counts what it built; Ray exports the sums per node, as `ray_kesc_…`. They are for watching only: the truth
+is in the commit records, and a metric that cannot be written never fails a build. Ray exports metrics only where its
+`default` extra is installed on the node; elsewhere it accepts and drops them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kespeechchat.state.orders import Built
+from kespeechchat.state.orders import Built, BuiltStatus
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def counts_of(built: Built) -> Iterator[Count]:
     """What one built shard adds. Rows are counted under kept, rejected or failed."""
     language = built.language or "both"
     unit = {"unit": built.unit, "language": language}
-    yield Count("kesc_shards_total", 1, {**unit, "status": built.status})
-    if built.status != "committed":
-        yield Count("kesc_errors_total", 1, {**unit, "status": built.status})
+    yield Count("kesc_shards_total", 1, {**unit, "status": built.status.value})
+    if built.status is not BuiltStatus.COMMITTED:
+        yield Count("kesc_errors_total", 1, {**unit, "status": built.status.value})
     yield Count("kesc_busy_seconds_total", built.seconds, unit)
     yield Count("kesc_audio_seconds_total", built.audio_seconds, unit)
     for stage, counts in built.counts.items():
@@ -62,7 +62,7 @@ class Metrics:
             from ray.util.metrics import Counter, Gauge
 
             self._busy = Gauge("kesc_busy_actors", "actors at work on a shard", ("unit",))
-            self._counters = {name: Counter(name, told, tags) for name, (told, tags) in COUNTERS.items()}
+            self._counters = {name: Counter(name, meaning, tags) for name, (meaning, tags) in COUNTERS.items()}
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -74,6 +74,7 @@ class Metrics:
             self._change(-1)
 
     def add(self, built: Built) -> None:
+        """Counts what a shard adds."""
         with contextlib.suppress(Exception):
             for count in counts_of(built):
                 if count.amount > 0 and count.name in self._counters:  # Ray refuses to add nothing

@@ -1,7 +1,7 @@
-"""What is made of a shard's rows: the unit's stages one after the other; what passes between them stays in memory.
+"""Runs a unit's stages on a shard's rows, one after the other; what passes between them stays in memory.
 
-It knows neither attempts nor blame. Rows may be given all at once or a few at a time; of a row given by itself
-(`single`), an exception becomes that row's own failure, at the stage that raised it.
+It knows neither attempts nor blame. Rows may be given all at once or a few at a time. What a row raises that is given
+by itself (`single`) becomes that row's own failure, at the stage that raised it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
@@ -27,8 +28,8 @@ from kespeechchat.state.model_digests import check_here
 from kespeechchat.state.orders import Input, Order
 from kespeechchat.state.profile_models import models_of
 from kespeechchat.store.commit import Counts
+from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.manifest import planned_rows
-from kespeechchat.store.objects import ObjectStore, StoreError
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
 from kespeechchat.voices.columns import rows_of
 
@@ -39,13 +40,14 @@ class RowsMiscounted(RuntimeError):
     """A stage lost or doubled rows: its own fault, and no row's."""
 
 
-# What no row can be blamed for: these go on to the worker, which knows what each of them means.
+# What no row can be blamed for. The worker handles each of them in its own way.
 NO_ROWS_FAULT = (EngineError, ConfigError, StoreError, CorruptShard, RowsMiscounted)
 
-Watch = Callable[[Stage, int], AbstractContextManager[object]]  # around a stage's work on so many rows
+Watch = Callable[[Stage[Any], int], AbstractContextManager[object]]  # around a stage's work on so many rows
 
 
-def unwatched(stage: Stage, rows: int) -> AbstractContextManager[object]:
+def unwatched(stage: Stage[Any], rows: int) -> AbstractContextManager[object]:
+    """No time limit."""
     return nullcontext()
 
 
@@ -54,20 +56,20 @@ class Inputs:
     """The rows that the shard's first stage accounts for, and what else each stage reads."""
 
     rows: list[dict[str, Any]]
-    also: dict[str, dict[str, pa.Table]]
+    also: dict[str, dict[str, pa.Table]]  # stage → stage that it reads → rows
 
 
 @dataclass
 class MadeRows:
-    """(stage that settled the row, outcome) pairs, the stages' counts, what rows given singly raised, and why they were
-    made a few at a time, where they were."""
+    """What was made of some rows of a shard."""
 
-    settled: list[tuple[str, Outcome]] = field(default_factory=list)
-    counts: dict[str, Counts] = field(default_factory=dict)
-    raised: list[Exception] = field(default_factory=list)
-    isolated: str | None = None
+    settled: list[tuple[str, Outcome]] = field(default_factory=list)  # (stage that settled the row, outcome)
+    counts: dict[str, Counts] = field(default_factory=dict)  # by stage
+    raised: list[Exception] = field(default_factory=list)  # by rows that were made singly
+    isolated: str | None = None  # why the rows were made a few at a time, where they were
 
     def add(self, other: MadeRows) -> None:
+        """Adds what was made of other rows of the shard."""
         self.settled += other.settled
         self.raised += other.raised
         for stage, counts in other.counts.items():
@@ -75,8 +77,10 @@ class MadeRows:
 
 
 class ShardMaker:
+    """The stages of one unit in one worker process. Several threads may use it at once."""
+
     def __init__(self, pipeline: Pipeline, unit: Unit, store: ObjectStore) -> None:
-        self.stages: list[Stage] = [stage_class(name)(pipeline) for name in unit]
+        self.stages: list[Stage[Any]] = [stage_class(name)(pipeline) for name in unit]
         self._unit, self._store = unit, store
         self._lock = threading.Lock()
         self._ready = False
@@ -88,7 +92,10 @@ class ShardMaker:
         return all(stage.keeps_rows for stage in self.stages)
 
     def load(self) -> float:
-        """Loads the engines, once. Seconds that it took."""
+        """Loads the engines once per process. Returns the seconds that this call took or waited.
+
+        Raises EngineError where a local model is not the one that the build began with.
+        """
         began = time.monotonic()
         with self._lock:
             if not self._ready:
@@ -99,6 +106,7 @@ class ShardMaker:
         return time.monotonic() - began
 
     def inputs(self, order: Order) -> Inputs:
+        """Reads all that the stages need from ROOT. Raises CorruptShard."""
         rows = self._source_rows(order)
         working = [stage for stage in self.stages if rows or not stage.keeps_rows]
         return Inputs(rows, {stage.name: self._also(stage, order) for stage in working})
@@ -111,11 +119,12 @@ class ShardMaker:
         watch: Watch = unwatched,
         single: bool = False,
     ) -> MadeRows:
+        """Runs the stages on `rows`, some or all of the inputs'. Raises what a stage raises, and RowsMiscounted."""
         made = MadeRows()
         for position, stage in enumerate(self.stages):
             outcomes: list[Outcome] = []
-            if rows or not stage.keeps_rows:  # of no rows come none, and that takes no engine
-                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])  # type: ignore[arg-type]
+            if rows or not stage.keeps_rows:  # no rows need no engine
+                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])
                 outcomes = self._outcomes(stage, task, watch, made.raised if single else None)
             made.counts[stage.name] = _conserved(stage, rows, outcomes)
             if position < len(self.stages) - 1:
@@ -124,14 +133,14 @@ class ShardMaker:
         made.settled += [(self.stages[-1].name, o) for o in outcomes]
         return made
 
-    def given_up(self, order: Order, row: dict[str, Any], error: str) -> MadeRows:
-        """The row failed before the first stage could settle it."""
+    def fail(self, order: Order, row: dict[str, Any], error: str) -> MadeRows:
+        """The row failed with `error` before the first stage could settle it."""
         outcomes = self.stages[0].failures(row, order.language, error)
-        counts = {stage.name: count(stage.name, 0, [], stage.fan_out) for stage in self.stages}
+        counts = {stage.name: count(0, [], stage.fan_out) for stage in self.stages}
         counts[self.stages[0].name] = _conserved(self.stages[0], [row], outcomes)
         return MadeRows([(self.stages[0].name, outcome) for outcome in outcomes], counts)
 
-    def _outcomes(self, stage: Stage, task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
+    def _outcomes(self, stage: Stage[Any], task: Task, watch: Watch, raised: list[Exception] | None) -> list[Outcome]:
         try:
             with watch(stage, len(task.rows)):
                 return list(stage.process(task))
@@ -141,20 +150,22 @@ class ShardMaker:
             if raised is None:
                 raise
             raised.append(error)
-            told = f"{one_line(error)}\n{traceback.format_exc()[-_TRACE:]}"
-            return [outcome for row in task.rows for outcome in stage.failures(row, task.language, told)]
+            text = f"{one_line(error)}\n{traceback.format_exc()[-_TRACE:]}"
+            return [outcome for row in task.rows for outcome in stage.failures(row, task.language, text)]
 
     def _source_rows(self, order: Order) -> list[dict[str, Any]]:
         source = self.stages[0].source
         if source.scope is Scope.PLAN:
             assert order.planned is not None
-            return planned_rows(self._store, order.planned).to_pylist()
+            planned: list[dict[str, Any]] = planned_rows(self._store, order.planned).to_pylist()
+            return planned
         table = self._read(_input(order, source.stage), source.columns)
-        rows = rows_of(table) if source.scope is Scope.ALL else table.to_pylist()  # all vectors are many
+        # a reduce stage gets the vectors of the whole flow, which as Python lists would fill the memory
+        rows: list[dict[str, Any]] = rows_of(table) if source.scope is Scope.ALL else table.to_pylist()
         done = {id_ for stage in source.without for id_ in self._read(_input(order, stage), ())["id"].to_pylist()}
         return [row for row in rows if row["id"] not in done] if done else rows
 
-    def _also(self, stage: Stage, order: Order) -> dict[str, pa.Table]:
+    def _also(self, stage: Stage[Any], order: Order) -> dict[str, pa.Table]:
         tables = {}
         for reads in stage.also:
             if reads.scope is Scope.LIBRARY:
@@ -173,8 +184,8 @@ class ShardMaker:
             raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
         with self._lock:
             if self._library is None or self._library[0] != order.library.content:
-                record = read_sound_record(self._store, "voices", order.library.key)
-                self._library = (order.library.content, read_table(self._store, "voices", record))
+                record = read_sound_record(self._store, LIBRARY, order.library.key)
+                self._library = (order.library.content, read_table(self._store, LIBRARY, record))
             return self._library[1]
 
 
@@ -183,21 +194,24 @@ def _input(order: Order, stage: str) -> Input:
 
 
 def one_line(error: BaseException) -> str:
+    """The error's type and message."""
     return f"{type(error).__name__}: {error}"
 
 
-def _conserved(stage: Stage, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
+def _conserved(stage: Stage[Any], rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Counts:
     """The stage's counts; raises where it lost or doubled a row."""
     if stage.keeps_rows:
         expected = sorted(id_ for row in rows for id_ in stage.ids(row))
-        got = sorted(outcome.row["id"] for outcome in outcomes)
-        if got != expected:
-            raise RowsMiscounted(f"stage {stage.name} got {len(expected)} rows to settle and settled {len(got)} others")
-    return count(stage.name, len(rows), outcomes, stage.fan_out)
+        settled = sorted(outcome.row["id"] for outcome in outcomes)
+        if settled != expected:
+            raise RowsMiscounted(
+                f"stage {stage.name} got {len(expected)} rows to settle and settled {len(settled)} others"
+            )
+    return count(len(rows), outcomes, stage.fan_out)
 
 
 def _without_audio(outcome: Outcome) -> Outcome:
-    """A rejected row of a fused stage is published without what it spoke: that speech carries no watermark."""
+    """A row that a fused stage rejects is published without its speech, which carries no watermark yet."""
     if "turns" not in outcome.row:
         return outcome
     turns = [{**turn, "audio": None} for turn in outcome.row["turns"] or []]

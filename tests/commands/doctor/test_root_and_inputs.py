@@ -1,4 +1,4 @@
-"""`kesc doctor` on ROOT, its room and the inputs: what it finds, and the cure it names."""
+"""`kesc doctor` on ROOT, its free space and the inputs: what it finds, and the fix it names."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.doctor import inputs
-from kespeechchat.commands.doctor import root as place
+from kespeechchat.commands.doctor import root as root_check
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.records import Audio
 from kespeechchat.store.audio import write_wav
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -50,72 +50,72 @@ def _inputs(pipeline):
 
 
 def test_a_sound_root_is_left_as_it_was(make, tmp_path):
-    found = _by_check(place.check(make()))
-    assert found["ROOT"].well
-    assert found["room"].well
-    assert "not known before it is measured" in found["room"].told
+    found = _by_check(root_check.check(make()))
+    assert found["ROOT"].ok
+    assert found["free"].ok
+    assert "not known until it is measured" in found["free"].message
     assert not [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
 
 
 def test_a_root_that_cannot_be_written(make, tmp_path):
     (tmp_path / "file").write_text("")
-    (root,) = place.check(make(root=str(tmp_path / "file")))
-    assert (root.well, "ROOT must be a folder" in root.told, "--root" in root.cure) == (False, True, True)
+    (root,) = root_check.check(make(root=str(tmp_path / "file")))
+    assert (root.ok, "ROOT must be a folder" in root.message, "--root" in root.fix) == (False, True, True)
 
 
 def test_a_store_that_overwrites(make, monkeypatch):
-    monkeypatch.setattr("kespeechchat.store.objects.LocalFolder.create", lambda self, key, data: self.put(key, data))
-    (root,) = place.check(make())
-    assert not root.well
-    assert "creates an object that exists already" in root.told
-    assert "conditional puts" in root.cure
+    monkeypatch.setattr("kespeechchat.store.local.LocalFolder.create", lambda self, key, data: self.put(key, data))
+    (root,) = root_check.check(make())
+    assert not root.ok
+    assert "creates an object that exists already" in root.message
+    assert "conditional puts" in root.fix
 
 
 @pytest.mark.parametrize(("built", "free", "well"), [(False, 1e9, False), (False, 9e9, True), (True, 1e4, False)])
-def test_room_is_held_against_what_the_build_takes(make, monkeypatch, built, free, well):
+def test_free_space_is_held_against_what_the_build_takes(make, monkeypatch, built, free, well):
     if built:
         fill(make(), open_store(make().root))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1e12, 0, free))
     pipeline = make("instructions.limit=null") if not built else make()
     if built:  # the same profile on a thousand times as many rows
         questions(Path(pipeline.instructions.inputs[0].path), 8000)
-    room = _by_check(place.check(pipeline))["room"]
-    assert room.well is well
-    assert ("by the figures of" in room.told) is built
+    space = _by_check(root_check.check(pipeline))["free"]
+    assert space.ok is well
+    assert ("by the figures of" in space.message) is built
 
 
 def test_rows_are_counted_and_malformed_ones_told(make, tmp_path):
     with open(tmp_path / "questions.jsonl", "a") as file:
         file.write('{"no": "instruction"}\n{broken\n')
     findings, rows = _inputs(make())
-    assert [f.well for f in findings] == [True, True]
-    assert "all 10 rows parsed: zh 4, en 4, malformed 2; the first: questions.jsonl:9" in findings[0].told
+    assert [f.ok for f in findings] == [True, True]
+    assert "all 10 rows parsed: zh 4, en 4, malformed 2; the first: questions.jsonl:9" in findings[0].message
     assert {language: len(found) for language, found in rows["instructions"].items()} == {"zh": 4, "en": 4}
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "no sound row: all 0 rows parsed"),
-        ("nonsense\n" * 3, "no sound row: all 3 rows parsed: none is sound, malformed 3"),
+        ("", "no usable row: all 0 rows parsed"),
+        ("nonsense\n" * 3, "no usable row: all 3 rows parsed: none is usable, malformed 3"),
         ('{"instruction": "How high is it?"}\n' + "nonsense\n" * 3, "most rows cannot be read"),
     ],
 )
 def test_a_file_of_nothing_useful_fails(make, tmp_path, content, told):
     (tmp_path / "questions.jsonl").write_text(content)
     findings, _ = _inputs(make())
-    assert not findings[0].well
-    assert told in findings[0].told
-    assert findings[0].cure
+    assert not findings[0].ok
+    assert told in findings[0].message
+    assert findings[0].fix
 
 
 def test_missing_and_unknown_files_fail_each_for_itself(make, tmp_path):
     (tmp_path / "rows.csv").write_text("instruction\n")
     listed = ", ".join(f"{{path: {tmp_path / name}}}" for name in ("none.jsonl", "rows.csv", "questions.jsonl"))
     findings, _ = _inputs(make(f"instructions.inputs=[{listed}]"))
-    assert [f.well for f in findings] == [False, False, True, True]
-    assert "no such input file" in findings[0].told
-    assert "'.csv'" in findings[1].told
+    assert [f.ok for f in findings] == [False, False, True, True]
+    assert "no such input file" in findings[0].message
+    assert "'.csv'" in findings[1].message
 
 
 def test_clips_that_cannot_be_read_fail(make, tmp_path):
@@ -123,16 +123,16 @@ def test_clips_that_cannot_be_read_fail(make, tmp_path):
     rows = [{"recording": "r", "language": "en", "path": name} for name in ("a.wav", "gone.wav")]
     (tmp_path / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     findings, _ = _inputs(make(f"speech.inputs=[{{path: {tmp_path / 'clips.jsonl'}}}]"))
-    assert not findings[1].well
-    assert "1 of 2 clips cannot be read; the first" in findings[1].told
-    assert "gone.wav: no such file" in findings[1].told
+    assert not findings[1].ok
+    assert "1 of 2 clips cannot be read; the first" in findings[1].message
+    assert "gone.wav: no such file" in findings[1].message
 
 
-def test_a_language_that_the_profile_lacks_is_told_with_its_cure(make):
+def test_a_language_that_the_profile_lacks_is_reported_with_its_fix(make):
     findings, _ = _inputs(make("stages.blend.blending.same_language=true"))
-    (lacks,) = [f for f in findings if not f.well]
-    assert (lacks.check, "4 rows of the instructions are zh, but no speech is" in lacks.told) == (
+    (lacks,) = [f for f in findings if not f.ok]
+    assert (lacks.check, "4 rows of the instructions are zh, but no speech is" in lacks.message) == (
         "languages of synthesize",
         True,
     )
-    assert "add speech to mine" in lacks.cure
+    assert "add speech to mine" in lacks.fix

@@ -31,13 +31,13 @@ from kespeechchat.commands.plan.arithmetic import (
     wall_hours,
     wilson,
 )
-from kespeechchat.commands.plan.forecast import outlook
+from kespeechchat.commands.plan.forecast import forecast
 from kespeechchat.commands.plan.measurements import clip_rows, instruction_rows
 from kespeechchat.commands.plan.pilot import pilot_of
 from kespeechchat.commands.plan.text import render
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 
 QUICKSTART = Path(__file__).parents[3] / "pipelines" / "quickstart.yaml"
 
@@ -200,7 +200,7 @@ def _line(size, unit, language):
 
 def test_an_estimate_is_the_arithmetic_it_shows(build):
     make, store = build
-    own, paper = outlook(make(), make(), store, rows=20_000).sizes
+    own, paper = forecast(make(), make(), store, rows=20_000).sizes
     # half of 20,000 rows are Chinese: 0.8 pass ingest, 0.5 filter, 0.5 gate
     assert own.dialogues["zh"].mid == pytest.approx(10_000 * 0.8 * 0.5 * 0.5)
     assert own.audio_hours["zh"].mid == pytest.approx(2000 * 20 / 3600)  # 40 s for 2 dialogues kept
@@ -225,10 +225,10 @@ def test_what_a_round_brings_back_is_in_the_estimate(build):
     make, store = build
     profile = make("rounds=[voice]")
     fill(profile, store)
-    assert any("gate.r1 (zh)" in what for what in outlook(profile, profile, store).sizes[0].unknown)
+    assert any("gate.r1 (zh)" in what for what in forecast(profile, profile, store).sizes[0].unknown)
     again = {"watermark.r1": (2, 2, 20.0, 40.0), "measure.r1": (2, 2, 2.0, 40.0), "gate.r1": (2, 1, 0.1, 30.0)}
     _record_figures(store, again)
-    own, paper = outlook(profile, profile, store, rows=20_000).sizes
+    own, paper = forecast(profile, profile, store, rows=20_000).sizes
     # 4,000 Chinese dialogues are spoken; half pass the gate, and half of the rest the second time
     assert _line(own, "measure.r1", "zh").rows.mid == pytest.approx(2000)
     assert own.dialogues["zh"].mid == pytest.approx(3000) and own.unknown == []
@@ -240,38 +240,38 @@ def test_what_a_round_brings_back_is_in_the_estimate(build):
 def test_gpu_hours_are_actor_hours_times_gpus(build):
     make, store = build
     profile = make("resources.synthesize={num_gpus: 2, max_actors: 8}", "resources.measure={num_gpus: 1}")
-    own, _ = outlook(profile, profile, store, rows=20_000, gpus=9).sizes
+    own, _ = forecast(profile, profile, store, rows=20_000, gpus=9).sizes
     speech, measure = _line(own, "watermark", "en"), _line(own, "measure", "en")
     assert speech.gpu_hours.mid == pytest.approx(2 * speech.actor_hours.mid) and measure.gpus == 1
     assert own.actors["watermark"] == 4 and own.wall is not None  # 2 × 4 + 1 GPUs
-    assert outlook(profile, profile, store, rows=20_000, gpus=2).sizes[0].wall is None
+    assert forecast(profile, profile, store, rows=20_000, gpus=2).sizes[0].wall is None
 
 
 def test_what_was_not_measured_is_named_and_in_no_sum(build):
     make, store = build
     for key, _ in list(store.list("gate/commits")):
         store.delete(key)
-    own, paper = outlook(make(), make(), store).sizes
+    own, paper = forecast(make(), make(), store).sizes
     assert "gate (zh)" in own.unknown and own.dialogues == {}
     assert paper.rows == {} and any("7,000,000" in what for what in paper.unknown)
-    assert "no figures, in no sum: gate (zh)" in render(outlook(make(), make(), store))
+    assert "no figures, in no sum: gate (zh)" in render(forecast(make(), make(), store))
 
 
 def test_superseded_figures_are_called_so(build):
     make, store = build
     changed = make("stages.gate.max_error.zh=0.2", "stages.gate.max_error.en=0.2")
-    found = outlook(changed, changed, store)
+    found = forecast(changed, changed, store)
     assert found.measured.superseded == ("gate",)
-    assert "figures of superseded shards stand in for them" in render(found)
+    assert "figures of superseded shards are used instead" in render(found)
 
 
 def test_other_engines_than_the_profiles_are_named(build):
     make, store = build
     changed = make("engines.asr.other={use: faster_whisper}", "stages.measure.asr=other")
-    found = outlook(changed, changed, store)
+    found = forecast(changed, changed, store)
     assert found.measured.others == {"measure": ("asr:whisper", "asr:other")}
     assert "measure was measured with asr:whisper, here it has asr:other" in render(found)
-    assert outlook(make(), make(), store).measured.others == {}
+    assert forecast(make(), make(), store).measured.others == {}
 
 
 def test_shards_that_loaded_models_do_not_count_where_there_are_others():
@@ -286,7 +286,7 @@ def test_shards_that_loaded_models_do_not_count_where_there_are_others():
 def test_the_rows_that_target_hours_take(build):
     make, store = build
     profile = make("target_hours.zh={train: 8.5, test: 0.3}", "stages.spoken.splits={dev: 0, test: 0.15, of: 1}")
-    own, targets, _ = outlook(profile, profile, store, rows=20_000).sizes
+    own, targets, _ = forecast(profile, profile, store, rows=20_000).sizes
     assert targets.title == "the target hours"
     # 20 s a dialogue: 1,800 dialogues are 10 h, 8.5 of them train and 1.5 test; 0.2 of the rows become dialogues
     assert targets.dialogues["zh"].mid == pytest.approx(1800)
@@ -300,8 +300,8 @@ def test_inputs_that_are_not_here_are_taken_as_measured_and_told(build):
     elsewhere = make().instructions.model_copy(update={"inputs": (item.model_copy(update={"path": "/no/rows.jsonl"}),)})
     away = make("speech.inputs=[{path: /no/clips.tsv}]").model_copy(update={"instructions": elsewhere})
     with pytest.raises(ConfigError, match="--rows N"):
-        outlook(away, away, store)
-    found = outlook(away, away, store, rows=1000)
+        forecast(away, away, store)
+    found = forecast(away, away, store, rows=1000)
     assert found.sizes[0].rows == {"en": Range.exact(500), "zh": Range.exact(500)}
     assert "/no/rows.jsonl: not here" in render(found) and "/no/clips.tsv: not here" in render(found)
 
@@ -309,7 +309,7 @@ def test_inputs_that_are_not_here_are_taken_as_measured_and_told(build):
 def test_an_empty_root_says_how_to_measure(build, tmp_path):
     make, _ = build
     with pytest.raises(ConfigError, match="--pilot 50"):
-        outlook(make(), make(), open_store(str(tmp_path / "nothing")))
+        forecast(make(), make(), open_store(str(tmp_path / "nothing")))
 
 
 def test_inputs_are_counted_by_language(build):

@@ -22,7 +22,7 @@ from kespeechchat.engines import EngineDead
 from kespeechchat.execution.worker import blame as isolation
 from kespeechchat.execution.worker.blame import Deaths, groups
 from kespeechchat.execution.worker.shard_maker import Inputs, MadeRows, ShardMaker
-from kespeechchat.execution.worker.time_limit import keep_last_words
+from kespeechchat.execution.worker.time_limit import record_crashes
 from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.records import Outcome
 from kespeechchat.stages.base import Task
@@ -31,7 +31,7 @@ from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, read_record, record_key
 from kespeechchat.store.journal import Attempt, open_attempts
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 pytestmark = pytest.mark.faults
@@ -70,7 +70,7 @@ class Scene:
 
     def _work(self, who: dict[str, str]) -> None:
         try:
-            keep_last_words()
+            record_crashes()
             worker = Worker(self.pipeline, self.order.unit, **who, leave=lambda: os._exit(1))
             threads = [Thread(target=self._one, args=(worker, o), name=name) for name, o in self.orders.items()]
             for thread in threads:
@@ -320,8 +320,8 @@ def test_a_shard_without_rows_whose_worker_died_has_counts_for_each_stage(tmp_pa
     made = isolation.Isolation(
         make=lambda rows, single: ShardMaker(scene.pipeline, unit, scene.store).make(scene.order, Inputs([], {}), rows),
         note=lambda ids: None,
-        given_up=lambda row, error: MadeRows(),
-    ).run([], Deaths(whole=1, total=1))
+        fail=lambda row, error: MadeRows(),
+    ).run([], Deaths(without_row=1, total=1))
     assert list(made.counts) == list(unit)
     assert made.settled == []
 
@@ -334,10 +334,10 @@ def test_only_lone_deaths_count_against_a_row():
     shared = [_attempt(*IDS[:2], alone=False)] * 5
     lone = [_attempt(), _attempt(*IDS[:3]), _attempt(IDS[1]), _attempt(IDS[1], ended="no answer")]
     deaths = Deaths.of([*shared, *lone])
-    assert (deaths.whole, deaths.total, deaths.by_row) == (1, 4, Counter({IDS[1]: 2}))
+    assert (deaths.without_row, deaths.total, deaths.by_row) == (1, 4, Counter({IDS[1]: 2}))
     assert deaths.suspects == set(IDS[:3])
-    assert deaths.verdict(IDS[0]) is None
-    assert deaths.verdict(IDS[1]).endswith("no answer")
+    assert deaths.error_of(IDS[0]) is None
+    assert deaths.error_of(IDS[1]).endswith("no answer")
 
 
 @given(st.integers(1, 400), st.data())

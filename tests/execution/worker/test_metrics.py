@@ -8,19 +8,19 @@ import pytest
 from ray.util.metrics import Counter
 
 from kespeechchat.execution.worker.metrics import COUNTERS, Metrics, counts_of
-from kespeechchat.state.orders import Built
+from kespeechchat.state.orders import Built, BuiltStatus
 from kespeechchat.store.commit import Counts
 
 FUSED = Built(
     "watermark",
     3,
     "zh",
-    "committed",
+    BuiltStatus.COMMITTED,
     {"synthesize": Counts(10, 7, {"rate": 2}, 1), "watermark": Counts(7, 7)},
     seconds=12.5,
     audio_seconds=80.0,
 )
-FAILED = Built("gate", 4, None, "failed", {}, seconds=1.0, error="ValueError: it went wrong")
+FAILED = Built("gate", 4, None, BuiltStatus.FAILED, {}, seconds=1.0, error="ValueError: it went wrong")
 
 
 def _sums(*shards: Built) -> Sums[tuple[str, ...]]:
@@ -50,7 +50,7 @@ def test_a_failed_shard_is_an_error_and_a_committed_one_is_none():
 
 
 def test_ray_takes_every_count_under_the_tags_that_are_declared():
-    counters = {name: Counter(name, told, tags) for name, (told, tags) in COUNTERS.items()}
+    counters = {name: Counter(name, meaning, tags) for name, (meaning, tags) in COUNTERS.items()}
     for built in (FUSED, FAILED):
         for count in counts_of(built):
             assert set(count.tags) == set(COUNTERS[count.name][1])

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from kespeechchat.execution.worker.time_limit import keep_last_words, last_words
+from kespeechchat.execution.worker.time_limit import crash_report, record_crashes
 
 pytestmark = pytest.mark.faults
 
@@ -18,7 +18,7 @@ def _crash(before) -> int:
     child = os.fork()
     if not child:
         before()
-        keep_last_words()
+        record_crashes()
         ctypes.string_at(0)
         os._exit(0)
     os.waitpid(child, 0)
@@ -31,7 +31,7 @@ def _handled_by_a_library() -> None:
 
 
 @pytest.mark.parametrize("before", [lambda: None, _handled_by_a_library])
-def test_last_words_are_read_once(before):
+def test_a_crash_report_is_read_once(before):
     pid = _crash(before)
-    assert "Segmentation fault" in last_words(pid)
-    assert last_words(pid) is None
+    assert "Segmentation fault" in crash_report(pid)
+    assert crash_report(pid) is None

@@ -21,7 +21,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, new_attempt, read_record, record_key
 from kespeechchat.store.journal import Journal, open_attempts
-from kespeechchat.store.objects import open_store
+from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 HERE = {"session": "this-run", "node": "this-node"}
@@ -184,7 +184,7 @@ def test_a_corrupt_input_is_marked_and_made_again_by_the_same_build(ground, beha
     key = _order(pipeline, store, "rewrite").key
     harm(store, read_record(store, "rewrite", key), key)
     result = build(pipeline, Progress(quiet=True), ["rewrite", "filter"], inline=True)
-    assert (result.well, result.corrupt) == (True, 1)
+    assert (result.ok, result.corrupt) == (True, 1)
     assert list_commits(store, "rewrite").committed[(0, key.fingerprint)] == 1
     build_state = BuildState(pipeline, store)
     assert build_state.complete("rewrite")
@@ -199,5 +199,5 @@ def test_a_corrupt_input_of_a_stage_built_alone_is_told(ground, behaves):
     key = _order(pipeline, store, "rewrite").key
     _torn_data(store, read_record(store, "rewrite", key), key)
     result = build(pipeline, Progress(quiet=True), ["filter"], inline=True)
-    assert not result.well
+    assert not result.ok
     assert "filter: inputs were found corrupt" in result.blocked[0]

@@ -1,0 +1,67 @@
+"""Stand-ins for trial rows where a stage delivers nothing: a dialogue, speakers and a voice library of one clip.
+
+None of it is ever written: it lets the stages behind be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from kespeechchat.config.flow import LIBRARY
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.records import KEPT, SCHEMAS, Language
+from kespeechchat.stages.base import Row
+from kespeechchat.store.manifest import PlannedRow
+
+_SAID: dict[Language, tuple[str, str]] = {
+    "zh": ("今天的天气怎么样？", "今天天气很好，适合出去走走。"),
+    "en": ("How is the weather today?", "It is a lovely day for a walk."),
+}
+
+
+def dialogue(language: Language, row: PlannedRow) -> Row:
+    """A dialogue for the speech stages where the text stages gave none, under the id of an instruction."""
+    instruction, response = _SAID[language]
+    return {
+        "id": row.id,
+        "source": row.source,
+        "language": language,
+        "instruction": instruction,
+        "response": response,
+    }
+
+
+def speakers(clip: Mapping[str, Any]) -> list[Row]:
+    """Two speakers who both sound as the clip does, of each gender that agents must have."""
+    speaker = {
+        "language": clip["language"],
+        "split": "train",
+        "seconds_per_character": 0.2,
+        "tts_embedding": clip["tts_embedding"],
+    }
+    names = ((gender, f"{gender}-{n}") for gender in ("female", "male") for n in ("a", "b"))
+    return [{**speaker, "id": name, "recording": name, "gender": gender} for gender, name in names]
+
+
+def voice_library(language: Language, clip: Mapping[str, Any]) -> pa.Table:
+    """A library of one user and one agent that both speak as the clip does."""
+    gender = clip["gender"] if clip["gender"] in ("female", "male") else "female"
+    voice = {"language": language, "gender": gender, "split": "train", "embedding": clip["tts_embedding"]}
+    return table_of(LIBRARY, [{**voice, "id": f"trial-{role}", "role": role} for role in ("user", "agent")])
+
+
+def table_of(stage: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows that the stage kept, as its shards hold them."""
+    common = {"status": KEPT, "stage": stage, "reason": None, "detail": None}
+    return pa.Table.from_pylist([{**row, **common} for row in rows], schema=SCHEMAS[stage])
+
+
+def one_user_voice(pipeline: Pipeline) -> Pipeline:
+    """The profile with one user voice, of whatever pairs of speakers there are."""
+    blend = pipeline.stages.blend
+    few = blend.blending.model_copy(update={"users": {"train": 1, "dev": 0, "test": 0}, "allow_fewer": True})
+    stages = pipeline.stages.model_copy(update={"blend": blend.model_copy(update={"blending": few})})
+    return pipeline.model_copy(update={"stages": stages})

@@ -1,0 +1,55 @@
+"""What a build says of itself as a whole, for the dataset card and the tables of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from kespeechchat.config.dataset import SubsetSettings
+from kespeechchat.config.pipeline import Departure, Licence
+
+
+class StageYield(TypedDict):
+    """What a stage made of its rows; `rejected` by reason."""
+
+    name: str
+    rows_in: int
+    kept: int
+    rejected: Mapping[str, int]
+    failed_rows: int
+
+
+class LanguageRounds(TypedDict):
+    """One language's rounds of speech, by round; `dropped` by reason, after the last."""
+
+    rows_in: list[int]
+    kept: list[int]
+    hours: list[float]
+    dropped: dict[str, int]
+
+
+class RoundFigures(TypedDict, total=False):
+    """The rounds' names and each language's figures; nothing where the profile has no rounds."""
+
+    names: list[str]
+    languages: dict[str, LanguageRounds]
+
+
+@dataclass(frozen=True)
+class BuildFacts:
+    """`parents`: voice → the real speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose
+    refusal is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it.
+    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
+
+    name: str = "Ke-SpeechChat, rebuilt"
+    licences: Sequence[Licence] = ()
+    departures: Sequence[Departure] = ()
+    watermark: str = ""
+    watermark_threshold: float = 0.5
+    privacy: Mapping[str, object] = field(default_factory=dict)
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    subsets: SubsetSettings = field(default_factory=SubsetSettings)
+    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    yields: Sequence[StageYield] = ()
+    rounds: RoundFigures = field(default_factory=RoundFigures)

@@ -1,0 +1,85 @@
+"""What a layout is: a class with what it writes, needs and weighs, whose fields are its settings.
+
+`docs/extending.md` has a skeleton. A layout reads dialogues, their audio and the build's facts, and knows neither ROOT
+nor another layout. The same dialogues give the same bytes, and an export that was killed is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.audio_files import MANY_FILES
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import Done
+from kespeechchat.records import Audio, Language, RowError, Word
+
+Need = Literal["yields", "units"]
+"""What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`)."""
+
+
+class UnitReader(Protocol):
+    """Speech → units and words. `rate`: units a second; `size`: how many different ones; `settings`: what they depend
+    on."""
+
+    rate: int
+    settings: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """How many different units there are."""
+        ...
+
+    def read(
+        self, audios: Sequence[Audio], language: Language
+    ) -> list[tuple[npt.NDArray[np.int32], list[Word]] | RowError]:
+        """Per utterance (units int32 [n], words with their times in seconds), or what is wrong with it."""
+        ...
+
+
+@dataclass(frozen=True)
+class AudioRates:
+    """Bytes of a second of dialogue, by encoding; `user_share`: how much of it is the user's."""
+
+    flac: float = 0.0  # one channel, measured
+    pcm: float = 0.0  # one channel, 16 bit
+    user_share: float = 0.0
+
+
+class Layout(Protocol):
+    """One way to write a dataset. See the module's docstring."""
+
+    name: ClassVar[str]
+    writes: ClassVar[str]  # its files, for a reader
+    read_by: ClassVar[str]  # how they are read, for a reader
+    loadable: ClassVar[bool]  # `datasets.load_dataset(FOLDER)` loads it
+    needs: ClassVar[frozenset[Need]]
+    files_per_dialogue: ClassVar[int]  # audio files of its own for each dialogue; 0: shards
+    text_bytes: ClassVar[int]  # of a dialogue, about
+
+    def audio_bytes_per_second(self, rates: AudioRates) -> float:
+        """Bytes of audio that it writes for a second of dialogue."""
+        ...
+
+    def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
+        """Writes below the folder `to`; without audio where the dialogues have none. Raises ExportError where audio
+        does not fit its row, and where `to` holds files that are not this layout's."""
+        ...
+
+
+def check_many_files(layout: type[Layout] | Layout, dialogues: Dialogues, most: int = MANY_FILES) -> None:
+    """Raises ExportError where audio files, some for each dialogue, would be very many. Ask before an export that
+    nobody has asked for audio."""
+    if dialogues.audio and layout.files_per_dialogue and len(dialogues) > most:
+        raise ExportError(
+            f"{len(dialogues):,} dialogues make {layout.files_per_dialogue * len(dialogues):,} audio files: ask for "
+            "them (--audio), or for the rest alone (--no-audio), or take a layout of shards: huggingface, webdataset, "
+            "lhotse"
+        )

@@ -1,0 +1,202 @@
+"""The paper's own layout: metadata.json, audio/, partitions/, splits/, subsets/, statistics, quality and a card.
+
+The rows are read twice: to cut the partitions (`selection.select`), and to write all of this; once more for audio. Many
+are read by several processes. Every file appears whole, by rename, so an export that was killed is simply run again.
+Same rows, same bytes. Memory grows with the dialogues by some 40 bytes each.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.card import CardFacts, card
+from kespeechchat.dataset.facts import COLUMNS as FACTS
+from kespeechchat.dataset.facts import dialogue_facts
+from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
+from kespeechchat.dataset.json_array import JsonArray, array_items, compact, json_lines
+from kespeechchat.dataset.metadata import dialogue_object
+from kespeechchat.dataset.overlaps import Overlap
+from kespeechchat.dataset.statistics import COLUMNS
+from kespeechchat.export.audio_files import MANY_FILES
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.folder import Done
+from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.export.layouts.ke_speechchat import loading
+from kespeechchat.export.layouts.ke_speechchat.figures import Figures
+from kespeechchat.export.layouts.ke_speechchat.lists import ListFiles, Members
+from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetFiles
+from kespeechchat.export.layouts.ke_speechchat.wav_tree import WavTree
+from kespeechchat.export.selection import Part, Rule
+from kespeechchat.processes import spread
+from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
+from kespeechchat.seeds import stable_hash
+from kespeechchat.whole_file import whole_file, write_text
+
+WRITTEN = (*COLUMNS, *FACTS, "seconds", "turns.list.element.sample_rate")  # Parquet columns
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export did; `audio` counts WAV files written, kept and removed, and names foreign ones."""
+
+    dialogues: int
+    audio: WavTree | None
+    statistics: Mapping[str, Any]
+    overlaps: list[Overlap]  # between splits: must be empty
+
+
+@dataclass(frozen=True)
+class KeSpeechChat:
+    """`fan_out_beyond`: dialogues that one folder may hold; `processes` as in `processes.spread`."""
+
+    name: ClassVar[str] = "ke-speechchat"
+    writes: ClassVar[str] = (
+        "the paper's metadata.json, facts.jsonl, audio/ (WAV a turn), partitions/, splits/, subsets/, statistics, card"
+    )
+    read_by: ClassVar[str] = 'anything; datasets.load_dataset("FOLDER")'
+    loadable: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
+    files_per_dialogue: ClassVar[int] = 2
+    text_bytes: ClassVar[int] = 2100
+
+    fan_out_beyond: int = MANY_FILES
+    processes: int | None = None
+
+    def audio_bytes_per_second(self, rates: AudioRates) -> float:
+        """WAV of one channel."""
+        return rates.pcm
+
+    def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
+        """As `Layout.export`."""
+        report = self.write(dialogues, to, build)
+        notes = tuple(f"OVERLAP: {overlap}" for overlap in report.overlaps)
+        if report.audio is None:
+            return Done(report.dialogues, 0, 0, notes)
+        return Done(report.dialogues, report.audio.written, report.audio.kept, notes, report.audio.example())
+
+    def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
+        """`export`, with all that is known of it afterwards."""
+        selection, rule = dialogues.selection, dialogues.selection.rule
+        to.mkdir(parents=True, exist_ok=True)
+        tree = WavTree(to, self.name, fan_out=len(dialogues) > self.fan_out_beyond)
+        if dialogues.audio:
+            _write_audio(dialogues, tree)
+        figures = Figures(rule, dialogues.genders, build)
+        writing = _Writing(rule, dialogues.genders, tree, dialogues.audio, Members(rule), figures)
+        lists = ListFiles(to, selection)
+        subset_files = SubsetFiles(to, build.subsets) if figures.subsets else None
+        with (
+            JsonArray(to / "metadata.json") as metadata,
+            whole_file(to / "facts.jsonl") as facts,
+            loading.SplitLists(to) as splits,
+        ):
+            for piece in spread(writing, selection.rows.parts(), self.processes):
+                metadata.extend(piece.metadata)
+                facts.write(piece.facts)
+                splits.extend(piece.splits)
+                lists.extend(piece.ids)
+                if subset_files:
+                    subset_files.offer(piece.offered)
+        contents = lists.close(writing.members)
+        written = figures.write(to, build, contents, selection.splits, subset_files)
+        overlaps = [str(overlap) for overlap in written.overlaps]
+        of_card = _card_facts(dialogues, build, written.statistics, contents, overlaps, writing.examples)
+        write_text(to / "README.md", card(of_card))
+        write_text(to / LICENCE_FILE, licence_file(build.licences))
+        return Report(writing.dialogues, tree if dialogues.audio else None, written.statistics, written.overlaps)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What the files get from one part of the rows."""
+
+    metadata: bytes
+    facts: bytes
+    splits: dict[Split, bytes]  # lines of each split's list
+    ids: dict[str, list[str]]
+    offered: bytes  # to the ASR subset
+
+
+@dataclass
+class _Writing:
+    """Makes pieces of the files for `processes.spread`, and gathers the figures of all rows."""
+
+    rule: Rule
+    genders: Mapping[str, str]
+    tree: WavTree
+    audio: bool
+    members: Members
+    figures: Figures
+    dialogues: int = 0
+    examples: dict[Split, str] = field(default_factory=dict)  # a dialogue of each split: the folder of its audio
+
+    def do(self, part: Part) -> _Piece:
+        """The piece of one part. Rows become bytes at once: a part's objects would fill memory."""
+        objects: list[bytes] = []
+        facts: list[bytes] = []
+        lists: dict[Split, list[bytes]] = {split: [] for split in loading.SPLITS}
+        for row, level in self.rule.chosen(part.rows(WRITTEN)):
+            partition, folder = self.rule.name(level), self.tree.folder(row["id"])
+            self._gather(row, level, folder)
+            objects.append(compact(dialogue_object(row, self.genders, folder)))
+            facts.append(compact(dialogue_facts(row, partition)))
+            line = loading.list_line(row, partition, self.genders, folder if self.audio else None)
+            lists[row["split"]].append(compact(line))
+        subsets = self.figures.subsets
+        splits = {split: json_lines(some) for split, some in lists.items()}
+        offered = subsets.take() if subsets else b""
+        return _Piece(array_items(objects), json_lines(facts), splits, self.members.take(), offered)
+
+    def merge(self, other: _Writing) -> None:
+        """Takes in what another process gathered."""
+        self.dialogues += other.dialogues
+        self.members.merge(other.members)
+        self.figures.merge(other.figures)
+        for split, example in other.examples.items():
+            self.examples[split] = min(example, self.examples.get(split, example))
+
+    def _gather(self, row: FinishedRow, level: int, folder: str) -> None:
+        self.dialogues += 1
+        self.members.add(row, level)
+        self.figures.add(row, level)
+        example = folder + row["id"]
+        self.examples[row["split"]] = min(example, self.examples.get(row["split"], example))
+
+
+def _card_facts(
+    dialogues: Dialogues,
+    build: BuildFacts,
+    statistics: Mapping[str, Any],
+    partitions: Mapping[str, Mapping[str, Any]],
+    overlaps: list[str],
+    examples: Mapping[Split, str],
+) -> CardFacts:
+    return CardFacts(
+        build=build,
+        statistics=statistics,
+        partitions=partitions,
+        splits=dict(dialogues.selection.splits),
+        overlaps=overlaps,
+        checked=["user voice", "user text", *(["parent of a user voice"] if build.parents else [])],
+        with_audio=dialogues.audio,
+        data_files=loading.data_files(examples, dialogues.audio),
+        loading=loading.options(dialogues.audio),
+    )
+
+
+def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
+    tree.prepare(dialogues.content)
+    keys = array("Q")
+    for row in dialogues:
+        keys.append(stable_hash(row["id"]))
+        if not tree.has(row):
+            tree.write(row, dialogues.speech(row))
+    tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))

@@ -1,0 +1,150 @@
+"""partitions/NAME.json and splits/chat-NAME.json: ids in the order of the rows, and the figures of what they hold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kespeechchat.export.selection import Rule, Selection
+from kespeechchat.records import Split
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import part_of, put_in_place
+
+HELD_OUT: tuple[Split, ...] = ("dev", "test")
+
+
+@dataclass
+class Held:
+    """What some dialogues are, by language; exact, so the same in any order."""
+
+    dialogues: Counter[str] = field(default_factory=Counter)
+    micros: Counter[str] = field(default_factory=Counter)
+    voices: set[str] = field(default_factory=set)
+
+    def add(self, row: FinishedRow) -> None:
+        """One dialogue."""
+        language = row["language"]
+        self.dialogues[language] += 1
+        self.micros[language] += round(row["seconds"] * 1_000_000)
+        user, agent = row["turns"]
+        self.voices.add(user["voice"])
+        self.voices.add(agent["voice"])
+
+    def merge(self, other: Held) -> None:
+        """Takes in others; the order does not matter."""
+        self.dialogues.update(other.dialogues)
+        self.micros.update(other.micros)
+        self.voices |= other.voices
+
+    def figures(self) -> dict[str, Any]:
+        """`dialogues` and `hours` by language, `speakers`."""
+        hours = {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())}
+        return {"dialogues": dict(sorted(self.dialogues.items())), "hours": hours, "speakers": len(self.voices)}
+
+
+def listed(rule: Rule) -> tuple[str, ...]:
+    """The partitions that an export lists: where it holds one alone, those inside it too."""
+    names, last = rule.cuts.names, rule.subset.partition
+    return names if last is None else names[: names.index(last) + 1]
+
+
+@dataclass
+class Members:
+    """Collects: the ids of each list since the last `take`, the figures of all rows."""
+
+    rule: Rule
+    held: dict[str | int, Held] = field(default_factory=lambda: defaultdict(Held))  # by held-out split, or level
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._names = listed(self.rule)
+        self.take()
+
+    def add(self, row: FinishedRow, level: int) -> None:
+        """One row; `level` is its place in the rule's partitions."""
+        split = row["split"]
+        self.held[level if split == "train" else split].add(row)
+        for name in self._names[level:] if split == "train" else (split,):
+            self.ids[name].append(row["id"])
+
+    def take(self) -> dict[str, list[str]]:
+        """Name of a partition or held-out split → the ids since the last time."""
+        taken, self.ids = self.ids, {name: [] for name in (*self._names, *HELD_OUT)}
+        return taken
+
+    def merge(self, other: Members) -> None:
+        """Takes in the figures that another process gathered; the order does not matter."""
+        for place, held in other.held.items():
+            self.held[place].merge(held)
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Of each list: dialogues and hours by language, speakers."""
+        found: dict[str, dict[str, Any]] = {split: self.held[split].figures() for split in HELD_OUT}
+        inside = Held()
+        for level, name in enumerate(self._names):
+            inside.merge(self.held[level])
+            found[name] = inside.figures()
+        return found
+
+
+class ListFiles:
+    """The files themselves: `extend` with what `Members.take` gave, in order, then `close`."""
+
+    def __init__(self, to: Path, selection: Selection) -> None:
+        self._selection, self._folder = selection, to / "partitions"
+        self._lists = {name: _IdList(self._folder / f"{name}.json", name) for name in listed(selection.rule)}
+        self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
+
+    def extend(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """More ids of each list."""
+        for name, one in (self._lists | self._held).items():
+            one.extend(ids[name])
+
+    def close(self, members: Members) -> dict[str, dict[str, Any]]:
+        """Ends the files and removes those of other partitions; gives the partitions' figures."""
+        figures, subset = members.figures(), self._selection.subset
+        for split, one in self._held.items():
+            one.close(figures.pop(split))
+        for name, one in self._lists.items():
+            content = self._selection.partitions.contents[name]
+            shown = {"target": subset.languages(content.target), "excess": subset.languages(content.excess)}
+            figures[name] |= shown if subset.language else {**shown, "digest": content.digest}
+            one.close(figures[name])
+        _remove_other(self._folder, {one.path for one in self._lists.values()})
+        return {name: {"name": name, **own} for name, own in figures.items()}
+
+
+class _IdList:
+    """A JSON object of `name`, `ids` (streamed, one a line) and figures."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._empty = path, True
+        self._file = part_of(path).open("w", encoding="utf-8", newline="\n")
+        self._file.write(f'{{"name": {json.dumps(name)}, "ids": [')
+
+    def extend(self, ids: Sequence[str]) -> None:
+        """Ids are safe names, so they need no escaping."""
+        if ids:
+            self._file.write(('\n"' if self._empty else ',\n"') + '",\n"'.join(ids) + '"')
+            self._empty = False
+
+    def close(self, figures: Mapping[str, Any]) -> None:
+        """Ends the file and puts it in place."""
+        with self._file as file:
+            file.write("\n], " + json.dumps(figures)[1:] + "\n")
+        put_in_place(self.path)
+
+
+def _remove_other(folder: Path, wanted: set[Path]) -> None:
+    """Lists of partitions that an earlier export had and this one has not."""
+    for path in set(folder.glob("*.json")) - wanted:
+        head = '{"name": ' + json.dumps(path.stem) + ', "ids": ['
+        with path.open(encoding="utf-8") as file:
+            ours = file.read(len(head)) == head
+        if ours:
+            path.unlink()

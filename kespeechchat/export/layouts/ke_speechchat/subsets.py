@@ -1,0 +1,114 @@
+"""`subsets/asr.json` and `subsets/tts.json`: utterance ids, speakers and hours for recognizers and synthesizers.
+
+Beside metadata.json, where each id is the stem of an `audio_path` (`DIALOGUE_0` of `DIALOGUE_0_mark.wav`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kespeechchat.config.dataset import SubsetSettings
+from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
+from kespeechchat.export.selection import Rule
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import whole_file, write_json
+
+
+class SubsetChoice:
+    """Collects from every row of an export of everything; `take` gives what ASR may train on since the last time."""
+
+    def __init__(self, rule: Rule, settings: SubsetSettings) -> None:
+        names, wanted = rule.cuts.names, settings.asr.partition
+        self.partition = wanted if wanted in names else None  # None: there is none of that name, so take all
+        self._last = names.index(wanted) if wanted in names else len(names)
+        self.subsets = Subsets(settings, rule.cuts.seed)
+        self._offered: list[bytes] = []
+
+    def add(self, row: FinishedRow, level: int) -> None:
+        """One row; `level` is its place in the rule's partitions."""
+        one = self.subsets.add(row, level <= self._last)
+        if one is not None:
+            self._offered.append(orjson.dumps((one.rank, one.id, one.speaker, one.language, one.seconds, one.text)))
+
+    def take(self) -> bytes:
+        """Utterances as JSON, one a line."""
+        taken, self._offered = self._offered, []
+        return b"\n".join([*taken, b""])
+
+    def merge(self, other: SubsetChoice) -> None:
+        """Takes in what another of the same rule collected; the order does not matter."""
+        self.subsets.merge(other.subsets)
+
+
+class SubsetFiles:
+    """`offer` what `SubsetChoice.take` gave, in order, then `close`. Files appear when whole.
+
+    What ASR may train on waits in a file of its own: the tests, known at the end, decide what it may have.
+    """
+
+    def __init__(self, to: Path, settings: SubsetSettings) -> None:
+        self._folder, self._settings = to / "subsets", settings
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._offered = self._folder / "asr.offered.part"
+        self._file = self._offered.open("wb")
+
+    def offer(self, utterances: bytes) -> None:
+        """What ASR may train on, as `SubsetChoice.take` gave it."""
+        self._file.write(utterances)
+
+    def close(self, choice: SubsetChoice, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+        """Ends both files; gives their figures, with numbers of speakers in place of their names.
+
+        `parents` maps voices to their real speakers.
+        """
+        self._file.close()
+        chosen = choice.subsets.choose(parents)
+        asr_test = _part(chosen.asr_test)
+        more = {"partition": choice.partition, "settings": self._settings.asr.model_dump(), "test": asr_test}
+        train = self._write_asr(chosen, more)
+        parts = {"train": chosen.tts_train, "prompts": chosen.tts_prompts, "test": chosen.tts_test}
+        tts = {name: _part(said) for name, said in parts.items()}
+        write_json(self._folder / "tts.json", {"name": "tts", **tts, "settings": self._settings.tts.model_dump()})
+        return {
+            "asr": {"partition": choice.partition, "train": _figures(train), "test": _figures(asr_test)},
+            "tts": {name: _figures(part) for name, part in tts.items()},
+        }
+
+    def _write_asr(self, chosen: Chosen, more: Mapping[str, Any]) -> dict[str, Any]:
+        """asr.json, its training ids one by one. Gives the figures of training."""
+        tally = Tally()
+        with whole_file(self._folder / "asr.json") as file:
+            file.write(b'{"name": "asr", "train": {"ids": [')
+            with self._offered.open("rb") as offered:
+                for one in (Utterance(*orjson.loads(line)) for line in offered):
+                    if chosen.asr_trains(one):
+                        file.write((",\n" if tally.utterances else "\n").encode() + orjson.dumps(one.id))
+                        tally.add(one)
+            train = tally.result()
+            file.write(f"\n], {json.dumps(train)[1:]},\n{json.dumps(more)[1:]}\n".encode())
+        self._offered.unlink()
+        return train
+
+
+def remove_subsets(to: Path) -> None:
+    """What an earlier export of everything wrote: an export of one partition has no subsets."""
+    for name in ("asr.json", "tts.json"):
+        (to / "subsets" / name).unlink(missing_ok=True)
+
+
+def _part(said: Iterable[Utterance]) -> dict[str, Any]:
+    tally, ids = Tally(), []
+    for one in said:
+        tally.add(one)
+        ids.append(one.id)
+    return {"ids": ids, **tally.result()}
+
+
+def _figures(part: Mapping[str, Any]) -> dict[str, Any]:
+    speakers = {k: len(v) for k, v in part["speakers"].items()}
+    return {"speakers": speakers, "utterances": part["utterances"], "hours": part["hours"]}

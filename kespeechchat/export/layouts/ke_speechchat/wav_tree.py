@@ -1,0 +1,120 @@
+"""The folder `audio/` of the paper's layout: one 16-bit WAV a turn, resumable and free of leftovers.
+
+A WAV of the right size is whole, because it appears by rename. That it is the right one, the export's note says
+(`folder.STATE`): it names the content of `audio/`. Before another content is written, the old files go; so whatever was
+killed when, a file that a later run finds and keeps is its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kespeechchat.dataset.metadata import CHANNELS, audio_name
+from kespeechchat.export.audio_files import Speech, fan_out_folder, samples_of, wav_bytes
+from kespeechchat.export.folder import STATE, claim
+from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.seeds import stable_hash
+from kespeechchat.whole_file import part_of, write_text
+
+_OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_[01]_mark\.wav(?P<part>\.part)?")
+_HEADER = 44  # bytes of a WAV file before its samples
+
+
+@dataclass
+class WavTree:
+    """`to/audio` for an export of `layout`, with folders that fan out by a hash of the id where there are many."""
+
+    to: Path
+    layout: str
+    fan_out: bool
+    written: int = 0
+    kept: int = 0
+    removed: int = 0
+    foreign: list[str] = field(default_factory=list)  # files that no export made: left alone
+    _trusted: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The folder of all audio."""
+        return self.to / "audio"
+
+    def folder(self, dialogue_id: str) -> str:
+        """What precedes an audio path: `ab/` or nothing."""
+        return fan_out_folder(dialogue_id, self.fan_out)
+
+    def prepare(self, content: str) -> None:
+        """Makes the folder fit for `content` (a hash of what will be written; empty: nothing is ever kept).
+
+        Raises ExportError where it holds files and no export's note.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        note = json.dumps({"layout": self.layout, "audio": content, "fan_out": self.fan_out})
+        same = claim(self.to, self.layout, note, lambda: not any(self.root.iterdir()))
+        self._trusted = bool(content) and same
+        if not self._trusted:
+            self.sweep(np.zeros(0, dtype=np.uint64))
+            write_text(self.to / STATE, note)
+
+    def has(self, row: FinishedRow) -> bool:
+        """Whether both WAV files of a dialogue are there already; counts them."""
+        if not self._trusted or any(_size(path) != size for _, path, size in self._files(row)):
+            return False
+        self.kept += len(CHANNELS)
+        return True
+
+    def write(self, row: FinishedRow, speech: Speech) -> None:
+        """Writes a dialogue's turns; `speech` fits its row. They are not flushed to the disk one by one: what a crash
+        of the machine cuts short has another size, and is written again."""
+        for turn, path, _ in self._files(row):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = part_of(path)
+            part.write_bytes(wav_bytes(speech[turn["role"]], turn["sample_rate"]))
+            part.replace(path)
+            self.written += 1
+
+    def sweep(self, keys: npt.NDArray[np.uint64]) -> None:
+        """Removes files that belong to no dialogue in `keys` (sorted hashes of ids); lists those not ours."""
+        self.foreign = []
+        for folder, _, files in os.walk(self.root, topdown=False):
+            for name in files:
+                path = Path(folder) / name
+                match = _OURS.fullmatch(path.relative_to(self.root).as_posix())
+                if match is None:
+                    self.foreign.append(path.relative_to(self.to).as_posix())
+                elif match["part"] or not self._wanted(path, match["id"], keys):
+                    path.unlink()
+                    self.removed += 1
+            if Path(folder) != self.root and not os.listdir(folder):
+                Path(folder).rmdir()
+        self.foreign.sort()
+
+    def example(self) -> Path | None:
+        """The first file, for somebody who wants to listen."""
+        return next(iter(sorted(self.root.rglob("*_mark.wav"))), None)
+
+    def _wanted(self, path: Path, dialogue_id: str, keys: npt.NDArray[np.uint64]) -> bool:
+        key = np.uint64(stable_hash(dialogue_id))
+        at = int(np.searchsorted(keys, key))
+        there = at < len(keys) and bool(keys[at] == key)
+        return there and path.parent == self.root / (self.folder(dialogue_id) + dialogue_id)
+
+    def _files(self, row: FinishedRow) -> list[tuple[FinishedTurn, Path, int]]:
+        base = self.folder(row["id"])
+        return [
+            (turn, self.root / (base + audio_name(row["id"], CHANNELS[turn["role"]])), _HEADER + 2 * samples_of(turn))
+            for turn in row["turns"]
+        ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

@@ -1,0 +1,64 @@
+"""One two-channel file a dialogue: the user on the left, the agent on the right, one after the other.
+
+`audio/ID.flac` (or .wav), 16 bit; folders fan out by a hash of the id where there are many. `dialogues.jsonl` has a
+line for each dialogue: its file, its turns' times, texts and voices.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, two_channels
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.folder import Done, ExportFolder
+from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.rows import FinishedRow
+
+_LIST = "dialogues.jsonl"
+
+
+@dataclass(frozen=True)
+class Stereo:
+    """`container`: flac or wav; `fan_out_beyond`: dialogues that one folder may hold."""
+
+    name: ClassVar[str] = "stereo"
+    writes: ClassVar[str] = "audio/ID.flac, user left, agent right, one after the other; dialogues.jsonl"
+    read_by: ClassVar[str] = "anything"
+    loadable: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    files_per_dialogue: ClassVar[int] = 1
+    text_bytes: ClassVar[int] = 700
+
+    container: Container = "flac"
+    fan_out_beyond: int = MANY_FILES
+
+    def audio_bytes_per_second(self, rates: AudioRates) -> float:
+        """The silent channel costs nothing in FLAC, and as much as the other in WAV."""
+        return rates.flac if self.container == "flac" else 2 * rates.pcm
+
+    def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
+        """As `Layout.export`; raises ExportError also where sample rates differ."""
+        fan_out, audio = len(dialogues) > self.fan_out_beyond, dialogues.audio
+        rate = dialogues.selection.rate()
+        options = {"audio": audio, "container": self.container, "fan_out": fan_out, "version": 1}
+        ours = rf"audio/(?:[0-9a-f]{{2}}/)?[^/]+\.(?:flac|wav)|{_LIST}"
+        folder = ExportFolder(to, self.name, ours, dialogues, options)
+        with folder.parts((_LIST,))[0].open("w", encoding="utf-8", newline="\n") as lines:
+            for row in dialogues:
+                name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.{self.container}"
+                if audio and not folder.has(name):
+                    folder.write(name, encoded(two_channels(row, dialogues.speech(row)), rate, self.container))
+                facts = {**dialogues.facts(row), **_times(row), **({"audio": name} if audio else {})}
+                lines.write(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+        folder.publish((_LIST,))
+        return Done(len(dialogues), folder.written, folder.kept)
+
+
+def _times(row: FinishedRow) -> dict[str, float]:
+    """When the agent begins and the dialogue ends, in seconds; the user begins at 0."""
+    user, agent = (turn["seconds"] for turn in row["turns"])
+    return {"agent_start": round(user, 4), "seconds": round(user + agent, 4)}

@@ -1,0 +1,50 @@
+"""A dialogue as stage `gate` left it: the one row that statistics, partitions and every export layout read.
+
+The columns are those of `records.SCHEMAS["gate"]`. Who reads some columns only gets rows that have no others.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from kespeechchat.records import Language, Role, Split
+
+
+class Score(TypedDict):
+    """One head of a quality predictor: `dnsmos_ovrl`, 3.4."""
+
+    head: str
+    value: float
+
+
+class FinishedTurn(TypedDict):
+    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz."""
+
+    role: Role
+    voice: str
+    text: str
+    seed: int
+    tries: int  # seeds that it took
+    sample_rate: int
+    seconds: float
+    transcript: str  # raw, as the recognizer gave it
+    error_rate: float | None
+    watermark_score: float | None
+    scores: list[Score] | None
+
+
+class FinishedRow(TypedDict):
+    """A dialogue that passed the gate: the user's turn, then the agent's."""
+
+    id: str
+    source: str
+    language: Language
+    split: Split
+    metric: str  # CER | WER
+    error_rate: float  # pooled over the turns
+    edits: int
+    units: int  # characters or words of the reference
+    seconds: float  # of both turns
+    turns: list[FinishedTurn]
+    shard: int  # where it is in ROOT: the shard of stage `gate` …
+    round: int  # … and the round of speech that it passed in; 0 is the first

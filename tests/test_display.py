@@ -1,0 +1,53 @@
+"""What a reader sees of figures: aligned, in the right unit, with no more digits than mean something."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kespeechchat import display
+
+_CELL = st.text(alphabet="ab|1 ", max_size=6)
+
+
+def test_its_examples_hold():
+    assert doctest.testmod(display).failed == 0
+
+
+@given(st.lists(st.tuples(_CELL, _CELL, _CELL.map(lambda c: c + "x")), min_size=1, max_size=6))
+def test_columns_stand_under_each_other(lines):
+    shown = display.columns(lines, "<>")
+    widths = [max(len(line[i]) for line in lines) for i in range(3)]
+    for text, (left, middle, right) in zip(shown, lines, strict=True):
+        assert text == f"{left.ljust(widths[0])}  {middle.rjust(widths[1])}  {right.rjust(widths[2])}".rstrip()
+
+
+def test_the_last_sign_serves_the_rest():
+    assert display.columns([("a", "bb", "c"), ("aa", "b", "cc")], "<") == ["a   bb  c", "aa  b   cc"]
+    assert display.columns([]) == []
+
+
+@given(st.floats(0.001, 1e12))
+def test_a_number_is_within_a_twentieth_of_itself(value):
+    assert float(display.number(value).replace(",", "")) == pytest.approx(value, rel=0.051)
+
+
+@given(st.integers(0, 10**17))
+def test_a_size_is_at_most_three_digits_of_its_unit(count):
+    text, unit = display.size(count).split(" ")
+    factor = 1000 ** ("bytes", "kB", "MB", "GB", "TB", "PB").index(unit)
+    value = float(text.replace(",", ""))
+    assert value * factor == pytest.approx(count, rel=0.051)
+    assert value < 1000 or unit == "PB"
+
+
+@given(st.floats(0, 1e6))
+def test_hours_keep_what_matters(value):
+    assert float(display.hours(value).replace(",", "")) == pytest.approx(value, abs=6e-5 if value < 1 else 0.51)
+
+
+def test_bars_and_breaks_in_cells_are_escaped():
+    assert display.markdown_table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y z |"
