@@ -5,20 +5,22 @@ KESC := $(VENV)/bin/kesc
 READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
+PINNED := -c requirements/constraints.txt
+PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-fast test-vllm vllm lint setup clean
+.PHONY: demo test test-fast test-vllm vllm lint types setup clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml requirements/no-deps.txt
+$(READY): $(PINS) requirements/no-deps.txt
 	@echo 'Setting up $(VENV): about 7 GB, a few minutes'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet -e '.[quickstart]'
+	$(VENV)/bin/pip install --quiet $(PINNED) -e '.[quickstart]'
 	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps.txt
 	touch $@
 
 $(TESTED): $(READY) requirements/no-deps-test.txt requirements/cosyvoice.txt
-	$(VENV)/bin/pip install --quiet -e '.[quickstart,test]'
+	$(VENV)/bin/pip install --quiet $(PINNED) -e '.[quickstart,test]'
 	$(VENV)/bin/pip install --quiet --no-deps -r requirements/no-deps-test.txt
 	touch $@
 
@@ -26,16 +28,18 @@ demo: $(READY)
 	$(KESC) build pipelines/quickstart.yaml
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 
-test: $(TESTED) lint
-	$(VENV)/bin/pytest -m 'not vllm' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
+# Coverage counts the tests' own processes: what Ray's workers and other child processes run is not in it.
+test: $(TESTED) lint types
+	$(VENV)/bin/pytest -m 'not vllm' -n 2 --dist loadfile --no-loadscope-reorder --durations=30 \
+		--cov --cov-report=term --cov-fail-under=80
 
-# vLLM's CPU build excludes the project's own numpy and torch, so it has an environment of its own (3.5 GB).
+# vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
 	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py
 
 vllm: $(VLLM)/.ready
 
-$(VLLM)/.ready: pyproject.toml scripts/vllm_cpu_env.sh scripts/gguf_to_folder.py | $(READY)
+$(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/constraints-core.txt scripts/vllm_cpu_env.sh scripts/gguf_to_folder.py | $(READY)
 	scripts/vllm_cpu_env.sh $(VLLM) $(VENV)/bin/python
 	touch $@
 
@@ -45,6 +49,9 @@ test-fast: $(TESTED) lint
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+types: $(TESTED)
+	$(VENV)/bin/mypy
 
 clean:
 	rm -rf build $(VENV) $(VLLM)

@@ -9,15 +9,10 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.engines.registry import names_of
 
 PURPOSE = "Check the result"
-
-
-def watermark_engines() -> tuple[str, ...]:
-    """The names that `use` may have in the settings of a watermark engine."""
-    from kespeechchat.engines.registry import names_of
-
-    return tuple(names_of("watermark"))
+ENGINES = names_of("watermark")
 
 
 @exit_codes
@@ -45,9 +40,9 @@ def detect(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=one_of(watermark_engines),
-            autocompletion=completing(watermark_engines),
-            help="Watermark engine; perth if you name none.",
+            callback=one_of(ENGINES),
+            autocompletion=completing(ENGINES),
+            help=f"Watermark engine: {', '.join(ENGINES)}; perth if you name none.",
         ),
     ] = None,
     model: Annotated[

@@ -24,8 +24,8 @@ def export(
         typer.Option(
             "--format",
             metavar="LAYOUT",
-            callback=one_of(lambda: LAYOUTS),
-            autocompletion=completing(lambda: LAYOUTS),
+            callback=one_of(LAYOUTS),
+            autocompletion=completing(LAYOUTS),
             help=f"Layout of the files: {', '.join(LAYOUTS)}.",
         ),
     ] = LAYOUTS[0],

@@ -32,17 +32,17 @@ Inline: TypeAlias = Annotated[bool, typer.Option("--inline", help="Run in this p
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def one_of(names: Callable[[], Sequence[str]]) -> Callable[[str | None], str | None]:
-    """A callback that refuses what is not among `names`, which is called only when the option is given."""
+def one_of(names: Sequence[str]) -> Callable[[str | None], str | None]:
+    """A callback that refuses what is not among `names`: a Literal for names that other code lists."""
 
     def check(value: str | None) -> str | None:
-        if value is not None and value not in (known := names()):
-            raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}")
+        if value is not None and value not in names:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(names)}")
         return value
 
     return check
 
 
-def completing(names: Callable[[], Sequence[str]]) -> Callable[[str], Iterable[str]]:
+def completing(names: Sequence[str]) -> Callable[[str], Iterable[str]]:
     """Shell completion from `names`."""
-    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 import kespeechchat
 from kespeechchat.cli import app
-from kespeechchat.cli.check import watermark_engines
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.config.load import ConfigError
 from kespeechchat.engines import EngineError
@@ -114,13 +113,3 @@ def test_a_decorated_command_keeps_its_name_and_help() -> None:
         return EXIT_OK
 
     assert (listing.__name__, listing.__doc__) == ("listing", "Lists.")
-
-
-def test_the_engines_of_detect_are_those_that_a_profile_may_name() -> None:
-    from pydantic import TypeAdapter
-
-    from kespeechchat.config.engines import WatermarkSettings
-
-    for name in watermark_engines():
-        assert TypeAdapter(WatermarkSettings).validate_python({"use": name}).use == name
-    assert "perth" in watermark_engines()
