@@ -106,7 +106,7 @@ def _with_threshold_of_the_engine(data: dict[str, Any]) -> dict[str, Any]:
 
 def _with_versions(data: dict[str, Any]) -> dict[str, Any]:
     """A pipeline that was kept before versions were kept with it was built by version 0.1.0 of this package."""
-    if data.get("versions") is None:
+    if "versions" not in data:
         data["versions"] = {stage: _VERSIONS_OF_0_1_0.get(stage, 1) for stage in STAGES}
     return data
 

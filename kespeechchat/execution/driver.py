@@ -19,7 +19,7 @@ from kespeechchat.execution.runner import Runner
 from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.inputs.language_check import check_languages
 from kespeechchat.inputs.sharding import shard_inputs
-from kespeechchat.stages.flow import stage_class, stage_versions
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import update_counts_cache
 from kespeechchat.state.model_digests import unknown, with_model_digests
@@ -72,7 +72,7 @@ class Build:
         allow_partial: bool = False,
         replace_voices: bool = False,
     ) -> None:
-        self.pipeline = with_model_digests(pipeline).model_copy(update={"versions": stage_versions()})
+        self.pipeline = with_model_digests(pipeline)
         self.store = open_store(pipeline.root)
         self.progress, self.runner, self.result = progress, runner, Result()
         self.wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)

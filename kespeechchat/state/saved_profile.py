@@ -11,6 +11,7 @@ import hashlib
 
 from kespeechchat.config.load import from_json
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.stages.flow import stage_versions
 from kespeechchat.store.interface import AlreadyExists
 from kespeechchat.store.opening import open_store
 
@@ -18,8 +19,12 @@ LAST = "pipeline.json"
 
 
 def save_profile(pipeline: Pipeline) -> str:
-    """Writes the profile into its ROOT, as the last one and under its hash. Returns the hash (16 hex digits)."""
-    store, data = open_store(pipeline.root), pipeline.to_json().encode()
+    """Writes the profile into its ROOT, as the last one and under its hash. Returns the hash (16 hex digits).
+
+    With it goes the version of each stage's code, by which those who name only ROOT judge what is stale.
+    """
+    whole = pipeline.model_copy(update={"versions": stage_versions()})
+    store, data = open_store(pipeline.root), whole.to_json().encode()
     hash_ = hashlib.sha256(data).hexdigest()[:16]
     store.put(LAST, data)
     with contextlib.suppress(AlreadyExists):  # the name is the hash of the content, so the content is the same

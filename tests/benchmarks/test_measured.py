@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -106,6 +105,11 @@ def test_a_block_s_peak_counts_from_its_start(capsys):
 
 
 def test_a_tree_skips_what_it_is_told_to(tmp_path: Path):
-    with Tree(os.getpid()) as whole, Tree(os.getpid(), skip=1) as below:
-        time.sleep(0.05)
-    assert whole.peak > 10 and below.peak == 0
+    alone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        time.sleep(0.2)
+        with Tree(alone.pid) as whole, Tree(alone.pid, skip=1) as below:
+            time.sleep(0.05)
+    finally:
+        alone.communicate(b"\n")
+    assert whole.peak > 1 and below.peak == 0
