@@ -19,6 +19,7 @@ from kespeechchat.config.flow import GATE, LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.dataset.overlaps import OverlapCheck
+from kespeechchat.ids import variants
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
 from kespeechchat.stages.flow import stage_class
@@ -147,7 +148,7 @@ class _Check:
         else:
             ids = [i for (s, _), kept in self._kept.items() if s == source.stage for i in kept]
         for id_ in ids:
-            yield from [id_] if fan_out == 1 else (f"{id_}-v{k}" for k in range(fan_out))
+            yield from variants(id_, fan_out)
 
 
 def _incomplete(build_state: BuildState) -> list[str]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.ids import appearance
 from kespeechchat.inputs.reading import input_batches, input_digest
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 from kespeechchat.records import Language
@@ -105,7 +106,7 @@ class _Pass:
         rows, nth = rows.take(new), nth[new]
         ids = rows["id"]
         if (nth > 1).any():
-            ids = [id_ if n == 1 else f"{id_}-d{n}" for id_, n in zip(ids.to_pylist(), nth.tolist(), strict=True)]
+            ids = [appearance(id_, n) for id_, n in zip(ids.to_pylist(), nth.tolist(), strict=True)]
             ids = pa.array(ids, pa.string())
         return rows.set_column(0, "id", ids).append_column("occurrence", pa.array(nth))
 

@@ -22,6 +22,7 @@ from kespeechchat.config.rounds import split_round
 from kespeechchat.config.stages import StageSettings
 from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.engines.registry import load
+from kespeechchat.ids import variants
 from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
 __all__ = ["Reads", "Row", "Scope", "Stage", "Task", "output_kept"]
@@ -91,7 +92,7 @@ class Stage(ABC, Generic[S]):
 
     def ids(self, row: Row) -> list[str]:
         """Of what comes out of `row`."""
-        return [row["id"]] if self.fan_out == 1 else [f"{row['id']}-v{k}" for k in range(self.fan_out)]
+        return variants(row["id"], self.fan_out)
 
     def failures(self, row: Row, language: str | None, error: str) -> list[Outcome]:
         """What comes out of `row` where it could not be settled: its plain columns, and never speech."""

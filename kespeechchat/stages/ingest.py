@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from kespeechchat.config import stages as settings
+from kespeechchat.ids import first_appearance
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.source_filters import refuse
@@ -36,7 +37,7 @@ class Ingest(Stage[settings.Ingest]):
             max_characters=self.settings.max_characters,
         )
         if reason is None and row["occurrence"] > 1:
-            first = row["id"].rsplit("-d", 1)[0]
+            first = first_appearance(row["id"])
             return rejected(out, "duplicate", f"{row['file']}:{row['line']} says the same as {first}")
         if reason is not None:
             return rejected(out, reason, f"{row['file']}:{row['line']}: {out['instruction'][:120]}")

@@ -160,6 +160,6 @@ def _in_order(made: MadeRows, rows: list[Row]) -> None:
 
     def position(pair: tuple[str, Any]) -> int:
         id_ = pair[1].row["id"]
-        return place[id_] if id_ in place else place[id_.rpartition("-v")[0]]
+        return place[id_] if id_ in place else place[parent(id_)]
 
     made.settled.sort(key=position)
