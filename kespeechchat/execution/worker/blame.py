@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, MadeRows, one_line
+from kespeechchat.ids import parent
 from kespeechchat.store.journal import Attempt
 
 MAX_DEATHS = 3  # with no row named, before the shard fails
