@@ -47,7 +47,7 @@ class Box:
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.lines = textwrap.wrap(self.text, 32)
+        self.lines = textwrap.wrap(self.text, 31)
 
     @property
     def height(self) -> float:
