@@ -76,6 +76,7 @@ def wrong_length(text: str, language: Language, shortest: int, longest: int) -> 
 
 
 def other_language(text: str, language: Language) -> str | None:
+    """`other_language` where the text is not in `language`, by its script, or None."""
     return None if language_of(text) == language else "other_language"
 
 
@@ -130,6 +131,7 @@ def meta_talk(text: str) -> str | None:
 
 
 def unfinished(text: str) -> str | None:
+    """`unfinished` where the text does not end as a sentence ends, or None."""
     return None if _FINISHED.search(text.strip()) else "unfinished"
 
 
@@ -185,6 +187,7 @@ def changed_numbers(question: str, source: str, language: Language) -> str | Non
 
 
 def negated(text: str, language: Language) -> bool:
+    """Whether the text denies something; forms that only look like it (不错, "not only") do not count."""
     if language == "zh":
         return bool(_ZH_NOT.search(_ZH_NOT_REALLY.sub("", text)))
     return bool(_EN_NOT.search(_EN_NOT_REALLY.sub("", text)))

@@ -44,6 +44,8 @@ _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)、．）])\s*")
 
 @dataclass(frozen=True)
 class Dialogue:
+    """One exchange: what the user says, and what the agent answers."""
+
     instruction: str
     response: str
 
@@ -101,6 +103,7 @@ def parse_question(completion: str, language: Language) -> str | None:
 
 
 def parse_dialogue(completion: str, language: Language) -> Dialogue | None:
+    """The dialogue in a completion, numbers read out and markup gone; None where there is no JSON object with both texts."""
     answer = _object(completion) or {}
     said, reply = answer.get("instruction"), answer.get("response")
     if not (isinstance(said, str) and isinstance(reply, str)):

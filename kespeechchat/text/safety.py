@@ -20,6 +20,8 @@ _SENTENCE_END = re.compile(r"[。！？!?;；\n]|\.(?=\s|$)")
 
 @dataclass(frozen=True)
 class HarmRule:
+    """Harmful where every pattern of `all_of` is found and `none_of` is not."""
+
     code: str
     all_of: tuple[re.Pattern[str], ...]
     none_of: re.Pattern[str] | None

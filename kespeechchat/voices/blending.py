@@ -73,6 +73,7 @@ class Candidate:
     seconds_per_character: float
 
     def row(self) -> dict[str, Any]:
+        """As a row of stage `blend`: its keys are those of `records.SCHEMAS["blend"]`."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {**row, "parents": list(self.parents), "weights": list(self.weights)}
 

@@ -92,6 +92,7 @@ def missing(outcomes: Sequence[Outcome], targets: Mapping[Cell, int]) -> dict[Ce
 
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
+    """The cell that a row of `blend`, `audition` or `voices` counts in."""
     return Cell(row["role"], row["split"], row["gender"], row["language"])
 
 

@@ -30,6 +30,8 @@ _UNEVEN = 0.02  # of a split's voices: what genders may differ by, beside one vo
 
 @dataclass(frozen=True)
 class Promise:
+    """One promise of the voice library: its name, whether it holds, and the figures behind it."""
+
     name: str
     holds: bool
     told: str
