@@ -103,7 +103,7 @@ def parse_question(completion: str, language: Language) -> str | None:
 
 
 def parse_dialogue(completion: str, language: Language) -> Dialogue | None:
-    """The dialogue in a completion, numbers read out and markup gone; None where there is no JSON object with both texts."""
+    """The dialogue in a completion, numbers read out and markup gone; None where no JSON object holds both texts."""
     answer = _object(completion) or {}
     said, reply = answer.get("instruction"), answer.get("response")
     if not (isinstance(said, str) and isinstance(reply, str)):
