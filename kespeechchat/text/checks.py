@@ -156,17 +156,6 @@ def disagrees(response: str, reference: str, language: Language, question: str =
     return "disagrees_negation"
 
 
-def agrees(response: str, reference: str, language: Language, question: str = "") -> bool:
-    """Whether a spoken response says what its reference says and nothing else.
-
-    >>> agrees("Water boils at about a hundred degrees.", "Water boils at one hundred degrees Celsius.", "en")
-    True
-    >>> agrees("Water boils at fifty degrees.", "Water boils at one hundred degrees Celsius.", "en")
-    False
-    """
-    return disagrees(response, reference, language, question) is None
-
-
 def numbers(text: str, language: Language) -> set[str]:
     """The number words of a text, without those that count nothing ("一起", "one")."""
     if language == "zh":

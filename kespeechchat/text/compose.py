@@ -24,7 +24,6 @@ from kespeechchat.text.similarity import overlap, similarity
 from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable
 
-TEMPERATURES = (0.2, 0.5, 0.8)  # of a row's first, second and later candidates: the surest first
 QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
 RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
 _ECHO = 0.9  # Dice, over which a question says its source again

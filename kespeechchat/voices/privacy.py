@@ -7,7 +7,6 @@ point operations and a few MB at a time.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,12 +82,6 @@ def select(
     outcomes = list(_measured(rows, real, settings))
     means = np.stack([mean_xvector(r["xvectors"]) for r in rows])
     return _neighbours(_fill(outcomes, means, dict(targets), settings), means, settings)
-
-
-def missing(outcomes: Sequence[Outcome], targets: Mapping[Cell, int]) -> dict[Cell, int]:
-    """How many voices each cell lacks, for the report: auditions refuse candidates, and nothing else fills the gap."""
-    made = Counter(cell_of(o.row) for o in outcomes if o.status == "kept")
-    return {cell: count - made[cell] for cell, count in targets.items() if made[cell] < count}
 
 
 def cell_of(row: Mapping[str, Any]) -> Cell:

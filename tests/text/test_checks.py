@@ -47,7 +47,6 @@ def test_a_short_reference_may_be_said_with_the_words_of_the_question():
 @pytest.mark.parametrize(("language", "response", "reference", "what"), DISAGREE)
 def test_a_response_that_says_something_else_is_refused(language, response, reference, what):
     assert checks.disagrees(response, reference, language) == f"disagrees_{what}"
-    assert not checks.agrees(response, reference, language)
 
 
 @pytest.mark.parametrize(

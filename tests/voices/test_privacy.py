@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kespeechchat.config.voices import PrivacySettings
 from kespeechchat.voices.blending import Cell
 from kespeechchat.voices.columns import matrices, matrix
-from kespeechchat.voices.privacy import RealClips, circularity, diversity, missing, nearest, number_voices, select
+from kespeechchat.voices.privacy import RealClips, circularity, diversity, nearest, number_voices, select
 
 SETTINGS = PrivacySettings(speaker_threshold=0.8, voice_threshold=0.9, block=16)
 TARGETS = {Cell("agent", "train", "female"): 1, Cell("user", "train", "female"): 10, Cell("user", "train", "male"): 3}
@@ -116,15 +116,6 @@ def test_numbers_are_final_ids():
     assert len(names) == len(kept) == 14
     assert all(r["id"].endswith(r["gender"][0]) and r["id"].startswith("SPK") for r in kept if r["role"] == "user")
     assert all(r["candidate"].startswith("blend-") and r["nearest_voice"] in names for r in kept)
-
-
-def test_what_is_missing_is_told():
-    outcomes = select([audition(i, units(2, 100 + i)) for i in range(2, 9)], REAL, TARGETS, SETTINGS, seed=1)
-    lacking = missing(outcomes, TARGETS)
-    assert lacking[Cell("agent", "train", "female")] == 1
-    assert lacking[Cell("user", "train", "female")] == 10 - sum(
-        o.status == "kept" and o.row["gender"] == "female" for o in outcomes
-    )
 
 
 def test_no_real_speakers_is_an_error():
