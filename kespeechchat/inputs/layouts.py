@@ -1,7 +1,7 @@
 """Instruction files come in layouts of their own; this reads them all into one.
 
-Known layouts: Alpaca (`instruction/input/output`), Alpaca's seed tasks (`instruction`, `instances: [{input, output}]`,
-`is_classification`), BELLE (`question/std_answer/class`). Any other file names its columns in the profile.
+`LAYOUTS` has the known ones, `_KNOWN_BY` the keys by which a row is known. Any other file names its columns in the
+profile.
 """
 
 from __future__ import annotations
@@ -9,29 +9,100 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+from kespeechchat.inputs.conversations import Exchange, from_marked, from_messages, marked, with_history
 
 
 class SourceRow(NamedTuple):  # millions of them: five times as quick to make as a frozen dataclass
+    """A row of an instruction file. Of a conversation, the first exchange; `turns` has all, where there are several."""
+
     instruction: str
     input: str
     reference: str | None
     task: str | None
+    turns: tuple[Exchange, ...] = ()
 
 
-# layout → its keys for instruction, input, reference, task
-_KEYS = {
-    "alpaca": ("instruction", "input", "output", "task"),
-    "belle": ("question", None, "std_answer", "class"),
+@dataclass(frozen=True)
+class Layout:
+    """Which of a row's keys hold what; `title` is for people."""
+
+    title: str
+    instruction: str
+    input: str | None = None
+    reference: str | None = None
+    task: str | None = None
+    others: tuple[str, ...] = ()  # keys that are read too
+
+    @property
+    def used(self) -> set[str]:
+        """The keys that are read."""
+        return {key for key in (self.instruction, self.input, self.reference, self.task) if key} | set(self.others)
+
+
+_HISTORY = ("history",)
+LAYOUTS = {
+    "alpaca-seed": Layout(
+        "the layout of Alpaca's seed tasks", "instruction", others=("instances", "is_classification")
+    ),
+    "alpaca": Layout("Alpaca's layout", "instruction", "input", "output", "task", _HISTORY),
+    "dolly": Layout("Dolly's layout", "instruction", "context", "response", "category"),
+    "instruction-response": Layout(
+        "an instruction/response layout", "instruction", "input", "response", "task", _HISTORY
+    ),
+    "messages": Layout("OpenAI's layout of messages", "messages"),
+    "sharegpt": Layout("ShareGPT's layout", "conversations"),
+    "belle": Layout("BELLE's layout", "question", None, "std_answer", "class"),
+    "openorca": Layout("OpenOrca's layout", "question", None, "response"),
+    "question-answer": Layout("the layout question/answer", "question", "context", "answer"),
+    "prompt-completion": Layout("the layout prompt/completion", "prompt", None, "completion"),
+    "prompt-response": Layout("the layout prompt/response", "prompt", None, "response"),
+    "query-response": Layout("the layout query/response", "query", "input", "response", None, _HISTORY),
+    "text": Layout("a text with role marks", "text"),
 }
-_FIELDS = SourceRow._fields
+# the most specific first; a row is of the first layout whose keys it has
+_KNOWN_BY = (
+    ("alpaca-seed", {"instruction", "instances"}),
+    ("alpaca", {"instruction", "output"}),
+    ("dolly", {"instruction", "context", "response"}),
+    ("instruction-response", {"instruction", "response"}),
+    ("alpaca", {"instruction"}),
+    ("messages", {"messages"}),
+    ("sharegpt", {"conversations"}),
+    ("belle", {"question", "std_answer"}),
+    ("openorca", {"question", "response"}),
+    ("question-answer", {"question", "answer"}),
+    ("belle", {"question"}),
+    ("prompt-completion", {"prompt", "completion"}),
+    ("prompt-response", {"prompt", "response"}),
+    ("query-response", {"query", "response"}),
+    ("text", {"text"}),
+)
+_FIELDS = SourceRow._fields[:4]
+_MESSAGES = ("messages", "sharegpt")
+# words for nothing: of an input, and of an answer
+_NOTHING = {
+    *("<noinput>", "<no input>", "noinput", "no input", "no input needed", "no input required", "no input provided"),
+    *("<nooutput>", "<no output>", "nooutput", "no output", "n/a", "<n/a>", "none", "<none>", "null", "nan"),
+    *("无输入", "没有输入", "无需输入", "不需要输入", "无输出", "没有输出"),
+}
+_LONGEST_NOTHING = 2 + max(map(len, _NOTHING))
 
 
 def detect(row: Mapping[str, Any]) -> str | None:
     """The layout's name, by the keys of one row; None where it is none of the known ones."""
-    if "instruction" in row:
-        return "alpaca-seed" if isinstance(row.get("instances"), list) else "alpaca"
-    return "belle" if "question" in row else None
+    name = _by_keys(tuple(row))
+    if name == "alpaca-seed" and not isinstance(row["instances"], list):
+        return "alpaca"
+    return name
+
+
+@lru_cache(1024)
+def _by_keys(keys: tuple[str, ...]) -> str | None:
+    return next((name for name, required in _KNOWN_BY if required.issubset(keys)), None)
 
 
 def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None = None) -> SourceRow:
@@ -41,28 +112,65 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None =
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
+        name, history = None, None
         values = [row.get(columns[name]) if name in columns else None for name in _FIELDS]
     else:
-        values = _values(detect(row) if layout == "auto" else layout, row)
+        name = detect(row) if layout == "auto" else layout
+        if name in _MESSAGES:
+            key = LAYOUTS[name].instruction
+            return _of_conversation(from_messages(row.get(key), key), None)
+        values = _values(name, row)
+        history = row.get("history") if "history" in LAYOUTS[name or ""].others else None
+    instruction, input_, reference, task = _texts(values)
+    if history:
+        return _of_conversation(with_history(history, f"{instruction}\n{input_}", reference), task)
+    if marked(instruction):
+        return _of_conversation(from_marked(instruction, reference), task, input_)
+    if name == "text":
+        raise ValueError('text has no role marks ("Human: … Assistant: …"); set columns: {instruction: text} to ask it')
+    return SourceRow(instruction, input_, reference or None, task or None)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """The values as texts, those of input and reference without words for nothing. Raises ValueError for others."""
     for place, value in enumerate(values):
         if type(value) is str:
-            values[place] = value.strip()
-        elif value is not None:
+            value = value.strip()
+            values[place] = "" if len(value) < _LONGEST_NOTHING and place in (1, 2) and says_nothing(value) else value
+        elif value is None:
+            values[place] = ""
+        else:
             raise ValueError(f"{_FIELDS[place]} is {type(value).__name__}, not text")
-    instruction, input_, reference, task = values
-    return SourceRow(instruction or "", input_ or "", reference or None, task or None)
+    return values
 
 
-def _values(kind: str | None, row: Mapping[str, Any]) -> list[Any]:
-    """What the row has for each field of a SourceRow."""
-    if keys := _KEYS.get(kind or ""):
-        return [row.get(key) for key in keys]
-    if kind == "alpaca-seed":
+def says_nothing(text: str) -> bool:
+    """Whether a field holds a word for "nothing".
+
+    >>> says_nothing("<noinput>"), says_nothing("No input."), says_nothing("None of them")
+    (True, True, False)
+    """
+    return text.strip().rstrip(".。").lower() in _NOTHING
+
+
+def _of_conversation(exchanges: list[Exchange], task: str | None, input_: str = "") -> SourceRow:
+    user, assistant = exchanges[0]
+    return SourceRow(user, input_, assistant or None, task or None, tuple(exchanges) if len(exchanges) > 1 else ())
+
+
+def _values(name: str | None, row: Mapping[str, Any]) -> list[Any]:
+    """What the row has for the first four fields of a SourceRow."""
+    if name == "alpaca-seed":
         first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
         task = "classification" if row.get("is_classification") else None
         return [row.get("instruction"), first.get("input"), first.get("output"), task]
+    if layout := LAYOUTS.get(name or ""):
+        return [key and row.get(key) for key in (layout.instruction, layout.input, layout.reference, layout.task)]
     known = ", ".join(sorted(map(str, row))[:8])
-    raise ValueError(f"layout not recognized from its keys ({known}); set columns: {{instruction: KEY}} for this input")
+    raise ValueError(
+        f"layout not recognized from its keys ({known}); set columns: {{instruction: KEY, input: KEY, reference: KEY}} "
+        "for this input, with those of its keys that hold the question, its text and the answer"
+    )
 
 
 def content_id(source: str, *parts: str) -> str:
