@@ -44,9 +44,11 @@ class InstructionInput(Settings):
     """A file of instructions, or a folder of them."""
 
     path: str = Field(description="JSON, Parquet, CSV or text file, or a folder of them, relative to the profile")
-    language: Language | None = Field(None, description="null: recognized row by row")
+    language: Language | None = Field(
+        None, description="null: recognized row by row, and rows in other languages are refused"
+    )
     source: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="null: the file's name")
-    layout: InstructionLayout = Field("auto", description="auto: by its keys")
+    layout: InstructionLayout = Field("auto", description="auto: of each row by its keys")
     columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
         {}, description="the file's own column for each of ours, where the layout is none of the known ones"
     )

@@ -39,6 +39,7 @@ class Ingest(StageSettings):
     traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
 
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
+    code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
 
 
 class Rewrite(StageSettings):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -39,8 +40,7 @@ _MOST_SHAPES = 64  # sets of keys that a part tells apart, for the line about it
 _TORN = (OSError, EOFError, zlib.error, TornArray)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A row on its way: where it begins, its bytes, and what is wrong with it if that is known."""
 
     number: int
@@ -116,28 +116,27 @@ def part_rows(part: Part) -> tuple[list[Row], int, PartFacts]:
     """The rows of a part, how many lines it has, blank ones included (0 where its lines know their numbers), and what
     it tells of its file."""
     lines = part.lines if part.lines is not None else _numbered(part)
-    source, said, shapes = source_of(part.item), part.item.language, Counter[tuple[str, ...]]()
+    source, said, shapes = source_of(part.item), part.item.language, dict[tuple[str, ...], int]()
     rows, several = [], 0
-    for line in lines:
-        text = _as_question(line.text) if part.text else line.text
-        if line.problem is None and (not text or text.isspace()):
+    for number, line, problem in lines:
+        text = _as_question(line) if part.text else line
+        if problem is None and (not text or text.isspace()):
             continue
         try:
-            if line.problem:
-                raise ValueError(line.problem)
+            if problem:
+                raise ValueError(problem)
             value = parsed(text)
             row, raw = _sound(text, value, part.item)
         except (ValueError, RecursionError) as error:
-            rows.append(_malformed(line.text, line.number, source, said, str(error)))
+            rows.append(_malformed(line, number, source, said, str(error)))
             continue
-        keys = tuple(value)
-        if keys in shapes or len(shapes) < _MOST_SHAPES:
-            shapes[keys] += 1
+        if (keys := tuple(value)) in shapes or len(shapes) < _MOST_SHAPES:
+            shapes[keys] = shapes.get(keys, 0) + 1
         several += bool(row.turns)
         language = said or language_of(f"{row.instruction}\n{row.input}") or _language_of_all(text) or "en"
-        later = [said for exchange in row.turns[1:] for said in exchange]
-        rows.append((content_id(source, row.instruction, row.input, *later), line.number, language, raw, None))
-    return rows, 0 if part.lines is not None else len(lines), PartFacts(shapes, several)
+        later = [text for exchange in row.turns[1:] for text in exchange] if row.turns else ()
+        rows.append((content_id(source, row.instruction, row.input, *later), number, language, raw, None))
+    return rows, 0 if part.lines is not None else len(lines), PartFacts(Counter(shapes), several)
 
 
 def _numbered(part: Part) -> list[Line]:
@@ -176,7 +175,8 @@ def _sound(line: bytes, value: object, item: InstructionInput) -> tuple[SourceRo
         f'{{"instruction": {quoted(instruction)}, "input": {quoted(input_)}, "reference": '
         f'{quoted(reference) if reference else "null"}, "task": {quoted(task) if task else "null"}'
     )
-    raw += f', "turns": {_messages(turns)}}}' if turns else "}"
+    raw += f', "turns": {_messages(turns)}' if turns else ""
+    raw += f', "language": "{item.language}"}}' if item.language else "}"  # said in the profile: not to be doubted
     if b"\\u" in line:
         _check_text(raw)
     return row, raw

@@ -92,6 +92,14 @@ _NOTHING = {
 _LONGEST_NOTHING = 2 + max(map(len, _NOTHING))
 
 
+class _Reading(NamedTuple):
+    """How rows with the same keys are read."""
+
+    name: str
+    keys: tuple[str | None, ...]  # of the first four fields of a SourceRow; None: the row has none
+    history: bool  # whether the row may have earlier exchanges
+
+
 def detect(row: Mapping[str, Any]) -> str | None:
     """The layout's name, by the keys of one row; None where it is none of the known ones."""
     name = _by_keys(tuple(row))
@@ -105,6 +113,20 @@ def _by_keys(keys: tuple[str, ...]) -> str | None:
     return next((name for name, required in _KNOWN_BY if required.issubset(keys)), None)
 
 
+@lru_cache(1024)
+def _reading(name: str | None, keys: tuple[str, ...]) -> _Reading:
+    if name is None:
+        raise ValueError(
+            f"layout not recognized from its keys ({', '.join(sorted(map(str, keys))[:8])}); set columns: "
+            "{instruction: KEY, input: KEY, reference: KEY} for this input, with those of its keys that hold the "
+            "question, its text and the answer"
+        )
+    layout = LAYOUTS[name]
+    ours = (layout.instruction, layout.input, layout.reference, layout.task)
+    found = tuple(key if key in keys else None for key in ours)
+    return _Reading(name, found, "history" in keys and "history" in layout.others)
+
+
 def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None = None) -> SourceRow:
     """One row of an instruction file. Raises ValueError that says what is missing and what to set."""
     if type(row) is not dict and not isinstance(row, Mapping):
@@ -112,36 +134,39 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None =
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
-        name, history = None, None
-        values = [row.get(columns[name]) if name in columns else None for name in _FIELDS]
-    else:
-        name = detect(row) if layout == "auto" else layout
-        if name in _MESSAGES:
-            key = LAYOUTS[name].instruction
-            return _of_conversation(from_messages(row.get(key), key), None)
-        values = _values(name, row)
-        history = row.get("history") if "history" in LAYOUTS[name or ""].others else None
-    instruction, input_, reference, task = _texts(values)
-    if history:
-        return _of_conversation(with_history(history, f"{instruction}\n{input_}", reference), task)
-    if marked(instruction):
-        return _of_conversation(from_marked(instruction, reference), task, input_)
-    if name == "text":
+        return _row([row.get(columns[field]) if field in columns else None for field in _FIELDS])
+    name, keys, history = _reading(detect(row) if layout == "auto" else layout, tuple(row))
+    if name == "alpaca-seed":
+        first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
+        task = "classification" if row.get("is_classification") else None
+        return _row([row.get("instruction"), first.get("input"), first.get("output"), task])
+    if name in _MESSAGES:
+        key = LAYOUTS[name].instruction
+        return _of_conversation(from_messages(row.get(key), key), None)
+    read = _row([row[key] if key else None for key in keys], row["history"] if history else None)
+    if name == "text" and not read.reference:
         raise ValueError('text has no role marks ("Human: … Assistant: …"); set columns: {instruction: text} to ask it')
-    return SourceRow(instruction, input_, reference or None, task or None)
+    return read
 
 
-def _texts(values: list[Any]) -> list[str]:
-    """The values as texts, those of input and reference without words for nothing. Raises ValueError for others."""
+def _row(values: list[Any], history: Any = None) -> SourceRow:
+    """The row of these values for the first four fields. Raises ValueError for one that is no text."""
     for place, value in enumerate(values):
         if type(value) is str:
-            value = value.strip()
-            values[place] = "" if len(value) < _LONGEST_NOTHING and place in (1, 2) and says_nothing(value) else value
-        elif value is None:
-            values[place] = ""
-        else:
+            values[place] = value.strip()
+        elif value is not None:
             raise ValueError(f"{_FIELDS[place]} is {type(value).__name__}, not text")
-    return values
+    instruction, input_, reference, task = values
+    if input_ and len(input_) < _LONGEST_NOTHING and says_nothing(input_):
+        input_ = None
+    if reference and len(reference) < _LONGEST_NOTHING and says_nothing(reference):
+        reference = None
+    if history:
+        asked = f"{instruction or ''}\n{input_ or ''}"
+        return _of_conversation(with_history(history, asked, reference or ""), task)
+    if instruction and marked(instruction):
+        return _of_conversation(from_marked(instruction, reference or ""), task, input_ or "")
+    return SourceRow(instruction or "", input_ or "", reference or None, task or None)
 
 
 def says_nothing(text: str) -> bool:
@@ -156,21 +181,6 @@ def says_nothing(text: str) -> bool:
 def _of_conversation(exchanges: list[Exchange], task: str | None, input_: str = "") -> SourceRow:
     user, assistant = exchanges[0]
     return SourceRow(user, input_, assistant or None, task or None, tuple(exchanges) if len(exchanges) > 1 else ())
-
-
-def _values(name: str | None, row: Mapping[str, Any]) -> list[Any]:
-    """What the row has for the first four fields of a SourceRow."""
-    if name == "alpaca-seed":
-        first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
-        task = "classification" if row.get("is_classification") else None
-        return [row.get("instruction"), first.get("input"), first.get("output"), task]
-    if layout := LAYOUTS.get(name or ""):
-        return [key and row.get(key) for key in (layout.instruction, layout.input, layout.reference, layout.task)]
-    known = ", ".join(sorted(map(str, row))[:8])
-    raise ValueError(
-        f"layout not recognized from its keys ({known}); set columns: {{instruction: KEY, input: KEY, reference: KEY}} "
-        "for this input, with those of its keys that hold the question, its text and the answer"
-    )
 
 
 def content_id(source: str, *parts: str) -> str:
