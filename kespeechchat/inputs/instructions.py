@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -33,19 +32,12 @@ from kespeechchat.text.source_filters import language_of
 
 PART_BYTES = 2 << 20
 PART_ROWS = 8192  # of a Parquet file
+Line = tuple[int, bytes, str | None]  # its number, its bytes, what is wrong with it where that is known already
 Row = tuple[str, int, str, str, str | None]  # id, line of its part, language, text as JSON, what is wrong with it
 _SHOWN = 2000  # characters of a malformed row that are kept
 _SHOWN_BYTES = 200  # of a row that is too long
 _MOST_SHAPES = 64  # sets of keys that a part tells apart, for the line about its file
 _TORN = (OSError, EOFError, zlib.error, TornArray)
-
-
-class Line(NamedTuple):
-    """A row on its way: where it begins, its bytes, and what is wrong with it if that is known."""
-
-    number: int
-    text: bytes
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,23 +72,23 @@ def _streamed(file: InputFile) -> Iterator[Line]:
     number = 0
     try:
         for line in _lines(file):
-            number = line.number
+            number = line[0]
             yield line
     except _TORN as error:
-        yield Line(number + 1, b"", str(error) or type(error).__name__)
+        yield number + 1, b"", str(error) or type(error).__name__
 
 
 def _lines(file: InputFile) -> Iterator[Line]:
     with file.open() as opened:
         if file.kind in (Kind.CSV, Kind.TSV):
-            yield from (Line(*row) for row in table_rows(opened, tabs=file.kind is Kind.TSV))
+            yield from table_rows(opened, tabs=file.kind is Kind.TSV)
         elif file.kind is Kind.ARRAY:
             while opened.read(1) not in (b"[", b""):
                 pass  # white space, or a byte order mark
-            yield from (Line(n, item) for n, item in enumerate(items(opened.read), 1))
+            yield from ((n, item, None) for n, item in enumerate(items(opened.read), 1))
         else:
             for n, line in enumerate(lines_in(opened), 1):
-                yield Line(n, line.removeprefix(BYTE_ORDER_MARK) if n == 1 else line)
+                yield n, line.removeprefix(BYTE_ORDER_MARK) if n == 1 else line, None
 
 
 def _grouped(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
@@ -104,7 +96,7 @@ def _grouped(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
     have = 0
     for line in lines:
         group.append(line)
-        have += len(line.text) + 1
+        have += len(line[1]) + 1
         if have >= size:
             yield tuple(group)
             group, have = [], 0
@@ -146,7 +138,7 @@ def _numbered(part: Part) -> list[Line]:
         texts = list(lines_of(Path(part.item.path), part.start, part.stop))
         if part.start == 0 and texts:
             texts[0] = texts[0].removeprefix(BYTE_ORDER_MARK)
-    return [Line(number, text) for number, text in enumerate(texts, 1)]
+    return [(number, text, None) for number, text in enumerate(texts, 1)]
 
 
 def _as_question(line: bytes) -> bytes:
