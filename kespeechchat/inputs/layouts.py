@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from kespeechchat.inputs.conversations import Exchange, from_marked, from_messages, marked, with_history
 
@@ -81,7 +81,8 @@ _KNOWN_BY = (
     ("query-response", {"query", "response"}),
     ("text", {"text"}),
 )
-_FIELDS = SourceRow._fields[:4]
+Column = Literal["instruction", "input", "reference", "task"]
+_FIELDS: tuple[Column, ...] = get_args(Column)
 _MESSAGES = ("messages", "sharegpt")
 # words for nothing: of an input, and of an answer
 _NOTHING = {
@@ -127,7 +128,7 @@ def _reading(name: str | None, keys: tuple[str, ...]) -> _Reading:
     return _Reading(name, found, "history" in keys and "history" in layout.others)
 
 
-def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None = None) -> SourceRow:
+def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | None = None) -> SourceRow:
     """One row of an instruction file. Raises ValueError that says what is missing and what to set."""
     if type(row) is not dict and not isinstance(row, Mapping):
         raise ValueError(f"a row is a JSON object, this is {type(row).__name__}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +67,8 @@ class _Pass:
         self._waiting: defaultdict[Language, list[pa.Table]] = defaultdict(list)  # by language: rows of its open shard
         self._packs = Packs(store, manifest.branch, new_attempt())
         self._shards: list[PlannedShard] = []
-        self._malformed, self._problems = 0, []
+        self._malformed = 0
+        self._problems: list[str] = []
         self.reports: list[FileReport] = []  # of the files of instructions
         self.passed_over: list[str] = []  # names of files of other kinds, in the folders named
 
@@ -129,7 +131,7 @@ class _Pass:
         for source, planned in self._planned.items():
             known = planned.distinct()
             gone += int((self._seen[source].count(known) == 0).sum())
-        summary = {"rows": sum(s.rows for s in self._shards), "rows_no_longer_in_inputs": gone}
+        summary: dict[str, Any] = {"rows": sum(s.rows for s in self._shards), "rows_no_longer_in_inputs": gone}
         summary |= {"malformed": self._malformed, "problems": self._problems}
         summary |= {"files": [report.summary() for report in self.reports], "passed_over": self.passed_over}
         return Segment(len(self._manifest.segments), digests, tuple(self._shards), summary)
