@@ -41,6 +41,11 @@ class Ingest(StageSettings):
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
     code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
 
+    def relevant(self, language: str | None = None) -> dict[str, Any]:
+        """Without `code_switching` where it is on: shards older than the setting were made so."""
+        found = super().relevant(language)
+        return {name: value for name, value in found.items() if name != "code_switching" or not value}
+
 
 class Rewrite(StageSettings):
     """Rewrites each instruction as a question that a person would say aloud."""

@@ -99,9 +99,10 @@ def _turn(message: Any, where: str) -> tuple[str, str]:
 def _text_of_parts(parts: list[Any], where: str) -> str:
     """OpenAI's content in parts, all of which must be text."""
     texts = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
-    if not all(isinstance(text, str) for text in texts):
+    known = [text for text in texts if isinstance(text, str)]
+    if len(known) < len(texts):
         raise ValueError(f"{where}: a part of content is no text; only text is read")
-    return "\n".join(texts)
+    return "\n".join(known)
 
 
 def _exchanges(turns: Iterable[tuple[str, str]]) -> list[Exchange]:
