@@ -22,14 +22,33 @@ from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
+InstructionLayout = Literal[
+    "auto",
+    "alpaca",
+    "alpaca-seed",
+    "belle",
+    "dolly",
+    "instruction-response",
+    "messages",
+    "openorca",
+    "prompt-completion",
+    "prompt-response",
+    "query-response",
+    "question-answer",
+    "sharegpt",
+    "text",
+]
+
 
 class InstructionInput(Settings):
-    """A file of instructions."""
+    """A file of instructions, or a folder of them."""
 
-    path: str = Field(description="JSONL or Parquet file, relative to the profile")
-    language: Language | None = Field(None, description="null: recognized row by row")
+    path: str = Field(description="JSON, Parquet, CSV or text file, or a folder of them, relative to the profile")
+    language: Language | None = Field(
+        None, description="null: recognized row by row, and rows in other languages are refused"
+    )
     source: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="null: the file's name")
-    layout: Literal["auto", "alpaca", "alpaca-seed", "belle"] = Field("auto", description="auto: by its keys")
+    layout: InstructionLayout = Field("auto", description="auto: of each row by its keys")
     columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
         {}, description="the file's own column for each of ours, where the layout is none of the known ones"
     )

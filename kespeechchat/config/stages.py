@@ -39,6 +39,12 @@ class Ingest(StageSettings):
     traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
 
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
+    code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
+
+    def relevant(self, language: str | None = None) -> dict[str, Any]:
+        """Without `code_switching` where it is on: shards older than the setting were made so."""
+        found = super().relevant(language)
+        return {name: value for name, value in found.items() if name != "code_switching" or not value}
 
 
 class Rewrite(StageSettings):

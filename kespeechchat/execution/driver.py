@@ -18,6 +18,7 @@ from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
 from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.inputs.language_check import check_languages
+from kespeechchat.inputs.read_report import nothing_to_build, told
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
@@ -86,6 +87,8 @@ class Build:
         for path in unknown(self.pipeline):
             self.progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
         self.take_in_inputs()
+        if self.result.blocked:
+            return self.finish(None)
         build_state = None
         with self.runner, self.progress.shown():
             for _ in range(_PASSES):
@@ -104,6 +107,14 @@ class Build:
         check_languages(self.pipeline, BuildState(self.pipeline, self.store).manifests, stages)
 
     def _say_what_was_read(self, branch: str, manifest: Manifest) -> None:
+        lines, unread = told(manifest)
+        for line in lines:
+            self.progress.say(f"{branch}: {line}")
+        for line in unread:
+            self.progress.say(f"{branch}: {line}", "error")
+        self.result.unread += unread
+        if unread and nothing_to_build(manifest):
+            self.result.blocked.append(f"{branch}: no row can be read, so nothing can be built: " + "; ".join(unread))
         rows = sum(shard.rows for shard in manifest.shards)
         self.progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
         summaries = [segment.summary for segment in manifest.segments]

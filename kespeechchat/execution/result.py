@@ -17,6 +17,7 @@ class Result:
     failed: int = 0  # shards
     rows_failed: int = 0
     blocked: list[str] = field(default_factory=list)  # why segments could not start, each with what to do
+    unread: list[str] = field(default_factory=list)  # input files without one row that can be read, each with reasons
     corrupt: int = 0  # shards whose bytes were not what their records say
     held: dict[str, int] = field(default_factory=dict)  # language → shards not begun: its target hours are reached
     counts: dict[str, dict[str, StageCounts]] = field(default_factory=dict)  # unit → record's stem → counts
@@ -35,13 +36,15 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed and nothing was blocked."""
-        return not (self.failed or self.rows_failed or self.blocked)
+        """Whether nothing failed, nothing was blocked, and each input file gave rows."""
+        return not (self.failed or self.rows_failed or self.blocked or self.unread)
 
     def lines(self) -> str:
         """The closing lines of a build, for a reader."""
         if self.blocked:
             return "stopped: " + "; ".join(self.blocked)
+        if self.unread:
+            return "\n".join([f"{self.built} shards built, but of some inputs nothing:", *self.unread])
         rows = f"{self.rows_failed} rows failed: `kesc errors` says why" if self.rows_failed else ""
         if self.failed:
             shards = f"{self.built} shards built, {self.failed} failed: `kesc errors` says why; build again to retry"

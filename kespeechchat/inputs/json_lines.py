@@ -27,6 +27,15 @@ def lines_of(path: Path, start: int = 0, stop: int | None = None) -> Iterator[by
             yield line
 
 
+def lines_in(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of an open file from where it is, each cut off behind `MAX_LINE` bytes."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE and not line.endswith(b"\n"):
+            while (more := file.readline(MAX_LINE)) and not more.endswith(b"\n"):
+                pass
+        yield line
+
+
 def _pass_line(file: BinaryIO, most: int) -> int:
     """Reads to the end of a line, or at least `most` bytes; returns how many were read."""
     passed = 0

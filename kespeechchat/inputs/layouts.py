@@ -1,82 +1,182 @@
 """Instruction files come in layouts of their own; this reads them all into one.
 
-Known layouts: Alpaca (`instruction/input/output`), Alpaca's seed tasks (`instruction`, `instances: [{input, output}]`,
-`is_classification`), BELLE (`question/std_answer/class`). Any other file names its columns in the profile.
+`LAYOUTS` has the known ones, `_KNOWN_BY` the keys by which a row is known. Any other file names its columns in the
+profile.
 """
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, get_args
+
+from kespeechchat.inputs.conversations import Exchange, from_marked, from_messages, marked, with_history
 
 
 class SourceRow(NamedTuple):  # millions of them: five times as quick to make as a frozen dataclass
+    """A row of an instruction file. Of a conversation, the first exchange; `turns` has all, where there are several."""
+
     instruction: str
     input: str
     reference: str | None
     task: str | None
+    turns: tuple[Exchange, ...] = ()
 
 
-# layout → its keys for instruction, input, reference, task
-_KEYS = {
-    "alpaca": ("instruction", "input", "output", "task"),
-    "belle": ("question", None, "std_answer", "class"),
+@dataclass(frozen=True)
+class Layout:
+    """Which of a row's keys hold what; `title` is for people."""
+
+    title: str
+    instruction: str
+    input: str | None = None
+    reference: str | None = None
+    task: str | None = None
+    others: tuple[str, ...] = ()  # keys that are read too
+
+    @property
+    def used(self) -> set[str]:
+        """The keys that are read."""
+        return {key for key in (self.instruction, self.input, self.reference, self.task) if key} | set(self.others)
+
+
+_HISTORY = ("history",)
+LAYOUTS = {
+    "alpaca-seed": Layout(
+        "the layout of Alpaca's seed tasks", "instruction", others=("instances", "is_classification")
+    ),
+    "alpaca": Layout("Alpaca's layout", "instruction", "input", "output", "task", _HISTORY),
+    "dolly": Layout("Dolly's layout", "instruction", "context", "response", "category"),
+    "instruction-response": Layout(
+        "an instruction/response layout", "instruction", "input", "response", "task", _HISTORY
+    ),
+    "messages": Layout("OpenAI's layout of messages", "messages"),
+    "sharegpt": Layout("ShareGPT's layout", "conversations"),
+    "belle": Layout("BELLE's layout", "question", None, "std_answer", "class"),
+    "openorca": Layout("OpenOrca's layout", "question", None, "response"),
+    "question-answer": Layout("the layout question/answer", "question", "context", "answer"),
+    "prompt-completion": Layout("the layout prompt/completion", "prompt", None, "completion"),
+    "prompt-response": Layout("the layout prompt/response", "prompt", None, "response"),
+    "query-response": Layout("the layout query/response", "query", "input", "response", None, _HISTORY),
+    "text": Layout("a text with role marks", "text"),
 }
-_FIELDS = SourceRow._fields
+# the most specific first; a row is of the first layout whose keys it has
+_KNOWN_BY = (
+    ("alpaca-seed", {"instruction", "instances"}),
+    ("alpaca", {"instruction", "output"}),
+    ("dolly", {"instruction", "context", "response"}),
+    ("instruction-response", {"instruction", "response"}),
+    ("alpaca", {"instruction"}),
+    ("messages", {"messages"}),
+    ("sharegpt", {"conversations"}),
+    ("belle", {"question", "std_answer"}),
+    ("openorca", {"question", "response"}),
+    ("question-answer", {"question", "answer"}),
+    ("belle", {"question"}),
+    ("prompt-completion", {"prompt", "completion"}),
+    ("prompt-response", {"prompt", "response"}),
+    ("query-response", {"query", "response"}),
+    ("text", {"text"}),
+)
+Column = Literal["instruction", "input", "reference", "task"]
+_FIELDS: tuple[Column, ...] = get_args(Column)
+_MESSAGES = ("messages", "sharegpt")
+# words for nothing: of an input, and of an answer
+_NOTHING = {
+    *("<noinput>", "<no input>", "noinput", "no input", "no input needed", "no input required", "no input provided"),
+    *("<nooutput>", "<no output>", "nooutput", "no output", "n/a", "<n/a>", "none", "<none>", "null", "nan"),
+    *("无输入", "没有输入", "无需输入", "不需要输入", "无输出", "没有输出"),
+}
+_LONGEST_NOTHING = 2 + max(map(len, _NOTHING))
+
+
+class _Reading(NamedTuple):
+    """How rows with the same keys are read."""
+
+    name: str
+    keys: tuple[str | None, ...]  # of the first four fields of a SourceRow; None: the row has none
+    history: bool  # whether the row may have earlier exchanges
 
 
 def detect(row: Mapping[str, Any]) -> str | None:
     """The layout's name, by the keys of one row; None where it is none of the known ones."""
-    if "instruction" in row:
-        return "alpaca-seed" if isinstance(row.get("instances"), list) else "alpaca"
-    return "belle" if "question" in row else None
+    name = _by_keys(tuple(row))
+    if name == "alpaca-seed" and not isinstance(row["instances"], list):
+        return "alpaca"
+    return name
 
 
-def read_row(row: Any, layout: str = "auto", columns: Mapping[str, str] | None = None) -> SourceRow:
+@lru_cache(1024)
+def _by_keys(keys: tuple[str, ...]) -> str | None:
+    return next((name for name, required in _KNOWN_BY if required.issubset(keys)), None)
+
+
+@lru_cache(1024)
+def _reading(name: str | None, keys: tuple[str, ...]) -> _Reading:
+    if name is None:
+        raise ValueError(
+            f"layout not recognized from its keys ({', '.join(sorted(map(str, keys))[:8])}); set columns: "
+            "{instruction: KEY, input: KEY, reference: KEY} for this input, with those of its keys that hold the "
+            "question, its text and the answer"
+        )
+    layout = LAYOUTS[name]
+    ours = (layout.instruction, layout.input, layout.reference, layout.task)
+    found = tuple(key if key in keys else None for key in ours)
+    return _Reading(name, found, "history" in keys and "history" in layout.others)
+
+
+def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | None = None) -> SourceRow:
     """One row of an instruction file. Raises ValueError that says what is missing and what to set."""
     if type(row) is not dict and not isinstance(row, Mapping):
         raise ValueError(f"a row is a JSON object, this is {type(row).__name__}")
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
-        values = [row.get(columns[name]) if name in columns else None for name in _FIELDS]
-    else:
-        values = _values(detect(row) if layout == "auto" else layout, row)
+        return _row([row.get(columns[field]) if field in columns else None for field in _FIELDS])
+    name, keys, history = _reading(detect(row) if layout == "auto" else layout, tuple(row))
+    if name == "alpaca-seed":
+        first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
+        task = "classification" if row.get("is_classification") else None
+        return _row([row.get("instruction"), first.get("input"), first.get("output"), task])
+    if name in _MESSAGES:
+        key = LAYOUTS[name].instruction
+        return _of_conversation(from_messages(row.get(key), key), None)
+    read = _row([row[key] if key else None for key in keys], row["history"] if history else None)
+    if name == "text" and not read.reference:
+        raise ValueError('text has no role marks ("Human: … Assistant: …"); set columns: {instruction: text} to ask it')
+    return read
+
+
+def _row(values: list[Any], history: Any = None) -> SourceRow:
+    """The row of these values for the first four fields. Raises ValueError for one that is no text."""
     for place, value in enumerate(values):
         if type(value) is str:
             values[place] = value.strip()
         elif value is not None:
             raise ValueError(f"{_FIELDS[place]} is {type(value).__name__}, not text")
     instruction, input_, reference, task = values
+    if input_ and len(input_) < _LONGEST_NOTHING and says_nothing(input_):
+        input_ = None
+    if reference and len(reference) < _LONGEST_NOTHING and says_nothing(reference):
+        reference = None
+    if history:
+        asked = f"{instruction or ''}\n{input_ or ''}"
+        return _of_conversation(with_history(history, asked, reference or ""), task)
+    if instruction and marked(instruction):
+        return _of_conversation(from_marked(instruction, reference or ""), task, input_ or "")
     return SourceRow(instruction or "", input_ or "", reference or None, task or None)
 
 
-def _values(kind: str | None, row: Mapping[str, Any]) -> list[Any]:
-    """What the row has for each field of a SourceRow."""
-    if keys := _KEYS.get(kind or ""):
-        return [row.get(key) for key in keys]
-    if kind == "alpaca-seed":
-        first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
-        task = "classification" if row.get("is_classification") else None
-        return [row.get("instruction"), first.get("input"), first.get("output"), task]
-    known = ", ".join(sorted(map(str, row))[:8])
-    raise ValueError(f"layout not recognized from its keys ({known}); set columns: {{instruction: KEY}} for this input")
+def says_nothing(text: str) -> bool:
+    """Whether a field holds a word for "nothing".
+
+    >>> says_nothing("<noinput>"), says_nothing("No input."), says_nothing("None of them")
+    (True, True, False)
+    """
+    return text.strip().rstrip(".。").lower() in _NOTHING
 
 
-def content_id(source: str, *parts: str) -> str:
-    """`SOURCE-HASH`: 16 hex digits of the normalized content. Compatibility forms, case of width, runs of white space
-    and Unicode composition do not make two rows different; upper and lower case do."""
-    normal = "\x1f".join([" ".join(_composed(part).split()) if part else part for part in parts])
-    return f"{source}-{hashlib.sha256(normal.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-
-
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
-
-
-def slug(name: str) -> str:
-    """`name` as the source part of an id."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)[:32].strip("_")
-    return plain or "source"
+def _of_conversation(exchanges: list[Exchange], task: str | None, input_: str = "") -> SourceRow:
+    user, assistant = exchanges[0]
+    return SourceRow(user, input_, assistant or None, task or None, tuple(exchanges) if len(exchanges) > 1 else ())

@@ -21,12 +21,15 @@ import pyarrow.compute as pc
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, SpeechInput
+from kespeechchat.inputs.files import Kind, expanded, input_file
 from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
+from kespeechchat.inputs.read_report import FileReport, PartFacts
 from kespeechchat.inputs.speech import audio_files, speech_rows
 from kespeechchat.store.manifest import PlannedRow
 
 Input = InstructionInput | SpeechInput
 BATCH = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in PlannedRow._fields])
+_READER = b"2"  # raised when files are read otherwise: then the next build looks at all of them again
 _PROCESSES = 8  # more than one process can merge
 _SMALL = 32 << 20  # bytes of an input that is read before another process has started
 _ROWS = 8192  # of a batch of a speech input
@@ -38,8 +41,9 @@ def input_rows(item: Input) -> Iterator[PlannedRow]:
     if isinstance(item, SpeechInput):
         yield from speech_rows(item)
         return
-    for batch in _read(item, 1):
-        yield from (PlannedRow(**row) for row in batch.to_pylist())
+    for file in expanded(item)[0]:
+        for batch in _read(_report(file), 1):
+            yield from (PlannedRow(**row) for row in batch.to_pylist())
 
 
 def check_exists(item: Input) -> None:
@@ -47,24 +51,37 @@ def check_exists(item: Input) -> None:
         raise ConfigError(f"{item.path}: no such input file; name one that exists under inputs or with --input")
 
 
-def input_batches(item: Input, limit: int | None, processes: int | None = None) -> Iterator[pa.RecordBatch]:
+def input_batches(
+    item: Input, limit: int | None, processes: int | None = None, reports: list[FileReport] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The same rows as :func:`input_rows`, `limit` of them at most, in batches of schema BATCH.
 
-    `processes`: how many read at once; None: as many as the machine and the size of the input ask for.
+    `processes`: how many read at once; None: as many as the machine and the size of the input ask for. `reports`: gets
+    what was read of each file of instructions.
     """
     if isinstance(item, SpeechInput):
         rows = islice(input_rows(item), limit)
-        batches = iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
-    else:
-        check_exists(item)
-        batches = _read(item, _processes(item, limit) if processes is None else processes)
+        yield from iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
+        return
+    check_exists(item)
     left = limit
-    for batch in batches:
-        batch = batch if left is None else batch.slice(0, left)
-        left = None if left is None else left - len(batch)
-        yield batch
-        if left == 0:
-            return
+    for file in expanded(item)[0]:
+        report = _report(file)
+        if reports is not None:
+            reports.append(report)
+        for batch in _read(report, _processes(file, left) if processes is None else processes):
+            taken = batch if left is None else batch.slice(0, left)
+            report.count(len(taken), taken["problem"].drop_null().to_pylist())
+            report.limited |= left is not None and len(batch) >= left
+            left = None if left is None else left - len(taken)
+            yield taken
+            if left == 0:
+                return
+
+
+def passed_over(item: Input) -> list[str]:
+    """The files of a folder of instructions that are of no kind that is read."""
+    return [] if isinstance(item, SpeechInput) else expanded(item)[1]
 
 
 def _processes(item: InstructionInput, limit: int | None) -> int:
@@ -72,20 +89,28 @@ def _processes(item: InstructionInput, limit: int | None) -> int:
     return 1 if small else min(_PROCESSES, len(os.sched_getaffinity(0)))
 
 
-def _read(item: InstructionInput, processes: int) -> Iterator[pa.RecordBatch]:
-    file, source, before = Path(item.path).name, source_of(item), 0
-    for rows, lines in _parsed(parts(item, PART_BYTES), processes):
+def _report(item: InstructionInput) -> FileReport:
+    file = input_file(Path(item.path))
+    return FileReport(item, file)
+
+
+def _read(report: FileReport, processes: int) -> Iterator[pa.RecordBatch]:
+    item, name, before = report.item, report.file.path.name, 0
+    source = source_of(item)
+    place = f"{name}: item " if report.file.kind is Kind.ARRAY else f"{name}:"
+    for rows, lines, facts in _parsed(parts(item, report.file, PART_BYTES), processes):
+        report.add(facts)
         id_, line, language, raw, problem = rows.columns
         line = pa.array(line.to_numpy() + before)
         if problem.null_count < len(problem):
-            where = pc.binary_join_element_wise(file, line.cast("string"), ":")
+            where = pc.binary_join_element_wise(place, line.cast("string"), "")
             problem = pc.binary_join_element_wise(where, problem, ": ")
-        names = [pa.repeat(name, len(rows)) for name in (source, file)]
+        names = [pa.repeat(text, len(rows)) for text in (source, name)]
         yield pa.record_batch([id_, *names, line, language, raw, problem], schema=BATCH)
         before += lines
 
 
-def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBatch, int, PartFacts]]:
     """What `_parse` makes of each part, in order; never more than a few parts ahead of the reader."""
     if processes == 1:
         yield from map(_parse, work)
@@ -105,9 +130,9 @@ def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBat
         pool.shutdown(cancel_futures=True)
 
 
-def _parse(part: Part) -> tuple[pa.RecordBatch, int]:
-    rows, lines = part_rows(part)
-    return _columns(rows, ("id", "line", "language", "raw", "problem")), lines
+def _parse(part: Part) -> tuple[pa.RecordBatch, int, PartFacts]:
+    rows, lines, facts = part_rows(part)
+    return _columns(rows, ("id", "line", "language", "raw", "problem")), lines, facts
 
 
 def _columns(rows: Sequence[tuple], names: Sequence[str]) -> pa.RecordBatch:
@@ -135,10 +160,18 @@ def input_digest(item: Input, how: str) -> str:
     check_exists(item)
     path = Path(item.path)
     digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
-    if path.is_dir():
+    if isinstance(item, InstructionInput):
+        digest.update(_READER)
+        for file in expanded(item)[0]:
+            _update(digest, Path(file.path))
+    elif path.is_dir():
         digest.update("\n".join(str(p.relative_to(path)) for p in audio_files(path)).encode())
     else:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
+        _update(digest, path)
     return digest.hexdigest()
+
+
+def _update(digest: hashlib._Hash, path: Path) -> None:
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)

@@ -1,6 +1,6 @@
 """How often ids were seen, for tens of millions of them: 8 bytes each, asked for and added in sorted batches.
 
-An id is its source and 64 bits of content hash (text/layouts.content_id); hashes of one source stand in sorted arrays,
+An id is its source and 64 bits of content hash (ids.content_id); hashes of one source stand in sorted arrays,
 and an array is merged with the next as soon as that is no larger: n ids in about log2(n / batch) arrays.
 """
 

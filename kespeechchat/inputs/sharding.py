@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,8 @@ import pyarrow.compute as pc
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.ids import appearance
-from kespeechchat.inputs.reading import input_batches, input_digest
+from kespeechchat.inputs.read_report import FileReport
+from kespeechchat.inputs.reading import input_batches, input_digest, passed_over
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 from kespeechchat.records import Language
 from kespeechchat.store.commit import new_attempt
@@ -43,7 +45,8 @@ def shard_inputs(store: ObjectStore, pipeline: Pipeline, branch: str, processes:
             return manifest
         planning = _Pass(store, manifest, settings.shard_size)
         for item in settings.inputs:
-            for batch in input_batches(item, limit, processes):
+            planning.passed_over += passed_over(item)
+            for batch in input_batches(item, limit, processes, planning.reports):
                 planning.take(batch)
         segment = planning.segment(digests)
         try:
@@ -65,7 +68,10 @@ class _Pass:
         self._waiting: defaultdict[Language, list[pa.Table]] = defaultdict(list)  # by language: rows of its open shard
         self._packs = Packs(store, manifest.branch, new_attempt())
         self._shards: list[PlannedShard] = []
-        self._malformed, self._problems = 0, []
+        self._malformed = 0
+        self._problems: list[str] = []
+        self.reports: list[FileReport] = []  # of the files of instructions
+        self.passed_over: list[str] = []  # names of files of other kinds, in the folders named
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Plans what is new in `batch` (schema BATCH, of one source)."""
@@ -126,8 +132,9 @@ class _Pass:
         for source, planned in self._planned.items():
             known = planned.distinct()
             gone += int((self._seen[source].count(known) == 0).sum())
-        summary = {"rows": sum(s.rows for s in self._shards), "rows_no_longer_in_inputs": gone}
+        summary: dict[str, Any] = {"rows": sum(s.rows for s in self._shards), "rows_no_longer_in_inputs": gone}
         summary |= {"malformed": self._malformed, "problems": self._problems}
+        summary |= {"files": [report.summary() for report in self.reports], "passed_over": self.passed_over}
         return Segment(len(self._manifest.segments), digests, tuple(self._shards), summary)
 
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from kespeechchat.config.load import ConfigError, read_mapping
 from kespeechchat.config.pipeline import SpeechInput
+from kespeechchat.ids import content_id, source_of
 from kespeechchat.inputs.json_lines import lines_of, parsed
-from kespeechchat.inputs.layouts import content_id, slug
 from kespeechchat.inputs.parquet_rows import row_batches
 from kespeechchat.records import Language
 from kespeechchat.store.manifest import PlannedRow
@@ -22,7 +22,7 @@ AUDIO_ENDINGS = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 
 def speech_rows(item: SpeechInput) -> Iterator[PlannedRow]:
     path = Path(item.path)
-    source = slug(path.stem)
+    source = source_of(path.stem)
     if path.is_dir():
         rows: Iterable[tuple[int, dict[str, Any]]] = _folder_rows(path)
     elif path.suffix in (".yaml", ".yml"):

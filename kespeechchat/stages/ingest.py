@@ -10,14 +10,15 @@ from kespeechchat.config import stages as settings
 from kespeechchat.ids import first_appearance
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
-from kespeechchat.text.source_filters import refuse
+from kespeechchat.text.other_languages import other_language
+from kespeechchat.text.source_filters import latin_word, refuse
 
 
 class Ingest(Stage[settings.Ingest]):
-    """Refuses malformed, duplicate and unsuitable instructions."""
+    """Refuses malformed, duplicate and unsuitable instructions, and those that are neither Chinese nor English."""
 
     name: ClassVar[str] = "ingest"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # 2: other languages are refused
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:
@@ -27,9 +28,11 @@ class Ingest(Stage[settings.Ingest]):
         out = {k: row[k] for k in ("id", "source", "file", "line")} | {"language": task.language}
         if row["problem"]:
             return rejected({**out, "instruction": row["raw"]}, "malformed", row["problem"])
-        out |= json.loads(row["raw"])
+        planned = json.loads(row["raw"])
+        out |= {name: planned[name] for name in ("instruction", "input", "reference", "task")}
+        instruction, where = out["instruction"], f"{row['file']}:{row['line']}"
         reason = refuse(
-            out["instruction"],
+            instruction,
             out["input"],
             out["task"],
             out["reference"],
@@ -38,7 +41,11 @@ class Ingest(Stage[settings.Ingest]):
         )
         if reason is None and row["occurrence"] > 1:
             first = first_appearance(row["id"])
-            return rejected(out, "duplicate", f"{row['file']}:{row['line']} says the same as {first}")
+            return rejected(out, "duplicate", f"{where} says the same as {first}")
         if reason is not None:
-            return rejected(out, reason, f"{row['file']}:{row['line']}: {out['instruction'][:120]}")
+            return rejected(out, reason, f"{where}: {instruction[:120]}")
+        if task.one_language == "zh" and not self.settings.code_switching and (word := latin_word(instruction)):
+            return rejected(out, "code_switching", f"{where}: {word!r} in {instruction[:120]}")
+        if "language" not in planned and (other := other_language(instruction, task.one_language)):
+            return rejected(out, "other_language", f"{where}: {other}: {instruction[:120]}")
         return Outcome(out)

@@ -24,7 +24,7 @@ class Rewrite(Stage[settings.Rewrite]):
     """One question or several for each instruction."""
 
     name: ClassVar[str] = "rewrite"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def setup(self) -> None:
         self.llm = self._engine("llm", self.settings.llm)

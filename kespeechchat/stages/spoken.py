@@ -29,7 +29,7 @@ class Spoken(Stage[settings.Spoken]):
     """Instruction and response as they are spoken, with the split."""
 
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"filter": _COLUMNS}
 
     def setup(self) -> None:

@@ -43,7 +43,8 @@ _META = re.compile(
 _ZH_NUMBER = re.compile(r"[零一二三四五六七八九十百千万亿两半\d]+")
 _ZH_UNCOUNTED = re.compile(
     r"一(?:个|些|下|点|起|样|般|定|直|切|边|种|次|方面|半|旦|会儿|块|句)|统一|唯一|同一|第一|之一|万一|千万|百分之|十分|"
-    r"三三两两|四季|四周|五颜六色|七上八下"
+    r"三三两两|四季|四周|五颜六色|七上八下|零(?:售|件|食|钱|散|碎|星|部件|花)|三(?:明治|角|轮车|峡|亚)|四(?:川|肢)|"
+    r"五(?:官|金|谷)|七夕|八(?:卦|宝粥)|九寨沟|百(?:货|科|合|姓|度)|千古|万(?:能|物|事|岁|里长城)|半(?:导体|岛)|两(?:岸|极)"
 )
 _EN_NUMBERS = frozenset(
     re.findall(
@@ -164,14 +165,35 @@ def numbers(text: str, language: Language) -> set[str]:
     return {w for w in words if w in _EN_NUMBERS or w[0].isdigit()}
 
 
+_HOW_MANY = {  # answers, of a directive
+    "zh": re.compile(
+        r"(?:列出|列举|举出|举|给出|给我|说出|写出|提供|推荐|找出|想出|提出|生成)"
+        r"(?:至少)?([一二两三四五六七八九十百0-9]+)(?=[个种条点项款部本首句件位类])"
+    ),
+    "en": re.compile(
+        r"\b(?:name|list|give|give me|suggest|write|generate|provide|find|identify|describe|think of|come up with)"
+        r"(?: at least)? ([a-z]+|\d+)\b(?! (?:percent|hundred|thousand|million))",
+        re.I,
+    ),
+}
+
+
 def changed_numbers(question: str, source: str, language: Language) -> str | None:
     """`changed_numbers` where the question counts otherwise than its source.
 
     A number whose reading the source leaves in doubt (`readings`) stands there in figures: the question, which a
-    language model wrote, may say it in its own words, so only the source's other numbers must come back.
+    language model wrote, may say it in its own words, so only the source's other numbers must come back. How many
+    answers a directive asks for ("name three ways") need not be asked again.
+
+    >>> changed_numbers("What are ways to save water?", "Name three ways to save water.", "en")
+    >>> changed_numbers("How do five people share a cake?", "Explain how three people share a cake.", "en")
+    'changed_numbers'
     """
     asked, given = numbers(question, language), numbers(source, language)
     sure = {number for number in given if not re.search("[0-9]", number)}
+    ordered = numbers(" ".join(_HOW_MANY[language].findall(source)), language)
+    if ordered and given - ordered <= asked <= given:
+        return None
     return None if asked == given or (sure != given and sure <= asked) else "changed_numbers"
 
 

@@ -127,6 +127,16 @@ def _by_content(instruction: str, input: str, reference: str | None) -> str | No
     return None
 
 
+def latin_word(text: str) -> str | None:
+    """The first word of Latin letters, if there is one.
+
+    >>> latin_word("我想学 Python"), latin_word("我想学画画")
+    ('Python', None)
+    """
+    found = _WORD.search(text)
+    return found[0] if found else None
+
+
 def language_of(text: str) -> Language | None:
     """`zh` where Chinese characters outweigh Latin words, `en` where Latin words make up nearly all; else None.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.inputs.layouts import content_id
+from kespeechchat.ids import content_id
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
 
 BATCHES = st.lists(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=20), max_size=8)

@@ -116,6 +116,8 @@ def test_a_bad_line_is_told_with_file_and_line_and_the_rest_goes_on(tmp_path, li
 def test_no_bytes_break_the_reader(tmp_path_factory, data):
     tmp = tmp_path_factory.mktemp("fuzz")
     (tmp / "a.jsonl").write_bytes(data)
+    if data.startswith((b"\x1f\x8b", b"PAR1", b"[", b"\xef\xbb\xbf")):
+        return  # other kinds, which test_broken.py breaks
     manifest = _plan(tmp / "root", tmp / "a.jsonl")
     lines = [line for line in data.split(b"\n") if line.strip()]
     assert sum(s.rows for s in manifest.shards) == len(lines)
@@ -133,7 +135,7 @@ def test_inputs_that_cannot_be_read_are_errors_of_use(tmp_path):
     with pytest.raises(ConfigError, match="no such input file"):
         _plan(tmp_path / "root", tmp_path / "missing.jsonl")
     (tmp_path / "a.docx").write_bytes(b"x")
-    with pytest.raises(ConfigError, match=r"\.jsonl or \.parquet"):
+    with pytest.raises(ConfigError, match=r"a\.docx: inputs are JSON arrays, .* not '\.docx'"):
         _plan(tmp_path / "root", tmp_path / "a.docx")
 
 

@@ -1,0 +1,78 @@
+"""What ingest makes of planned rows: turns are left for later, other languages are refused unless one was stated."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.pipeline import InstructionInput, Instructions
+from kespeechchat.inputs.sharding import shard_inputs
+from kespeechchat.stages.base import Task
+from kespeechchat.stages.ingest import Ingest
+from kespeechchat.store.local import LocalFolder
+from kespeechchat.store.manifest import planned_rows
+
+
+@pytest.fixture
+def ingested(quickstart, tmp_path):
+    """Plans rows as a build does, and ingests them: (instruction, reason) of each, in the order of the languages."""
+
+    def ingest(*rows, language=None, settings=()):
+        file = tmp_path / "a.jsonl"
+        file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+        item = InstructionInput(path=str(file), language=language)
+        pipeline = SimpleNamespace(instructions=Instructions(inputs=(item,)))
+        manifest = shard_inputs(LocalFolder(str(tmp_path / "root")), pipeline, "instructions")
+        stage = Ingest(load_pipeline(quickstart, settings))
+        outcomes = []
+        for shard in manifest.shards:
+            task = Task(shard.number, shard.language, planned_rows(manifest.store, shard).to_pylist())
+            outcomes += stage.process(task)
+        return outcomes
+
+    return ingest
+
+
+GERMAN = {"instruction": "Warum ist der Himmel blau?", "output": "Streuung."}
+JAPANESE = {"instruction": "世界経済危機対策案の内容"}
+
+
+def _reasons(outcomes):
+    return [outcome.reason for outcome in outcomes]
+
+
+def test_another_language_is_refused_and_named(ingested):
+    first, second, third = ingested(GERMAN, JAPANESE, {"instruction": "Name a bird."})
+    assert (first.reason, second.reason, third.reason) == ("other_language", None, "other_language")
+    assert first.detail == "a.jsonl:1: German: Warum ist der Himmel blau?"
+    assert third.detail.startswith("a.jsonl:2: Japanese: ")
+
+
+def test_a_stated_language_is_not_doubted(ingested):
+    assert _reasons(ingested(GERMAN, language="en")) == [None]
+
+
+def test_latin_words_in_chinese_are_a_setting(ingested):
+    rows = (
+        {"instruction": "我想学 Python，怎么开始？"},
+        {"instruction": "我想学画画，怎么开始？"},
+        {"instruction": "Why?"},
+    )
+    assert set(_reasons(ingested(*rows))) == {None}
+    off = ingested(*rows, settings=["stages.ingest.code_switching=false"])
+    assert sorted(map(str, _reasons(off))) == ["None", "None", "code_switching"]
+
+
+def test_turns_are_left_for_later(ingested):
+    talk = [
+        ("user", "How long does rice keep?"),
+        ("assistant", "Three days."),
+        ("user", "Frozen?"),
+        ("assistant", "Long."),
+    ]
+    (outcome,) = ingested({"messages": [{"role": role, "content": text} for role, text in talk]})
+    assert (outcome.row["instruction"], outcome.row["reference"]) == (talk[0][1], talk[1][1])
+    assert "turns" not in outcome.row
