@@ -26,6 +26,7 @@ from kespeechchat.store.shards import read_table
 # Stages whose shards of 905b9e3 are stale for the current code, each with the reason; the changelog says so too.
 # (`audition` is one of them too: how many shards it has is known once `blend` is done again.)
 STALE = {
+    "ingest": "other languages are refused",
     "rewrite": "numbers are read as the sentence means them",
     "spoken": "numbers are read as the sentence means them, and doubtful ones are refused",
     "clips": "characters are counted of the new normal form",
@@ -136,7 +137,8 @@ def test_it_is_continued_with_new_rows(old, tmp_path):
     data["instructions"]["inputs"] = [{"path": str(questions(tmp_path / "questions.jsonl", 8))}]
     more = Pipeline.model_validate(data)
     result = build(more, Progress(quiet=True), stages=["ingest"], inline=True)
-    assert result.failed == 0 and result.built == 2
+    shards = EXPECTED["stages"]["ingest"]["shards"]  # made again by the new version, and two more
+    assert result.failed == 0 and result.built == shards + 2
     states = BuildState(more, store).states("ingest")
     assert len(states) == EXPECTED["stages"]["ingest"]["shards"] + 2  # one a language
     assert all(state.state is State.DONE for state in states.values())
