@@ -16,6 +16,7 @@ from kespeechchat.commands.verify import verify
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
+from kespeechchat.stages.flow import stage_versions
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import ShardKey, list_commits, read_record
@@ -139,7 +140,7 @@ def test_it_is_continued_with_new_rows(old, tmp_path):
     result = build(more, Progress(quiet=True), stages=["ingest"], inline=True)
     shards = EXPECTED["stages"]["ingest"]["shards"]  # made again by the new version, and two more
     assert result.failed == 0 and result.built == shards + 2
-    states = BuildState(more, store).states("ingest")
+    states = BuildState(more.model_copy(update={"versions": stage_versions()}), store).states("ingest")
     assert len(states) == EXPECTED["stages"]["ingest"]["shards"] + 2  # one a language
     assert all(state.state is State.DONE for state in states.values())
     assert before.items() <= _files(tmp_path / "root" / "ingest").items()
