@@ -16,6 +16,7 @@ from kespeechchat.commands.verify import verify
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
+from kespeechchat.stages.flow import stage_versions
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import ShardKey, list_commits, read_record
@@ -26,6 +27,7 @@ from kespeechchat.store.shards import read_table
 # Stages whose shards of 905b9e3 are stale for the current code, each with the reason; the changelog says so too.
 # (`audition` is one of them too: how many shards it has is known once `blend` is done again.)
 STALE = {
+    "ingest": "other languages are refused",
     "rewrite": "numbers are read as the sentence means them",
     "spoken": "numbers are read as the sentence means them, and doubtful ones are refused",
     "clips": "characters are counted of the new normal form",
@@ -136,8 +138,9 @@ def test_it_is_continued_with_new_rows(old, tmp_path):
     data["instructions"]["inputs"] = [{"path": str(questions(tmp_path / "questions.jsonl", 8))}]
     more = Pipeline.model_validate(data)
     result = build(more, Progress(quiet=True), stages=["ingest"], inline=True)
-    assert result.failed == 0 and result.built == 2
-    states = BuildState(more, store).states("ingest")
+    shards = EXPECTED["stages"]["ingest"]["shards"]  # made again by the new version, and two more
+    assert result.failed == 0 and result.built == shards + 2
+    states = BuildState(more.model_copy(update={"versions": stage_versions()}), store).states("ingest")
     assert len(states) == EXPECTED["stages"]["ingest"]["shards"] + 2  # one a language
     assert all(state.state is State.DONE for state in states.values())
     assert before.items() <= _files(tmp_path / "root" / "ingest").items()
