@@ -107,10 +107,12 @@ def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
         raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
     unit, vectors, owners = build_state.pipeline.unit_of("clips").name, [], []
     for state in states:
-        table = read_table(store, unit, read_sound_record(store, unit, state.order.key), ["recording", "xvector"])
+        table = read_table(
+            store, unit, read_sound_record(store, unit, state.order.key), ["recording", "speaker", "xvector"]
+        )
         if len(table):
             vectors.append(matrix(table["xvector"]))
-            owners += table["recording"].to_pylist()
+            owners += pc.coalesce(table["speaker"], table["recording"]).to_pylist()
     if not vectors:
         raise ConfigError("stage clips kept no clip: there is nobody to compare the voices with")
     return RealClips(np.concatenate(vectors), owners)

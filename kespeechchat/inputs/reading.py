@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import InstructionInput, SpeechInput
 from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
-from kespeechchat.inputs.speech import audio_files, speech_rows
+from kespeechchat.inputs.speech import CorpusFacts, audio_files, speech_files, speech_rows
 from kespeechchat.store.manifest import PlannedRow
 
 Input = InstructionInput | SpeechInput
@@ -32,11 +32,14 @@ _SMALL = 32 << 20  # bytes of an input that is read before another process has s
 _ROWS = 8192  # of a batch of a speech input
 
 
-def input_rows(item: Input) -> Iterator[PlannedRow]:
-    """Every row of one input, sound or not, in its order. Raises ConfigError for one that is missing or unknown."""
+def input_rows(item: Input, facts: CorpusFacts | None = None) -> Iterator[PlannedRow]:
+    """Every row of one input, sound or not, in its order; `facts` counts those of a speech corpus.
+
+    Raises ConfigError for an input that is missing or unknown.
+    """
     check_exists(item)
     if isinstance(item, SpeechInput):
-        yield from speech_rows(item)
+        yield from speech_rows(item, facts)
         return
     for batch in _read(item, 1):
         yield from (PlannedRow(**row) for row in batch.to_pylist())
@@ -47,13 +50,15 @@ def check_exists(item: Input) -> None:
         raise ConfigError(f"{item.path}: no such input file; name one that exists under inputs or with --input")
 
 
-def input_batches(item: Input, limit: int | None, processes: int | None = None) -> Iterator[pa.RecordBatch]:
+def input_batches(
+    item: Input, limit: int | None, processes: int | None = None, facts: CorpusFacts | None = None
+) -> Iterator[pa.RecordBatch]:
     """The same rows as :func:`input_rows`, `limit` of them at most, in batches of schema BATCH.
 
     `processes`: how many read at once; None: as many as the machine and the size of the input ask for.
     """
     if isinstance(item, SpeechInput):
-        rows = islice(input_rows(item), limit)
+        rows = islice(input_rows(item, facts), limit)
         batches = iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
     else:
         check_exists(item)
@@ -131,14 +136,19 @@ def _leave_with_parent() -> None:
 
 
 def input_digest(item: Input, how: str) -> str:
-    """What a pass over this input depends on: its bytes (a folder: its names), and `how` it is read."""
+    """What a pass over this input depends on: its bytes, and `how` it is read. Of a folder: the names of its audio, and
+    the names, sizes and times of the files with its texts."""
     check_exists(item)
     path = Path(item.path)
     digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
+    files = speech_files(path) if isinstance(item, SpeechInput) else [path]
     if path.is_dir():
         digest.update("\n".join(str(p.relative_to(path)) for p in audio_files(path)).encode())
-    else:
-        with open(path, "rb") as file:
+        told = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        digest.update(repr(told).encode())
+        return digest.hexdigest()
+    for name in files:
+        with open(name, "rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)
     return digest.hexdigest()

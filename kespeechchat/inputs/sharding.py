@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.inputs.reading import input_batches, input_digest
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
+from kespeechchat.inputs.speech import CorpusFacts
 from kespeechchat.records import Language
 from kespeechchat.store.commit import new_attempt
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
@@ -41,10 +43,14 @@ def shard_inputs(store: ObjectStore, pipeline: Pipeline, branch: str, processes:
         if manifest.knows(digests):
             return manifest
         planning = _Pass(store, manifest, settings.shard_size)
+        corpora = []
         for item in settings.inputs:
-            for batch in input_batches(item, limit, processes):
+            facts = CorpusFacts(Path(item.path).name)
+            for batch in input_batches(item, limit, processes, facts):
                 planning.take(batch)
+            corpora += [facts.line()] if facts.layout else []
         segment = planning.segment(digests)
+        segment.summary["corpora"] = corpora
         try:
             manifest.append(segment)
             return manifest
