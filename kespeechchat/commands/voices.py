@@ -14,7 +14,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
-from kespeechchat.voices.columns import matrix
+from kespeechchat.voices.columns import matrix, people_of
 from kespeechchat.voices.privacy import RealClips, circularity
 from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
 
@@ -112,7 +112,7 @@ def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
         )
         if len(table):
             vectors.append(matrix(table["xvector"]))
-            owners += pc.coalesce(table["speaker"], table["recording"]).to_pylist()
+            owners += people_of(table)
     if not vectors:
         raise ConfigError("stage clips kept no clip: there is nobody to compare the voices with")
     return RealClips(np.concatenate(vectors), owners)

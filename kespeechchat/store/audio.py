@@ -181,7 +181,7 @@ def _counted_mp3(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
     opened = source if isinstance(source, str) else io.BytesIO(source.getbuffer())
     parts, values = [], 0
     try:
-        with av.open(opened, format="mp3") as container:
+        with av.open(opened, "r", format="mp3") as container:
             for frame in container.decode(audio=0):
                 planes = frame.to_ndarray()  # float32 [channels, T]
                 values += planes.size

@@ -9,7 +9,7 @@ from kespeechchat.inputs.speech.found import Corpus, Fields, Found, audio_files
 
 
 def folder(path: Path, speaker_folder: int | None) -> Corpus:
-    """The audio files below `path`. `speaker_folder`: the level of the folders that are people, from 1; None: unknown."""
+    """The audio files below `path`. `speaker_folder`: the level of the folders that are people, from 1."""
     return Corpus("a folder of audio", _clips(path, speaker_folder))
 
 

@@ -56,11 +56,13 @@ def opened(path: Path) -> IO[bytes]:
 
 def _delimited(path: Path, delimiter: str) -> Iterator[Line]:
     """A table with a header. CSV has quotation marks around fields; in TSV a quotation mark is part of the text."""
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     before = 1
     with opened(path) as raw:
         lines = (line.decode("utf-8-sig" if n == 0 else "utf-8") for n, line in enumerate(raw))
-        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
+        if delimiter == "\t":
+            reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.reader(lines, delimiter=delimiter)
         header = next(reader, [])
         before = reader.line_num
         for row in reader:
