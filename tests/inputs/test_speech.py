@@ -66,7 +66,7 @@ def test_a_separator_too_many_is_told_and_the_rest_goes_on(tmp_path: Path) -> No
     _, rows, line = read(write(tmp_path / "q.csv", "path,recording\na.wav,r,x\nb.wav,r\n"), language="en")
     assert [row.problem is None for row in rows] == [False, True]
     assert rows[0].problem and rows[0].problem.startswith("q.csv:2: 3 fields, the header names 2")
-    assert line.endswith("1 clips; 1 malformed")
+    assert line.endswith("1 clip; 1 malformed")
 
 
 @pytest.mark.parametrize("name", ["n.jsonl", "n.json", "n.jsonl.gz", "n.parquet", "floats.parquet"])
@@ -119,7 +119,7 @@ def test_person_and_recording_are_told_apart(tmp_path: Path) -> None:
     rows = [{"path": f"{n}.wav", "speaker": 5, "recording": n, "language": "en"} for n in (1, 2)]
     clips, _, line = read(write(tmp_path / "m.jsonl", lines(rows)))
     assert [(c["speaker"], c["recording"]) for c in clips] == [("5", "1"), ("5", "2")]
-    assert line == "m.jsonl: a manifest, 1 people in 2 recordings, 2 clips"
+    assert line == "m.jsonl: a manifest, 1 person in 2 recordings, 2 clips"
 
 
 @pytest.mark.parametrize(

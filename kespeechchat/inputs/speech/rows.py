@@ -54,11 +54,16 @@ class CorpusFacts:
 
     def line(self) -> str:
         """`dev-clean: LibriSpeech, 40 people in 97 recordings, 2,703 clips, 5.4 h`."""
-        people = f"{len(self.people):,} people in " if self.people else ""
-        told = f"{self.name}: {self.layout}, {people}{len(self.recordings):,} recordings, {self.clips:,} clips"
+        people = f"{_count(len(self.people), 'person', 'people')} in " if self.people else ""
+        recordings = _count(len(self.recordings), "recording", "recordings")
+        told = f"{self.name}: {self.layout}, {people}{recordings}, {_count(self.clips, 'clip', 'clips')}"
         if self.clips and self.stated == self.clips:
             told += f", {self.seconds / 3600:.1f} h"
         return told + (f"; {self.malformed:,} malformed" if self.malformed else "")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def speech_rows(item: SpeechInput, facts: CorpusFacts | None = None) -> Iterator[PlannedRow]:
