@@ -74,6 +74,8 @@ def _columns(row: Row, language: Language | None) -> tuple[Row, Row, str | None]
     out = {"id": row["id"], **{k: clip.get(k) for k in _AS_PLANNED}, "part_seconds": clip.get("duration")}
     out["language"] = out["language"] or language
     problem = row["problem"]
+    for name in ("recording", "transcript", "path"):  # numbers in what version 0.1.0 planned
+        out[name] = None if out[name] is None else str(out[name])
     try:
         out["corpus_dnsmos"] = None if clip.get("dnsmos") is None else float(clip["dnsmos"])
     except (TypeError, ValueError):

@@ -115,6 +115,16 @@ def test_ids_are_those_of_version_0_1_0(tmp_path: Path) -> None:
     assert read(write(tmp_path / "clips.jsonl", lines(rows)))[1][0].id == "clips-3401b363e4332913"
 
 
+def test_a_recipe_may_name_recordings_by_numbers(tmp_path: Path) -> None:
+    text = "recordings: [{id: 0, language: en, style: {af_heart: 1}, clips: [1984, {text: [no]}, {text: ''}]}]"
+    clips, rows, line = read(write(tmp_path / "r.yaml", text))
+    assert (clips[0]["recording"], clips[0]["transcript"]) == ("0", "1984") and rows[0].problem is None
+    assert (
+        rows[1].problem == "r.yaml:2: transcript is list, not text; write the text itself (audio: the path of a file)"
+    )
+    assert rows[2].problem and "a clip without text" in rows[2].problem and ": a recipe to synthesize, 1 rec" in line
+
+
 def test_person_and_recording_are_told_apart(tmp_path: Path) -> None:
     rows = [{"path": f"{n}.wav", "speaker": 5, "recording": n, "language": "en"} for n in (1, 2)]
     clips, _, line = read(write(tmp_path / "m.jsonl", lines(rows)))

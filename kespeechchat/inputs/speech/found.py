@@ -49,7 +49,7 @@ class Corpus:
 
 def visible(folder: Path) -> Iterator[Path]:
     """All files below `folder`, sorted within each folder, without hidden ones: `._a.wav` is macOS's, and no audio."""
-    for inside, folders, files in os.walk(folder, followlinks=True):
+    for inside, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

@@ -30,7 +30,7 @@ def published(folder: Path) -> Corpus | None:
             return aishell1(folder, file)
         if file.name == "content.txt" and (file.parent / "wav").is_dir():
             return aishell3(folder)
-        if file.suffix == ".txt" and file.parent.name == "txts" and (file.parent.parent / "wavs").is_dir():
+        if file.parent.name == "wavs" and _SEGMENT.search(file.stem) and (file.parent.parent / "txts").is_dir():
             return wenetspeech4tts(folder)
         if file.suffix == ".wav" and re.fullmatch(r"BAC009S\d{4}W\d{4}", file.stem):
             above = _above(folder, f"transcript/{_AISHELL1}*.txt")
@@ -81,16 +81,22 @@ def wenetspeech4tts(folder: Path) -> Corpus:
     def clips() -> Iterator[Found]:
         for number, file in enumerate(audio_files(folder), 1):
             text = file.parent.parent / "txts" / f"{file.stem}.txt"
+            said = _first_line(text, file.stem) if text.is_file() else None
             fields = Fields(recording=_SEGMENT.sub("", file.stem), path=str(file))
-            problem = f"no transcript: {text} is missing; unpack the corpus again"
-            if text.is_file():
-                name, _, said = _lines(text)[0].partition("\t") if _lines(text) else ("", "", "")
-                said = said if name == file.stem else f"{name} {said}".strip()
-                problem = "" if said else f"no transcript: {text} is empty; unpack the corpus again"
+            if said:
                 fields["transcript"] = said
-            yield Found(number, fields, problem or None)
+                yield Found(number, fields)
+            else:
+                state = "missing" if said is None else "empty"
+                yield Found(number, fields, f"no transcript: {text} is {state}; unpack the corpus again")
 
     return Corpus("WenetSpeech4TTS", clips(), "zh")
+
+
+def _first_line(file: Path, name: str) -> str:
+    """What is said, of a first line `NAME<tab>TEXT` or `TEXT`; the second line has times."""
+    begin, _, rest = next(iter(_lines(file)), "").partition("\t")
+    return (rest if begin == name else f"{begin} {rest}").strip()
 
 
 def _clips(files: list[Path], texts: Texts, who: _Fields, genders: Mapping[str, str]) -> Iterator[Found]:

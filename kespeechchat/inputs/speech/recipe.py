@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from kespeechchat.config.load import ConfigError, read_mapping
 from kespeechchat.inputs.speech.found import Corpus, Fields, Found
+from kespeechchat.inputs.speech.manifests import text_of
 
 
 def recipe(path: Path) -> Corpus:
@@ -26,8 +27,22 @@ def _clips(path: Path) -> Iterator[Found]:
             "clip is a text or has one; see examples/corpus.yaml"
         ) from None
     for number, fields in enumerate(rows, 1):
-        missing = None if fields["recording"] else "no recording id"
-        yield Found(number, fields, missing or (None if fields["style"] else "no style"))
+        yield Found(number, fields, _problem(fields))
+
+
+def _problem(fields: Fields) -> str | None:
+    """Makes names of numbers (`id: 1` is the recording "1"), and says what is missing or no text."""
+    for key in ("recording", "language", "transcript", "gender"):
+        try:
+            if fields.get(key) is not None:
+                fields[key] = text_of(fields[key])
+        except ValueError as error:
+            return f"{'id' if key == 'recording' else key} {error}"
+    if not fields.get("recording"):
+        return "no recording id; give each recording an `id`"
+    if not fields.get("transcript"):
+        return "a clip without text; write what is to be said"
+    return None if fields.get("style") else "no style; give the recording or the clip a `style`"
 
 
 def _fields(recording: dict[str, Any], clip: Any) -> Fields:
