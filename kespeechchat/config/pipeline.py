@@ -52,7 +52,9 @@ class SpeechInput(Settings):
     )
     language: Language | None = Field(None, description="null: as the manifest says")
     speaker_folder: int | None = Field(
-        None, ge=1, description="of a folder of audio: the level whose folders are people, from 1; null: not known"
+        None,
+        ge=1,
+        description="of a folder of audio, or of a manifest's paths: the level whose folders are people, from 1",
     )
     channel: Literal[0, 1, "mix"] | None = Field(
         None, description="which channel of stereo holds the speech; null: stereo whose channels differ is refused"

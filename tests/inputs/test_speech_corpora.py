@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import SpeechInput
 from kespeechchat.inputs.reading import input_digest
 from kespeechchat.inputs.speech import audio_files
+from tests.fuzzing import broken
 from tests.inputs.test_speech import lines, read, write
 
 
@@ -134,6 +137,16 @@ def test_a_nemo_manifest(tmp_path: Path) -> None:
     assert clips == [("3", "hello", 0.5, 1.4), ("3", "hello", None, None)]
 
 
+def test_a_manifest_whose_paths_name_the_person(tmp_path: Path) -> None:
+    rows = [{"audio_filepath": f"wav/ann/{n}.wav", "text": "hello", "duration": 1.0} for n in (1, 2)]
+    path = write(tmp_path / "m.json", lines([*rows, {**rows[0], "audio_filepath": "stray.wav"}]))
+    clips, planned, _ = read(path, language="en", speaker_folder=2)
+    assert [c.get("recording") for c in clips] == ["ann", "ann", None]
+    assert planned[2].problem and planned[2].problem.startswith(
+        "m.json:3: no recording id (its columns: audio_filepath"
+    )
+
+
 def _lhotse(tmp_path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     sound(tmp_path / "audio/call.wav", 4)
     source = {"type": "file", "channels": [0, 1], "source": "audio/call.wav"}
@@ -165,11 +178,20 @@ def test_lhotse_recordings_and_supervisions(tmp_path: Path, inside: str) -> None
 def test_lhotse_cuts(tmp_path: Path) -> None:
     recording, said = _lhotse(tmp_path)
     cut = {"id": "c", "start": 0.5, "duration": 3.0, "channel": [0, 1], "type": "MultiCut", "recording": recording}
-    inside = [{**one, "start": one["start"] - 0.5} for one in said]
+    cut["start"] = 1.0  # within what ann says
+    inside = [{**one, "start": one["start"] - 1.0} for one in said]
     path = write(tmp_path / "cuts.jsonl", lines([{**cut, "supervisions": inside}, {**cut, "supervisions": []}]))
     clips, rows, _ = read(path)
     assert [tuple(c[k] for k in KEYS) for c in clips[:2]] == PARTS
     assert rows[2].problem and rows[2].problem.startswith("cuts.jsonl:2: a cut without")
+
+
+@pytest.mark.parametrize("start", [10**400, -1.0, "0", None, True, float("inf")])
+def test_a_start_that_is_no_time_is_told(tmp_path: Path, start: object) -> None:
+    recording, said = _lhotse(tmp_path)
+    cut = {"id": "c", "start": 0, "recording": recording, "supervisions": [{**said[0], "start": start}]}
+    _, rows, _ = read(write(tmp_path / "cuts.jsonl", lines([cut])))
+    assert rows[0].problem and rows[0].problem.startswith("cuts.jsonl:1: start is ")
 
 
 def test_lhotse_itself_writes_what_is_read(tmp_path: Path) -> None:
@@ -222,3 +244,26 @@ def test_a_changed_transcript_is_read_again(tmp_path: Path) -> None:
 def test_a_channel_of_the_profile_is_planned(tmp_path: Path) -> None:
     sound(tmp_path / "a/1.wav")
     assert read(tmp_path, language="en", channel=1)[0][0]["channel"] == "1"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_broken_corpora_are_rows_or_a_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("broken")
+    recording, said = _lhotse(folder)
+    cut = {"id": "c", "start": 0, "duration": 4.0, "type": "MonoCut", "recording": recording, "supervisions": said}
+    write(folder / "cuts.jsonl", data.draw(broken(lines([cut, cut]).encode())))
+    libri = librispeech(folder)
+    chapter = next(libri.rglob("84-121123.trans.txt"))
+    chapter.write_bytes(data.draw(broken(chapter.read_bytes())))
+    write(libri / "SPEAKERS.TXT", data.draw(broken((libri / "SPEAKERS.TXT").read_bytes())))
+    for path in (folder / "cuts.jsonl", libri):
+        try:
+            rows = read(path, language="en")[1]
+        except ConfigError as error:
+            assert str(path) in str(error)
+            continue
+        for row in rows:
+            assert row.problem is None or row.problem.startswith(f"{row.file}:{row.line}: ")

@@ -100,7 +100,7 @@ def _clip(number: int, supervision: Row, recording: Row, folder: Path, offset: o
 
 def _fields(said: Row, recording: Row, folder: Path, offset: float) -> tuple[Fields, float]:
     fields = Fields(recording=_text(recording, "id"), path=str(folder / _source(recording)))
-    start = offset + _seconds(said.get("start"), "start")
+    start = _seconds(_sum(offset, said.get("start")), "start")
     seconds, whole = _seconds(said.get("duration"), "duration"), _seconds(recording.get("duration"), "duration")
     if start > _SAME or start + seconds < whole - _SAME:
         fields["start"], fields["duration"] = round(start, 4), seconds
@@ -116,6 +116,12 @@ def _fields(said: Row, recording: Row, folder: Path, offset: float) -> tuple[Fie
     if _channels(recording) > 1 and isinstance(channel, int):
         fields["channel"] = str(channel)
     return fields, seconds
+
+
+def _sum(offset: float, start: object) -> object:
+    """In a cut, a supervision's start counts from the cut's, and is negative where it began before."""
+    start = _real(start)
+    return round(offset + start, 6) if isinstance(start, float) else start
 
 
 def _source(recording: Row) -> str:
@@ -138,7 +144,16 @@ def _text(row: Row, key: str) -> str:
         raise ValueError(f"{key} {error}") from None
 
 
+def _real(value: object) -> object:
+    """A number as float; all else, and a number too large for one, as it is."""
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    except OverflowError:
+        return value
+
+
 def _seconds(value: object, key: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
+    number = _real(value)
+    if isinstance(number, float) and math.isfinite(number) and number >= 0:
+        return number
     raise ValueError(f"{key} is {str(value)[:40]!r}, not seconds; write a number from 0 on")

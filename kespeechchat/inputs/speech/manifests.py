@@ -30,18 +30,21 @@ _NUMBERS = ("start", "duration")
 _CANTONESE = ("zh-hk", "zh_hk", "zh-yue")
 
 
-def manifest(path: Path, lines: Iterator[Line], first: Mapping[str, object]) -> Corpus:
-    """A manifest of one clip a row. `first`: its first sound row, by whose columns it is recognized."""
+def manifest(
+    path: Path, lines: Iterator[Line], first: Mapping[str, object], speaker_folder: int | None = None
+) -> Corpus:
+    """A manifest of one clip a row. `first`: its first sound row, by whose columns it is recognized. `speaker_folder`:
+    which folder of a clip's path, from 1, is the person where no column says so."""
     layout, folder = "a manifest", path.parent
     if "audio_filepath" in first:
         layout = "a NeMo manifest"
     elif {"client_id", "path", "sentence"} <= first.keys():
         layout = "Common Voice"
         folder = folder / "clips" if (folder / "clips").is_dir() else folder
-    return Corpus(layout, (_clip(number, row, folder) for number, row in lines))
+    return Corpus(layout, (_clip(number, row, folder, speaker_folder) for number, row in lines))
 
 
-def _clip(number: int, row: Mapping[str, object] | str, folder: Path) -> Found:
+def _clip(number: int, row: Mapping[str, object] | str, folder: Path, speaker_folder: int | None) -> Found:
     if isinstance(row, str):
         return Found(number, {}, row)
     given: dict[str, str | float] = {}
@@ -54,14 +57,18 @@ def _clip(number: int, row: Mapping[str, object] | str, folder: Path) -> Found:
             given[field] = _number(row[column]) if field in _NUMBERS else text_of(row[column])
         except ValueError as error:
             problem = problem or f"{column} {error}"
+    folders = Path(str(given.get("path", ""))).parts[:-1]
+    if speaker_folder is not None and "speaker" not in given and len(folders) >= speaker_folder:
+        given["speaker"] = folders[speaker_folder - 1]
     fields, seconds = _fields(given, folder)
-    if problem is None and not fields.get("recording"):
-        known = ", ".join(sorted(str(k) for k in row)[:8])
-        problem = f"no recording id (its columns: {known}); add a column `recording` or `speaker`"
-    elif problem is None and not fields.get("path"):
-        known = ", ".join(sorted(str(k) for k in row)[:8])
-        problem = f"no audio path (its columns: {known}); add a column `path`"
-    return Found(number, fields, problem, seconds)
+    return Found(number, fields, problem or _lacking(fields, row), seconds)
+
+
+def _lacking(fields: Fields, row: Mapping[str, object]) -> str | None:
+    known = ", ".join(sorted(str(k) for k in row)[:8])
+    if not fields.get("recording"):
+        return f"no recording id (its columns: {known}); add a column `recording` or `speaker`, or set speaker_folder"
+    return None if fields.get("path") else f"no audio path (its columns: {known}); add a column `path`"
 
 
 def _fields(given: dict[str, str | float], folder: Path) -> tuple[Fields, float | None]:

@@ -92,19 +92,19 @@ def _recognized(path: Path, speaker_folder: int | None) -> Iterator[tuple[Corpus
     """The corpus in `path`, with the name of the file that its lines are of; a folder of lhotse's may hold several."""
     if path.is_dir():
         if files := lhotse.manifests_in(path):
-            yield from ((_manifest(file), file.name) for file in files)
+            yield from ((_manifest(file, speaker_folder), file.name) for file in files)
         elif (path / _COMMON_VOICE).is_file() and (path / "clips").is_dir():
-            yield _manifest(path / _COMMON_VOICE), _COMMON_VOICE
+            yield _manifest(path / _COMMON_VOICE, speaker_folder), _COMMON_VOICE
         else:
             known = None if speaker_folder else published(path)
             yield known or folder(path, speaker_folder), path.name
     elif path.suffix in (".yaml", ".yml"):
         yield recipe(path), path.name
     else:
-        yield _manifest(path), path.name
+        yield _manifest(path, speaker_folder), path.name
 
 
-def _manifest(path: Path) -> Corpus:
+def _manifest(path: Path, speaker_folder: int | None) -> Corpus:
     lines = table_rows(path)
     begin = []
     first: dict[str, object] = {}
@@ -119,7 +119,7 @@ def _manifest(path: Path) -> Corpus:
             return lhotse.cuts(path, every)
         case "supervisions":
             return lhotse.supervisions(path, every)
-    return manifest(path, every, first)
+    return manifest(path, every, first, speaker_folder)
 
 
 def _planned(found: Found, item: SpeechInput, corpus: Corpus, ids: _Ids, file: str) -> PlannedRow:
