@@ -160,6 +160,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("transcript", pa.string()),
             ("gender", pa.string()),
             ("path", pa.string()),  # of a real clip; null where `audio` holds it
+            ("speaker", pa.string()),  # the person, where the corpus tells people and recordings apart
+            ("channel", pa.string()),  # 0 | 1 | mix, where one was chosen
+            ("start", pa.float64()),  # seconds into the file, where the clip is a part of it,
+            ("part_seconds", pa.float64()),  # and how long that part is
             ("corpus_dnsmos", pa.float32()),
             ("audio", pa.binary()),  # FLAC, watermarked: only of a corpus that was synthesized
             ("sample_rate", pa.int32()),
@@ -167,6 +171,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ],
         "clips": [
             ("recording", pa.string()),
+            ("speaker", pa.string()),
             ("language", pa.string()),
             ("path", pa.string()),
             ("transcript", pa.string()),

@@ -14,7 +14,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
-from kespeechchat.voices.columns import matrix
+from kespeechchat.voices.columns import matrix, people_of
 from kespeechchat.voices.privacy import RealClips, circularity
 from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
 
@@ -107,10 +107,12 @@ def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
         raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
     unit, vectors, owners = build_state.pipeline.unit_of("clips").name, [], []
     for state in states:
-        table = read_table(store, unit, read_sound_record(store, unit, state.order.key), ["recording", "xvector"])
+        table = read_table(
+            store, unit, read_sound_record(store, unit, state.order.key), ["recording", "speaker", "xvector"]
+        )
         if len(table):
             vectors.append(matrix(table["xvector"]))
-            owners += table["recording"].to_pylist()
+            owners += people_of(table)
     if not vectors:
         raise ConfigError("stage clips kept no clip: there is nobody to compare the voices with")
     return RealClips(np.concatenate(vectors), owners)

@@ -65,8 +65,19 @@ class Instructions(Settings):
 class SpeechInput(Settings):
     """A corpus of speech."""
 
-    path: str = Field(description="a manifest (TSV, CSV, JSONL), a folder of audio, or a recipe to synthesize (YAML)")
+    path: str = Field(
+        description="a manifest (TSV, CSV, JSON, Parquet), a corpus as it is unpacked, a folder of audio, or a recipe "
+        "to synthesize (YAML)"
+    )
     language: Language | None = Field(None, description="null: as the manifest says")
+    speaker_folder: int | None = Field(
+        None,
+        ge=1,
+        description="of a folder of audio, or of a manifest's paths: the level whose folders are people, from 1",
+    )
+    channel: Literal[0, 1, "mix"] | None = Field(
+        None, description="which channel of stereo holds the speech; null: stereo whose channels differ is refused"
+    )
 
 
 class Speech(Settings):

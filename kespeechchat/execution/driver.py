@@ -118,6 +118,8 @@ class Build:
         rows = sum(shard.rows for shard in manifest.shards)
         self.progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
         summaries = [segment.summary for segment in manifest.segments]
+        for corpus in summaries[-1].get("corpora", ()):
+            self.progress.say(f"{branch}: {corpus}")
         if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:
             count = sum(summary.get("malformed", 0) for summary in summaries)
             lines = "".join(f"\n  {problem}" for problem in problems)

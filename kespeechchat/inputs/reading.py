@@ -24,7 +24,7 @@ from kespeechchat.config.pipeline import InstructionInput, SpeechInput
 from kespeechchat.inputs.files import Kind, expanded, input_file
 from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
 from kespeechchat.inputs.read_report import FileReport, PartFacts
-from kespeechchat.inputs.speech import audio_files, speech_rows
+from kespeechchat.inputs.speech import CorpusFacts, audio_files, speech_files, speech_rows
 from kespeechchat.store.manifest import PlannedRow
 
 Input = InstructionInput | SpeechInput
@@ -35,11 +35,14 @@ _SMALL = 32 << 20  # bytes of an input that is read before another process has s
 _ROWS = 8192  # of a batch of a speech input
 
 
-def input_rows(item: Input) -> Iterator[PlannedRow]:
-    """Every row of one input, sound or not, in its order. Raises ConfigError for one that is missing or unknown."""
+def input_rows(item: Input, facts: CorpusFacts | None = None) -> Iterator[PlannedRow]:
+    """Every row of one input, sound or not, in its order; `facts` counts those of a speech corpus.
+
+    Raises ConfigError for an input that is missing or unknown.
+    """
     check_exists(item)
     if isinstance(item, SpeechInput):
-        yield from speech_rows(item)
+        yield from speech_rows(item, facts)
         return
     for file in expanded(item)[0]:
         for batch in _read(_report(file), 1):
@@ -52,15 +55,19 @@ def check_exists(item: Input) -> None:
 
 
 def input_batches(
-    item: Input, limit: int | None, processes: int | None = None, reports: list[FileReport] | None = None
+    item: Input,
+    limit: int | None,
+    processes: int | None = None,
+    reports: list[FileReport] | None = None,
+    facts: CorpusFacts | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The same rows as :func:`input_rows`, `limit` of them at most, in batches of schema BATCH.
 
     `processes`: how many read at once; None: as many as the machine and the size of the input ask for. `reports`: gets
-    what was read of each file of instructions.
+    what was read of each file of instructions. `facts`: what is learned of a speech corpus.
     """
     if isinstance(item, SpeechInput):
-        rows = islice(input_rows(item), limit)
+        rows = islice(input_rows(item, facts), limit)
         yield from iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
         return
     check_exists(item)
@@ -156,7 +163,8 @@ def _leave_with_parent() -> None:
 
 
 def input_digest(item: Input, how: str) -> str:
-    """What a pass over this input depends on: its bytes (a folder: its names), and `how` it is read."""
+    """What a pass over this input depends on: its bytes, and `how` it is read. Of a folder: the names of its audio, and
+    the names, sizes and times of the files with its texts."""
     check_exists(item)
     path = Path(item.path)
     digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
@@ -164,10 +172,14 @@ def input_digest(item: Input, how: str) -> str:
         digest.update(_READER)
         for file in expanded(item)[0]:
             _update(digest, Path(file.path))
-    elif path.is_dir():
+        return digest.hexdigest()
+    if path.is_dir():
         digest.update("\n".join(str(p.relative_to(path)) for p in audio_files(path)).encode())
-    else:
-        _update(digest, path)
+        texts = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in speech_files(path)]
+        digest.update(repr(texts).encode())
+        return digest.hexdigest()
+    for name in speech_files(path):
+        _update(digest, name)
     return digest.hexdigest()
 
 

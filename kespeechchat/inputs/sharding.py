@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from kespeechchat.ids import appearance
 from kespeechchat.inputs.read_report import FileReport
 from kespeechchat.inputs.reading import input_batches, input_digest, passed_over
 from kespeechchat.inputs.seen_ids import IdCounts, hashes_of
+from kespeechchat.inputs.speech import CorpusFacts
 from kespeechchat.records import Language
 from kespeechchat.store.commit import new_attempt
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
@@ -44,11 +46,15 @@ def shard_inputs(store: ObjectStore, pipeline: Pipeline, branch: str, processes:
         if manifest.knows(digests):
             return manifest
         planning = _Pass(store, manifest, settings.shard_size)
+        corpora = []
         for item in settings.inputs:
             planning.passed_over += passed_over(item)
-            for batch in input_batches(item, limit, processes, planning.reports):
+            facts = CorpusFacts(Path(item.path).name)
+            for batch in input_batches(item, limit, processes, planning.reports, facts):
                 planning.take(batch)
+            corpora += [facts.line()] if facts.layout else []
         segment = planning.segment(digests)
+        segment.summary["corpora"] = corpora
         try:
             manifest.append(segment)
             return manifest

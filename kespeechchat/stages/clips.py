@@ -8,7 +8,7 @@ from typing import ClassVar
 from kespeechchat.config import stages as settings
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.stages.base import Row, Stage, Task
-from kespeechchat.store.audio import AudioError, decode, read
+from kespeechchat.store.audio import AudioError, TwoChannels, decode, read
 from kespeechchat.text.error_rate import characters
 
 
@@ -16,7 +16,7 @@ class Clips(Stage[settings.Clips]):
     """Measures of each clip; refuses only what cannot be read or is too short or too long."""
 
     name: ClassVar[str] = "clips"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def setup(self) -> None:
         self.speaker = self._engine("speaker", self.settings.speaker)
@@ -28,8 +28,12 @@ class Clips(Stage[settings.Clips]):
         sound: list[tuple[Row, Audio]] = []
         for row in task.rows:
             out = {k: row[k] for k in ("id", "recording", "language", "path", "transcript", "gender")}
+            out["speaker"] = row.get("speaker")  # corpus shards of version 0.1.0 have no such column
             try:
-                audio = decode(row["audio"]) if row["audio"] else read(row["path"])
+                audio = decode(row["audio"]) if row["audio"] else _read(row)
+            except TwoChannels as error:
+                yield rejected(out, "two_channels", str(error))
+                continue
             except AudioError as error:
                 yield rejected(out, "unreadable", str(error))
                 continue
@@ -89,6 +93,10 @@ class Clips(Stage[settings.Clips]):
             got = out["transcript"] or next(heard)
             texts.append(got if isinstance(got, (str, RowError)) else got.text)
         return texts
+
+
+def _read(row: Row) -> Audio:
+    return read(row["path"], row.get("channel"), row.get("start") or 0.0, row.get("part_seconds"))
 
 
 def _score(head: str, value: float | None) -> list[Row]:

@@ -18,6 +18,10 @@ from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import encode_flac
 
+_AS_PLANNED = ("recording", "speaker", "language", "transcript", "gender", "path", "channel", "start")
+_GENDERS = {"f": "female", "m": "male", "female": "female", "male": "male"}
+_GENDERS |= {"female_feminine": "female", "male_masculine": "male"}  # as Common Voice writes them
+
 
 class Corpus(Stage[settings.Corpus]):
     """Clips as planned; those of a recipe are spoken and marked."""
@@ -67,15 +71,16 @@ def _columns(row: Row, language: Language | None) -> tuple[Row, Row, str | None]
     """(columns, the clip as planned, problem). `language`: the shard's, which the profile may give in place of the
     manifest."""
     clip = json.loads(row["raw"])
-    out = {"id": row["id"], **{k: clip.get(k) for k in ("recording", "language", "transcript", "gender", "path")}}
+    out = {"id": row["id"], **{k: clip.get(k) for k in _AS_PLANNED}, "part_seconds": clip.get("duration")}
     out["language"] = out["language"] or language
     problem = row["problem"]
+    for name in ("recording", "transcript", "path"):  # numbers in what version 0.1.0 planned
+        out[name] = None if out[name] is None else str(out[name])
     try:
         out["corpus_dnsmos"] = None if clip.get("dnsmos") is None else float(clip["dnsmos"])
     except (TypeError, ValueError):
         problem = problem or f"{row['file']}:{row['line']}: dnsmos is {clip['dnsmos']!r}, not a number"
-    gender = str(out["gender"] or "").lower()
-    out["gender"] = {"f": "female", "m": "male", "female": "female", "male": "male"}.get(gender)
+    out["gender"] = _GENDERS.get(str(out["gender"] or "").lower())
     if row["occurrence"] > 1:
         problem = problem or f"{row['file']}:{row['line']}: the same clip stands in the manifest twice"
     return out, clip, problem

@@ -1,4 +1,9 @@
-"""speakers: real speakers mined from the measured clips, recording by recording, each with its split."""
+"""speakers: real speakers mined from the measured clips, each with its split.
+
+All clips of a person are mined together, whatever recordings they are from: the person is one speaker, in one split.
+Where the corpus knows no people, each recording is taken for one. So `recording` is here the person's name where there
+is one.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from kespeechchat.voices.speaker_splits import draw_speaker_splits
 
 _COLUMNS = (
     "recording",
+    "speaker",
     "language",
     "transcript",
     "gender",
@@ -36,7 +42,7 @@ class Speakers(Stage[settings.Speakers]):
 
     def process(self, task: Task) -> Iterable[Outcome]:
         settings = self.settings.mining
-        found = [mine(recording, clips, settings) for recording, clips in sorted(_recordings(task.rows).items())]
+        found = [mine(recording, clips, settings) for recording, clips in sorted(_people(task.rows).items())]
         mined = [f for f in found if isinstance(f, Mined)]
         refused = [f for f in found if isinstance(f, Refused)]
         if settings.balance_genders:
@@ -60,10 +66,10 @@ def _row(m: Mined) -> Row:
     return row | {"id": m.recording, "xvector": m.xvector.tolist(), "tts_embedding": m.tts_embedding.tolist()}
 
 
-def _recordings(rows: list[Row]) -> dict[str, Clips]:
+def _people(rows: list[Row]) -> dict[str, Clips]:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row["recording"]].append(row)
+        groups[row.get("speaker") or row["recording"]].append(row)
     return {
         recording: Clips(
             ids=[r["id"] for r in group],

@@ -9,7 +9,7 @@ from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome
 from kespeechchat.stages.base import Stage, Task
 from kespeechchat.voices.blending import targets
-from kespeechchat.voices.columns import matrix
+from kespeechchat.voices.columns import matrix, people_of
 from kespeechchat.voices.privacy import RealClips, number_voices, select
 
 
@@ -18,11 +18,11 @@ class Voices(Stage[settings.Voices]):
 
     name: ClassVar[str] = "voices"
     version: ClassVar[int] = 1
-    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": ("recording", "language", "xvector")}
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": ("recording", "speaker", "language", "xvector")}
 
     def process(self, task: Task) -> Iterable[Outcome]:
         clips = task.also["clips"]
-        real = RealClips(matrix(clips["xvector"]), clips["recording"].to_pylist())
+        real = RealClips(matrix(clips["xvector"]), people_of(clips))
         cells = targets(self.pipeline.stages.blend.blending, set(clips["language"].to_pylist()))
         rows = [{k: v for k, v in row.items() if k in self.schema.names} for row in task.rows]
         yield from number_voices(select(rows, real, cells, self.settings.privacy, self.pipeline.seed))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -69,3 +70,14 @@ def _views(lists: pa.ListArray) -> Iterator[Any]:
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def people_of(clips: pa.Table) -> list[str]:
+    """Who speaks in each of `clips` (columns `recording`, `speaker`): the person; where none is known, the recording.
+
+    Clips that a version before `speaker` measured know recordings alone.
+    """
+    recordings = clips["recording"]
+    known = "speaker" in clips.column_names
+    people: list[str] = (pc.coalesce(clips["speaker"], recordings) if known else recordings).to_pylist()
+    return people

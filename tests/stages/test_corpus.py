@@ -20,6 +20,16 @@ def test_a_clip_has_its_shards_language_whoever_said_it(quickstart, given):
     assert outcome.status == "kept" and outcome.row["language"] == "zh" and outcome.row["corpus_dnsmos"] == 4.2
 
 
+def test_what_the_corpus_says_of_a_clip_is_handed_on(quickstart):
+    clip = {"recording": 1, "speaker": "ann", "path": "/speech/a.wav", "gender": "female_feminine", "channel": "1"}
+    clip |= {"start": 0.5, "duration": 1.5}
+    row = {"id": "m-1", "occurrence": 1, "file": "m.jsonl", "line": 2, "raw": json.dumps(clip), "problem": None}
+    (outcome,) = Corpus(load_pipeline(quickstart)).process(Task(0, "en", [row]))
+    found = {k: outcome.row[k] for k in ("recording", "speaker", "gender", "channel", "start", "part_seconds")}
+    expected = {"recording": "1", "speaker": "ann", "gender": "female", "channel": "1", "start": 0.5}
+    assert found == expected | {"part_seconds": 1.5}
+
+
 def test_a_recipe_needs_a_tts_with_stock_voices(quickstart, monkeypatch):
     monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
     monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: object())

@@ -65,12 +65,12 @@ def _counted(seen: Counter[str], bad: int, all_of_it: bool) -> str:
 
 def _decoded(clips: list[PlannedRow]) -> str:
     """Decodes clips of a manifest or a folder. Raises CheckFailed where one cannot be read."""
-    paths = [path for row in clips if (path := json.loads(row.raw).get("path"))]
-    chosen = paths[:: max(1, -(-len(paths) // _CLIPS))]
+    named = [clip for row in clips if (clip := json.loads(row.raw)).get("path")]
+    chosen = named[:: max(1, -(-len(named) // _CLIPS))]
     broken = []
-    for path in chosen:
+    for clip in chosen:
         try:
-            read(path)
+            read(clip["path"], clip.get("channel"), clip.get("start") or 0.0, clip.get("duration"))
         except AudioError as error:
             broken.append(str(error))
     if broken:
