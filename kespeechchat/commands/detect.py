@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -65,8 +66,12 @@ def _hex(payload: str | None) -> str | None:
 def detect(files: Sequence[str], mark: Sought) -> Iterator[tuple[str, bool]]:
     """(line for the reader, whether the mark was found) per file and channel. What cannot be read counts as not marked.
 
-    Raises EngineError where the detector cannot be loaded, ConfigError where its marks carry no payload to compare.
+    Raises EngineError where the detector cannot be loaded, ConfigError where a file is missing, or where the marks
+    carry no payload to compare.
     """
+    missing = [file for file in files if not Path(file).is_file()]
+    if missing:
+        raise ConfigError("\n".join(f"{file}: no such file" for file in missing))
     watermark = load(mark.engine)
     if mark.payload and not watermark.payload_bits:
         raise ConfigError(f"--payload {mark.payload}: {mark.engine.use} marks presence only and carries no payload")

@@ -59,8 +59,21 @@ def export(
         done = layout.export(dialogues, folder, _build_facts(rows, layout))
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    except OSError as error:
+        if not _of_folder(error, folder):
+            raise
+        why = f"cannot write {error.filename}: {error.strerror}"
+        raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
     return "\n".join([*table, *_closing_lines(rows, folder, done)])
+
+
+def _of_folder(error: OSError, folder: Path) -> bool:
+    """Whether the error is about the folder, a file in it, or what it lies in."""
+    if not isinstance(error.filename, str):
+        return False
+    at, folder = Path(error.filename).absolute(), folder.absolute()
+    return at.is_relative_to(folder) or folder.is_relative_to(at)
 
 
 def _selection(rows: FinishedRows, wanted: Wanted) -> Selection:

@@ -142,3 +142,8 @@ def test_audioseal_from_the_command_line(tmp_path):
     missing = CliRunner().invoke(app, ["detect", "--engine", "audioseal", "--model", str(tmp_path / "no"), "x.wav"])
     assert missing.exit_code == 1
     assert "hf download facebook/audioseal" in missing.output
+
+
+def test_a_missing_file_is_wrong_usage(tmp_path):
+    told = CliRunner().invoke(app, ["detect", "--engine", "perth", str(tmp_path / "none.wav")])
+    assert (told.exit_code, f"{tmp_path / 'none.wav'}: no such file" in told.output) == (2, True)

@@ -175,3 +175,9 @@ def test_what_one_caller_changes_in_a_mapping_the_next_does_not_see(tmp_path):
     first, _ = read_mapping(tmp_path / "a.yaml", "")
     first["outer"]["inner"].append(2)
     assert read_mapping(tmp_path / "a.yaml", "")[0] == {"outer": {"inner": [1]}}
+
+
+@pytest.mark.parametrize("setting", ["stages.gate.max_error.zh=7", "stages.gate.max_error.en=-0.1"])
+def test_an_error_rate_is_a_share(quickstart, setting):
+    with pytest.raises(ConfigError, match=r"stages\.gate\.max_error\.(zh|en): .* does not fit"):
+        load_pipeline(quickstart, (setting,))
