@@ -22,7 +22,8 @@ def status(
     overrides: Overrides = None,
     as_json: AsJson = False,
     why: Annotated[
-        str | None, typer.Option(metavar="STAGE/SHARD", help="Say what made this shard stale, e.g. gate/3.")
+        str | None,
+        typer.Option(metavar="STAGE/SHARD", help="Say what made this shard stale: old and new values."),
     ] = None,
 ) -> int:
     """Show each stage's shards (done, pending, stale, failed) and rows (kept, rejected by reason).
@@ -40,7 +41,9 @@ def status(
         check_stages("--why", (stage,), profile)
         if not shard.isdigit():
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
-        typer.echo("\n".join(logic.why(profile, store_of(profile), stage, int(shard))))
+        from kespeechchat.commands.why import why as find_why
+
+        typer.echo("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
         return EXIT_OK
     found = logic.status(profile, store_of(profile))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else logic.render(found))

@@ -25,7 +25,12 @@ from kespeechchat.export.selection import Selection, Subset, select
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
 
+_REASONS = 5  # that an empty export names
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
+
+
+class NothingToExport(RuntimeError):
+    """No dialogue is what the user asked for. The message says what there is instead."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def export(
     pipeline: Pipeline, store: ObjectStore, to: str, wanted: Wanted, tell: Callable[[str], None] = lambda line: None
 ) -> str:
     """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
-    where it cannot be made as asked."""
+    where it cannot be made as asked, NothingToExport where there is no dialogue to write."""
     rows, folder = FinishedRows(pipeline, store), Path(to)
     try:
         dialogues = Dialogues(
@@ -52,6 +57,8 @@ def export(
             {voice["id"]: voice["gender"] for voice in rows.voices},
             rows.content,
         )
+        if not len(dialogues):
+            raise NothingToExport(_why_nothing(rows, wanted))
         layout = make_layout(wanted.layout, lambda: {"units": units_reader(pipeline)})
         if wanted.audio is None:
             check_many_files(layout, dialogues)
@@ -66,6 +73,16 @@ def export(
         raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
     return "\n".join([*table, *_closing_lines(rows, folder, done)])
+
+
+def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
+    if next(iter(rows), None) is not None:
+        parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
+        return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
+    stages = status(rows.pipeline, rows.store, rows.build_state)["stages"]
+    lost = [(n, f"{s['name']} refused {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
+    named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]
+    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was refused'}"
 
 
 def _of_folder(error: OSError, folder: Path) -> bool:

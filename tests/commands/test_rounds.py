@@ -15,7 +15,8 @@ from benchmarks.recorded import record_shard
 from kespeechchat.cli import app
 from kespeechchat.commands.clean import removable
 from kespeechchat.commands.export import Wanted, export
-from kespeechchat.commands.status import render, status, why
+from kespeechchat.commands.status import render, status
+from kespeechchat.commands.why import why
 from kespeechchat.config.rounds import split_round
 from kespeechchat.dataset.tables import statistics_markdown
 from kespeechchat.execution.guards import GuardStop
