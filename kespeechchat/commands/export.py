@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kespeechchat.commands.release import read_release
 from kespeechchat.commands.status import status
-from kespeechchat.commands.summary import summary
+from kespeechchat.commands.summary import planned_inputs, summary
 from kespeechchat.commands.units import units_reader
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
 from kespeechchat.display import hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -105,10 +106,13 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
     pipeline = rows.pipeline
     built = status(pipeline, rows.store, rows.build_state) if "yields" in layout.needs else None
     stages = built["stages"] if built else []
+    planned = planned_inputs(rows.build_state)
+    corpus = corpus_of(planned)
     return BuildFacts(
         name=f"kespeechchat: {pipeline.name}",
-        licences=pipeline.licences,
-        departures=pipeline.departures,
+        licences=(*pipeline.licences, *inputs_of(pipeline, planned)),
+        departures=departures_of(pipeline, corpus),
+        corpus=corpus,
         watermark=pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
         watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows),

@@ -22,6 +22,9 @@ from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
+_ORIGIN = "who made it, for the dataset card; null: the card says `not stated`"
+_LICENCE = "its licence, for the dataset card; null: the card says `not stated`"
+
 
 class InstructionInput(Settings):
     """A file of instructions."""
@@ -33,6 +36,8 @@ class InstructionInput(Settings):
     columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
         {}, description="the file's own column for each of ours, where the layout is none of the known ones"
     )
+    origin: Annotated[str | None, RUNTIME] = Field(None, description=_ORIGIN)
+    licence: Annotated[str | None, RUNTIME] = Field(None, description=_LICENCE)
 
 
 class Instructions(Settings):
@@ -48,6 +53,8 @@ class SpeechInput(Settings):
 
     path: str = Field(description="a manifest (TSV, CSV, JSONL), a folder of audio, or a recipe to synthesize (YAML)")
     language: Language | None = Field(None, description="null: as the manifest says")
+    origin: Annotated[str | None, RUNTIME] = Field(None, description=_ORIGIN)
+    licence: Annotated[str | None, RUNTIME] = Field(None, description=_LICENCE)
 
 
 class Speech(Settings):
@@ -96,6 +103,12 @@ class Departure(Settings):
     paper: str = Field(description="the paper's value")
     here: str = Field(description="the profile's value")
     reason: str = Field(description="why, with what was measured")
+    where: dict[str, Any] = Field(
+        {}, description="settings by their path and the values that this speaks of; with others it is not in the card"
+    )
+    corpus: Literal["recipe", "recordings"] | None = Field(
+        None, description="only where the voices are of a corpus that is synthesized, or of recordings alone"
+    )
 
 
 class Pipeline(Settings):

@@ -134,7 +134,7 @@ def input_digest(item: Input, how: str) -> str:
     """What a pass over this input depends on: its bytes (a folder: its names), and `how` it is read."""
     check_exists(item)
     path = Path(item.path)
-    digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
+    digest = hashlib.sha256((item.model_dump_json(exclude={"path", "origin", "licence"}) + how).encode())
     if path.is_dir():
         digest.update("\n".join(str(p.relative_to(path)) for p in audio_files(path)).encode())
     else:
