@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from kespeechchat.config.engine_base import WatermarkEngineSettings
 from kespeechchat.config.engines import WatermarkSettings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -29,7 +28,7 @@ _FULL_RATE = 16_000  # Hz; a file recorded below it has lost part of the band th
 class Sought:
     """The mark to look for. `payload`: hex that it must carry; None: any, or none."""
 
-    engine: WatermarkEngineSettings
+    engine: WatermarkSettings
     payload: str | None = None
 
 

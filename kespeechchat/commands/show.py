@@ -6,7 +6,7 @@ its id: `ID-v1` is its second variant. Speakers, candidates and voices are found
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def _steps_of_library(build_state: BuildState, id_: str) -> Iterator[Step]:
             yield from _found(build_state, unit, order, lambda i: i == id_)
 
 
-def _found(build_state: BuildState, unit: Unit, order: Order, wanted: Any) -> Iterator[Step]:
+def _found(build_state: BuildState, unit: Unit, order: Order, wanted: Callable[[str], bool]) -> Iterator[Step]:
     table, record = _table(build_state, unit, order, without_audio_bytes(schema_of(unit)))
     places = [n for n, i in enumerate(table["id"].to_pylist()) if wanted(i)]
     for place, row in zip(places, table.take(pa.array(places, pa.int64())).to_pylist(), strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from kespeechchat.config.pipeline import Departure, Licence, Pipeline
+from kespeechchat.config.pipeline import Departure, InstructionInput, Licence, Pipeline, SpeechInput
 
 NOT_STATED = "not stated"
 Corpus = Literal["recipe", "recordings", "both"]  # synthesized from a recipe, of people, or some of each
@@ -21,7 +21,8 @@ _RECIPES = (".yaml", ".yml")
 
 def inputs_of(pipeline: Pipeline, planned: Planned) -> list[Licence]:
     """An entry for each file that was ever planned, with the origin and the licence that the profile states for it."""
-    stated = {item.path: item for item in (*pipeline.instructions.inputs, *pipeline.speech.inputs)}
+    items: list[InstructionInput | SpeechInput] = [*pipeline.instructions.inputs, *pipeline.speech.inputs]
+    stated = {item.path: item for item in items}
     found = []
     for branch, use in _USES.items():
         for path in planned[branch]:
