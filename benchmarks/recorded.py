@@ -14,6 +14,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.records import SCHEMAS, Outcome
+from kespeechchat.stages.flow import stage_versions
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.state.saved_profile import save_profile
@@ -68,7 +69,7 @@ def counted_row(order: Order) -> list[dict[str, Any]]:
 def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None, rows: Rows = one_row) -> int:
     """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it; in a
     later round of speech with none, for nothing was refused. Returns how many."""
-    save_profile(pipeline)
+    save_profile(pipeline.model_copy(update={"versions": stage_versions()}))
     for branch in ("instructions", "speech"):
         shard_inputs(store, pipeline, branch)
     wanted = set(stages) if stages is not None else None

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.recorded import questions
 from kespeechchat.commands.export import Wanted, export
-from kespeechchat.commands.status import status, why
+from kespeechchat.commands.status import status
 from kespeechchat.commands.verify import verify
+from kespeechchat.commands.why import why
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kespeechchat.cli.builds import profile_of, store_of
-from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
+from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
 from kespeechchat.export.layouts import LAYOUTS
 
@@ -49,16 +49,22 @@ def export(
 ) -> int:
     """Write a finished build as a dataset, in the paper's layout or another trainer's (--format).
 
+    Exits with 1 if there is no dialogue to write.
+
     \b
     kesc export --root build/quickstart --to my-dataset
     kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
     """
-    from kespeechchat.commands.export import Wanted
+    from kespeechchat.commands.export import NothingToExport, Wanted
     from kespeechchat.commands.export import export as run_export
 
     profile = profile_of(pipeline, root)
     wanted = Wanted(layout, partition, language, release, audio)
-    typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
+    try:
+        typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
+    except NothingToExport as nothing:
+        typer.echo(f"kesc: {nothing}", err=True)
+        return EXIT_FAILED
     return EXIT_OK
 
 

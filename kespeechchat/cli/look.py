@@ -1,9 +1,10 @@
-"""The commands that look at a build: status, errors, voices, models."""
+"""The commands that look at a build: status, rows, show, errors, voices, models."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +22,8 @@ def status(
     overrides: Overrides = None,
     as_json: AsJson = False,
     why: Annotated[
-        str | None, typer.Option(metavar="STAGE/SHARD", help="Say what made this shard stale, e.g. gate/3.")
+        str | None,
+        typer.Option(metavar="STAGE/SHARD", help="Say what made this shard stale: old and new values."),
     ] = None,
 ) -> int:
     """Show each stage's shards (done, pending, stale, failed) and rows (kept, rejected by reason).
@@ -39,7 +41,9 @@ def status(
         check_stages("--why", (stage,), profile)
         if not shard.isdigit():
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
-        typer.echo("\n".join(logic.why(profile, store_of(profile), stage, int(shard))))
+        from kespeechchat.commands.why import why as find_why
+
+        typer.echo("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
         return EXIT_OK
     found = logic.status(profile, store_of(profile))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else logic.render(found))
@@ -61,6 +65,89 @@ def errors(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
         typer.echo(line)
     typer.echo(f"{count} errors")
     return EXIT_FAILED if count else EXIT_OK
+
+
+@exit_codes
+def rows(
+    stage: Annotated[str, typer.Option(metavar="NAME", help="The stage, e.g. filter; gate.r1 is the gate of round 1.")],
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    status: Annotated[
+        Literal["kept", "rejected", "failed"] | None, typer.Option(help="Only rows of this status.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only rows that were refused for this reason, e.g. error_rate.")
+    ] = None,
+    language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Only rows of this language.")] = None,
+    split: Annotated[Literal["train", "dev", "test"] | None, typer.Option(help="Only rows of this split.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="50 of the table, else all", help="Only the first N rows."),
+    ] = None,
+    format_: Annotated[
+        Literal["table", "jsonl", "parquet"], typer.Option("--format", help="How to write the rows.")
+    ] = "table",
+    to: Annotated[
+        str | None, typer.Option(metavar="FILE", show_default="standard output", help="File to write to.")
+    ] = None,
+) -> int:
+    """List the current rows of a stage: kept, refused and failed, with their reasons. Rows of old shards are left out.
+
+    Rows come shard by shard and are never held all at once. jsonl and parquet have all columns but the audio, which
+    `kesc show` and `kesc export` write. An id names its row in `kesc show`; -v1 at its end is the second variant of a
+    question, -d2 the second time that the same row was in the inputs.
+
+    \b
+    kesc rows --stage gate --status rejected --root build/quickstart
+    kesc rows --stage filter --reason clear --language zh --format jsonl --root build/quickstart
+    kesc rows --stage spoken --status kept --format parquet --to spoken.parquet --root build/quickstart
+    """
+    from kespeechchat.commands.rows import Wanted
+    from kespeechchat.commands.rows import rows as list_rows
+    from kespeechchat.state.build_state import BuildState
+
+    profile = profile_of(pipeline, root)
+    check_stages("--stage", (stage,), profile)
+    wanted = Wanted(stage, status, reason, language, split, limit)
+    list_rows(BuildState(profile, store_of(profile)), wanted, format_, to)
+    return EXIT_OK
+
+
+@exit_codes
+def show(
+    row: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="A row's id, or a beginning of it.")],
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the row's speech there, a WAV file a turn.")
+    ] = None,
+) -> int:
+    """Show one row through all stages: texts, verdicts, what was heard, scores, voices, seeds, models, its files.
+
+    ID is that of an input row, a dialogue, a clip, a speaker, a candidate or a voice, as `kesc rows`, an export or an
+    error message names it. All variants (-v1) and rounds of the row are shown, unless ID names one variant.
+
+    \b
+    kesc show quickstart-zh-0123 --root build/quickstart
+    kesc show quickstart-zh-0123456789ab-v1 --root build/quickstart --audio listen
+    """
+    from kespeechchat.commands.show import show as find_row
+    from kespeechchat.commands.show import write_audio
+    from kespeechchat.commands.shown_text import render
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.state.build_state import BuildState
+
+    profile = profile_of(pipeline, root)
+    build_state = BuildState(profile, store_of(profile))
+    shown = find_row(build_state, row)
+    typer.echo(render(shown, build_state.store.url))
+    if audio is not None:
+        try:
+            files = write_audio(build_state, shown, audio)
+        except OSError as error:
+            raise ConfigError(f"--audio {audio}: cannot write {error.filename}: {error.strerror}") from None
+        typer.echo("\n".join(f"wrote {file}" for file in files) if files else "no stage has made speech of it yet")
+    return EXIT_OK
 
 
 @exit_codes
@@ -106,4 +193,4 @@ def models(pipeline: Pipeline, overrides: Overrides = None) -> int:
     return EXIT_FAILED if any(model.problem for model in found) else EXIT_OK
 
 
-COMMANDS = (status, errors, voices, models)
+COMMANDS = (status, rows, show, errors, voices, models)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from kespeechchat.config.engine_base import WatermarkEngineSettings
 from kespeechchat.config.engines import WatermarkSettings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -28,7 +28,7 @@ _FULL_RATE = 16_000  # Hz; a file recorded below it has lost part of the band th
 class Sought:
     """The mark to look for. `payload`: hex that it must carry; None: any, or none."""
 
-    engine: WatermarkEngineSettings
+    engine: WatermarkSettings
     payload: str | None = None
 
 
@@ -65,8 +65,12 @@ def _hex(payload: str | None) -> str | None:
 def detect(files: Sequence[str], mark: Sought) -> Iterator[tuple[str, bool]]:
     """(line for the reader, whether the mark was found) per file and channel. What cannot be read counts as not marked.
 
-    Raises EngineError where the detector cannot be loaded, ConfigError where its marks carry no payload to compare.
+    Raises EngineError where the detector cannot be loaded, ConfigError where a file is missing, or where the marks
+    carry no payload to compare.
     """
+    missing = [file for file in files if not Path(file).is_file()]
+    if missing:
+        raise ConfigError("\n".join(f"{file}: no such file" for file in missing))
     watermark = load(mark.engine)
     if mark.payload and not watermark.payload_bits:
         raise ConfigError(f"--payload {mark.payload}: {mark.engine.use} marks presence only and carries no payload")

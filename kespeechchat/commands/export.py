@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kespeechchat.commands.release import read_release
 from kespeechchat.commands.status import status
-from kespeechchat.commands.summary import summary
+from kespeechchat.commands.summary import planned_inputs, summary
 from kespeechchat.commands.units import units_reader
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
 from kespeechchat.display import hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -25,7 +26,12 @@ from kespeechchat.export.selection import Selection, Subset, select
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
 
+_REASONS = 5  # that an empty export names
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
+
+
+class NothingToExport(RuntimeError):
+    """No dialogue is what the user asked for. The message says what there is instead."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def export(
     pipeline: Pipeline, store: ObjectStore, to: str, wanted: Wanted, tell: Callable[[str], None] = lambda line: None
 ) -> str:
     """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
-    where it cannot be made as asked."""
+    where it cannot be made as asked, NothingToExport where there is no dialogue to write."""
     rows, folder = FinishedRows(pipeline, store), Path(to)
     try:
         dialogues = Dialogues(
@@ -52,6 +58,8 @@ def export(
             {voice["id"]: voice["gender"] for voice in rows.voices},
             rows.content,
         )
+        if not len(dialogues):
+            raise NothingToExport(_why_nothing(rows, wanted))
         layout = make_layout(wanted.layout, lambda: {"units": units_reader(pipeline)})
         if wanted.audio is None:
             check_many_files(layout, dialogues)
@@ -59,8 +67,31 @@ def export(
         done = layout.export(dialogues, folder, _build_facts(rows, layout))
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    except OSError as error:
+        if not _of_folder(error, folder):
+            raise
+        why = f"cannot write {error.filename}: {error.strerror}"
+        raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
     return "\n".join([*table, *_closing_lines(rows, folder, done)])
+
+
+def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
+    if next(iter(rows), None) is not None:
+        parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
+        return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
+    stages = status(rows.pipeline, rows.store, rows.build_state)["stages"]
+    lost = [(n, f"{s['name']} refused {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
+    named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]
+    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was refused'}"
+
+
+def _of_folder(error: OSError, folder: Path) -> bool:
+    """Whether the error is about the folder, a file in it, or what it lies in."""
+    if not isinstance(error.filename, str):
+        return False
+    at, folder = Path(error.filename).absolute(), folder.absolute()
+    return at.is_relative_to(folder) or folder.is_relative_to(at)
 
 
 def _selection(rows: FinishedRows, wanted: Wanted) -> Selection:
@@ -75,10 +106,13 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
     pipeline = rows.pipeline
     built = status(pipeline, rows.store, rows.build_state) if "yields" in layout.needs else None
     stages = built["stages"] if built else []
+    planned = planned_inputs(rows.build_state)
+    corpus = corpus_of(planned)
     return BuildFacts(
         name=f"kespeechchat: {pipeline.name}",
-        licences=pipeline.licences,
-        departures=pipeline.departures,
+        licences=(*pipeline.licences, *inputs_of(pipeline, planned)),
+        departures=departures_of(pipeline, corpus),
+        corpus=corpus,
         watermark=pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
         watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kespeechchat.config.engine_base import EngineSettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
+from kespeechchat.display import size
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import resolve
 from kespeechchat.engines.registry import row_of
@@ -60,9 +61,7 @@ def render(found: list[ModelStatus]) -> list[str]:
 
 def size_of(model: ModelStatus) -> str:
     """For a reader."""
-    if model.size is None:
-        return "size not known"
-    return f"{model.size:.1f} GB" if model.size >= 0.1 else f"{1000 * model.size:.0f} MB"
+    return "size not known" if model.size is None else size(1e9 * model.size)
 
 
 def _carried(settings: EngineSettings) -> Iterator[tuple[str, str | None]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kespeechchat.config.rounds import REPEATED, in_round
+from kespeechchat.display import columns
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.store.commit import Counts
@@ -64,10 +65,5 @@ def rounds_table(found: dict[str, Any]) -> str:
         [name, *(str(part[what][k]) for part in languages.values() for what in ("rows_in", "kept"))]
         for k, name in enumerate(found["names"])
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = []
-    for name, *numbers in [head, *rows]:
-        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *aligned]))
     dropped = [f"{lang} {reason} {n}" for lang, part in languages.items() for reason, n in part["dropped"].items()]
-    return "\n".join([*lines, f"dropped after the last: {', '.join(dropped) or 'nothing'}"])
+    return "\n".join([*columns([head, *rows]), f"dropped after the last: {', '.join(dropped) or 'nothing'}"])

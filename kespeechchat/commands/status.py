@@ -7,12 +7,12 @@ from typing import Any
 
 from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import columns
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.target_hours import Targets, hours_line
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
-from kespeechchat.store.shards import read_sound_record
 
 
 def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> dict[str, Any]:
@@ -47,32 +47,6 @@ def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | Non
     return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(build_state, rollup)}
 
 
-def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[str]:
-    """What changed between a shard's last commit and what the profile asks for now."""
-    build_state = BuildState(pipeline, store)
-    state = build_state.states(stage).get(shard)
-    if state is None:
-        return [f"{stage} has no shard {shard:05d} (or it is not known yet: build the stages before it)"]
-    if state.state is not State.STALE:
-        return [f"{stage} shard {shard:05d} is {state.state.value}"]
-    unit = pipeline.unit_of(stage).name
-    listing = build_state.listing(unit)
-    records = [
-        read_sound_record(store, unit, type(state.order.key)(shard, fp, listing.committed[(shard, fp)]))
-        for fp in listing.any_of[shard]
-        if (shard, fp) in listing.committed
-    ]
-    now = state.order.ingredients
-    found = [_differences(r.ingredients, now) for r in records]
-    nearest = min(found, key=len, default=["its commit was found corrupt"])
-    return [f"{stage} shard {shard:05d} is stale:", *(f"  {line}" for line in nearest)]
-
-
-def _differences(then: dict[str, str], now: dict[str, str]) -> list[str]:
-    names = sorted(set(then) | set(now))
-    return [f"{n}: was {then.get(n, '—')}, is {now.get(n, '—')}" for n in names if then.get(n) != now.get(n)]
-
-
 def render(found: dict[str, Any]) -> str:
     """The status as a table for a reader."""
     head = ("stage", "shards", "done", "pending", "stale", "failed", "rows in", "kept", "rejected by reason")
@@ -83,11 +57,7 @@ def render(found: dict[str, Any]) -> str:
             reasons = f"{reasons}{', ' if reasons else ''}FAILED {s['failed_rows']}"
         numbers = [str(s[k]) for k in ("shards", "done", "pending", "stale", "failed", "rows_in", "kept")]
         lines.append((s["name"], *numbers, reasons))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
-    rows = []
-    for name, *numbers, reasons in lines:
-        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
-        rows.append("  ".join([name.ljust(widths[0]), *aligned, reasons]).rstrip())
+    rows = columns(lines, "<>>>>>>><")
     targets = [f"target hours of {language}: {hours_line(f)}" for language, f in found["target_hours"].items()]
     rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
     return "\n".join([f"root: {found['root']}", *rows, *targets, *rounds])

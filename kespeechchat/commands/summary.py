@@ -10,6 +10,7 @@ from kespeechchat import __version__
 from kespeechchat.commands.status import render, status
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.dataset.origins import corpus_of, departures_of
 from kespeechchat.dataset.statistics import COLUMNS, Statistics
 from kespeechchat.display import NOTHING, columns, hours, percent
 from kespeechchat.processes import spread
@@ -31,9 +32,14 @@ def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | No
         rows = None
     if rows is not None:
         parts.append(_quality(_figures(rows), rows))
-    if pipeline.departures:
-        parts.append(f"{len(pipeline.departures)} settings depart from the paper; the dataset card gives each reason")
+    if departures := departures_of(pipeline, corpus_of(planned_inputs(build_state))):
+        parts.append(f"{len(departures)} settings depart from the paper; the dataset card gives each reason")
     return "\n\n".join(parts)
+
+
+def planned_inputs(build_state: BuildState) -> dict[str, list[str]]:
+    """Branch → paths of all inputs that are part of the build."""
+    return {branch: manifest.input_paths for branch, manifest in build_state.manifests.items()}
 
 
 def _figures(rows: FinishedRows) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kespeechchat.config.base import EngineRef
 from kespeechchat.config.flow import STAGES
 from kespeechchat.config.pipeline import Pipeline
 
+_PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
 _VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
 
 
@@ -173,7 +174,9 @@ def _beside(model: Any, here: Path) -> Any:
 
 
 def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[str, Any]:
-    base = (here / (folder or "../prompts")).resolve()
+    """The prompts that the stages name. `folder`: the profile's `prompts_dir`; without one, a file of `../prompts` is
+    taken before the one of that name that comes along."""
+    bases = [(here / folder).resolve()] if folder else [(here / "../prompts").resolve(), _PROMPTS]
     names = sorted(
         {
             name
@@ -184,9 +187,13 @@ def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[st
     )
     prompts = {}
     for name in names:
-        file = base / f"{name}.yaml"
-        if not file.is_file():
-            raise ConfigError(f"{file}: no such prompt file; the profile's stages name the prompt {name!r}")
+        file = next((base / f"{name}.yaml" for base in bases if (base / f"{name}.yaml").is_file()), None)
+        if file is None:
+            looked = " nor ".join(str(base / f"{name}.yaml") for base in dict.fromkeys(bases))
+            raise ConfigError(
+                f"{looked}: no such prompt file; the profile's stages name the prompt {name!r}: set prompts_dir to the "
+                f"folder that holds it (relative to the profile); the prompts that come along are in {_PROMPTS}"
+            )
         prompts[name], _ = read_mapping(file, "a prompt file maps languages to their parts")
         for language in ("zh", "en"):
             _check_prompt(file, language, prompts[name].get(language))

@@ -38,6 +38,8 @@ InstructionLayout = Literal[
     "sharegpt",
     "text",
 ]
+_ORIGIN = "who made it, for the dataset card; null: the card says `not stated`"
+_LICENCE = "its licence, for the dataset card; null: the card says `not stated`"
 
 
 class InstructionInput(Settings):
@@ -52,6 +54,8 @@ class InstructionInput(Settings):
     columns: dict[Literal["instruction", "input", "reference", "task"], str] = Field(
         {}, description="the file's own column for each of ours, where the layout is none of the known ones"
     )
+    origin: Annotated[str | None, RUNTIME] = Field(None, description=_ORIGIN)
+    licence: Annotated[str | None, RUNTIME] = Field(None, description=_LICENCE)
 
 
 class Instructions(Settings):
@@ -78,6 +82,8 @@ class SpeechInput(Settings):
     channel: Literal[0, 1, "mix"] | None = Field(
         None, description="which channel of stereo holds the speech; null: stereo whose channels differ is refused"
     )
+    origin: Annotated[str | None, RUNTIME] = Field(None, description=_ORIGIN)
+    licence: Annotated[str | None, RUNTIME] = Field(None, description=_LICENCE)
 
 
 class Speech(Settings):
@@ -126,6 +132,12 @@ class Departure(Settings):
     paper: str = Field(description="the paper's value")
     here: str = Field(description="the profile's value")
     reason: str = Field(description="why, with what was measured")
+    where: dict[str, Any] = Field(
+        {}, description="settings by their path and the values that this speaks of; with others it is not in the card"
+    )
+    corpus: Literal["recipe", "recordings"] | None = Field(
+        None, description="only where the voices are of a corpus that is synthesized, or of recordings alone"
+    )
 
 
 class Pipeline(Settings):

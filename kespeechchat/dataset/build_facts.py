@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.config.pipeline import Departure, Licence
+from kespeechchat.dataset.origins import Corpus
 
 
 class StageYield(TypedDict):
@@ -38,13 +39,15 @@ class RoundFigures(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class BuildFacts:
-    """`parents`: voice → the real speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose
-    refusal is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it.
-    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
+    """`parents`: voice → the speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose refusal
+    is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it. `corpus`: what
+    the voices are blended of. `licences`: of models and inputs alike. `watermark_threshold`: a turn counts as marked
+    from this score on, as in stage `gate`."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
     departures: Sequence[Departure] = ()
+    corpus: Corpus = "recordings"
     watermark: str = ""
     watermark_threshold: float = 0.5
     privacy: Mapping[str, object] = field(default_factory=dict)

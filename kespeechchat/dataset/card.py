@@ -13,6 +13,11 @@ from kespeechchat.display import hours, markdown_table, percent
 from kespeechchat.records import Split
 
 _SUBSETS = "\n- `subsets/asr.json`, `subsets/tts.json`: utterance ids to train and test recognizers and synthesizers on"
+_PARENTS = {
+    "recordings": "Every voice is a blend of two real people of the speech corpus and is nobody's own.",
+    "recipe": "Every voice is a blend of two speakers of a corpus that was synthesized: nobody real is in it.",
+    "both": "Every voice is a blend of two speakers; some are real people, some were synthesized.",
+}
 _LANGUAGES = {"zh": "Chinese", "en": "English"}
 
 
@@ -141,8 +146,8 @@ def _voices(facts: CardFacts) -> str:
     return "\n".join(
         [
             "## Voices\n",
-            "Every voice is a blend of two real speakers and belongs to nobody. Each one's own speech was held against "
-            "the clips of all real speakers; one too close to a person was refused.\n",
+            f"{_PARENTS[facts.build.corpus]} Each one's own speech was held against the clips of all speakers of the "
+            "corpus; one too close to a speaker was refused.\n",
             f"- {facts.build.privacy['note']}",
             *extra,
         ]

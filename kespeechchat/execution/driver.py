@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kespeechchat.config.flow import LIBRARY
-from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.guards import Guards
+from kespeechchat.execution.nothing_left import nothing_left
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
@@ -132,8 +132,8 @@ class Build:
     def run_segments(self) -> BuildState | None:
         """Builds the wanted segments in order, as far as they can start.
 
-        Returns the state after the last one; None where a segment could not start, or where a record that a plan needs
-        was found corrupt.
+        Returns the state after the last one, or after the one that nothing is left of; None where a segment could not
+        start, or where a record that a plan needs was found corrupt.
         """
         self.result.blocked.clear()
         try:
@@ -145,6 +145,9 @@ class Build:
                 after = self.run_segment(build_state, units)
                 if after is None:
                     return None
+                if why := nothing_left(after, units, self.result.counts):
+                    self.result.blocked.append(why)
+                    return after
                 build_state = self.pin_voices(after) if _VOICES in units else after
         except CorruptShard as error:
             self.result.corrupt += 1
@@ -192,15 +195,10 @@ class Build:
         guards.check(built)
 
     def pin_voices(self, build_state: BuildState) -> BuildState:
-        """Pins the voice library if it is complete. Returns the state with that pin. Raises ConfigError where the
-        library has no voice."""
+        """Pins the voice library if it is complete. Returns the state with that pin."""
         if not build_state.complete(LIBRARY):
             return build_state
         record = build_state.record(LIBRARY)
-        if record.counts[LIBRARY].kept == 0:
-            raise ConfigError(
-                "voices: every candidate was refused, so no voice is left to speak with; see `kesc status`"
-            )
         pinned, is_new = pin(self.store, record, self._replace_voices)
         if not is_new:
             self.progress.say(

@@ -167,7 +167,7 @@ def input_digest(item: Input, how: str) -> str:
     the names, sizes and times of the files with its texts."""
     check_exists(item)
     path = Path(item.path)
-    digest = hashlib.sha256((item.model_dump_json(exclude={"path"}) + how).encode())
+    digest = hashlib.sha256((item.model_dump_json(exclude={"path", "origin", "licence"}) + how).encode())
     if isinstance(item, InstructionInput):
         digest.update(_READER)
         for file in expanded(item)[0]:

@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from kespeechchat.config.flow import GATE, SPEAKS, TRAITS
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import hours
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.orders import Built, BuiltStatus, Closed
@@ -110,9 +111,5 @@ class Targets:
 
 
 def hours_line(splits: Mapping[str, HoursOfSplit]) -> str:
-    """One language's hours as text, as in `train 39,120 of 40,000 h, test 15.2 of 15 h`."""
-    return ", ".join(f"{split} {_hours(f['hours'])} of {_hours(f['target'])} h" for split, f in splits.items())
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.4g}" if hours < 1000 else f"{hours:,.0f}"
+    """One language's hours as text, as in `train 39,120 of 40,000 h, test 15.2 of 15.0 h`."""
+    return ", ".join(f"{split} {hours(f['hours'])} of {hours(f['target'])} h" for split, f in splits.items())

@@ -95,6 +95,11 @@ class Manifest:
         """The shards of all segments, in the order of their numbers."""
         return [shard for segment in self.segments for shard in segment.shards]
 
+    @property
+    def input_paths(self) -> list[str]:
+        """The inputs of all passes, each path once, in the order in which they were first planned."""
+        return list(dict.fromkeys(path for segment in self.segments for path in segment.inputs.values()))
+
     def knows(self, inputs: dict[str, str]) -> bool:
         """Whether the last pass read exactly these inputs."""
         return bool(self.segments) and self.segments[-1].inputs == inputs

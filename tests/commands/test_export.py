@@ -168,3 +168,24 @@ def _kesc(*arguments: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == code, result.output
     return result.output
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(build, tmp_path):
+    pipeline, _ = build(8)
+    (tmp_path / "file").write_text("x")
+    said = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "file" / "x"), code=2)
+    assert f"kesc: --to {tmp_path / 'file' / 'x'}: cannot write" in said and "Traceback" not in said
+
+
+def test_a_read_only_folder_is_one_line(build, tmp_path, monkeypatch):
+    pipeline, _ = build(8)
+    real = Path.mkdir
+
+    def mkdir(self, *given, **named):
+        if self.is_relative_to(tmp_path / "x"):
+            raise PermissionError(13, "Permission denied", str(self))  # tests may run as root, whom no mode stops
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    said = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), code=2)
+    assert "Permission denied; export to a folder that you may write to" in said

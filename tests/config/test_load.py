@@ -175,3 +175,25 @@ def test_what_one_caller_changes_in_a_mapping_the_next_does_not_see(tmp_path):
     first, _ = read_mapping(tmp_path / "a.yaml", "")
     first["outer"]["inner"].append(2)
     assert read_mapping(tmp_path / "a.yaml", "")[0] == {"outer": {"inner": [1]}}
+
+
+@pytest.mark.parametrize("setting", ["stages.gate.max_error.zh=7", "stages.gate.max_error.en=-0.1"])
+def test_an_error_rate_is_a_share(quickstart, setting):
+    with pytest.raises(ConfigError, match=r"stages\.gate\.max_error\.(zh|en): .* does not fit"):
+        load_pipeline(quickstart, (setting,))
+
+
+def test_a_copied_profile_finds_the_prompts_that_come_along(quickstart, tmp_path):
+    copied = tmp_path / "elsewhere" / "mine.yaml"
+    copied.parent.mkdir()
+    shutil.copy(quickstart, copied)
+    assert load_pipeline(copied).prompts == load_pipeline(quickstart).prompts
+    own = tmp_path / "prompts"
+    own.mkdir()
+    clear = (quickstart.parent.parent / "prompts" / "clear.yaml").read_text("utf-8")
+    (own / "clear.yaml").write_text(clear.replace("清楚", "明白"), "utf-8")
+    assert load_pipeline(copied).prompts["clear"] != load_pipeline(quickstart).prompts["clear"]
+    with pytest.raises(
+        ConfigError, match=r"none.*: no such prompt file.*set prompts_dir .* come along are in .*prompts"
+    ):
+        load_pipeline(copied, ("prompts_dir=none",))

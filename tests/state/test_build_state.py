@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
-from kespeechchat.commands.status import status, why
+from kespeechchat.commands.status import status
+from kespeechchat.commands.why import why
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.driver import build as run_build
 from kespeechchat.execution.progress import Progress

@@ -74,7 +74,7 @@ def test_a_language_stops_at_its_target_and_the_other_goes_on(ground):
     told = (
         f"{summary(ground.pipeline('target_hours.zh.train=0.9'), ground.store, result.build_state)}\n\n{result.lines()}"
     )
-    assert "target hours of zh: train 1 of 0.9 h" in told
+    assert "target hours of zh: train 1.0 of 0.9000 h" in told
     assert "2 of its shards were not begun: raise target_hours.zh" in told
 
 
@@ -137,7 +137,7 @@ def test_status_shows_how_far_the_targets_are(ground):
     ground.build(*settings)
     found = status(ground.pipeline(*settings), ground.store)
     assert found["target_hours"]["zh"] == {"train": {"hours": 2.0, "target": 8.0}}
-    assert "target hours of en: train 2 of 2 h" in render(found)
+    assert "target hours of en: train 2.0 of 2.0 h" in render(found)
 
 
 def test_targets_change_no_fingerprint(ground):

@@ -22,9 +22,10 @@ from kespeechchat.commands.doctor.machines import Machines, resources_of
 from kespeechchat.commands.doctor.stand_ins import dialogue, one_user_voice, speakers, table_of, voice_library
 from kespeechchat.config.flow import LIBRARY, SPEECH, TEXT, TRAITS, VOICES, one_language
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.traits import InputBranch, Scope
+from kespeechchat.config.rounds import split_round
+from kespeechchat.config.traits import InputBranch, Reads, Scope
 from kespeechchat.config.units import Unit
-from kespeechchat.records import KEPT, LANGUAGES, REJECTED, Language, Outcome
+from kespeechchat.records import KEPT, LANGUAGES, REJECTED, SCHEMAS, Language, Outcome
 from kespeechchat.stages.base import Row, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.profile_models import engines_of
@@ -123,7 +124,7 @@ def run_unit(pipeline: Pipeline, unit: Unit, tasks: Sequence[Task]) -> Settled:
     for name in unit:
         stage = STAGE_CLASSES[name](pipeline)
         stage.setup()
-        outcomes = [list(stage.process(_with_columns(task, stage.source.columns))) for task in tasks]
+        outcomes = [list(stage.process(_as_read(task, stage.source))) for task in tasks]
         settled.append((name, outcomes))
         kept = [output_kept(found) for found in outcomes]
         if not any(kept):
@@ -132,12 +133,14 @@ def run_unit(pipeline: Pipeline, unit: Unit, tasks: Sequence[Task]) -> Settled:
     return settled
 
 
-def _with_columns(task: Task, columns: Sequence[str] | None) -> Task:
-    """The task with the columns that the stage reads, as a worker hands it over."""
-    if columns is None:
+def _as_read(task: Task, source: Reads) -> Task:
+    """The task with the rows as a worker reads them of a shard: the columns that the stage reads, null where its source
+    gave none. Rows of the planning pass are as they are."""
+    if source.scope is Scope.PLAN:
         return task
-    wanted = {"id", *columns}
-    return replace(task, rows=[{k: v for k, v in row.items() if k in wanted} for row in task.rows])
+    known = SCHEMAS[split_round(source.stage)[0]].names
+    wanted = known if source.columns is None else ("id", *source.columns)
+    return replace(task, rows=[{name: row.get(name) for name in wanted} for row in task.rows])
 
 
 def _kept(rows: RowsOf, outcomes: Sequence[Sequence[Outcome]]) -> RowsOf:

@@ -120,3 +120,16 @@ def test_the_quick_start_passes_on_its_real_models(tmp_path, quickstart):
     assert told["trial of gate"].ok
     assert told["trial of synthesize"].ok
     assert not [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
+
+
+def test_a_stage_gets_every_column_that_it_reads_as_from_a_shard(pipeline, tried, behaves):
+    """A real corpus names its clips and holds no audio: the column is there, and null."""
+    seen = []
+
+    def clips(task):
+        seen.extend(task.rows)
+        return [Outcome({"id": row["id"], "language": task.language, **CLIP}) for row in task.rows if not row["audio"]]
+
+    behaves("clips", clips)
+    assert _try(pipeline)["trial of clips"].ok
+    assert seen and all(row["path"] is None and row["corpus_dnsmos"] is None for row in seen)
