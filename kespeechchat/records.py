@@ -103,6 +103,14 @@ _TURN = [
     ("seconds", pa.float32()),
 ]
 
+_HEARD = [  # of a turn's marked audio; null in a ROOT that an older `measure` wrote
+    ("words", pa.list_(pa.struct([("text", pa.string()), ("start", pa.float32()), ("end", pa.float32())]))),  # s
+    ("silences", pa.list_(pa.struct([("start", pa.float32()), ("end", pa.float32())]))),  # s; inside, from 0.1 s on
+    ("leading_silence", pa.float32()),  # s before the first sound
+    ("trailing_silence", pa.float32()),  # s after the last one
+    ("longest_silence", pa.float32()),  # s, the longest between two sounds
+]
+
 _INSTRUCTION = [
     ("source", pa.string()),
     ("file", pa.string()),
@@ -228,6 +236,7 @@ SCHEMAS: dict[str, pa.Schema] = {
                             ("avg_logprob", pa.float32()),
                             ("compression_ratio", pa.float32()),
                             ("no_speech_prob", pa.float32()),
+                            *_HEARD,
                             ("scores", _SCORES),
                             ("watermark_score", pa.float32()),
                             ("watermark_payload", pa.string()),  # hex; null where the mark carries none
@@ -255,6 +264,7 @@ SCHEMAS: dict[str, pa.Schema] = {
                             ("error_rate", pa.float32()),
                             ("watermark_score", pa.float32()),
                             ("scores", _SCORES),
+                            *_HEARD,
                         ]
                     )
                 ),

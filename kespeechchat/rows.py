@@ -5,7 +5,7 @@ The columns are those of `records.SCHEMAS["gate"]`. Who reads some columns only 
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from kespeechchat.records import Language, Role, Split
 
@@ -17,8 +17,24 @@ class Score(TypedDict):
     value: float
 
 
+class WordTime(TypedDict):
+    """A word as the recognizer heard it, in seconds of its turn."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Silence(TypedDict):
+    """A silent interval, in seconds of its turn."""
+
+    start: float
+    end: float
+
+
 class FinishedTurn(TypedDict):
-    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz."""
+    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz. A ROOT that was measured before word
+    times were stored has neither words nor silences: the keys are missing, or hold None."""
 
     role: Role
     voice: str
@@ -31,6 +47,8 @@ class FinishedTurn(TypedDict):
     error_rate: float | None
     watermark_score: float | None
     scores: list[Score] | None
+    words: NotRequired[list[WordTime] | None]
+    silences: NotRequired[list[Silence] | None]
 
 
 class FinishedRow(TypedDict):

@@ -63,7 +63,8 @@ class Engines:
         mumbled = self.mumbles(utterance, self._times[utterance.text])
         self._times[utterance.text] += 1
         self._heard[length] = "嗯啊" if mumbled else utterance.text
-        return Audio(np.full(length, 0.1, dtype=np.float32), RATE)
+        samples = np.resize(np.array([0.1, -0.1], dtype=np.float32), length)  # a constant would be silence
+        return Audio(samples, RATE)
 
     def embed(self, audios: list[Audio], payload: str | None) -> list[Audio]:
         return audios

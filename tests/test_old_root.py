@@ -33,8 +33,10 @@ STALE = {
     "spoken": "numbers are read as the sentence means them, and doubtful ones are refused",
     "clips": "characters are counted of the new normal form",
     "watermark": "`synthesize`: traditional characters are simplified, pace counts characters of the new normal form",
+    "measure": "word times and silences are stored",
     "gate": "the least error rate over the readings of both texts",
     "watermark.r1": "as `watermark`",
+    "measure.r1": "as `measure`",
     "gate.r1": "as `gate`",
 }
 

@@ -1,4 +1,4 @@
-"""What stage 2 of `ke-omni` is made with: the profile's unit engine, and the gate's recognizer for word times."""
+"""What stage 2 of `ke-omni` is made with: the profile's unit engine. Word times are in the rows already."""
 
 from __future__ import annotations
 
@@ -9,50 +9,34 @@ import numpy.typing as npt
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.engines import asr, units
 from kespeechchat.engines.registry import load
-from kespeechchat.records import Audio, Language, RowError, Word
+from kespeechchat.engines.units import RATE, Units
+from kespeechchat.records import Audio, RowError
 
 
 class AgentUnits:
-    """Loads its models when they are first needed."""
+    """Loads its model when it is first needed."""
 
-    rate = units.RATE
+    rate = RATE
 
     def __init__(self, pipeline: Pipeline, name: str) -> None:
-        self._units_settings = pipeline.engine("units", name)
-        self._asr_settings = pipeline.engine("asr", pipeline.stages.measure.asr)
-        self._engines: tuple[units.Units, asr.ASR] | None = None
-        self.settings = {  # what the units depend on, for an export's note
-            "units": self._units_settings.relevant(),
-            "asr": self._asr_settings.relevant(),
-        }
+        self._settings = pipeline.engine("units", name)
+        self._engine: Units | None = None
+        self.settings = {"units": self._settings.relevant()}  # what the units depend on, for an export's note
 
     @property
     def size(self) -> int:
-        """How many different units there are; loads the engines."""
-        return self._loaded()[0].size
+        """How many different units there are; loads the engine."""
+        return self._loaded().size
 
-    def read(
-        self, audios: Sequence[Audio], language: Language
-    ) -> list[tuple[npt.NDArray[np.int32], list[Word]] | RowError]:
-        """Per utterance (units int32 [n], words with their times in seconds), or what is wrong with it."""
-        engine, recognizer = self._loaded()
-        heard = zip(engine.units(audios), recognizer.words(audios, language), strict=True)
-        return [_both(made, words) for made, words in heard]
+    def units(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
+        """Per utterance its units, int32 [n], or what is wrong with it."""
+        return self._loaded().units(audios)
 
-    def _loaded(self) -> tuple[units.Units, asr.ASR]:
-        if self._engines is None:
-            self._engines = (load(self._units_settings), load(self._asr_settings))
-        return self._engines
-
-
-def _both(
-    found: npt.NDArray[np.int32] | RowError, words: list[Word] | RowError
-) -> tuple[npt.NDArray[np.int32], list[Word]] | RowError:
-    if isinstance(found, RowError):
-        return found
-    return words if isinstance(words, RowError) else (found, words)
+    def _loaded(self) -> Units:
+        if self._engine is None:
+            self._engine = load(self._settings)
+        return self._engine
 
 
 def units_reader(pipeline: Pipeline) -> AgentUnits | None:

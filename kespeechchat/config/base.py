@@ -1,9 +1,10 @@
 """The base of every setting: strict, immutable, and clear about what forces a rebuild.
 
 A setting changes a stage's fingerprint unless its annotation carries :data:`RUNTIME`: worker counts, batch sizes and
-places do not change what comes out, so they must not make a week of shards stale. A setting that names an engine or a
-prompt says so by its annotation (:class:`EngineRef`, :data:`PROMPT`); the plan follows the name and hashes what it
-names.
+places do not change what comes out, so they must not make a week of shards stale. One marked
+:data:`ADDED` counts where it is not its default, so that what was built before it existed is not stale. A setting that
+names an engine or a prompt says so by its annotation (:class:`EngineRef`, :data:`PROMPT`); the plan follows the name
+and hashes what it names.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ class _Runtime:
     """Marks a setting that cannot change the output."""
 
 
+class _Added:
+    """Marks a setting that came after a release, and whose default is what the code did before."""
+
+
 class _PromptRef:
     """Marks a setting that names a prompt file (without its ending)."""
 
@@ -33,6 +38,7 @@ class EngineRef:
 
 
 RUNTIME = _Runtime()
+ADDED = _Added()
 PROMPT = _PromptRef()
 
 
@@ -56,13 +62,17 @@ class Settings(BaseModel):
     def relevant(self, language: str | None = None) -> dict[str, Any]:
         """What can change the output of a shard of `language`: plain data for hashing.
 
-        Leaves out what is marked RUNTIME; of a mapping by language keeps that language's part alone.
+        Leaves out what is marked RUNTIME, and what is marked ADDED and has its default; of a mapping by language keeps
+        that language's part alone.
         """
-        return {
-            name: _plain(getattr(self, name), language)
-            for name, info in type(self).model_fields.items()
-            if not any(isinstance(mark, _Runtime) for mark in info.metadata)
-        }
+        out = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            added = any(isinstance(mark, _Added) for mark in info.metadata)
+            if any(isinstance(mark, _Runtime) for mark in info.metadata) or (added and value == info.default):
+                continue
+            out[name] = _plain(value, language)
+        return out
 
     def references(self, language: str | None = None) -> Iterator[tuple[EngineRef | _PromptRef, str]]:
         """The engines and prompts that these settings name, nested ones included."""

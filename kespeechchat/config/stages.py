@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import PROMPT, RUNTIME, EngineRef, Settings
+from kespeechchat.config.base import ADDED, PROMPT, RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
 from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
@@ -168,6 +168,14 @@ class Voices(StageSettings):
     privacy: PrivacySettings = Field(PrivacySettings(), description="what a candidate must show")
 
 
+class SilenceLimits(Settings):
+    """The longest silence that a turn may have, in seconds; null: any."""
+
+    leading: float | None = Field(None, ge=0, description="seconds before the first sound")
+    trailing: float | None = Field(None, ge=0, description="seconds after the last sound")
+    inside: float | None = Field(None, ge=0, description="seconds between two sounds")
+
+
 class Synthesize(StageSettings):
     """Speaks each dialogue with two voices of the library."""
 
@@ -177,6 +185,9 @@ class Synthesize(StageSettings):
     tries: int = Field(3, ge=1, description="seeds tried per turn")
     seconds_per_character: dict[Language, tuple[float, float]] = Field(
         {"zh": (0.10, 0.60), "en": (0.03, 0.20)}, description="range outside which a turn is spoken again"
+    )
+    max_silence: Annotated[SilenceLimits, ADDED] = Field(
+        SilenceLimits(), description="beyond which a turn is spoken again"
     )
 
 
@@ -200,7 +211,7 @@ class Measure(StageSettings):
 
 
 class Gate(StageSettings):
-    """Keeps a dialogue whose speech says what its text says, and whose mark is found."""
+    """Keeps a dialogue whose speech says what its text says, whose mark is found, and that sounds as it should."""
 
     traits: ClassVar[Traits] = Traits("speech", Reads("measure"), may_keep_none=True)
 
@@ -209,6 +220,15 @@ class Gate(StageSettings):
     )
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
+    )
+    max_silence: Annotated[SilenceLimits, ADDED] = Field(
+        SilenceLimits(), description="of any turn; longer ones are refused as `silence`"
+    )
+    min_mos: Annotated[dict[str, float], ADDED] = Field(
+        {}, description="lowest score of any turn by head (`dnsmos_ovrl`); lower ones are refused as `low_mos`"
+    )
+    hallucinations: Annotated[bool, ADDED] = Field(
+        False, description="refuse a turn heard as a phrase that recognizers invent (text.hallucinations)"
     )
 
     @model_validator(mode="before")
@@ -247,6 +267,12 @@ class Stages(Settings):
     watermark: WatermarkStage
     measure: Measure
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _mos_is_measured(self) -> Stages:
+        if self.gate.min_mos and self.measure.mos is None:
+            raise ValueError("gate.min_mos: nothing is scored: name an engine in measure.mos, or remove min_mos")
+        return self
 
 
 class Resources(Settings):

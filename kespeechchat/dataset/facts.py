@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TypedDict
 
 from kespeechchat.records import Role, Split
-from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.rows import FinishedRow, FinishedTurn, Silence, WordTime
 
 COLUMNS = (  # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
     "source",
-    *(f"turns.list.element.{name}" for name in ("transcript", "seed", "tries")),
+    *(f"turns.list.element.{name}" for name in ("transcript", "seed", "tries", "words", "silences")),
 )
-_RATE_DIGITS, _SCORE_DIGITS = 6, 4
+_RATE_DIGITS, _SCORE_DIGITS, _TIME_DIGITS = 6, 4, 3
 
 
 class TurnFacts(TypedDict):
     """One turn: what the recognizer heard (`transcript`), how far off that is, scores by head, and with which seed and
-    after how many tries it was spoken."""
+    after how many tries it was spoken. `words` (text, start, end) and `silences` (start, end) are in seconds; None in a
+    ROOT that was measured before they were stored."""
 
     role: Role
     transcript: str
@@ -25,6 +26,8 @@ class TurnFacts(TypedDict):
     scores: dict[str, float]
     seed: int
     tries: int
+    words: list[tuple[str, float, float]] | None
+    silences: list[tuple[float, float]] | None
 
 
 class DialogueFacts(TypedDict):
@@ -57,6 +60,7 @@ def dialogue_facts(row: FinishedRow, partition: str | None) -> DialogueFacts:
 
 
 def _turn(turn: FinishedTurn) -> TurnFacts:
+    words, silences = turn.get("words"), turn.get("silences")
     return {
         "role": turn["role"],
         "transcript": turn["transcript"],
@@ -65,7 +69,13 @@ def _turn(turn: FinishedTurn) -> TurnFacts:
         "scores": {score["head"]: round(score["value"], _SCORE_DIGITS) for score in turn["scores"] or ()},
         "seed": turn["seed"],
         "tries": turn["tries"],
+        "words": None if words is None else [(w["text"], *_span(w)) for w in words],
+        "silences": None if silences is None else [_span(s) for s in silences],
     }
+
+
+def _span(timed: WordTime | Silence) -> tuple[float, float]:
+    return round(timed["start"], _TIME_DIGITS), round(timed["end"], _TIME_DIGITS)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

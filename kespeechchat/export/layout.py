@@ -19,14 +19,14 @@ from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done
-from kespeechchat.records import Audio, Language, RowError, Word
+from kespeechchat.records import Audio, RowError
 
 Need = Literal["yields", "units"]
 """What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`)."""
 
 
 class UnitReader(Protocol):
-    """Speech → units and words. `rate`: units a second; `size`: how many different ones; `settings`: what they depend
+    """Speech → units. `rate`: units a second; `size`: how many different ones; `settings`: what they depend
     on."""
 
     rate: int
@@ -37,10 +37,8 @@ class UnitReader(Protocol):
         """How many different units there are."""
         ...
 
-    def read(
-        self, audios: Sequence[Audio], language: Language
-    ) -> list[tuple[npt.NDArray[np.int32], list[Word]] | RowError]:
-        """Per utterance (units int32 [n], words with their times in seconds), or what is wrong with it."""
+    def units(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
+        """Per utterance its units, int32 [n], or what is wrong with it."""
         ...
 
 

@@ -1,15 +1,20 @@
-"""gate: keeps a dialogue whose speech says what its text says, and whose mark is found (arXiv 2412.01078, sec. 3.3)."""
+"""gate: keeps a dialogue whose speech says what its text says, and whose mark is found (arXiv 2412.01078, sec. 3.3).
+
+It can also refuse by silence, by quality and by what recognizers invent. All of it is judged from stored figures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.records import Language, Outcome, rejected
+from kespeechchat.records import Language, Outcome, failed, rejected
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.stages.limits import too_silent
 from kespeechchat.text.error_rate import Edits, error_edits, pooled, syllable_edits
+from kespeechchat.text.hallucinations import is_hallucination
 
 _CARRIED = (
     "role",
@@ -22,13 +27,18 @@ _CARRIED = (
     "transcript",
     "watermark_score",
     "scores",
+    "words",
+    "silences",
+    "leading_silence",
+    "trailing_silence",
+    "longest_silence",
 )
 
 _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 
 class Gate(Stage[settings.Gate]):
-    """Refuses a dialogue that is not marked, or is not understood."""
+    """Refuses a dialogue that is not marked, not understood, or does not sound as it should."""
 
     name: ClassVar[str] = "gate"
     version: ClassVar[int] = 2
@@ -51,14 +61,47 @@ class Gate(Stage[settings.Gate]):
             "seconds": sum(t["seconds"] for t in turns),
             "turns": turns,
         }
+        return self._verdict(out, limit)
+
+    def _verdict(self, out: Row, limit: float) -> Outcome:
+        turns = out["turns"]
+        if self.settings.min_mos and (unknown := self._unscored(turns)):
+            return failed(out, unknown)
         unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.pipeline.watermark_threshold]
         if unmarked:
             return rejected(out, "watermark_not_found", f"in the turn of {', '.join(unmarked)}")
-        if not error_rate <= limit:
+        for reason, found in (("silence", self._silent), ("hallucination", self._invented)):
+            if faults := [f"{t['role']}: {fault}" for t in turns if (fault := found(t, out["language"]))]:
+                return rejected(out, reason, "; ".join(faults))
+        if not out["error_rate"] <= limit:
             worst = max(turns, key=lambda t: t["error_rate"])
-            detail = f"{error_rate:.3f}, at most {limit}; heard {worst['transcript']!r} for {worst['text']!r}"
+            detail = f"{out['error_rate']:.3f}, at most {limit}; heard {worst['transcript']!r} for {worst['text']!r}"
             return rejected(out, "error_rate", detail)
+        if faults := [f"{t['role']}: {fault}" for t in turns if (fault := self._poor(t))]:
+            return rejected(out, "low_mos", "; ".join(faults))
         return Outcome(out)
+
+    def _silent(self, turn: Row, language: Language) -> str | None:
+        seconds = (turn["leading_silence"], turn["longest_silence"], turn["trailing_silence"])
+        return too_silent(*seconds, self.settings.max_silence)
+
+    def _invented(self, turn: Row, language: Language) -> str | None:
+        if self.settings.hallucinations and is_hallucination(turn["transcript"], turn["text"], language):
+            return f"heard {turn['transcript']!r} for {turn['text']!r}"
+        return None
+
+    def _poor(self, turn: Row) -> str | None:
+        scores = {score["head"]: score["value"] for score in turn["scores"]}
+        low = [f"{h} {scores[h]:.2f}, at least {v}" for h, v in self.settings.min_mos.items() if not scores[h] >= v]
+        return ", ".join(low) or None
+
+    def _unscored(self, turns: Sequence[Row]) -> str | None:
+        """What to say where a head of `min_mos` was not measured."""
+        measured = set.intersection(*({score["head"] for score in turn["scores"]} for turn in turns))
+        missing = sorted(self.settings.min_mos.keys() - measured)
+        if not missing:
+            return None
+        return f"stages.gate.min_mos: {', '.join(missing)} was not measured; there is {', '.join(sorted(measured))}"
 
 
 def _edits(reference: str, hypothesis: str, language: Language, unit: str) -> Edits:

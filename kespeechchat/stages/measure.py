@@ -1,12 +1,17 @@
-"""measure: what recognizer, quality model and watermark detector make of the marked audio, raw. It judges nothing."""
+"""measure: what recognizer, quality model and watermark detector make of the marked audio, and where it is silent, raw.
+
+It judges nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from kespeechchat.config import stages as settings
-from kespeechchat.records import Outcome, RowError, failed
+from kespeechchat.records import Audio, Outcome, RowError, failed
+from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import decode
 
@@ -15,7 +20,7 @@ class Measure(Stage[settings.Measure]):
     """Adds to each turn what recognizer, quality model and detector found; drops the audio."""
 
     name: ClassVar[str] = "measure"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def setup(self) -> None:
         self.asr = self._engine("asr", self.settings.asr)
@@ -28,7 +33,7 @@ class Measure(Stage[settings.Measure]):
         heard = self.asr.transcribe(audios, task.language) if audios else []
         marks = self.mark.detect(audios)
         scores = self.mos.score(audios) if self.mos else [{}] * len(audios)
-        measured = iter([_turn(*parts) for parts in zip(turns, heard, marks, scores, strict=True)])
+        measured = iter([_turn(*parts) for parts in zip(turns, audios, heard, marks, scores, strict=True)])
         for row in task.rows:
             own = [next(measured) for _ in row["turns"]]
             out = {k: row[k] for k in ("id", "source", "language", "split")}
@@ -36,15 +41,21 @@ class Measure(Stage[settings.Measure]):
             yield failed(out, "; ".join(errors)) if errors else Outcome(out | {"turns": own})
 
 
-def _turn(turn: Row, heard: Any, mark: Any, scores: Any) -> Row | RowError:
+def _turn(turn: Row, audio: Audio, heard: Any, mark: Any, scores: Any) -> Row | RowError:
     for part in (heard, mark, scores):
         if isinstance(part, RowError):
             return part
+    silent = silences(audio)
     return {k: v for k, v in turn.items() if k != "audio"} | {
         "transcript": heard.text,
         "avg_logprob": heard.avg_logprob,
         "compression_ratio": heard.compression_ratio,
         "no_speech_prob": heard.no_speech_prob,
+        "words": [asdict(word) for word in heard.words],
+        "silences": [{"start": start, "end": end} for start, end in silent.intervals],
+        "leading_silence": silent.leading,
+        "trailing_silence": silent.trailing,
+        "longest_silence": silent.inside,
         "scores": [{"head": head, "value": value} for head, value in scores.items()],
         "watermark_score": mark.score,
         "watermark_payload": mark.payload,

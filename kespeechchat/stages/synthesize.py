@@ -13,7 +13,9 @@ from kespeechchat.config.base import pick
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
+from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.stages.limits import too_silent
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.text.error_rate import characters
 from kespeechchat.voices.casting import VoiceIndex, voices_after
@@ -33,7 +35,7 @@ class _Turn:
     tries: int = 0
     seed: int = 0
     audio: Audio | RowError | None = None
-    fault: str | None = None  # why its pace is out of range
+    fault: tuple[str, str] | None = None  # reason code and detail: its pace, or a silence, is out of range
 
     def columns(self, silent: bool) -> Row:
         """The turn as its schema has it; FLAC at once, so that no float audio waits in memory."""
@@ -86,10 +88,17 @@ class Synthesize(Stage[settings.Synthesize]):
             )
             for turn, audio in zip(waiting, audios, strict=True):
                 turn.audio = audio
-                turn.fault = self._off_pace(turn.text, audio, task) if isinstance(audio, Audio) else None
+                turn.fault = self._fault(turn.text, audio, task) if isinstance(audio, Audio) else None
             waiting = [t for t in waiting if isinstance(t.audio, RowError) or t.fault]
             if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
+
+    def _fault(self, text: str, audio: Audio, task: Task) -> tuple[str, str] | None:
+        if off := self._off_pace(text, audio, task):
+            return "pace", off
+        silent = silences(audio)
+        long = too_silent(silent.leading, silent.inside, silent.trailing, self.settings.max_silence)
+        return ("silence", long) if long else None
 
     def _off_pace(self, text: str, audio: Audio, task: Task) -> str | None:
         low, high = pick(self.settings.seconds_per_character, task.one_language)
@@ -99,8 +108,8 @@ class Synthesize(Stage[settings.Synthesize]):
 
 def _settle(row: Row, turns: Sequence[_Turn]) -> Outcome:
     errors = [turn.audio.message for turn in turns if isinstance(turn.audio, RowError)]
-    faults = [f"{turn.role}: {turn.fault}" for turn in turns if turn.fault]
+    faults = [(turn.fault[0], f"{turn.role}: {turn.fault[1]}") for turn in turns if turn.fault]
     out = row | {"turns": [turn.columns(silent=bool(errors or faults)) for turn in turns]}
     if errors:
         return failed(out, "; ".join(errors))
-    return rejected(out, "pace", "; ".join(faults)) if faults else Outcome(out)
+    return rejected(out, faults[0][0], "; ".join(detail for _, detail in faults)) if faults else Outcome(out)

@@ -99,6 +99,21 @@ def test_silence_is_a_transcript_not_a_loss(engine):
 
 
 @pytest.mark.model
+def test_words_do_not_depend_on_the_batch_and_follow_the_speech(engine, spoken):
+    """Two utterances of one window length, so that one batch holds both; with a second of silence before."""
+    short, long = sorted(english(spoken), key=lambda a: a.seconds)
+    padded = Audio(np.concatenate([np.zeros(short.sample_rate, np.float32), short.samples]), short.sample_rate)
+    cut = Audio(long.samples[: len(padded.samples)], long.sample_rate)
+    together = engine.transcribe([padded, cut], "en")
+    for one, both in zip((padded, cut), together, strict=True):
+        (alone,) = engine.transcribe([one], "en")
+        assert [w.text for w in alone.words] == [w.text for w in both.words]
+        assert [w.end for w in alone.words] == pytest.approx([w.end for w in both.words], abs=0.05)
+    (plain,) = engine.transcribe([short], "en")
+    assert [w.end for w in together[0].words] == pytest.approx([w.end + 1 for w in plain.words], abs=0.15)
+
+
+@pytest.mark.model
 def test_identity_names_model_and_libraries(engine):
     assert {"model", "compute_type", "faster-whisper", "ctranslate2"} <= set(engine.identity())
 
@@ -106,9 +121,10 @@ def test_identity_names_model_and_libraries(engine):
 @pytest.mark.model
 def test_words_have_times_that_durations_can_be_made_of(engine, spoken):
     for s in spoken:
-        heard, fault = engine.words([s.audio, Audio(np.zeros(0, np.float32), 16000)], s.language)
-        assert isinstance(fault, RowError)
-        assert all(0 <= w.start <= w.end <= s.audio.seconds + 0.1 for w in heard)
+        (found,) = engine.transcribe([s.audio], s.language)
+        heard = found.words
+        assert "".join(w.text for w in heard) == found.text.replace(" ", "")
+        assert all(0 <= w.start <= w.end <= s.audio.seconds + 0.01 for w in heard)
         assert [w.start for w in heard] == sorted(w.start for w in heard)
         said = ("" if s.language == "zh" else " ").join(w.text for w in heard)
         edits = syllable_edits(s.text, said) if s.language == "zh" else error_edits(s.text, said, "en")

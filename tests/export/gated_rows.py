@@ -36,6 +36,8 @@ def dialogue(i: int, **changes) -> dict:
             "seconds": float(np.float32((800 + 40 * i + 300 * k) / RATE)),
             "watermark_score": 1.0,
             "scores": [{"head": "dnsmos_ovrl", "value": 3.4}],
+            "words": _words(text, (800 + 40 * i + 300 * k) / RATE),
+            "silences": [{"start": 0.0, "end": 0.025}],
         }
         for k, (role, voice, text) in enumerate(zip(("user", "agent"), voices, _SAID[language], strict=True))
     ]
@@ -53,6 +55,13 @@ def dialogue(i: int, **changes) -> dict:
         "seconds": sum(t["seconds"] for t in turns),
         "turns": turns,
     } | changes
+
+
+def _words(text: str, seconds: float) -> list[dict]:
+    """All words, one after the other."""
+    parts = text.split()
+    edges = np.linspace(0, seconds, len(parts) + 1).tolist()
+    return [{"text": w, "start": a, "end": b} for w, a, b in zip(parts, edges, edges[1:], strict=False)]
 
 
 ROWS = [dialogue(i) for i in range(40)]

@@ -47,6 +47,8 @@ def turn(role: str, voice: str, samples: int) -> dict:
 
 def dialogue(i: int, **changes) -> dict:
     turns = [turn("user", f"SPK{i % 5}f", 80 + i), turn("agent", "agentMale", 160 + i)]
+    words = [{"text": "Good", "start": 0.0, "end": 0.004}, {"text": "day.", "start": 0.005, "end": 0.01200001}]
+    turns[0] |= {"words": words, "silences": [{"start": 0.0, "end": 0.001}]}  # the agent's: of an older `measure`
     return {
         "id": f"seed-{i:03d}",
         "source": "seed",
@@ -317,7 +319,9 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
     facts = [json.loads(line) for line in (tmp_path / "facts.jsonl").read_text("utf-8").splitlines()]
     assert [fact["id"] for fact in facts] == [row["id"] for row in ROWS]
     heard = {"transcript": "Good day.", "error_rate": 0.0, "watermark_score": 1.0, "scores": {"dnsmos_ovrl": 3.4}}
-    turns = [{"role": role, **heard, "seed": 7, "tries": 1} for role in ("user", "agent")]
+    timed = {"words": [["Good", 0.0, 0.004], ["day.", 0.005, 0.012]], "silences": [[0.0, 0.001]]}
+    users = {"role": "user", **heard, "seed": 7, "tries": 1, **timed}
+    agents = {"role": "agent", **heard, "seed": 7, "tries": 1, "words": None, "silences": None}
     partition = next(name for name in NAMES if "seed-001" in load(tmp_path / "partitions" / f"{name}.json")["ids"])
     assert facts[1] == {
         "id": "seed-001",
@@ -328,6 +332,6 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
         "source": "seed",
         "shard": 0,
         "round": 1,
-        "turns": turns,
+        "turns": [users, agents],
     }
     assert facts[9]["split"] == "test" and facts[9]["partition"] is None

@@ -99,6 +99,7 @@ def _auditions(pipeline) -> Task:
 def _measured() -> Task:
     def turn(role: str, text: str, transcript: str, mark: float = 1.0) -> dict:
         fields = {"voice": "v", "seed": 1, "tries": 1, "sample_rate": 24000, "seconds": 2.0, "scores": []}
+        fields |= {"words": [], "silences": [], "leading_silence": 0.1, "trailing_silence": 0.2, "longest_silence": 0.3}
         return {"role": role, "text": text, "transcript": transcript, "watermark_score": mark, **fields}
 
     def row(id_: str, language: str, *turns: dict) -> dict:

@@ -15,13 +15,15 @@ class Transcript:
     """What was recognized in one utterance, with Whisper's three scores (Radford et al. 2022, sec. 4.5).
 
     `text`: as the recognizer gave it; the gate normalizes it. `avg_logprob`: natural log-probability per token, at most
-    0. `compression_ratio`: bytes of the text to bytes of its zlib, 0.0 for empty text. `no_speech_prob`: 0..1.
+    0. `compression_ratio`: bytes of the text to bytes of its zlib, 0.0 for empty text. `no_speech_prob`: 0..1. `words`:
+    the same text in order, with times: words (en), characters or short runs of them (zh), punctuation with its word.
     """
 
     text: str
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+    words: tuple[Word, ...] = ()
 
 
 class ASR(Engine, Protocol):
@@ -29,11 +31,4 @@ class ASR(Engine, Protocol):
 
     def transcribe(self, audios: Sequence[Audio], language: Language) -> list[Transcript | RowError]:
         """Transcripts in the order of `audios` (any rate and length). Empty text is a transcript: nothing was heard."""
-        ...
-
-    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
-        """What was heard, with times in seconds: words (en) or short runs of characters (zh).
-
-        Only export layouts with units need it.
-        """
         ...

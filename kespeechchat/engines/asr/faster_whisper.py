@@ -11,6 +11,9 @@ repetitive, too unlikely), is heard again in the whole window.
 batching never pads one utterance for another's sake. Batches are laid out over all that one `transcribe` call is
 given. Decoding is a beam at temperature 0, never sampled. On a CPU, text and scores came out the same to the bit alone
 and in batches of 8 and 16, in either order, with 1 and 2 threads; a batch saves no time there.
+
+**Word times** are Whisper's own alignment (cross-attention, dynamic time warping) of the decoded text with what the
+encoder made of the audio already, so they cost one pass of the decoder and no second hearing.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ import math
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
 
 from kespeechchat.config.base import pick
 from kespeechchat.config.engines import FasterWhisperSettings
@@ -45,6 +49,7 @@ _REPETITIVE, _UNLIKELY = 2.4, -1.0
 _TWICE = re.compile(r"(.{6,})\1", re.DOTALL)
 # No speech has more tokens a second; a decoder that loops is stopped there, not at 448.
 _TOKENS_AT_LEAST, _TOKENS_PER_SECOND = 32, 16
+_BEFORE, _AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # punctuation that goes with the word after, before it
 _MOST_TOKENS = 448  # Whisper's text context
 
 
@@ -84,13 +89,6 @@ class FasterWhisper(ASR):
         again = self._batched(doubtful, model, language, None)
         found: dict[int, Transcript | RowError] = {**faults, **long, **first, **again}
         return [found[i] for i in range(len(audios))]
-
-    def words(self, audios: Sequence[Audio], language: Language) -> list[list[Word] | RowError]:
-        """Words with times by Whisper's own alignment (cross-attention, dynamic time warping), in the whole window."""
-        model, beam = self._model(language), self._settings.beam
-        return [
-            defect(audio, _SHORTEST) or _words(model, resample(audio, RATE).samples, language, beam) for audio in audios
-        ]
 
     def _batched(
         self, heard: dict[int, Float32], model: WhisperModel, language: Language, padding: float | None
@@ -160,8 +158,9 @@ def _decode(
     tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
     prompt = model.get_prompt(tokenizer, [], without_timestamps=True)
     features = np.stack([_features(model, samples, window) for samples in utterances])
+    encoded = model.encode(features)
     results = model.model.generate(
-        model.encode(features),
+        encoded,
         [list(prompt) for _ in utterances],
         beam_size=beam,
         max_length=min(_MOST_TOKENS, len(prompt) + _TOKENS_AT_LEAST + _TOKENS_PER_SECOND * window),
@@ -171,7 +170,32 @@ def _decode(
         sampling_temperature=0.0,
         **_suppressed(tokenizer),
     )
-    return [_transcript(tokenizer, result) for result in results]
+    lengths = [math.ceil(len(samples) / RATE * _FRAMES) for samples in utterances]
+    times = _aligned(model, tokenizer, encoded, [result.sequences_ids[0] for result in results], lengths)
+    return [_transcript(tokenizer, *both) for both in zip(results, times, strict=True)]
+
+
+def _aligned(
+    model: WhisperModel, tokenizer: Tokenizer, encoded: Any, tokens: list[list[int]], lengths: list[int]
+) -> list[tuple[Word, ...]]:
+    """Words of each utterance of a batch: `encoded` is the encoder's output, `lengths` are feature frames of speech."""
+    texts = [[token for token in own if token < tokenizer.eot] for own in tokens]
+    if not any(texts):
+        return [()] * len(texts)
+    found = model.find_alignment(tokenizer, texts, encoded, lengths)
+    for words in found:
+        merge_punctuations(words, _BEFORE, _AFTER)
+    return [
+        _words((w["word"], w["start"], min(w["end"], length / _FRAMES)) for w in words)
+        for words, length in zip(found, lengths, strict=True)
+    ]
+
+
+def _words(heard: Iterable[tuple[str, float, float]]) -> tuple[Word, ...]:
+    """(text, start, end) as words; what has no text, for it was merged with its neighbour, is left out."""
+    return tuple(
+        Word(said, float(start), max(float(start), float(end))) for w, start, end in heard if (said := w.strip())
+    )
 
 
 def _suppressed(tokenizer: Tokenizer) -> dict[str, list[int]]:
@@ -195,12 +219,12 @@ def _features(model: WhisperModel, samples: Float32, window: int) -> Float32:
     return features
 
 
-def _transcript(tokenizer: Tokenizer, result: Any) -> Transcript:
+def _transcript(tokenizer: Tokenizer, result: Any, words: tuple[Word, ...]) -> Transcript:
     """Scores as Whisper defines them: log-probability a token, the end of text counted; zlib's ratio of the text."""
     tokens = result.sequences_ids[0]
     text = tokenizer.decode(tokens).strip()
     summed = result.scores[0] * len(tokens)  # CTranslate2's score is the mean over the tokens
-    return Transcript(text, summed / (len(tokens) + 1), _compression(text), float(result.no_speech_prob))
+    return Transcript(text, summed / (len(tokens) + 1), _compression(text), float(result.no_speech_prob), words)
 
 
 def _compression(text: str) -> float:
@@ -211,7 +235,13 @@ def _compression(text: str) -> float:
 def _long(model: WhisperModel, samples: Float32, language: Language, beam: int) -> Transcript:
     """Over 30 s: faster-whisper's own way through the audio, window by window; scores are means by duration."""
     segments, _ = model.transcribe(
-        samples, language=language, beam_size=beam, temperature=0.0, condition_on_previous_text=False, vad_filter=False
+        samples,
+        language=language,
+        beam_size=beam,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        vad_filter=False,
+        word_timestamps=True,
     )
     found = list(segments)
     text = ("" if language == "zh" else " ").join(s.text.strip() for s in found)
@@ -223,17 +253,5 @@ def _long(model: WhisperModel, samples: Float32, language: Language, beam: int) 
         float(np.average([s.avg_logprob for s in found], weights=weights)),
         _compression(text),
         float(np.average([s.no_speech_prob for s in found], weights=weights)),
+        _words((w.word, w.start, w.end) for s in found for w in s.words or ()),
     )
-
-
-def _words(model: WhisperModel, samples: Float32, language: Language, beam: int) -> list[Word]:
-    segments, _ = model.transcribe(
-        samples,
-        language=language,
-        beam_size=beam,
-        temperature=0.0,
-        condition_on_previous_text=False,
-        vad_filter=False,
-        word_timestamps=True,
-    )
-    return [Word(w.word.strip(), float(w.start), float(w.end)) for s in segments for w in s.words or ()]

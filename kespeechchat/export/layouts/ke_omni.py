@@ -23,11 +23,12 @@ from kespeechchat.export.audio_files import MANY_FILES, Speech, fan_out_folder, 
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need, UnitReader
-from kespeechchat.records import Audio, RowError
+from kespeechchat.records import Audio, RowError, Word
 from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json
 
-_BATCH = 16  # utterances given to the engines at once
+_BATCH = 16  # utterances given to the engine at once
+_NO_WORDS = "ROOT was measured before word times were stored; `kesc build` measures it again"
 _SPLITS = ("train", "dev", "test")
 _OURS = (
     r"audio/(?:[0-9a-f]{2}/)?[^/]+\.flac|stage1/(?:train|dev|test)\.jsonl|"
@@ -62,7 +63,7 @@ class KeOmni:
         """As `Layout.export`: stage 1, its texts alone without audio, and, where there are units and audio, stage 2."""
         fan_out, audio, units = len(dialogues) > self.fan_out_beyond, dialogues.audio, self.units
         made_with = dict(units.settings) if units is not None and audio else None
-        options = {"audio": audio, "fan_out": fan_out, "per_shard": self.per_shard, "units": made_with, "version": 1}
+        options = {"audio": audio, "fan_out": fan_out, "per_shard": self.per_shard, "units": made_with, "version": 2}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
         _stage1(folder, dialogues, fan_out)
         if units is None or not audio:
@@ -125,7 +126,7 @@ def _stage2(folder: ExportFolder, dialogues: Dialogues, units: UnitReader, per_s
 
 
 class _Stage2:
-    """Writes one file of stage 2. Rows wait until a batch of one language is full."""
+    """Writes one file of stage 2. Rows wait until a batch is full."""
 
     def __init__(self, path: Path, units: UnitReader, left_out: list[str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="\n")
@@ -133,8 +134,9 @@ class _Stage2:
         self._waiting: list[tuple[FinishedRow, Audio]] = []
 
     def add(self, row: FinishedRow, speech: Speech) -> None:
-        if self._waiting and self._waiting[0][0]["language"] != row["language"]:
-            self._flush()
+        if row["turns"][1].get("words") is None:
+            self._left_out.append(f"{row['id']}: {_NO_WORDS}")
+            return
         self._waiting.append((row, _decoded(speech["agent"])))
         if len(self._waiting) == _BATCH:
             self._flush()
@@ -148,18 +150,22 @@ class _Stage2:
             return
         rows, audios = [row for row, _ in self._waiting], [audio for _, audio in self._waiting]
         self._waiting = []
-        for row, found in zip(rows, self._units.read(audios, rows[0]["language"]), strict=True):
+        for row, units in zip(rows, self._units.units(audios), strict=True):
             text = row["turns"][1]["text"]
             try:
-                if isinstance(found, RowError):
-                    raise ValueError(found.message)
-                units, words = found
-                durations = character_frames(text, words, len(units), self._units.rate)
+                if isinstance(units, RowError):
+                    raise ValueError(units.message)
+                durations = character_frames(text, _words(row), len(units), self._units.rate)
             except ValueError as error:
                 self._left_out.append(f"{row['id']}: {error}")
                 continue
             line = {"id": row["id"], "language": row["language"], "text": text}
             self._file.write(_line({**line, "units": units.tolist(), "durations": durations}))
+
+
+def _words(row: FinishedRow) -> list[Word]:
+    """What `measure` heard of the agent."""
+    return [Word(w["text"], w["start"], w["end"]) for w in row["turns"][1].get("words") or ()]
 
 
 def _decoded(flac: bytes) -> Audio:
