@@ -16,6 +16,7 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "lhotse": "lhotse:Lhotse",
     "stereo": "stereo:Stereo",
     "ke-omni": "ke_omni:KeOmni",
+    "messages": "messages:Messages",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""
