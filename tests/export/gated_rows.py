@@ -36,6 +36,7 @@ def dialogue(i: int, **changes) -> dict:
             "seconds": float(np.float32((800 + 40 * i + 300 * k) / RATE)),
             "watermark_score": 1.0,
             "scores": [{"head": "dnsmos_ovrl", "value": 3.4}],
+            "words": [{"text": "far", "start": 0.01, "end": 0.05}, {"text": "friend", "start": 0.06, "end": 0.09}],
         }
         for k, (role, voice, text) in enumerate(zip(("user", "agent"), voices, _SAID[language], strict=True))
     ]

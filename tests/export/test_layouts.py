@@ -21,7 +21,7 @@ from kespeechchat.export.layouts.webdataset import key_of
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
-LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages"]
+LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi"]
 SHARDED = ["huggingface", "webdataset", "lhotse"]
 BY_ID = {r["id"]: r for r in ROWS}
 
@@ -200,11 +200,12 @@ def test_stereo_is_user_left_agent_right_one_after_the_other(container, tmp_path
         assert line["agent_start"] == pytest.approx(len(user) / RATE, abs=1e-4)
 
 
-@pytest.mark.parametrize("layout", ["stereo", "ke-omni", "messages"])
+@pytest.mark.parametrize("layout", ["stereo", "ke-omni", "messages", "moshi"])
 def test_many_files_fan_out(layout, tmp_path):
     run(layout, tmp_path, fan_out_beyond=39)
-    assert all(p.parent.parent.name == "audio" for p in (tmp_path / "audio").rglob("*.flac"))
-    assert len(list((tmp_path / "audio").rglob("*.flac"))) == 40
+    audio = [p for p in (tmp_path / "audio").rglob("*") if p.suffix in (".flac", ".wav")]
+    assert all(p.parent.parent.name == "audio" for p in audio)
+    assert len(audio) == 40
 
 
 @pytest.mark.parametrize("layout", NAMES)

@@ -17,6 +17,7 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "stereo": "stereo:Stereo",
     "ke-omni": "ke_omni:KeOmni",
     "messages": "messages:Messages",
+    "moshi": "moshi:Moshi",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""

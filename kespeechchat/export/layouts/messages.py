@@ -11,7 +11,7 @@ looks for audio below the dataset's folder. ms-swift looks below the folder that
 
 Sources of the schema: modelscope/ms-swift, docs/source_en/Customization/Custom-dataset.md at
 025fc6b85ba9e026460d27286b6dc27b2a2cf155; hiyouga/LLaMA-Factory, data/mllm_audio_demo.json at
-6967e413ccfa3f789adaabb3377d9ca6ec67e3c7 and data/README.md at 2ad9871bb402d0d4682466970bd404c650f05b9c.
+6967e413ccfa3f789adaabb3377d9ca6ec67e3c7 and data/README.md at 015ff251ec0a8b5ca0aac9a8fb5735aa17f59868.
 """
 
 from __future__ import annotations
