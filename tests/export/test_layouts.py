@@ -21,8 +21,8 @@ from kespeechchat.export.layouts.webdataset import key_of
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
-LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi"]
-SHARDED = ["huggingface", "webdataset", "lhotse"]
+LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi", "nemo-duplex"]
+SHARDED = ["huggingface", "webdataset", "lhotse", "nemo-duplex"]
 BY_ID = {r["id"]: r for r in ROWS}
 
 
@@ -257,7 +257,7 @@ def test_a_layout_knows_its_weight(layout, tmp_path):
     made.export(dialogues, tmp_path, BuildFacts())
     audio = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.suffix in (".flac", ".wav", ".parquet", ".tar"))
     seconds = sum(row["seconds"] for row in ROWS)
-    padding = 40 * (3 * 1024 if (tmp_path / "shards.json").exists() or layout == "lhotse" else 1000)
+    padding = 40 * {"webdataset": 3072, "lhotse": 3072, "nemo-duplex": 6144}.get(layout, 1000)
     assert made.audio_bytes_per_second(rates) * seconds == pytest.approx(audio, rel=0.2, abs=padding)
 
 

@@ -18,6 +18,7 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "ke-omni": "ke_omni:KeOmni",
     "messages": "messages:Messages",
     "moshi": "moshi:Moshi",
+    "nemo-duplex": "nemo_duplex:NemoDuplex",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""
