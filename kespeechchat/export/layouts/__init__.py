@@ -19,6 +19,7 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "messages": "messages:Messages",
     "moshi": "moshi:Moshi",
     "nemo-duplex": "nemo_duplex:NemoDuplex",
+    "whisper": "whisper:Whisper",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""
