@@ -46,6 +46,14 @@ def export(
             help="Write the audio or leave it out.",
         ),
     ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="NAME=VALUE",
+            help="A setting of the layout (repeatable), e.g. left=agent of stereo; docs/layouts.md has them.",
+        ),
+    ] = None,
 ) -> int:
     """Write a finished build as a dataset, in the paper's layout or another trainer's (--format).
 
@@ -59,13 +67,21 @@ def export(
     from kespeechchat.commands.export import export as run_export
 
     profile = profile_of(pipeline, root)
-    wanted = Wanted(layout, partition, language, release, audio)
+    wanted = Wanted(layout, partition, language, release, audio, _named(options or []))
     try:
         typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
     except NothingToExport as nothing:
         typer.echo(f"kesc: {nothing}", err=True)
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _named(options: list[str]) -> dict[str, str]:
+    """name → value of `NAME=VALUE`."""
+    for option in options:
+        if "=" not in option:
+            raise typer.BadParameter(f"{option!r} is not NAME=VALUE", param_hint="--option")
+    return dict(option.split("=", 1) for option in options)
 
 
 @exit_codes

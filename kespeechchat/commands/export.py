@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -36,13 +36,15 @@ class NothingToExport(RuntimeError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number)."""
+    """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number).
+    `options`: the layout's own settings, as text."""
 
     layout: str = "ke-speechchat"
     partition: str | None = None
     language: str | None = None
     release: str | None = None
     audio: bool | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def export(
@@ -60,7 +62,7 @@ def export(
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted))
-        layout = make_layout(wanted.layout, lambda: {"units": units_reader(pipeline)})
+        layout = make_layout(wanted.layout, lambda: {"units": units_reader(pipeline)}, wanted.options)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
         tell(_size_line(layout, dialogues, folder))

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.export.errors import ExportError
 from kespeechchat.records import Role
 from kespeechchat.rows import FinishedRow, FinishedTurn
@@ -57,11 +56,16 @@ def check_fit(row: FinishedRow, speech: Speech) -> None:
             )
 
 
-def two_channels(row: FinishedRow, speech: Speech) -> npt.NDArray[np.int16]:
-    """The dialogue as int16 [T, 2]: the very samples of each turn on its role's channel (`metadata.CHANNELS`), one
-    turn after the other, silence on the other channel."""
-    turns = [(CHANNELS[turn["role"]], _decoded(speech[turn["role"]])) for turn in row["turns"]]
-    out = np.zeros((sum(len(samples) for _, samples in turns), len(CHANNELS)), dtype=np.int16)
+def channel_of(role: Role, left: Role = "user") -> int:
+    """The channel of a role, where `left` has channel 0; by default as in `metadata.CHANNELS`."""
+    return int(role != left)
+
+
+def two_channels(row: FinishedRow, speech: Speech, left: Role = "user") -> npt.NDArray[np.int16]:
+    """The dialogue as int16 [T, 2]: the very samples of each turn on its role's channel (`channel_of`), one turn after
+    the other, silence on the other channel."""
+    turns = [(channel_of(turn["role"], left), _decoded(speech[turn["role"]])) for turn in row["turns"]]
+    out = np.zeros((sum(len(samples) for _, samples in turns), 2), dtype=np.int16)
     clock = 0
     for channel, samples in turns:
         out[clock : clock + len(samples), channel] = samples

@@ -21,8 +21,8 @@ from kespeechchat.export.layouts.webdataset import key_of
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
-LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni"]
-SHARDED = ["huggingface", "webdataset", "lhotse"]
+LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi", "nemo-duplex"]
+SHARDED = ["huggingface", "webdataset", "lhotse", "nemo-duplex"]
 BY_ID = {r["id"]: r for r in ROWS}
 
 
@@ -200,11 +200,12 @@ def test_stereo_is_user_left_agent_right_one_after_the_other(container, tmp_path
         assert line["agent_start"] == pytest.approx(len(user) / RATE, abs=1e-4)
 
 
-@pytest.mark.parametrize("layout", ["stereo", "ke-omni"])
+@pytest.mark.parametrize("layout", ["stereo", "ke-omni", "messages", "moshi"])
 def test_many_files_fan_out(layout, tmp_path):
     run(layout, tmp_path, fan_out_beyond=39)
-    assert all(p.parent.parent.name == "audio" for p in (tmp_path / "audio").rglob("*.flac"))
-    assert len(list((tmp_path / "audio").rglob("*.flac"))) == 40
+    audio = [p for p in (tmp_path / "audio").rglob("*") if p.suffix in (".flac", ".wav")]
+    assert all(p.parent.parent.name == "audio" for p in audio)
+    assert len(audio) == 40
 
 
 @pytest.mark.parametrize("layout", NAMES)
@@ -237,7 +238,7 @@ def test_nothing_to_export(layout, tmp_path):
 def test_a_layout_says_what_it_is(layout):
     cls = layout_class(layout)
     assert cls.name == layout and cls.writes and cls.read_by and cls.text_bytes > 0
-    assert layout in {*LAYOUTS, "ke-speechchat"}
+    assert layout in {*LAYOUTS, "ke-speechchat", "whisper"}
 
 
 def test_a_layout_gets_what_it_needs_and_is_not_asked_otherwise():
@@ -248,7 +249,7 @@ def test_a_layout_gets_what_it_needs_and_is_not_asked_otherwise():
     assert make_layout("stereo", asked).name == "stereo"
 
 
-@pytest.mark.parametrize("layout", NAMES)
+@pytest.mark.parametrize("layout", [name for name in NAMES if name != "whisper"])  # it holds a subset, so at most that
 def test_a_layout_knows_its_weight(layout, tmp_path):
     """The estimate is near what is written: of longer audio, the rest is soon forgotten."""
     rates = AudioRates(flac=_flac_rate(), pcm=2 * RATE, user_share=selected().user_share)
@@ -256,7 +257,7 @@ def test_a_layout_knows_its_weight(layout, tmp_path):
     made.export(dialogues, tmp_path, BuildFacts())
     audio = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.suffix in (".flac", ".wav", ".parquet", ".tar"))
     seconds = sum(row["seconds"] for row in ROWS)
-    padding = 40 * (3 * 1024 if (tmp_path / "shards.json").exists() or layout == "lhotse" else 1000)
+    padding = 40 * {"webdataset": 3072, "lhotse": 3072, "nemo-duplex": 6144}.get(layout, 1000)
     assert made.audio_bytes_per_second(rates) * seconds == pytest.approx(audio, rel=0.2, abs=padding)
 
 

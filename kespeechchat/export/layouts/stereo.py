@@ -1,4 +1,4 @@
-"""One two-channel file a dialogue: the user on the left, the agent on the right, one after the other.
+"""One two-channel file a dialogue: the user on the left, the agent on the right (or `left=agent`), one after the other.
 
 `audio/ID.flac` (or .wav), 16 bit; folders fan out by a hash of the id where there are many. `dialogues.jsonl` has a
 line for each dialogue: its file, its turns' times, texts and voices.
@@ -16,6 +16,7 @@ from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.records import Role
 from kespeechchat.rows import FinishedRow
 
 _LIST = "dialogues.jsonl"
@@ -23,7 +24,8 @@ _LIST = "dialogues.jsonl"
 
 @dataclass(frozen=True)
 class Stereo:
-    """`container`: flac or wav; `fan_out_beyond`: dialogues that one folder may hold."""
+    """`left`: who has the left channel; `container`: flac or wav; `fan_out_beyond`: dialogues that one folder may
+    hold."""
 
     name: ClassVar[str] = "stereo"
     writes: ClassVar[str] = "audio/ID.flac, user left, agent right, one after the other; dialogues.jsonl"
@@ -33,6 +35,7 @@ class Stereo:
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 700
 
+    left: Role = "user"
     container: Container = "flac"
     fan_out_beyond: int = MANY_FILES
 
@@ -44,15 +47,17 @@ class Stereo:
         """As `Layout.export`; raises ExportError also where sample rates differ."""
         fan_out, audio = len(dialogues) > self.fan_out_beyond, dialogues.audio
         rate = dialogues.selection.rate()
-        options = {"audio": audio, "container": self.container, "fan_out": fan_out, "version": 1}
+        options = {"audio": audio, "container": self.container, "fan_out": fan_out, "left": self.left, "version": 2}
         ours = rf"audio/(?:[0-9a-f]{{2}}/)?[^/]+\.(?:flac|wav)|{_LIST}"
         folder = ExportFolder(to, self.name, ours, dialogues, options)
         with folder.parts((_LIST,))[0].open("w", encoding="utf-8", newline="\n") as lines:
             for row in dialogues:
                 name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.{self.container}"
                 if audio and not folder.has(name):
-                    folder.write(name, encoded(two_channels(row, dialogues.speech(row)), rate, self.container))
-                facts = {**dialogues.facts(row), **_times(row), **({"audio": name} if audio else {})}
+                    samples = two_channels(row, dialogues.speech(row), self.left)
+                    folder.write(name, encoded(samples, rate, self.container))
+                sound = {"audio": name, "left": self.left} if audio else {}
+                facts = {**dialogues.facts(row), **_times(row), **sound}
                 lines.write(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
         folder.publish((_LIST,))
         return Done(len(dialogues), folder.written, folder.kept)

@@ -1,0 +1,103 @@
+"""What moshi-finetune trains on: stereo files, the agent (Moshi) left and the user right, with the agent's word times.
+
+    SPLIT.jsonl        {"path": "audio/ID.wav", "duration": 6.5}, a line for each dialogue
+    audio/ID.wav       16 bit, left the agent, right the user, one after the other (or .flac)
+    audio/ID.json      {"alignments": [["word", [2.5, 2.8], "SPEAKER_MAIN"], …]}, seconds of the file, sorted
+
+The trainer opens the JSON by the path of its list, so run it in FOLDER: `data.train_data: train.jsonl`. It has
+alignments of the agent alone, as the trainer's own `annotate.py` writes them.
+
+The words are those that the recognizer of the build heard, with its times. A ROOT that was built without word times is
+refused.
+
+Source of the schema: kyutai-labs/moshi-finetune at 2acc879fe7c48f885a18f6cc9548bccb2674d87b (README.md, annotate.py,
+finetune/data/interleaver.py, finetune/data/dataset.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, TypedDict, cast
+
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, samples_of, two_channels
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import Done, ExportFolder
+from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.export.lists import SPLITS, json_line, split_files
+from kespeechchat.rows import FinishedRow
+
+_OURS = r"audio/(?:[0-9a-f]{2}/)?[^/]+\.(?:wav|flac|json)|(?:train|dev|test)\.jsonl"
+_TRAINED = "SPEAKER_MAIN"  # the trainer's name for the side that it trains
+_TIME_DIGITS = 4
+
+
+class _TimedWord(TypedDict):
+    """`text`, from `start` to `end` in seconds of its turn."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Moshi:
+    """`container`: wav or flac; `fan_out_beyond`: dialogues that one folder may hold."""
+
+    name: ClassVar[str] = "moshi"
+    writes: ClassVar[str] = "audio/ID.wav, agent left, user right; audio/ID.json with the agent's words; SPLIT.jsonl"
+    read_by: ClassVar[str] = "moshi-finetune (`data.train_data: train.jsonl`)"
+    loadable: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    files_per_dialogue: ClassVar[int] = 2
+    text_bytes: ClassVar[int] = 2000
+
+    container: Container = "wav"
+    fan_out_beyond: int = MANY_FILES
+
+    def audio_bytes_per_second(self, rates: AudioRates) -> float:
+        """The silent channel costs nothing in FLAC, and as much as the other in WAV."""
+        return rates.flac if self.container == "flac" else 2 * rates.pcm
+
+    def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
+        """As `Layout.export`; raises ExportError also where a dialogue has no word times or sample rates differ."""
+        fan_out, rate = len(dialogues) > self.fan_out_beyond, dialogues.selection.rate()
+        for row in islice(dialogues, 1):
+            alignments(row)  # refuses a build without word times before it touches the folder
+        options = {"audio": dialogues.audio, "container": self.container, "fan_out": fan_out, "version": 1}
+        folder = ExportFolder(to, self.name, _OURS, dialogues, options)
+        with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
+            for row in dialogues:
+                stem = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}"
+                sound, words = f"{stem}.{self.container}", f"{stem}.json"
+                if not folder.has(words):
+                    folder.write(words, json_line({"alignments": alignments(row)}).encode())
+                if dialogues.audio and not folder.has(sound):
+                    samples = two_channels(row, dialogues.speech(row), left="agent")
+                    folder.write(sound, encoded(samples, rate, self.container))
+                seconds = sum(map(samples_of, row["turns"])) / rate
+                lists[row["split"]].write(json_line({"path": sound, "duration": seconds}))
+        return Done(len(dialogues), folder.written, folder.kept)
+
+
+def alignments(row: FinishedRow) -> list[tuple[str, tuple[float, float], str]]:
+    """The agent's words as (text, (start, end), speaker), in seconds of the dialogue, sorted by start. Raises
+    ExportError where the build has no word times."""
+    user, agent = row["turns"]
+    words = cast(Sequence[_TimedWord] | None, agent.get("words"))
+    if words is None:
+        raise ExportError(
+            f"dialogue {row['id']}, agent: no word times (`words` of stage gate), which moshi needs; "
+            "run `kesc build` again with this version and a recognizer that gives word times"
+        )
+    begins = samples_of(user) / user["sample_rate"]
+    timed = [(w["text"], (_place(begins, w["start"]), _place(begins, w["end"])), _TRAINED) for w in words]
+    return sorted(timed, key=lambda word: word[1])
+
+
+def _place(begins: float, seconds: float) -> float:
+    return round(begins + seconds, _TIME_DIGITS)
