@@ -122,8 +122,8 @@ class Build:
             self.progress.say(f"{branch}: {corpus}")
         if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:
             count = sum(summary.get("malformed", 0) for summary in summaries)
-            lines = "".join(f"\n  {problem}" for problem in problems)
-            self.progress.say(f"{branch}: {count} rows cannot be read and are refused as malformed:{lines}")
+            reasons = "".join(f"\n  {problem}" for problem in problems)
+            self.progress.say(f"{branch}: {count} rows cannot be read and are refused as malformed:{reasons}")
         if gone := summaries[-1].get("rows_no_longer_in_inputs"):
             self.progress.say(
                 f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build"

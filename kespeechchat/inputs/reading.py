@@ -142,7 +142,7 @@ def _parse(part: Part) -> tuple[pa.RecordBatch, int, PartFacts]:
     return _columns(rows, ("id", "line", "language", "raw", "problem")), lines, facts
 
 
-def _columns(rows: Sequence[tuple], names: Sequence[str]) -> pa.RecordBatch:
+def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> pa.RecordBatch:
     types = [BATCH.field(name).type for name in names]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.record_batch([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)

@@ -52,4 +52,5 @@ def hashes_of(ids: pa.StringArray, source: str) -> np.ndarray:
     offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids)]
     text = np.frombuffer(ids.buffers()[2] or b"", np.uint8)
     digits = _DIGIT[text[(offsets + len(source) + 1)[:, None] + np.arange(HEX)]]
-    return (digits[:, ::2] << 4 | digits[:, 1::2]).view(">u8").astype(np.uint64).ravel()
+    hashes: np.ndarray = (digits[:, ::2] << 4 | digits[:, 1::2]).view(">u8").astype(np.uint64).ravel()
+    return hashes
