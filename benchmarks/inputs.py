@@ -4,8 +4,10 @@
     python -m benchmarks.inputs --megabytes 200
 
 The rows are made up, alternately Chinese and English, with commas, brackets and escaped quotation marks inside their
-texts. Each side is planned in a process of its own, as a build does it. Bounds: the array takes at most twice the time
-of the lines, and less than 1 GB of memory in all its processes. Exit code 1 where one does not hold.
+texts. Each side is planned in a process of its own, as a build does it.
+
+Bounds: the array takes at most twice the time of the lines, and less than 1 GB of memory in all its processes. Exit
+code 1 where one does not hold.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Build:
         allow_partial: bool = False,
         replace_voices: bool = False,
     ) -> None:
-        self.pipeline = with_model_digests(pipeline)
+        self.pipeline = with_model_digests(pipeline).model_copy(update={"versions": None})  # what runs is this code
         self.store = open_store(pipeline.root)
         self.progress, self.runner, self.result = progress, runner, Result()
         self.wanted = {pipeline.unit_of(stage) for stage in stages} or set(pipeline.units)

@@ -27,7 +27,7 @@ def test_the_first_record_is_as_documented(tmp_path):
         "duration": 1900 / RATE,
     }
     assert json.loads((tmp_path / "audio/seed-000.json").read_text("utf-8")) == {
-        "alignments": [["far", [0.11, 0.15], "SPEAKER_MAIN"], ["friend", [0.16, 0.19], "SPEAKER_MAIN"]]
+        "alignments": [["很远，朋友。", [0.1, 0.2375], "SPEAKER_MAIN"]]
     }
 
 
@@ -51,7 +51,8 @@ def test_agent_left_user_right_and_words_where_they_are(container, tmp_path):
 
 def test_words_are_sorted_as_the_trainer_searches_them(tmp_path):
     row = dialogue(0)
-    row["turns"][1]["words"].reverse()
+    later, sooner = {"text": "friend", "start": 0.06, "end": 0.09}, {"text": "far", "start": 0.01, "end": 0.05}
+    row["turns"][1]["words"] = [later, sooner]
     export(tmp_path, [row])
     words = json.loads((tmp_path / "audio/seed-000.json").read_text())["alignments"]
     assert [w[0] for w in words] == ["far", "friend"]

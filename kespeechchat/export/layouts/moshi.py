@@ -16,11 +16,10 @@ finetune/data/interleaver.py, finetune/data/dataset.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, TypedDict, cast
+from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, samples_of, two_channels
@@ -34,14 +33,6 @@ from kespeechchat.rows import FinishedRow
 _OURS = r"audio/(?:[0-9a-f]{2}/)?[^/]+\.(?:wav|flac|json)|(?:train|dev|test)\.jsonl"
 _TRAINED = "SPEAKER_MAIN"  # the trainer's name for the side that it trains
 _TIME_DIGITS = 4
-
-
-class _TimedWord(TypedDict):
-    """`text`, from `start` to `end` in seconds of its turn."""
-
-    text: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def alignments(row: FinishedRow) -> list[tuple[str, tuple[float, float], str]]:
     """The agent's words as (text, (start, end), speaker), in seconds of the dialogue, sorted by start. Raises
     ExportError where the build has no word times."""
     user, agent = row["turns"]
-    words = cast(Sequence[_TimedWord] | None, agent.get("words"))
+    words = agent.get("words")
     if words is None:
         raise ExportError(
             f"dialogue {row['id']}, agent: no word times (`words` of stage gate), which moshi needs; "

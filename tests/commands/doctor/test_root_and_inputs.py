@@ -110,12 +110,12 @@ def test_a_file_of_nothing_useful_fails(make, tmp_path, content, told):
 
 
 def test_missing_and_unknown_files_fail_each_for_itself(make, tmp_path):
-    (tmp_path / "rows.csv").write_text("instruction\n")
-    listed = ", ".join(f"{{path: {tmp_path / name}}}" for name in ("none.jsonl", "rows.csv", "questions.jsonl"))
+    (tmp_path / "rows.docx").write_text("instruction\n")
+    listed = ", ".join(f"{{path: {tmp_path / name}}}" for name in ("none.jsonl", "rows.docx", "questions.jsonl"))
     findings, _ = _inputs(make(f"instructions.inputs=[{listed}]"))
     assert [f.ok for f in findings] == [False, False, True, True]
     assert "no such input file" in findings[0].message
-    assert "'.csv'" in findings[1].message
+    assert "rows.docx" in findings[1].message
 
 
 def test_clips_that_cannot_be_read_fail(make, tmp_path):
