@@ -39,8 +39,12 @@ def ask_until_usable(
         completions = llm.complete([request(rows[i], attempt) for i in waiting])
         for i, completion in zip(waiting, completions, strict=True):
             found[i] = completion if isinstance(completion, RowError) else judge(rows[i], completion.text)
-        waiting = [i for i in waiting if isinstance(found[i], RowError) or found[i].reason is not None]  # type: ignore[union-attr]
+        waiting = [i for i in waiting if not _usable(found[i])]
     return found
+
+
+def _usable(answer: Judged | RowError) -> bool:
+    return not isinstance(answer, RowError) and answer.reason is None
 
 
 def nth(values: Sequence[float], candidate: int) -> float:

@@ -124,6 +124,7 @@ def _spelled(text: str, tones: bool) -> list[tuple[int, str]]:
     out: list[tuple[int, str]] = []
     for run in _RUNS.finditer(text):
         if "\u3400" <= run[0][0] <= "\u9fff":
+            # pypinyin takes a function of the unknown text, and declares a narrower one
             units = lazy_pinyin(run[0], style, errors=list, neutral_tone_with_five=tones)  # type: ignore[arg-type]
         else:
             units = [run[0]]

@@ -12,6 +12,7 @@ from kespeechchat.commands.doctor.machines import Machine, Machines, resources_o
 from kespeechchat.commands.doctor.uses import users_of
 from kespeechchat.commands.models import ModelStatus, models, size_of
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import size
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import identify
 
@@ -93,8 +94,8 @@ def _space(missing: list[ModelStatus]) -> Iterator[Finding]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = next(p for p in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if p.exists())
-    free = shutil.disk_usage(folder).free / 1e9
-    message = f"{needed:.1f} GB of hub models must be fetched (by the sizes in the profile), {free:.1f} GB are free"
+    needed, free = 1e9 * needed, shutil.disk_usage(folder).free
+    message = f"{size(needed)} of hub models must be fetched (by the sizes in the profile), {size(free)} are free"
     yield Finding(
         free > needed,
         f"free space in {HF_HUB_CACHE}",

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from kespeechchat.commands.doctor.finding import CheckFailed, Finding, look
 from kespeechchat.commands.plan.forecast import forecast
-from kespeechchat.commands.plan.text import ranged, size
+from kespeechchat.commands.plan.text import ranged
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import size
 from kespeechchat.store.commit import new_attempt
 from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.opening import open_store

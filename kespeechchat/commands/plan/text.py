@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from kespeechchat.commands.plan.arithmetic import Figures, Range
 from kespeechchat.commands.plan.estimator import Size
 from kespeechchat.commands.plan.forecast import Forecast
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+from kespeechchat.display import columns, number, percent, size
 
 
 def render(found: Forecast) -> str:
@@ -41,7 +39,7 @@ def _measured(figures: Sequence[Figures], names: Mapping[str, str]) -> str:
             str(f.shards),
             str(f.rows),
             str(f.kept),
-            ranged(f.share, percent) if f.share.high > f.share.low else number(f.share.mid),
+            ranged(f.share, _whole_percent) if f.share.high > f.share.low else number(f.share.mid),
             ranged(f.seconds, number),
             ranged(f.size, size),
             number(f.audio) if f.audio else "",
@@ -107,40 +105,15 @@ def ranged(found: Range, form: Callable[[float], str]) -> str:
     return mid if low == mid == high else f"{mid} ({low}–{high})"
 
 
-def number(value: float) -> str:
-    """Two significant digits; whole numbers below 100 as they are; nothing finer than a thousandth."""
-    if not math.isfinite(value):
-        return "∞"
-    if value == 0:
-        return "0"
-    if value == int(value) and value < 100:
-        return str(int(value))
-    digits = 1 - math.floor(math.log10(abs(value)))
-    return f"{round(value, digits):,.{max(0, digits)}f}" if value >= 0.001 else "<0.001"
-
-
-def percent(value: float) -> str:
-    """A share as whole percent."""
-    return f"{value:.0%}"
-
-
-def size(value: float) -> str:
-    """Bytes with a decimal unit, as in `1.2 GB`."""
-    if not math.isfinite(value):
-        return "∞"
-    for unit in _UNITS:
-        if value < 999.5 or unit == _UNITS[-1]:
-            return f"{number(value)} {unit}"
-        value /= 1000
-    raise AssertionError
-
-
 def _duration(hours: float) -> str:
     if hours >= 48:
         return f"{number(hours / 24)} days"
     return f"{number(hours)} h" if hours >= 1 else f"{number(hours * 60)} min"
 
 
+def _whole_percent(share: float) -> str:
+    return percent(share, 0)
+
+
 def _table(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(columns(lines, "<"))

@@ -87,6 +87,7 @@ def _fields(given: dict[str, str | float], folder: Path) -> tuple[Fields, float 
         given["duration"] = duration
     elif "start" in given:
         del given["start"]
+    # the keys are checked above, and mypy takes no ** for a TypedDict
     return Fields(**given), None if duration is None else float(duration)  # type: ignore[typeddict-item]
 
 

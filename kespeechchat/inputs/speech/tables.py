@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.inputs.json_lines import MAX_LINE, parsed
@@ -51,7 +51,7 @@ def table_rows(path: Path) -> Iterator[Line]:
 
 def opened(path: Path) -> IO[bytes]:
     """The bytes of a file, unpacked where its name ends in `.gz`."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")  # type: ignore[return-value]
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else open(path, "rb")
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[Line]:

@@ -147,7 +147,7 @@ def test_missing_models_name_their_stages_and_how_to_get_them(paper):
     assert "hf download alefiury/" in gender.fix
     assert gender.blocks == {"clips"}
     room = next(f for f in findings if f.check.startswith("free space in"))
-    assert "326.4 GB of hub models must be fetched" in room.message
+    assert "330 GB of hub models must be fetched" in room.message
 
 
 def test_models_are_looked_for_where_no_machine_can_hold_their_stages_yet(paper):
