@@ -26,11 +26,109 @@ _LEAST = 0.3  # probability of the other language
 _WORDS = 3  # fewer words of Latin letters tell nothing
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|《[^》]*》|(?<!\w)['‘][^'’]*['’](?!\w)")
 _LATIN_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-# words of English that are none of a language above; one of eight words makes a text English ("What is crème brûlée?")
-_ENGLISH = {
-    *("the", "and", "what", "how", "who", "why", "which", "with", "this", "that", "are", "does", "do", "your", "you"),
-    *("about", "from", "between", "into"),
-}
+# words of English that are none of a language above; one of eight words makes a text English ("What is crème brûlée?"),
+# and spares the loading of lingua's models: 6 s of CPU and 500 MiB in each worker
+_ENGLISH = set(
+    [
+        "the",
+        "and",
+        "what",
+        "how",
+        "who",
+        "why",
+        "which",
+        "with",
+        "this",
+        "that",
+        "are",
+        "does",
+        "do",
+        "your",
+        "you",
+        "about",
+        "from",
+        "between",
+        "into",
+        "of",
+        "it",
+        "they",
+        "their",
+        "them",
+        "would",
+        "could",
+        "should",
+        "might",
+        "have",
+        "been",
+        "being",
+        "because",
+        "there",
+        "where",
+        "when",
+        "these",
+        "those",
+        "than",
+        "while",
+        "through",
+        "during",
+        "without",
+        "more",
+        "most",
+        "many",
+        "much",
+        "some",
+        "any",
+        "each",
+        "every",
+        "other",
+        "another",
+        "only",
+        "also",
+        "very",
+        "just",
+        "make",
+        "makes",
+        "made",
+        "give",
+        "gives",
+        "write",
+        "find",
+        "explain",
+        "describe",
+        "following",
+        "people",
+        "number",
+        "high",
+        "far",
+        "away",
+        "good",
+        "best",
+        "better",
+        "way",
+        "ways",
+        "think",
+        "know",
+        "should",
+        "need",
+        "help",
+        "use",
+        "used",
+        "using",
+        "its",
+        "our",
+        "his",
+        "she",
+        "we'll",
+        "don't",
+        "doesn't",
+        "isn't",
+        "can't",
+        "it's",
+        "what's",
+        "i'm",
+    ]
+)
+_HAN_ALONE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\W\d_]*")
 _LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
@@ -49,7 +147,8 @@ def other_language(text: str, language: Language) -> str | None:
     letters = [c for c in bare if c.isalpha()]
     latin = sum(bool(_LATIN_LETTER.match(c)) for c in letters)
     if language == "zh" or 2 * latin < len(letters):
-        return _by_script(_LATIN_LETTER.sub("", bare))
+        text = _LATIN_LETTER.sub("", bare)
+        return None if _HAN_ALONE.fullmatch(text) else _by_script(text)
     return _of_words(_LATIN_WORD.findall(bare))
 
 
