@@ -215,8 +215,8 @@ class Gate(StageSettings):
 
     traits: ClassVar[Traits] = Traits("speech", Reads("measure"), may_keep_none=True)
 
-    max_error: dict[Language, Annotated[float, Field(ge=0, le=1)]] = Field(
-        {"zh": 0.05, "en": 0.10}, description="share of 1: CER (zh), WER (en)"
+    max_error: dict[Language, Annotated[float, Field(ge=0, le=1)] | None] = Field(
+        {"zh": 0.05, "en": 0.10}, description="share of 1: CER (zh), WER (en); null: the error rate is not judged"
     )
     unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
         {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"

@@ -63,7 +63,7 @@ class Gate(Stage[settings.Gate]):
         }
         return self._verdict(out, limit)
 
-    def _verdict(self, out: Row, limit: float) -> Outcome:
+    def _verdict(self, out: Row, limit: float | None) -> Outcome:
         turns = out["turns"]
         if self.settings.min_mos and (unknown := self._unscored(turns)):
             return failed(out, unknown)
@@ -73,7 +73,7 @@ class Gate(Stage[settings.Gate]):
         for reason, found in (("silence", self._silent), ("hallucination", self._invented)):
             if faults := [f"{t['role']}: {fault}" for t in turns if (fault := found(t, out["language"]))]:
                 return rejected(out, reason, "; ".join(faults))
-        if not out["error_rate"] <= limit:
+        if limit is not None and not out["error_rate"] <= limit:
             worst = max(turns, key=lambda t: t["error_rate"])
             detail = f"{out['error_rate']:.3f}, at most {limit}; heard {worst['transcript']!r} for {worst['text']!r}"
             return rejected(out, "error_rate", detail)

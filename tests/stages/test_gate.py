@@ -92,3 +92,10 @@ def test_the_mark_comes_first_and_the_words_are_still_held(quickstart):
     long = {"longest_silence": 2.0}
     assert judge(quickstart, limit, agent=long | {"watermark_score": 0.1}).reason == "watermark_not_found"
     assert judge(quickstart, limit, agent={"transcript": "How far was the noon?"}).reason == "error_rate"
+
+
+def test_an_error_rate_that_is_not_judged(quickstart):
+    wrong = {"transcript": "seven blue " * 40}
+    assert judge(quickstart, agent=wrong).reason == "error_rate"
+    unjudged = judge(quickstart, "stages.gate.max_error.en=null", agent=wrong)
+    assert unjudged.status == "kept" and unjudged.row["error_rate"] > 1
