@@ -45,7 +45,7 @@ $(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/co
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m '$(FAST)' -n 2 --dist loadfile
+	$(VENV)/bin/pytest -m '$(FAST)' -n 2 --dist loadfile --hypothesis-profile=fast
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .

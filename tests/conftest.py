@@ -18,6 +18,7 @@ from tests.store.s3_server import BUCKET, S3Server
 ROOT = Path(__file__).parent.parent
 _LONGEST = ("test_quickstart", "test_ray_kills", "test_commit_kills", "test_chaos", "test_cluster", "test_trial")
 settings.register_profile("kesc", deadline=None)  # how long an example takes says what else the machine does
+settings.register_profile("fast", deadline=None, max_examples=15)  # of `make test-fast`
 settings.load_profile("kesc")
 
 
