@@ -126,7 +126,7 @@ def test_perth_from_the_command_line(tmp_path, quickstart):
         told = CliRunner().invoke(app, ["detect", *options, str(tmp_path / "marked.wav")])
         assert (told.exit_code, "marked.wav: marked (score" in told.output) == (0, True), told.output
     both = CliRunner().invoke(app, ["detect", str(tmp_path / "marked.wav"), str(tmp_path / "gone.wav")])
-    assert (both.exit_code, "gone.wav: no such file" in both.output) == (1, True)
+    assert (both.exit_code, "gone.wav: no such file" in both.output) == (2, True)
     payload = CliRunner().invoke(app, ["detect", "--payload", "2412", str(tmp_path / "marked.wav")])
     assert (payload.exit_code, "presence only" in payload.output) == (2, True)
 
@@ -139,7 +139,9 @@ def test_audioseal_from_the_command_line(tmp_path):
     options = ["--engine", "audioseal", "--model", str(folder)]
     told = CliRunner().invoke(app, ["detect", *options, str(tmp_path / "a.wav")])
     assert "marked (score" in told.output, told.output
-    missing = CliRunner().invoke(app, ["detect", "--engine", "audioseal", "--model", str(tmp_path / "no"), "x.wav"])
+    missing = CliRunner().invoke(
+        app, ["detect", "--engine", "audioseal", "--model", str(tmp_path / "no"), str(tmp_path / "a.wav")]
+    )
     assert missing.exit_code == 1
     assert "hf download facebook/audioseal" in missing.output
 
