@@ -14,7 +14,6 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.layouts.ke_omni import KeOmni
 from kespeechchat.export.selection import InMemory, select
-from kespeechchat.records import Word
 
 RATE = 8000
 ANSWERS = ("It is high.", "It is low.")
@@ -25,13 +24,12 @@ class Pitches:
 
     rate, size, settings = 50, 2, {}
 
-    def read(self, audios, language):
-        out = []
-        for audio in audios:
-            crossings = np.abs(np.diff(np.sign(audio.samples))).sum() / 2 / audio.seconds
-            units = np.full(int(audio.seconds * self.rate), int(crossings > 1000), dtype=np.int32)
-            out.append((units, [Word(ANSWERS[1 - int(units[0])], 0.0, audio.seconds)]))
-        return out
+    def units(self, audios):
+        return [self._units(audio) for audio in audios]
+
+    def _units(self, audio):
+        crossings = np.abs(np.diff(np.sign(audio.samples))).sum() / 2 / audio.seconds
+        return np.full(int(audio.seconds * self.rate), int(crossings > 1000), dtype=np.int32)
 
 
 def rows() -> list[dict]:
@@ -39,7 +37,14 @@ def rows() -> list[dict]:
     for i in range(24):
         texts = ("Is it high or low?", ANSWERS[i % 2])
         turns = [
-            {"role": r, "voice": v, "text": t, "sample_rate": RATE, "seconds": 0.5 + 0.01 * i}
+            {
+                "role": r,
+                "voice": v,
+                "text": t,
+                "sample_rate": RATE,
+                "seconds": 0.5 + 0.01 * i,
+                "words": [{"text": t, "start": 0.0, "end": 0.5 + 0.01 * i}],
+            }
             for r, v, t in zip(("user", "agent"), ("SPK1f", "agentMale"), texts, strict=True)
         ]
         row = {"id": f"t-{i:02d}", "language": "en", "split": "train", "metric": "WER", "error_rate": 0.0}
