@@ -19,8 +19,7 @@ from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.errors import errors
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.engines import EngineDead
-from kespeechchat.execution.worker import blame as isolation
-from kespeechchat.execution.worker.blame import Deaths, groups
+from kespeechchat.execution.worker import blame
 from kespeechchat.execution.worker.shard_maker import Inputs, MadeRows, ShardMaker
 from kespeechchat.execution.worker.time_limit import record_crashes
 from kespeechchat.execution.worker.worker import Worker
@@ -141,7 +140,7 @@ def _raises_on(*bad: str, error: type[BaseException] = ZeroDivisionError):
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deadly=st.sets(st.sampled_from(IDS), max_size=3))
 def test_the_rows_that_kill_are_lost_and_no_others(tmp_path, quickstart, acts, monkeypatch, deadly):
-    monkeypatch.setattr(isolation, "DEADLY_SHARE", 1.0)
+    monkeypatch.setattr(blame, "DEADLY_SHARE", 1.0)
     acts("rewrite", _dies_on(*deadly))
     scene = Scene(tmp_path, quickstart, "rewrite")
     scene.start_again()
@@ -317,11 +316,11 @@ def test_a_shard_without_rows_whose_worker_died_has_counts_for_each_stage(tmp_pa
     """Found by benchmarks/chaos.py: its record counted nothing, and verify took that for lost rows."""
     scene = Scene(tmp_path, quickstart, stage)
     unit = scene.pipeline.unit_of(stage)
-    made = isolation.Isolation(
+    made = blame.Isolation(
         make=lambda rows, single: ShardMaker(scene.pipeline, unit, scene.store).make(scene.order, Inputs([], {}), rows),
         note=lambda ids: None,
         fail=lambda row, error: MadeRows(),
-    ).run([], Deaths(without_row=1, total=1))
+    ).run([], blame.Deaths(without_row=1, total=1))
     assert list(made.counts) == list(unit)
     assert made.settled == []
 
@@ -333,7 +332,7 @@ def _attempt(*rows: str, alone: bool = True, ended: str | None = None) -> Attemp
 def test_only_lone_deaths_count_against_a_row():
     shared = [_attempt(*IDS[:2], alone=False)] * 5
     lone = [_attempt(), _attempt(*IDS[:3]), _attempt(IDS[1]), _attempt(IDS[1], ended="no answer")]
-    deaths = Deaths.of([*shared, *lone])
+    deaths = blame.Deaths.of([*shared, *lone])
     assert (deaths.without_row, deaths.total, deaths.by_row) == (1, 4, Counter({IDS[1]: 2}))
     assert deaths.suspects == set(IDS[:3])
     assert deaths.error_of(IDS[0]) is None
@@ -345,7 +344,8 @@ def test_groups_hold_each_row_once_and_suspects_by_themselves(count, data):
     ids = [str(n) for n in range(count)]
     suspects = data.draw(st.sets(st.sampled_from(ids), max_size=5))
     settled = data.draw(st.sets(st.sampled_from(ids), max_size=5)) - suspects
-    made = [[row["id"] for row in group] for group in groups([{"id": i} for i in ids], frozenset(suspects), settled)]
+    rows = [{"id": i} for i in ids]
+    made = [[row["id"] for row in group] for group in blame.groups(rows, frozenset(suspects), settled)]
     assert sorted(i for group in made for i in group) == sorted(set(ids) - settled)
     assert all(group == [row] for group, row in zip(made, sorted(suspects, key=int), strict=False))
     assert all(len(group) ** 2 <= count for group in made)
