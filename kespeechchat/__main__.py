@@ -13,8 +13,8 @@ def kesc() -> None:
     """The command as a process: its exit code is the command's own.
 
     Ray, gRPC and torch leave native threads behind, and the destructors of their libraries have ended a build that was
-    all well with an abort (-6). So Python's own farewell is said, and theirs is not waited for; Ray's workers end the
-    same way (ray-project/ray#18899).
+    all well with an abort (-6). So Python runs its own exit handlers and does not wait for theirs. Ray's workers end
+    the same way (ray-project/ray#18899).
     """
     code: object = 1
     try:

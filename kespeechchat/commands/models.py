@@ -73,12 +73,12 @@ def _carried(settings: EngineSettings) -> Iterator[tuple[str, str | None]]:
 
 
 def _status(model: str, used_by: tuple[str, ...], licence: Licence | None) -> ModelStatus:
-    terms, told, fetch = (licence.licence, licence.gb, licence.fetch) if licence else (None, None, None)
+    terms, size, fetch = (licence.licence, licence.gb, licence.fetch) if licence else (None, None, None)
     try:
         return ModelStatus(model, used_by, terms, _gigabytes(resolve(model)))
     except EngineError as error:
-        cure = f"get it with: {fetch.replace('{model}', model)}" if fetch else str(error).rsplit("; ", 1)[-1]
-        return ModelStatus(model, used_by, terms, told, cure)
+        fix = f"get it with: {fetch.replace('{model}', model)}" if fetch else str(error).rsplit("; ", 1)[-1]
+        return ModelStatus(model, used_by, terms, size, fix)
 
 
 def _gigabytes(path: Path) -> float:

@@ -63,14 +63,14 @@ def model_folder(setting: str, model: str, files: Iterable[str], source: str) ->
     """
     names = list(files)
     wanted = "".join(f" {name}" for name in names) if any(not name.endswith(".json") for name in names) else ""
-    cure = f"fetch it with: hf download {source}{wanted} --local-dir {_place(model)}"  # settings alone: all of it
+    fix = f"fetch it with: hf download {source}{wanted} --local-dir {_place(model)}"  # settings alone: all of it
     if not model.startswith(("package:", "hub:")) and not Path(model).expanduser().exists():
-        raise EngineError(f"{setting}: model {model!r} is not there ({source} or a model like it); {cure}")
+        raise EngineError(f"{setting}: model {model!r} is not there ({source} or a model like it); {fix}")
     folder = resolve(model)
     if not folder.is_dir():
         raise EngineError(f"{setting}: model {model!r} is a file; name the folder that holds {', '.join(names)}")
     if absent := [name for name in names if not (folder / name).is_file()]:
-        raise EngineError(f"{setting}: model {model!r}: {folder} lacks {', '.join(absent)}; {cure}")
+        raise EngineError(f"{setting}: model {model!r}: {folder} lacks {', '.join(absent)}; {fix}")
     return folder
 
 

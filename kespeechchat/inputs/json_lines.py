@@ -65,4 +65,4 @@ def _parsed_leniently(line: bytes) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"no valid JSON ({error}); mend or remove the line") from None
+        raise ValueError(f"invalid JSON ({error}): fix or remove the line") from None

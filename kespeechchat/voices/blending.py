@@ -26,7 +26,7 @@ AGENT_SPLIT: Split = "train"  # agents speak in every split; their parents are n
 
 
 class BlendError(ValueError):
-    """The speakers cannot make the voices asked for. The message gives cell, supply and cure."""
+    """The speakers cannot make the voices asked for. The message gives cell, supply and fix."""
 
 
 @dataclass(frozen=True)

@@ -121,13 +121,13 @@ def test_a_limit_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        (b'[{"instruction": "a"}, {"instruction": "b" "input": ""}, {"instruction": "c"}]', {2: "no valid JSON"}),
+        (b'[{"instruction": "a"}, {"instruction": "b" "input": ""}, {"instruction": "c"}]', {2: "invalid JSON"}),
         (
             b'[{"instruction": "a"}, {"instruction": "b, {"instruction": "c"}, {"instruction": "d"}]',
-            {2: "no valid JSON"},
+            {2: "invalid JSON"},
         ),
-        (b'[{"instruction": "a"}, {"instruction": "b"}}, {"instruction": "c"}]', {2: "no valid JSON"}),
-        (b'[{"instruction": "a"}, {"instruction": "b"', {2: "no valid JSON", 3: "does not end with ]"}),
+        (b'[{"instruction": "a"}, {"instruction": "b"}}, {"instruction": "c"}]', {2: "invalid JSON"}),
+        (b'[{"instruction": "a"}, {"instruction": "b"', {2: "invalid JSON", 3: "does not end with ]"}),
         (b'[{"instruction": "a"},', {2: "does not end with ]"}),
         (b'[{"instruction": "a"}] {"b": 1}', {2: "follows the end of the array"}),
         (b'[{"instruction": "a"}, 7, {"instruction": "c"}]', {2: "a row is a JSON object, this is int"}),

@@ -221,7 +221,7 @@ def test_several_processes_read_what_one_reads(tmp_path):
         assert one.equals(two) and len(one) == (1001 if name == "a.jsonl" else 1000)
     assert one["problem"].null_count == 1000
     two = pa.Table.from_batches(inputs.input_batches(InstructionInput(path=str(tmp_path / "a.jsonl")), None, 2))
-    assert two["problem"][-1].as_py().startswith("a.jsonl:1001: no valid JSON")
+    assert two["problem"][-1].as_py().startswith("a.jsonl:1001: invalid JSON")
 
 
 def test_shards_of_a_root_that_has_a_file_for_each_are_read_and_kept(tmp_path):

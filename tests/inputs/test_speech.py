@@ -148,7 +148,7 @@ def test_a_clip_that_lacks_something_is_told_with_the_fix(tmp_path: Path, row: d
 
 
 def test_a_torn_array_is_an_error_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"m\.json:3: no valid JSON"):
+    with pytest.raises(ConfigError, match=r"m\.json:3: invalid JSON"):
         read(write(tmp_path / "m.json", '[\n {"path": "a.wav"},\n {"path": '))
 
 

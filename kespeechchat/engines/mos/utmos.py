@@ -69,14 +69,14 @@ class UTMOS(MOS):
 
 def _file(model: str) -> Path:
     """The file of weights: `model` itself, or the one of the library's own name inside it."""
-    cure = f"fetch it with: hf download Blinorot/UTMOS-PyTorch {_FILE} --local-dir FOLDER, and name FOLDER/{_FILE}"
+    fix = f"fetch it with: hf download Blinorot/UTMOS-PyTorch {_FILE} --local-dir FOLDER, and name FOLDER/{_FILE}"
     path = Path(model).expanduser()
     if not model.startswith(("hub:", "package:")) and not path.exists():
-        raise EngineError(f"{_SETTING}: model {model!r} is not there; {cure.replace('FOLDER', str(path.parent))}")
+        raise EngineError(f"{_SETTING}: model {model!r} is not there; {fix.replace('FOLDER', str(path.parent))}")
     path = resolve(model)
     path = path / _FILE if path.is_dir() else path
     if not path.is_file():
-        raise EngineError(f"{_SETTING}: model {model!r}: {path} is missing; {cure}")
+        raise EngineError(f"{_SETTING}: model {model!r}: {path} is missing; {fix}")
     return path
 
 

@@ -36,9 +36,9 @@ def check_folder(folder: Path, version: int) -> None:
     for other in (1, 2, 3):
         name = f"cosyvoice{'' if other == 1 else other}.yaml"
         if other != version and (folder / name).exists() and not (folder / _FILES[version][0]).exists():
-            cure = f"set version: {other}" if other in _FILES else "only versions 1 and 2 are supported"
+            fix = f"set version: {other}" if other in _FILES else "only versions 1 and 2 are supported"
             raise EngineError(
-                f"{folder} holds {name}, a CosyVoice {other} model, and the profile says {version}: {cure}"
+                f"{folder} holds {name}, a CosyVoice {other} model, and the profile says {version}: {fix}"
             )
     if missing := [name for name in _FILES[version] if not (folder / name).exists()]:
         raise EngineError(

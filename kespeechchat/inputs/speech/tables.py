@@ -124,6 +124,6 @@ def _array_rows(path: Path) -> Iterator[Line]:
                 if line.strip():
                     yield number, _row(line)
             return
-        raise ConfigError(f"{path}:{error.lineno}: no valid JSON ({error.msg}); correct the array") from None
+        raise ConfigError(f"{path}:{error.lineno}: invalid JSON ({error.msg}): fix the array") from None
     for number, row in enumerate(rows, 1):
         yield number, _object(row)
