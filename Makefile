@@ -5,7 +5,7 @@ KESC := $(VENV)/bin/kesc
 READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
-FAST := not model and not faults and not vllm
+WITHOUT_MODELS := not model and not faults and not vllm
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
@@ -31,7 +31,7 @@ demo: $(READY)
 
 # First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest.
 test: $(TESTED) lint types
-	$(VENV)/bin/pytest -m '$(FAST)' -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=84
+	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=84
 	$(VENV)/bin/pytest -m '(model or faults) and not vllm' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
@@ -45,7 +45,7 @@ $(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/co
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m '$(FAST)' -n 2 --dist loadfile --hypothesis-profile=fast
+	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS) and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .

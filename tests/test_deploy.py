@@ -15,6 +15,8 @@ import pytest
 import ray
 import yaml
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parent.parent / "deploy"
 _GIVEN = {"GPUS": "8", "CPUS": "96", "GPU_WORKERS": "16", "MEMORY": "800Gi"}
 
@@ -111,11 +113,13 @@ def test_a_build_that_ends_by_itself_is_not_queued_again(slurm):
     assert "kesc build short --address auto --root /root-of-build --grace 240 --log-format json" in log
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_driver_first_and_queues_the_job_again(slurm):
     code, log = slurm("long")
     assert code == 143 and log[-1] == "requeue 7"
 
 
+@pytest.mark.slow
 def test_a_job_that_was_restarted_too_often_stays_down(slurm):
     code, log = slurm("long", restarts=50)
     assert code == 143 and not [line for line in log if line.startswith("requeue")]

@@ -33,6 +33,7 @@ def test_no_page_and_no_code_points_outside_the_repository() -> None:
     assert not [str(f) for f in files if outside.search(f.read_text(encoding="utf-8"))]
 
 
+@pytest.mark.slow
 def test_the_drawings_are_fresh() -> None:
     ran = subprocess.run([sys.executable, "scripts/draw.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 RECIPES = {name: text for name, text in re.findall(r"^## (An? .+?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)}

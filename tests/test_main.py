@@ -16,6 +16,7 @@ def _python(program: str, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["status", "nowhere.yaml"], 2), (["nonsense"], 2)])
 def test_a_library_that_aborts_as_the_process_ends_changes_no_exit_code(words, code):
     assert _python(ABORTS).returncode == -6

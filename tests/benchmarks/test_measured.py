@@ -12,6 +12,8 @@ import pytest
 from benchmarks.measured import block, command, forked, kesc
 from benchmarks.memory import Tree, peak, resident
 
+pytestmark = pytest.mark.slow
+
 BALLAST = 300  # MiB
 SMALL = [sys.executable, "-I", "-S", "-c", "print('hello')"]
 
@@ -46,6 +48,7 @@ def test_a_command_s_peak_is_what_it_held():
     assert BALLAST < run.peak < BALLAST + 100
 
 
+@pytest.mark.slow
 def test_processes_under_a_command_are_counted_apart():
     child = f"import time; held = bytearray(b'x' * 2**20) * {BALLAST}; time.sleep(1)"
     run = command([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"])

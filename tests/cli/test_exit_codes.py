@@ -19,6 +19,8 @@ from kespeechchat.engines import EngineError
 from kespeechchat.store.interface import StoreError
 from kespeechchat.store.shards import CorruptShard
 
+pytestmark = pytest.mark.slow
+
 QUICKSTART = str(Path(__file__).parents[2] / "pipelines" / "quickstart.yaml")
 WRONG_USAGE = [
     (["nonsense"], "No such command 'nonsense'"),

@@ -19,6 +19,8 @@ from kespeechchat.store.journal import Journal
 from kespeechchat.store.opening import open_store
 from kespeechchat.store.parquet import parquet_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def build(tmp_path, quickstart):

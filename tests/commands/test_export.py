@@ -21,6 +21,8 @@ from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 RATE = 8000
 VOICES = [("SPK1f", "female", "user"), ("SPK2m", "male", "user"), ("agentFemale", "female", "agent")]
 

@@ -29,6 +29,8 @@ from kespeechchat.store.commit import read_record
 from kespeechchat.store.shards import read_table
 from tests.spoken_again import ROWS, Ground, problems
 
+pytestmark = pytest.mark.slow
+
 TWO = "rounds=[seed, voice]"
 TEXT = ("ingest", "rewrite", "filter", "spoken")
 VOICE_UNITS = ("corpus", "clips", "speakers", "blend", "audition", "voices")

@@ -22,6 +22,8 @@ from kespeechchat.store.manifest import Manifest, planned_rows
 from kespeechchat.store.opening import open_store
 from tests.spoken_again import SEEDED, VOICES, Engines
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = "rounds=[seed]"
 
 

@@ -20,6 +20,8 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.segments import segments
 
+pytestmark = pytest.mark.slow
+
 PROFILE = Path(__file__).parents[2] / "pipelines" / "ke-speechchat.yaml"
 TEXT = PROFILE.read_text(encoding="utf-8")
 QWEN14, QWEN72, QWEN2 = (re.compile(rf"hub:Qwen/{n}-Instruct@") for n in ("Qwen2.5-14B", "Qwen2.5-72B", "Qwen2-72B"))

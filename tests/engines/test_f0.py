@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import lfilter
 
 from kespeechchat.config.engines import F0GenderSettings
 from kespeechchat.engines import EngineError
@@ -18,6 +17,8 @@ from kespeechchat.records import Audio, RowError
 def voice(pitch: float, rate: int = 16_000, seconds: float = 1.0) -> np.ndarray:
     """Glottal pulses at `pitch` Hz through three formants, with a little noise. Pulses fall on whole samples, so that a
     low rate would make the voice itself uneven."""
+    from scipy.signal import lfilter
+
     time = np.arange(int(rate * seconds)) / rate
     phase = np.cumsum(pitch * (1 + 0.02 * np.sin(2 * np.pi * 3 * time))) / rate
     signal = np.diff(np.floor(phase), prepend=0)

@@ -21,6 +21,7 @@ def test_english(phonemizer):
     assert len(ids) == len(spoken) and all(0 < i < 178 for i in ids)
 
 
+@pytest.mark.slow
 def test_an_english_word_in_chinese_is_read_as_english(phonemizer):
     mixed = phonemizer.phonemes("我喜欢music，你呢？", "zh")
     assert "mjˈuːzɪk" in mixed

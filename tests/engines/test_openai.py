@@ -146,6 +146,7 @@ def test_further_fields_reach_the_server(server: Moody, monkeypatch: pytest.Monk
     assert server.bodies[0]["top_k"] == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mood", [429, 500, 503, "garbage", "hang", "drop"])
 def test_what_passes_is_asked_again(engine: OpenAIServer, server: Moody, mood: Any):
     server.moods["x"] = [mood, mood]
@@ -160,6 +161,7 @@ def test_the_servers_own_wait_is_kept(engine: OpenAIServer, server: Moody):
     assert time.monotonic() - began >= 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mood", [500, "garbage", "hang", "drop"])
 def test_what_does_not_pass_fails_its_row_alone(engine: OpenAIServer, server: Moody, mood: Any):
     server.moods["x"] = [mood] * 3

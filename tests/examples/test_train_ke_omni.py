@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from examples.train_ke_omni import END, fell, join, train_stage1, train_stage2, transformers_encoder
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
@@ -72,7 +71,7 @@ def folder(tmp_path_factory):
     return to
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def one_thread():
     """Threads that wait for each other cost more than they save on networks so small."""
     import torch
@@ -84,7 +83,9 @@ def one_thread():
 
 
 @pytest.mark.model
-def test_both_losses_fall(folder):
+def test_both_losses_fall(folder, one_thread):
+    from examples.train_ke_omni import END, fell, train_stage1, train_stage2, transformers_encoder
+
     model, vocabulary, losses = train_stage1(folder, transformers_encoder(None), steps=40, limit=100)
     assert fell(losses)
     assert np.mean(losses[-5:]) < 0.75 * np.log(2) / 11  # without the sound: one bit in the 11 characters is a guess
@@ -93,8 +94,11 @@ def test_both_losses_fall(folder):
     assert fell(units)
 
 
+@pytest.mark.model
 def test_five_frames_become_one():
     import torch
+
+    from examples.train_ke_omni import join
 
     frames = torch.arange(24.0).reshape(12, 2)
     joined = join(frames)

@@ -12,6 +12,8 @@ from kespeechchat.cli import app
 from kespeechchat.records import Outcome, rejected
 from tests.spoken_again import Ground
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def refused(tmp_path, quickstart, behaves):
@@ -59,6 +61,7 @@ def test_a_corpus_of_which_every_clip_is_malformed_is_not_well(tmp_path, quickst
     assert "stage corpus kept no row, so there are no voices to speak with: corpus refused 4 as malformed" in ran.output
 
 
+@pytest.mark.slow
 def test_a_build_and_an_export_without_any_dialogue(tmp_path, quickstart, monkeypatch):
     ground = Ground(tmp_path, quickstart, monkeypatch)
     ground.engines.mumbles = lambda u, before: True
@@ -71,6 +74,7 @@ def test_a_build_and_an_export_without_any_dialogue(tmp_path, quickstart, monkey
     assert "no dialogue passed the gate, so there is nothing to export: gate refused 16 as error_rate" in ran.output
 
 
+@pytest.mark.slow
 def test_one_dialogue_in_the_last_round_is_enough(tmp_path, quickstart, monkeypatch):
     ground = Ground(tmp_path, quickstart, monkeypatch)
     ground.engines.mumbles = lambda u, before: before == 0 or "第2个" not in u.text

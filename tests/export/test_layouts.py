@@ -21,6 +21,8 @@ from kespeechchat.export.layouts.webdataset import key_of
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, read_audio, selected, snapshot, split_ids
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi", "nemo-duplex"]
 SHARDED = ["huggingface", "webdataset", "lhotse", "nemo-duplex"]
 BY_ID = {r["id"]: r for r in ROWS}
@@ -108,6 +110,7 @@ def test_one_sample_rate_only(layout, tmp_path):
         run(layout, tmp_path, selected([ROWS[0], odd]))
 
 
+@pytest.mark.slow
 def test_huggingface_datasets_reads_it(tmp_path):
     datasets = import_module("datasets")
     run("huggingface", tmp_path / "export")

@@ -6,6 +6,7 @@ import json
 from importlib import import_module
 
 import numpy as np
+import pytest
 import soundfile
 
 from kespeechchat.dataset.build_facts import BuildFacts
@@ -30,6 +31,7 @@ def test_the_first_record_is_as_documented(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_registered_lists_are_read_with_their_audio(tmp_path):
     datasets = import_module("datasets")
     info = export(tmp_path / "x")

@@ -15,6 +15,8 @@ from kespeechchat.export.layouts.ke_speechchat import KeSpeechChat
 from kespeechchat.export.selection import Subset
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, read_audio, selected, snapshot
 
+pytestmark = pytest.mark.slow
+
 MANY = [dialogue(i) for i in range(150)]
 SUBSETS = SubsetSettings(tts=TTSSubset(speakers=2, utterances={"zh": 3, "en": 2}))
 

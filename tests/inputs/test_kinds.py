@@ -169,6 +169,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     values=st.lists(VALUES, max_size=8),
@@ -198,6 +199,7 @@ def test_broken_bytes_are_rows_or_a_config_error(tmp_path_factory, name, data):
     assert all(row.id and (row.problem or row.raw) for row in rows)
 
 
+@pytest.mark.slow
 def test_an_item_without_end_is_given_up_and_the_rest_goes_on(tmp_path):
     many = ", ".join(json.dumps({"instruction": str(n)}) for n in range(9 * MAX_LINE // 24))
     (tmp_path / "a.json").write_text('[{"instruction": "a}, ' + many + "]")

@@ -184,6 +184,7 @@ LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     files=st.lists(st.lists(LINES, max_size=25), min_size=1, max_size=2),
@@ -211,6 +212,7 @@ def _told(manifest, shard):
     return [tuple(row[k] for k in ("id", "line", "raw", "problem")) for row in _shard_rows(manifest, shard)]
 
 
+@pytest.mark.slow
 def test_several_processes_read_what_one_reads(tmp_path):
     lines = [json.dumps({"instruction": f"第{n % 900}个问题是什么？"}, ensure_ascii=False) for n in range(1000)]
     (tmp_path / "a.jsonl").write_text("\n".join([*lines, "no json", ""]), encoding="utf-8")

@@ -166,6 +166,7 @@ COLUMNS = st.sampled_from(["path", "audio_filepath", "speaker", "recording", "te
 LHOTSE = st.sampled_from(["id", "recording_id", "start", "duration", "sources", "sampling_rate", "supervisions"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.dictionaries(COLUMNS | LHOTSE, VALUES, max_size=8), min_size=1, max_size=4))
 def test_any_values_give_a_row_each_or_a_clear_error(tmp_path_factory: pytest.TempPathFactory, rows: Any) -> None:

@@ -247,6 +247,7 @@ def test_a_channel_of_the_profile_is_planned(tmp_path: Path) -> None:
     assert read(tmp_path, language="en", channel=1)[0][0]["channel"] == "1"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_broken_corpora_are_rows_or_a_clear_error(

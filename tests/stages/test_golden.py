@@ -145,6 +145,7 @@ def _rounded(value):
     return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["ingest", "speakers", "blend", "voices", "gate"])
 def test_an_output_changes_only_with_its_version(stage):
     golden = json.loads(GOLDEN.read_text())[stage]

@@ -44,6 +44,7 @@ def _reasons(outcomes):
     return [outcome.reason for outcome in outcomes]
 
 
+@pytest.mark.model
 def test_another_language_is_refused_and_named(ingested):
     first, second, third = ingested(GERMAN, JAPANESE, {"instruction": "Name a bird."})
     assert (first.reason, second.reason, third.reason) == ("other_language", None, "other_language")

@@ -15,6 +15,8 @@ from kespeechchat.store.commit import read_record
 from kespeechchat.store.shards import read_table
 from tests.spoken_again import RATE, ROWS, Ground
 
+pytestmark = pytest.mark.slow
+
 LIMITED = "stages.synthesize.max_silence={leading: 1, trailing: 1, inside: 1}"
 UNLIMITED = "stages.synthesize.max_silence={}"
 ANY_PACE = "stages.synthesize.seconds_per_character={zh: [0, 9], en: [0, 9]}"

@@ -15,6 +15,8 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 SHARDS = 4  # of each language, in turn: zh has the even numbers; one dialogue of half an hour in each
 
 

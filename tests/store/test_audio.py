@@ -90,6 +90,7 @@ def test_stereo_of_one_voice_is_averaged(tmp_path):
     assert not read(_stereo(tmp_path / "silence.wav", 0 * ann, 0 * ann)).samples.any()
 
 
+@pytest.mark.slow
 def test_stereo_of_two_voices_is_refused_unless_a_channel_is_chosen(tmp_path):
     ann, bob = _voices()
     cases = {"its channels differ": (ann, bob), "the other inverted": (ann, -ann), "only one of its": (ann, 0 * ann)}

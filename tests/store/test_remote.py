@@ -17,6 +17,8 @@ from kespeechchat.store.shards import read_table, to_parquet
 from tests.store.racing import one_of_many_wins
 from tests.store.s3_server import BUCKET, KEY, SECRET
 
+pytestmark = pytest.mark.slow
+
 FP = "0123456789ab"
 
 
@@ -33,6 +35,7 @@ def _data() -> bytes:
     return to_parquet([("ingest", Outcome({"id": "s-1", "instruction": "Hi"}))], SCHEMAS["ingest"])
 
 
+@pytest.mark.slow
 def test_of_many_racing_creators_one_wins(root):
     one_of_many_wins(open_store(root), 24)
 
@@ -84,6 +87,7 @@ def test_a_store_that_overwrites_instead_of_refusing_is_refused(root):
     assert c.list_commits(open_store(root), "gate").committed == {}
 
 
+@pytest.mark.slow
 def test_a_build_on_an_object_store(root, tmp_path, quickstart):
     file = tmp_path / "questions.jsonl"
     file.write_text("".join(f'{{"instruction": "How high is hill number {n}?"}}\n' for n in range(4)))

@@ -42,6 +42,7 @@ def pairs(kind: str) -> list[tuple[str, str, str]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "reference", "transcript"), pairs("same_speech"))
 def test_one_speech_in_two_spellings_has_no_error(language, reference, transcript):
     assert error_edits(reference, transcript, language).edits == 0
@@ -74,6 +75,7 @@ def test_syllables_never_cost_more_without_tones(reference, hypothesis):
     assert syllable_edits(reference, hypothesis, tones=False).edits <= syllable_edits(reference, hypothesis).edits
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data(), st.sampled_from(LANGUAGES))
 def test_a_text_is_itself_and_edits_are_symmetric_and_bounded(data, language):
@@ -128,6 +130,7 @@ def test_no_two_clock_times_are_one(language, times):
     assert (error_edits(one, other, language).edits == 0) == same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_many_numbers_take_bounded_time(language):
     numbers = [(n * 7919) % 10_000 for n in range(200)]

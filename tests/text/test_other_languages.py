@@ -7,6 +7,7 @@ import pytest
 from kespeechchat.text.other_languages import other_language
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     ("language", "text"),
     [
@@ -33,6 +34,7 @@ def test_japanese_that_would_pass_for_chinese(text):
     assert other_language(text, "zh") == "Japanese"
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     "text",
     [

@@ -80,6 +80,7 @@ def test_a_number_that_only_waits_for_its_words_is_no_ambiguous_one():
     assert "digit" in problems("一共有3只猫。", "zh")
 
 
+@pytest.mark.slow
 @given(ANY)
 @settings(max_examples=400, deadline=None)
 def test_no_figure_is_left_but_a_doubtful_one(case):
@@ -89,6 +90,7 @@ def test_no_figure_is_left_but_a_doubtful_one(case):
     assert left <= bool(reading.doubtful)
 
 
+@pytest.mark.slow
 @given(ANY)
 @settings(max_examples=400, deadline=None)
 def test_what_is_read_is_read_once(case):
@@ -97,6 +99,7 @@ def test_what_is_read_is_read_once(case):
     assert spoken_text(spoken, language) == spoken
 
 
+@pytest.mark.slow
 @given(ANY)
 @settings(max_examples=200, deadline=None)
 def test_forms_are_in_order_and_do_not_overlap(case):
@@ -123,6 +126,7 @@ def test_any_whole_number_of_things_can_be_said(n, language):
     assert speakable(spoken_text(text, language), language) is None
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**8 - 1))
 @settings(max_examples=60, deadline=None)
 def test_number_words_agree_with_a_library_of_them(n):

@@ -39,6 +39,8 @@ from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, list_commits, record_key
 from kespeechchat.store.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 QUICKSTART = Path(__file__).parents[3] / "pipelines" / "quickstart.yaml"
 
 counts = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)).map(lambda t: (min(t), t[1])), min_size=1)

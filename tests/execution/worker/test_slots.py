@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from kespeechchat.execution.worker.slots import Slots
 from kespeechchat.execution.worker.stopwatch import Stopwatch
 
@@ -39,6 +41,7 @@ def _stays_out(holder: Holder) -> bool:
     return not holder.inside.wait(0.2)
 
 
+@pytest.mark.slow
 def test_shards_run_together_and_a_suspect_waits_until_they_are_done() -> None:
     slots = Slots(3)
     first, second = Holder(slots, False), Holder(slots, False)

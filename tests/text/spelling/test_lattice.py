@@ -16,6 +16,7 @@ def every_reading(segments) -> list[list[str]]:
     return [[unit for reading in chosen for unit in reading] for chosen in product(*segments)]
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(SEGMENTS, SEGMENTS)
 def test_agrees_with_the_least_over_every_pair_of_readings(left, right):
