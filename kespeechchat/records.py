@@ -121,7 +121,12 @@ _INSTRUCTION = [
     ("input", pa.string()),
     ("reference", pa.string()),
 ]
-_QUESTION = [*_INSTRUCTION, ("parent", pa.string()), ("question", pa.string())]
+_QUESTION = [
+    *_INSTRUCTION,
+    ("parent", pa.string()),
+    ("question", pa.string()),
+    ("question_from", pa.string()),  # as_is | framed | model; null in a ROOT that an older `rewrite` wrote
+]
 _CANDIDATE = [
     ("role", pa.string()),
     ("language", pa.string()),  # null: speaks every language
@@ -161,6 +166,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("reference", pa.string()),
             ("instruction", pa.string()),  # what the user says
             ("response", pa.string()),  # what the agent says
+            ("response_from", pa.string()),  # source | model; null in a ROOT that an older `spoken` wrote
         ],
         "corpus": [
             ("recording", pa.string()),

@@ -41,6 +41,18 @@ class Ingest(StageSettings):
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
     code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
 
+    require_reference: Annotated[
+        bool,
+        ADDED,
+        Field(description="refuse a row whose source has no answer to what it asks, before a model is asked"),
+    ] = False
+    safety_rules: Annotated[
+        bool, ADDED, Field(description="refuse by `filter.safety_rules` already here, before a model is asked")
+    ] = False
+    suitability_rules: Annotated[
+        bool, ADDED, Field(description="refuse by `filter.suitability_rules` already here, before a model is asked")
+    ] = False
+
     def relevant(self, language: str | None = None) -> dict[str, Any]:
         """Without `code_switching` where it is on: shards older than the setting were made so."""
         found = super().relevant(language)
@@ -55,6 +67,11 @@ class Rewrite(StageSettings):
     llm: LLMName
     prompt: PromptName = Field("rewrite", description="for open instructions")
     directive_prompt: PromptName = Field("rewrite-directive", description="for directive tasks, without the directive")
+    by_rule: Annotated[
+        bool,
+        ADDED,
+        Field(description="keep what a person would already say, and frame a plain request as a question, by rule"),
+    ] = False
     variants: int = Field(1, ge=1, description="questions made of one instruction")
     candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
@@ -92,6 +109,11 @@ class Spoken(StageSettings):
     prompt: PromptName = Field("spoken", description="for rows without a reference answer")
     grounded_prompt: PromptName = Field("spoken-grounded", description="for rows whose source has an answer")
     grounded: bool = Field(False, description="carry the source's answer in the prompt and hold the response to it")
+    by_rule: Annotated[
+        bool,
+        ADDED,
+        Field(description="make the source's own answer speakable by rule; the model is asked where no rule can"),
+    ] = False
     require_reference: bool = Field(False, description="refuse a row whose source has no answer to its question")
     candidates: int = Field(1, ge=1, description="completions tried before a row is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kespeechchat.engines.llm import LLM, Request
+from kespeechchat.engines.llm import LLM, Completion, Request
 from kespeechchat.records import RowError
 
 
@@ -38,9 +38,14 @@ def ask_until_usable(
             break
         completions = llm.complete([request(rows[i], attempt) for i in waiting])
         for i, completion in zip(waiting, completions, strict=True):
-            found[i] = completion if isinstance(completion, RowError) else judge(rows[i], completion.text)
+            found[i] = completion if isinstance(completion, RowError) else judge(rows[i], _closed(completion))
         waiting = [i for i in waiting if not _usable(found[i])]
     return found
+
+
+def _closed(completion: Completion) -> str:
+    """The text; one that was stopped is closed as JSON, so that the judge can say what is wrong with it."""
+    return completion.text + '"}' if completion.finish == "hopeless" else completion.text
 
 
 def _usable(answer: Judged | RowError) -> bool:

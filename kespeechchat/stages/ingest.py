@@ -10,8 +10,11 @@ from kespeechchat.config import stages as settings
 from kespeechchat.ids import first_appearance
 from kespeechchat.records import Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.text.compose import plain_request
 from kespeechchat.text.other_languages import other_language
+from kespeechchat.text.safety import unsafe
 from kespeechchat.text.source_filters import latin_word, refuse
+from kespeechchat.text.suitability import unsuitable
 
 
 class Ingest(Stage[settings.Ingest]):
@@ -44,8 +47,24 @@ class Ingest(Stage[settings.Ingest]):
             return rejected(out, "duplicate", f"{where} says the same as {first}")
         if reason is not None:
             return rejected(out, reason, f"{where}: {instruction[:120]}")
+        if refused := self._by_rule(out, task):
+            return rejected(out, refused[0], f"{where}: {refused[1]}")
         if task.one_language == "zh" and not self.settings.code_switching and (word := latin_word(instruction)):
             return rejected(out, "code_switching", f"{where}: {word!r} in {instruction[:120]}")
         if "language" not in planned and (other := other_language(instruction, task.one_language)):
             return rejected(out, "other_language", f"{where}: {other}: {instruction[:120]}")
         return Outcome(out)
+
+    def _by_rule(self, row: Row, task: Task) -> tuple[str, str] | None:
+        """(reason, detail) of what a later stage would refuse by rule anyway, after a model had worked on it."""
+        instruction, given = row["instruction"], row["input"] or ""
+        if self.settings.safety_rules:
+            for text in (instruction, given):
+                if rule := unsafe(text, task.one_language):
+                    return "unsafe_rule", f"{rule}: {text[:120]}"
+        asked = plain_request(instruction, given, row["task"])
+        if self.settings.suitability_rules and asked and (rule := unsuitable(asked, task.one_language)):
+            return "unsuitable_rule", f"{rule}: {asked[:120]}"
+        if self.settings.require_reference and not (row["reference"] and asked):
+            return "no_reference", instruction[:120]
+        return None

@@ -16,7 +16,7 @@ from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.text.compose import judge_question, parse_question, rewrite_fields
+from kespeechchat.text.compose import hopeless, judge_question, parse_question, question_by_rule, rewrite_fields
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
 
@@ -34,7 +34,25 @@ class Rewrite(Stage[settings.Rewrite]):
         return self.settings.variants
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        rows = [v for row in task.rows for v in self._variants(row)]
+        asked = [v for row in task.rows for v in self._variants(row)]
+        found_by_rule = [self._by_rule(row, task) for row in asked]
+        yield from (outcome for outcome in found_by_rule if outcome)
+        rows = [row for row, outcome in zip(asked, found_by_rule, strict=True) if not outcome]
+        if rows:
+            yield from self._by_model(rows, task)
+
+    def _by_rule(self, row: Row, task: Task) -> Outcome | None:
+        """The first variant of an instruction that needs no model; further variants ask it."""
+        if not self.settings.by_rule or row["id"] != self.ids({"id": row["parent"]})[0]:
+            return None
+        longest = pick(self.settings.max_length, task.one_language)
+        turn = seed_for(self.pipeline.seed, self.name, row["id"], "frame")
+        given = row["instruction"], row["input"] or "", row["task"]
+        found = question_by_rule(*given, task.one_language, longest, turn)
+        return Outcome({**row, "question": found[0], "question_from": found[1]}) if found else None
+
+    def _by_model(self, rows: list[Row], task: Task) -> Iterable[Outcome]:
+        longest = pick(self.settings.max_length, task.one_language)
         prompts = self._prompts(task)
 
         def request(row: Row, candidate: int) -> Request:
@@ -45,13 +63,13 @@ class Rewrite(Stage[settings.Rewrite]):
                 schema=prompts[asked.prompt].schema,
                 max_tokens=self.settings.max_tokens,
                 temperature=nth(self.settings.temperatures, candidate),
+                hopeless=lambda text: hopeless(text, task.one_language, longest),
             )
 
         def judge(row: Row, text: str) -> Judged:
             instruction, given = row["instruction"], row["input"] or ""
             prompt = prompts[rewrite_fields(instruction, given, row["task"]).prompt]
             question = parse_question(text, prompt.language)
-            longest = pick(self.settings.max_length, prompt.language)
             return Judged(question, judge_question(question, instruction, given, row["task"], prompt, longest), text)
 
         found = ask_until_usable(self.llm, rows, request, judge, self.settings.candidates)
@@ -61,7 +79,7 @@ class Rewrite(Stage[settings.Rewrite]):
             elif judged.reason:
                 yield rejected({**row, "question": judged.answer}, judged.reason, judged.detail)
             else:
-                yield Outcome({**row, "question": judged.answer})
+                yield Outcome({**row, "question": judged.answer, "question_from": "model"})
 
     def _variants(self, row: Row) -> Iterable[Row]:
         columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}

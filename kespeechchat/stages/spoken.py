@@ -17,8 +17,15 @@ from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.text.compose import judge_dialogue, parse_dialogue, spoken_fields
-from kespeechchat.text.directive import is_directive
+from kespeechchat.text.compose import (
+    Dialogue,
+    dialogue_by_rule,
+    hopeless,
+    judge_dialogue,
+    parse_dialogue,
+    plain_request,
+    spoken_fields,
+)
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
 _COLUMNS = ("source", "language", "task", "instruction", "input", "question", "reference")
@@ -29,7 +36,7 @@ class Spoken(Stage[settings.Spoken]):
     """Instruction and response as they are spoken, with the split."""
 
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4  # 4: a question that a directive only wraps keeps its reference
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"filter": _COLUMNS}
 
     def setup(self) -> None:
@@ -41,6 +48,20 @@ class Spoken(Stage[settings.Spoken]):
             yield from (rejected(row, "no_reference", row["question"]) for row, answered in carried if not answered)
             carried = [(row, answered) for row, answered in carried if answered]
         rows = [row if answered else {**row, "reference": None} for row, answered in carried]
+        if self.settings.by_rule:
+            by_rule = [self._by_rule(row, task) for row in rows]
+            yield from (outcome for outcome in by_rule if outcome)
+            rows = [row for row, outcome in zip(rows, by_rule, strict=True) if not outcome]
+        if rows:
+            yield from self._by_model(rows, task)
+
+    def _by_rule(self, row: Row, task: Task) -> Outcome | None:
+        longest = pick(self.settings.max_length, task.one_language)
+        dialogue = row["reference"] and dialogue_by_rule(row["question"], row["reference"], task.one_language, longest)
+        return self._kept(row, dialogue, "source") if dialogue else None
+
+    def _by_model(self, rows: list[Row], task: Task) -> Iterable[Outcome]:
+        longest = pick(self.settings.max_length, task.one_language)
         open_, grounded = (self._prompt(name, task) for name in (self.settings.prompt, self.settings.grounded_prompt))
 
         def reference(row: Row) -> str | None:
@@ -54,12 +75,12 @@ class Spoken(Stage[settings.Spoken]):
                 schema=prompt.schema,
                 max_tokens=self.settings.max_tokens,
                 temperature=nth(self.settings.temperatures, candidate),
+                hopeless=lambda text: hopeless(text, task.one_language, longest),
             )
 
         def judge(row: Row, text: str) -> Judged:
             prompt = grounded if reference(row) else open_
             dialogue = parse_dialogue(text, prompt.language)
-            longest = pick(self.settings.max_length, prompt.language)
             return Judged(dialogue, judge_dialogue(dialogue, row["question"], reference(row), prompt, longest), text)
 
         found = ask_until_usable(self.llm, rows, request, judge, self.settings.candidates)
@@ -71,9 +92,12 @@ class Spoken(Stage[settings.Spoken]):
             return failed(row, judged.message)
         if judged.reason:
             return rejected(row, judged.reason, judged.detail)
-        said = judged.answer.instruction
-        split = dialogue_split(said, self.settings.splits, self.pipeline.seed)
-        return Outcome({**row, "split": split, "instruction": said, "response": judged.answer.response})
+        return self._kept(row, judged.answer, "model")
+
+    def _kept(self, row: Row, dialogue: Dialogue, by: str) -> Outcome:
+        split = dialogue_split(dialogue.instruction, self.settings.splits, self.pipeline.seed)
+        said = {"instruction": dialogue.instruction, "response": dialogue.response, "response_from": by}
+        return Outcome({**row, "split": split, **said})
 
     def _prompt(self, name: str, task: Task) -> Prompt:
         return parse_prompt(self.pipeline.prompts[name], name, task.one_language)
@@ -81,4 +105,5 @@ class Spoken(Stage[settings.Spoken]):
 
 def _answers_the_question(row: Row) -> bool:
     """A directive's reference answers the directive ("positive"), which the question no longer asks."""
-    return bool(row["reference"]) and not is_directive(row["task"], row["instruction"], row["input"] or "")
+    asked = plain_request(row["instruction"], row["input"] or "", row["task"])
+    return bool(row["reference"]) and asked is not None

@@ -13,17 +13,21 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kespeechchat.records import Language
 from kespeechchat.text import checks
+from kespeechchat.text.answers import from_source
 from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.prompts import Prompt
+from kespeechchat.text.questions import as_is, framed
 from kespeechchat.text.readings import read, spoken_text
 from kespeechchat.text.similarity import overlap, similarity
 from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable
+from kespeechchat.text.suitability import unsuitable
 
+QuestionFrom = Literal["as_is", "framed", "model"]
 QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
 RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
 _ECHO = 0.9  # Dice, over which a question says its source again
@@ -65,6 +69,54 @@ def rewrite_fields(instruction: str, input: str, task: str | None) -> Rewrite:
             return Rewrite("directive", {"information": pieces})
         return Rewrite("plain", {"text": pieces})
     return Rewrite("plain", {"text": _in_words(f"{instruction} {input}")})
+
+
+def plain_request(instruction: str, input: str, task: str | None) -> str | None:
+    """What a row asks, as it came: the instruction with its input, or the question that a directive only wraps
+    ("Answer the following question: …"). None for a directive, whose reference answers the directive.
+
+    >>> plain_request("回答下面的问题。\\n为什么太阳会发光？", "", None)
+    '为什么太阳会发光？'
+    >>> plain_request("Classify the following sentence.", "Cats sleep.", None) is None
+    True
+    """
+    if not is_directive(task, instruction, input):
+        return f"{instruction}\n{input}".strip()
+    if rewrite_fields(instruction, input, task).prompt == "directive":
+        return None
+    return information(instruction, input)
+
+
+def question_by_rule(
+    instruction: str, input: str, task: str | None, language: Language, longest: int, turn: int
+) -> tuple[str, QuestionFrom] | None:
+    """The question that an instruction is or asks for, where a rule can say it, and how it was found; else None.
+
+    `turn` chooses the frame of a request; `longest` is in characters (zh) or words (en).
+    """
+    asked = plain_request(instruction, input, task)
+    if asked is None or (input.strip() and asked.endswith(input.strip())):
+        return None
+    short, _ = QUESTION_LENGTH[language]
+    ways: tuple[tuple[QuestionFrom, str | None], ...] = (
+        ("as_is", as_is(asked, language)),
+        ("framed", framed(asked, language, turn)),
+    )
+    for way, found in ways:
+        question = _tidy(found, language) if found else ""
+        if found and not _ill_formed(question, language, short, longest) and not unsuitable(question, language):
+            return question, way
+    return None
+
+
+def dialogue_by_rule(question: str, reference: str, language: Language, longest: int) -> Dialogue | None:
+    """The question as it stands with the source's own answer, where rules can say it in `longest` characters (zh) or
+    words (en); else None."""
+    response = from_source(reference, language, longest, question)
+    if response is None or _ill_formed(question, language, *QUESTION_LENGTH[language]):
+        return None
+    unfit = response.endswith(("?", "？")) or similarity(question, response, language) >= _ECHO
+    return None if unfit or checks.other_language(response, language) else Dialogue(question, response)
 
 
 def spoken_fields(question: str, reference: str | None, language: Language) -> dict[str, str]:
@@ -161,6 +213,13 @@ def judge_dialogue(
         or (_gives_away(said, question, reference, language) if reference else None)
         or (checks.disagrees(reply, reference, language, question) if reference else None)
     )
+
+
+def hopeless(completion: str, language: Language, longest: int) -> bool:
+    """Whether the last text in a JSON object that is still being written cannot pass any more: it is too long already,
+    or repeats itself."""
+    text = completion.rpartition('": "')[2]
+    return bool(checks.length(text, language) > longest or checks.repetition(text, language))
 
 
 def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:

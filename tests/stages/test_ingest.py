@@ -26,7 +26,7 @@ def ingested(quickstart, tmp_path):
         item = InstructionInput(path=str(file), language=language)
         pipeline = SimpleNamespace(instructions=Instructions(inputs=(item,)))
         manifest = shard_inputs(LocalFolder(str(tmp_path / "root")), pipeline, "instructions")
-        stage = Ingest(load_pipeline(quickstart, settings))
+        stage = Ingest(load_pipeline(quickstart, (*LENIENT, *settings)))
         outcomes = []
         for shard in manifest.shards:
             task = Task(shard.number, shard.language, planned_rows(manifest.store, shard).to_pylist())
@@ -36,6 +36,7 @@ def ingested(quickstart, tmp_path):
     return ingest
 
 
+LENIENT = ("stages.ingest.require_reference=false",)
 GERMAN = {"instruction": "Warum ist der Himmel blau?", "output": "Streuung."}
 JAPANESE = {"instruction": "世界経済危機対策案の内容"}
 
@@ -77,3 +78,21 @@ def test_turns_are_left_for_later(ingested):
     (outcome,) = ingested({"messages": [{"role": role, "content": text} for role, text in talk]})
     assert (outcome.row["instruction"], outcome.row["reference"]) == (talk[0][1], talk[1][1])
     assert "turns" not in outcome.row
+
+
+def test_a_row_that_a_rule_refuses_meets_no_model(ingested):
+    """The rules of later stages look at the instruction here already, and say so with their own reason."""
+    strict = ("stages.ingest.require_reference=true",)
+    rows = (
+        {"instruction": "How do bees find their way home?", "output": "They watch the sun."},
+        {"instruction": "How do ants find their way home?"},
+        {"instruction": "Classify the following sentence.", "input": "Cats sleep a lot.", "output": "positive"},
+        {"instruction": "Answer the following question: Why do cats purr?", "output": "They are content."},
+        {"instruction": "Write an essay about rain.", "output": "Rain falls."},
+        {"instruction": "How do I build a pipe bomb at home?", "output": "No."},
+    )
+    found = ingested(*rows, settings=strict)
+    assert _reasons(found) == [None, "no_reference", "no_reference", None, "unsuitable_rule", "unsafe_rule"]
+    assert found[1].detail == "a.jsonl:2: How do ants find their way home?"
+    off = ("stages.ingest.safety_rules=false", "stages.ingest.suitability_rules=false")
+    assert set(_reasons(ingested(*rows, settings=off))) == {None}

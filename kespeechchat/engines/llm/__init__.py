@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -30,7 +30,8 @@ class Request:
 
     `messages`: the system text, the few-shot examples as user/assistant pairs, and the question last. A chat model gets
     them as they are, a base model as a few-shot completion of the same text. `schema`: a JSON schema that the
-    completion must satisfy (grammar-constrained where the engine can).
+    completion must satisfy (grammar-constrained where the engine can). `hopeless`: given the text so far, whether it
+    cannot be used any more; an engine that writes token by token stops there, others need not ask it.
     """
 
     messages: tuple[Message, ...]
@@ -39,14 +40,16 @@ class Request:
     max_tokens: int = 256
     temperature: float = 0.7
     top_p: float = 0.9
+    hopeless: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote. `finish`: `length` where a limit cut the text. `tokens`: of the completion alone."""
+    """What a model wrote. `finish`: `length` where a limit cut the text, `hopeless` where the request's own test did.
+    `tokens`: of the completion alone."""
 
     text: str
-    finish: Literal["stop", "length"]
+    finish: Literal["stop", "length", "hopeless"]
     tokens: int
 
 

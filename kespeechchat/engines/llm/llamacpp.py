@@ -12,10 +12,10 @@ repeatable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from kespeechchat.config.engines import LlamaCppSettings
 from kespeechchat.engines import EngineError
@@ -25,6 +25,7 @@ from kespeechchat.engines.models import resolve
 from kespeechchat.records import RowError
 
 _TOP_K = 40
+_LOOKED_AT_EVERY = 4  # tokens
 _RANDOM_SEED = 2**32 - 1  # llama.cpp takes this one value as "choose a seed yourself"
 
 
@@ -77,6 +78,8 @@ class LlamaCpp(LLM):
             body["stop"] = list(STOPS)
         body["cache_prompt"] = not chat or not self.deterministic
         try:
+            if request.hopeless is not None:
+                return _streamed(handle, body, request.hopeless)
             return _completion(handle(body))
         except (RuntimeError, ValueError, KeyError) as e:
             self._primed = None
@@ -122,6 +125,29 @@ def _schema(schema: dict[str, Any], chat: bool) -> dict[str, Any]:
     if chat:
         return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
     return {"json_schema": schema}
+
+
+def _streamed(handle: Any, body: dict[str, Any], hopeless: Callable[[str], bool]) -> Completion | RowError:
+    """Token by token, so that a text which cannot be used any more costs no further one."""
+    parts: list[str] = []
+    last: dict[str, Any] = {}
+
+    def stop(chunk: dict[str, Any]) -> bool:
+        if "error" in chunk or not chunk.get("choices"):
+            last.update(chunk)
+            return "error" in chunk
+        choice = chunk["choices"][0]
+        parts.append((choice["delta"].get("content") if "delta" in choice else choice["text"]) or "")
+        last["finish"] = choice["finish_reason"] or last.get("finish")
+        last["hopeless"] = len(parts) % _LOOKED_AT_EVERY == 0 and hopeless("".join(parts))
+        return bool(last["hopeless"])
+
+    handle({**body, "stream": True}, stop)
+    if "error" in last:
+        return RowError(f"llama.cpp: {last['error']}")
+    finish: Literal["stop", "length", "hopeless"] = "length" if last.get("finish") == "length" else "stop"
+    tokens = (last.get("usage") or {}).get("completion_tokens") or len(parts)
+    return Completion("".join(parts).strip(), "hopeless" if last.get("hopeless") else finish, tokens)
 
 
 def _completion(answer: Any) -> Completion | RowError:
