@@ -58,13 +58,15 @@ class Outcome:
     """What became of one row in one stage.
 
     `row` holds `id` and the stage's own columns (`SCHEMAS`). Of a rejected row, `reason` is a code that is counted and
-    `detail` explains it to a reader; of a failed row, `detail` is the error.
+    `detail` explains it to a reader; of a failed row, `detail` is the error. Of a kept row, `made` is a code that is
+    counted too, where a stage has several ways to make one (as it is, by a rule, by a model).
     """
 
     row: dict[str, Any]
     status: Status = KEPT
     reason: str | None = None
     detail: str | None = None
+    made: str | None = None
 
 
 def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.dataset.tables import made_line
 from kespeechchat.display import columns
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
@@ -18,7 +19,7 @@ from kespeechchat.store.interface import ObjectStore
 def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> dict[str, Any]:
     """{"root", "target_hours", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept",
     "rejected", "failed_rows"}], "rounds": see `rounds_of`}: rows are those of the shards that are done, hours those of
-    gated dialogues."""
+    gated dialogues; a stage with several ways to make a row has "made" too, kept rows by way."""
     build_state = build_state or BuildState(pipeline, store)
 
     @cache
@@ -39,6 +40,7 @@ def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | Non
                 **tally,
                 "rows_in": total.rows_in,
                 "kept": total.kept,
+                **({"made": total.made} if total.made else {}),
                 "rejected": total.rejected,
                 "failed_rows": total.failed,
             }
@@ -58,6 +60,7 @@ def render(found: dict[str, Any]) -> str:
         numbers = [str(s[k]) for k in ("shards", "done", "pending", "stale", "failed", "rows_in", "kept")]
         lines.append((s["name"], *numbers, reasons))
     rows = columns(lines, "<>>>>>>><")
+    made = [made_line(s) for s in found["stages"] if s.get("made")]
     targets = [f"target hours of {language}: {hours_line(f)}" for language, f in found["target_hours"].items()]
     rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
-    return "\n".join([f"root: {found['root']}", *rows, *targets, *rounds])
+    return "\n".join([f"root: {found['root']}", *rows, *made, *targets, *rounds])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.config.pipeline import Departure, Licence
@@ -12,11 +12,12 @@ from kespeechchat.dataset.origins import Corpus
 
 
 class StageYield(TypedDict):
-    """What a stage made of its rows; `rejected` by reason."""
+    """What a stage made of its rows; `rejected` by reason, `made` is kept rows by how they were made."""
 
     name: str
     rows_in: int
     kept: int
+    made: NotRequired[Mapping[str, int]]
     rejected: Mapping[str, int]
     failed_rows: int
 

@@ -9,6 +9,7 @@ from typing import Any
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
 from kespeechchat.dataset.statistics import PAPER
+from kespeechchat.dataset.tables import made_line
 from kespeechchat.display import hours, markdown_table, percent
 from kespeechchat.records import Split
 
@@ -165,7 +166,9 @@ def _watermark(facts: CardFacts) -> str:
 def _yields(facts: CardFacts) -> str:
     rejected = facts.build.rejected.items()
     rows = [[stage, reason, n] for stage, reasons in rejected for reason, n in sorted(reasons.items())]
-    return "## What was left out\n\n" + markdown_table(["stage", "reason", "rows"], rows) if rows else ""
+    left_out = "## What was left out\n\n" + markdown_table(["stage", "reason", "rows"], rows) if rows else ""
+    made = [f"- {made_line(stage)}" for stage in facts.build.yields if stage.get("made")]
+    return "\n\n".join(filter(None, [left_out, "\n".join(["How its texts were made:", "", *made]) if made else ""]))
 
 
 def _departures(facts: CardFacts) -> str:

@@ -16,7 +16,14 @@ from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.text.compose import hopeless, judge_question, parse_question, question_by_rule, rewrite_fields
+from kespeechchat.text.compose import (
+    QuestionFrom,
+    hopeless,
+    judge_question,
+    parse_question,
+    question_by_rule,
+    rewrite_fields,
+)
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
 
@@ -49,7 +56,7 @@ class Rewrite(Stage[settings.Rewrite]):
         turn = seed_for(self.pipeline.seed, self.name, row["id"], "frame")
         given = row["instruction"], row["input"] or "", row["task"]
         found = question_by_rule(*given, task.one_language, longest, turn)
-        return Outcome({**row, "question": found[0], "question_from": found[1]}) if found else None
+        return _kept(row, *found) if found else None
 
     def _by_model(self, rows: list[Row], task: Task) -> Iterable[Outcome]:
         longest = pick(self.settings.max_length, task.one_language)
@@ -79,7 +86,7 @@ class Rewrite(Stage[settings.Rewrite]):
             elif judged.reason:
                 yield rejected({**row, "question": judged.answer}, judged.reason, judged.detail)
             else:
-                yield Outcome({**row, "question": judged.answer, "question_from": "model"})
+                yield _kept(row, judged.answer, "model")
 
     def _variants(self, row: Row) -> Iterable[Row]:
         columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}
@@ -89,3 +96,7 @@ class Rewrite(Stage[settings.Rewrite]):
     def _prompts(self, task: Task) -> dict[str, Prompt]:
         names = {"plain": self.settings.prompt, "directive": self.settings.directive_prompt}
         return {kind: parse_prompt(self.pipeline.prompts[n], n, task.one_language) for kind, n in names.items()}
+
+
+def _kept(row: Row, question: str, by: QuestionFrom) -> Outcome:
+    return Outcome({**row, "question": question, "question_from": by}, made=by)

@@ -97,7 +97,7 @@ class Spoken(Stage[settings.Spoken]):
     def _kept(self, row: Row, dialogue: Dialogue, by: str) -> Outcome:
         split = dialogue_split(dialogue.instruction, self.settings.splits, self.pipeline.seed)
         said = {"instruction": dialogue.instruction, "response": dialogue.response, "response_from": by}
-        return Outcome({**row, "split": split, **said})
+        return Outcome({**row, "split": split, **said}, made=by)
 
     def _prompt(self, name: str, task: Task) -> Prompt:
         return parse_prompt(self.pipeline.prompts[name], name, task.one_language)

@@ -73,6 +73,7 @@ class Counts:
     seconds: dict[str, FiniteFloat] = field(
         default_factory=dict
     )  # of kept audio by split, where a stage's rows name both
+    made: dict[str, int] = field(default_factory=dict)  # kept rows by how they were made, where there are several ways
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -82,6 +83,7 @@ class Counts:
             self.failed + other.failed,
             self.fan_out,
             _added(self.seconds, other.seconds),
+            _added(self.made, other.made),
         )
 
     @property

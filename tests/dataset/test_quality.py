@@ -108,7 +108,14 @@ def test_the_tables_stand_beside_the_paper_s_figures():
     figures["splits"] = {"test": {"dialogues": 9, "user_voices": 4}}
     some = {"speakers": {"zh": 2}, "utterances": {"zh": 11}, "hours": {"zh": 0.02}}
     figures["subsets"] = {"asr": {"partition": "S", "train": some, "test": some}, "tts": {"train": some}}
-    stage = {"name": "gate", "rows_in": 10, "kept": 9, "rejected": {"error_rate": 1}, "failed_rows": 0}
+    stage = {
+        "name": "gate",
+        "rows_in": 10,
+        "kept": 9,
+        "made": {"as_is": 9},
+        "rejected": {"error_rate": 1},
+        "failed_rows": 0,
+    }
     text = statistics_markdown(figures, {"partition": "XS", **filled().result(), "yields": [stage]})
     assert "| XS | 3 | 0.5000 | 2 | 1,234 | 7 | 1,000 / 500 |" in text
     assert "| mine | 3 | 0.5000 | 2 | 1,234 | 7 | – |" in text
