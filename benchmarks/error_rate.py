@@ -1,6 +1,7 @@
 """What the gate's error rate costs: dialogues of two turns, new code against what it replaced, in one run.
 
-    python benchmarks/error_rate.py [REVISION]     # exits 1 if the median dialogue takes 2 ms or more
+    python -m benchmarks.error_rate [REVISION]     # exits 1 if the median dialogue takes 2 ms or more
+    python -m benchmarks.error_rate --root ROOT    # the gate of a build by both codes: figures, and rows that change
 
 The texts are ordinary turns of both languages and transcripts of them: as they were said, with written forms, and
 with words misheard. The old code is read from this repository's git: REVISION, or the last one before readings.
@@ -15,8 +16,15 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from kespeechchat.commands.rows import Wanted, current_tables
+from kespeechchat.config.base import pick
+from kespeechchat.config.rounds import split_round
 from kespeechchat.records import Language
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.saved_profile import load_profile
+from kespeechchat.store.opening import open_store
 from kespeechchat.text import error_rate
 
 HERE = Path(__file__).parent
@@ -95,8 +103,46 @@ def costs(code: ModuleType, unit: str, work: list[list[Turn]]) -> list[float]:
     return out
 
 
+def verdicts(root: str, old: ModuleType) -> None:
+    """Judges the dialogues that a build's gate has seen by both codes, from the stored transcripts, and prints how many
+    of each language pass, the pooled rates, and each dialogue whose verdict differs."""
+    pipeline = load_profile(root)
+    build_state = BuildState(pipeline, open_store(root))
+    totals: dict[str, list[float]] = {}
+    for unit in (u for u in pipeline.units if split_round(u.name)[0] == "gate"):
+        settings = pipeline.settings_of(unit.name)
+        for table in current_tables(build_state, Wanted(unit.stages[-1])):
+            for row in table.to_pylist():
+                counted, limit = pick(settings.unit, row["language"]), pick(settings.max_error, row["language"])
+                rates = [_rate(code, row, counted) for code in (old, error_rate)]
+                total = totals.setdefault(row["language"], [0, 0, 0, 0.0, 0.0])
+                passed = [rate <= limit for rate in rates]
+                for i, add in enumerate((1, *passed, *rates)):
+                    total[i] += add
+                if passed[0] != passed[1]:
+                    print(f"{row['id']}: before {rates[0]:.3f}, now {rates[1]:.3f}, limit {limit}")
+                    for turn in row["turns"]:
+                        print(f"    said  {turn['text']}\n    heard {turn['transcript']}")
+    for language, (rows, before, now, rate_before, rate_now) in sorted(totals.items()):
+        means = f"mean rate {rate_before / rows:.4f} before, {rate_now / rows:.4f} now"
+        print(f"{language}: {rows} dialogues judged; {before} pass before, {now} now; {means}")
+
+
+def _rate(code: ModuleType, row: dict[str, Any], unit: str) -> float:
+    counted = [
+        code.syllable_edits(turn["text"], turn["transcript"])
+        if unit == "syllable"
+        else code.error_edits(turn["text"], turn["transcript"], row["language"])
+        for turn in row["turns"]
+    ]
+    return float(code.pooled(counted))
+
+
 def main() -> int:
     """Prints the medians and their ratio for each unit; 1 if a median is not under the limit."""
+    if "--root" in sys.argv:
+        verdicts(sys.argv[sys.argv.index("--root") + 1], old_code(BEFORE))
+        return 0
     old = old_code(sys.argv[1] if len(sys.argv) > 1 else BEFORE)
     slowest = 0.0
     for unit, language in (("word", "en"), ("character", "zh"), ("syllable", "zh")):

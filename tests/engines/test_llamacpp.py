@@ -58,6 +58,19 @@ def test_completions_satisfy_the_schema_and_repeat_in_any_order(engine):
 
 
 @pytest.mark.model
+def test_a_text_that_cannot_be_used_is_stopped_and_changes_no_other(engine):
+    """Streaming gives the same text as one answer, and what is stopped leaves the slot as it was."""
+    requests = [ask(q, seed=n) for n, q in enumerate(QUESTIONS[:2])]
+    whole = engine.complete(requests)
+    streamed = engine.complete([ask(q, seed=n, hopeless=lambda text: False) for n, q in enumerate(QUESTIONS[:2])])
+    assert [(c.text, c.finish) for c in streamed] == [(c.text, c.finish) for c in whole]
+    (stopped,) = engine.complete([ask(QUESTIONS[0], seed=0, hopeless=lambda text: len(text) > 12)])
+    assert stopped.finish == "hopeless" and whole[0].text.startswith(stopped.text)
+    assert 0 < stopped.tokens < whole[0].tokens
+    assert engine.complete(requests) == whole
+
+
+@pytest.mark.model
 def test_neither_threads_nor_a_new_process_of_the_engine_change_a_completion(engine):
     two = LlamaCpp(LlamaCppSettings(use="llamacpp", threads=2))
     requests = [ask(q, seed=n) for n, q in enumerate(QUESTIONS[:2])]
