@@ -38,16 +38,6 @@ _ASKS_NUMBER: Final = {
     ),
 }
 _RESULT_OF = re.compile(r"(?<![\d.])[\d(][\d\s().,+\-−×÷*/%]*[=≈]\s*(?=\d)")  # "16 - 12 = " before its result
-_NUMBER: Final = {
-    "zh": re.compile(r"[\d零一二两三四五六七八九十百千万半]"),
-    "en": re.compile(
-        r"\d|"
-        + "|".join(
-            ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "zero", "none", "half"]
-        ),
-        re.I,
-    ),
-}
 _REFUSAL = re.compile(
     r"^(?:(?:i am |i'm )?(?:sorry|afraid)|i (?:can ?not|can't|am unable)|(?:非常|很)?抱歉|对不起|我(?:无法|不能)|作为)",
     re.I,
@@ -109,7 +99,7 @@ def _told(lines: list[str], language: Language, longest: int) -> list[str] | Non
 def _conclusion(lines: list[str], language: Language) -> str | None:
     """The last sentence that states a number without the sum that led to it."""
     found = [_RESULT_OF.sub("", s) for line in lines for s in sentences(without_mark(line), language)]
-    stated = [s for s in found if not _SUMS.search(s) and _NUMBER[language].search(s)]
+    stated = [s for s in found if not _SUMS.search(s) and checks.numbers(s, language)]
     concluding = [s for s in stated if _CONCLUSION[language].match(s)]
     if not stated:
         return None

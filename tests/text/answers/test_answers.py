@@ -88,11 +88,12 @@ def test_of_a_calculation_its_result_is_said():
         ("en", "See https://example.org for the whole list of parks."),
         ("zh", "作为一个语言模型，我没有自己的看法。"),
         ("zh", "是的。"),
+        ("zh", "他一共花费：\n3 × 5元 = 15元。"),
         ("zh", "设苹果有x个，则x = 3 × 4。"),
     ],
 )
 def test_what_rules_cannot_say_is_left_to_the_model(language, reference):
-    assert from_source(reference, language, LONGEST[language]) is None
+    assert from_source(reference, language, LONGEST[language], {"zh": "一共花了多少钱？", "en": ""}[language]) is None
 
 
 _ZH = [
