@@ -19,7 +19,7 @@ def clean(
     root: Root = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only show what would be deleted.")] = False,
     replaced_audio: Annotated[
-        bool, typer.Option("--replaced-audio", help="Also unmarked speech whose marked copy is there.")
+        bool, typer.Option("--replaced-audio", help="Also delete unmarked speech whose marked copy exists.")
     ] = False,
 ) -> int:
     """Delete superseded shards and leftovers of interrupted attempts, and nothing that is current.
@@ -36,7 +36,7 @@ def clean(
         typer.echo(f"{removal.why}: {removal.key} ({removal.size:,} bytes)")
     if not yes:
         total = sum(removal.size for removal in removals)
-        typer.echo(f"{len(removals)} objects, {total:,} bytes would go; --yes removes them")
+        typer.echo(f"{len(removals)} objects, {total:,} bytes would be deleted; --yes deletes them")
         return EXIT_OK
     typer.echo(f"{len(removals)} objects, {run_clean(store_of(profile), removals):,} bytes removed")
     return EXIT_OK

@@ -82,7 +82,7 @@ def rows(
     split: Annotated[Literal["train", "dev", "test"] | None, typer.Option(help="Only rows of this split.")] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", show_default="50 of the table, else all", help="Only the first N rows."),
+        typer.Option(min=1, metavar="N", show_default="50 in a table, else all", help="Only the first N rows."),
     ] = None,
     format_: Annotated[
         Literal["table", "jsonl", "parquet"], typer.Option("--format", help="How to write the rows.")
@@ -94,8 +94,8 @@ def rows(
     """List the current rows of a stage: kept, refused and failed, with their reasons. Rows of old shards are left out.
 
     Rows come shard by shard and are never held all at once. jsonl and parquet have all columns but the audio, which
-    `kesc show` and `kesc export` write. An id names its row in `kesc show`; -v1 at its end is the second variant of a
-    question, -d2 the second time that the same row was in the inputs.
+    `kesc show` and `kesc export` write. Pass an id to `kesc show` to see its row. An id that ends in -v1 is the second
+    variant of a question; one that ends in -d2 is a row that was in the inputs for the second time.
 
     \b
     kesc rows --stage gate --status rejected --root build/quickstart
@@ -115,7 +115,7 @@ def rows(
 
 @exit_codes
 def show(
-    row: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="A row's id, or a beginning of it.")],
+    row: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="A row's id, or the beginning of one.")],
     pipeline: PipelineOrRoot = None,
     root: Root = None,
     audio: Annotated[
@@ -124,8 +124,8 @@ def show(
 ) -> int:
     """Show one row through all stages: texts, verdicts, what was heard, scores, voices, seeds, models, its files.
 
-    ID is that of an input row, a dialogue, a clip, a speaker, a candidate or a voice, as `kesc rows`, an export or an
-    error message names it. All variants (-v1) and rounds of the row are shown, unless ID names one variant.
+    ID is the id of an input row, a dialogue, a clip, a speaker, a candidate or a voice, as `kesc rows`, an export or an
+    error message prints it. All variants (-v1) and rounds of the row are shown, unless ID names one variant.
 
     \b
     kesc show quickstart-zh-0123 --root build/quickstart
@@ -146,7 +146,9 @@ def show(
             files = write_audio(build_state, shown, audio)
         except OSError as error:
             raise ConfigError(f"--audio {audio}: cannot write {error.filename}: {error.strerror}") from None
-        typer.echo("\n".join(f"wrote {file}" for file in files) if files else "no stage has made speech of it yet")
+        typer.echo(
+            "\n".join(f"wrote {file}" for file in files) if files else "no stage has made speech of this row yet"
+        )
     return EXIT_OK
 
 

@@ -96,8 +96,11 @@ def _heard(watermark: Watermark, mark: Sought, audio: Audio) -> tuple[str, bool]
         payload = f", payload {found.payload}" if found.payload else ""
         return f"marked (score {found.score:.2f}{payload})", True
     if found.payload == mark.payload:
-        return f"marked (score {found.score:.2f}, payload {found.payload}, as sought)", True
-    return f"marked by another (score {found.score:.2f}, payload {found.payload}, sought {mark.payload})", False
+        return f"marked (score {found.score:.2f}, payload {found.payload}, as expected)", True
+    return (
+        f"marked with another payload (score {found.score:.2f}, payload {found.payload}, expected {mark.payload})",
+        False,
+    )
 
 
 def _spoken(audio: Audio) -> Audio:

@@ -132,7 +132,7 @@ def _closing_lines(rows: FinishedRows, folder: Path, done: Done) -> Iterable[str
     yield f"export: {folder.resolve()} ({done.dialogues:,} dialogues{written}{kept})"
     yield from (f"        {note}" for note in done.notes)
     if rows.missing:
-        yield f"        {rows.missing} shards are not gated yet and not in it: `kesc status` names their stages"
+        yield f"        {rows.missing} shards are not gated yet, so not exported: `kesc status` names their stages"
     if done.example:
         yield f"listen: any player, for example {done.example}"
         yield f"check:  kesc detect {done.example}"

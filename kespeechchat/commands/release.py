@@ -37,7 +37,7 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
         store.create(_key(name), (json.dumps(new.to_json(), ensure_ascii=False, indent=1) + "\n").encode())
     except AlreadyExists:
         return "\n".join(
-            [f"{_key(name)} was just made by another.", *_compared(read_release(store, name), rows, today)]
+            [f"{_key(name)} was just made by another process.", *_compared(read_release(store, name), rows, today)]
         )
     figures = [
         f"  {part}: {sum(c.dialogues.values()):,} dialogues, {hours(sum(c.hours.values()))} h, {c.speakers:,} voices"

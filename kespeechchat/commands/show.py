@@ -68,10 +68,10 @@ def show(build_state: BuildState, id_: str) -> Shown:
     if id_ in found:
         ids = [id_]
     if not ids:
-        raise ConfigError(f"{id_}: no row has this id, and none begins so; `kesc rows --stage ingest` lists ids")
+        raise ConfigError(f"{id_}: no row has this id, and no id begins with it; `kesc rows --stage ingest` lists ids")
     if len(ids) > 1:
         more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-        raise ConfigError(f"{id_}: {len(ids)} ids begin so: {', '.join(ids[:_NAMED])}{more}; write one of them")
+        raise ConfigError(f"{id_}: {len(ids)} ids begin with it: {', '.join(ids[:_NAMED])}{more}; write one of them")
     whole, at = ids[0], found[ids[0]]
     if at is None:
         return Shown(whole, None, (), tuple(_steps_of_library(build_state, whole)))

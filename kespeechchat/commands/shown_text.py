@@ -23,7 +23,7 @@ def _head(shown: Shown) -> Iterator[str]:
     yield shown.id
     if (row := shown.planned) is not None:
         yield f"  line {row['line']} of {row['file']} (source {row['source']}), {row['language']}, shard {row['shard']}"
-        yield f"  as it came: {row['raw']}"
+        yield f"  as read: {row['raw']}"
         if row["problem"]:
             yield f"  problem: {row['problem']}"
     if shown.duplicates:

@@ -43,5 +43,5 @@ def units_reader(pipeline: Pipeline) -> AgentUnits | None:
     """None where the profile names no unit engine. Raises ConfigError where it names several."""
     names = list(pipeline.engines.units)
     if len(names) > 1:
-        raise ConfigError(f"engines.units: {', '.join(names)}: name one, its units are what the trainer learns")
+        raise ConfigError(f"engines.units: {', '.join(names)}: name one engine, because the trainer learns its units")
     return AgentUnits(pipeline, names[0]) if names else None

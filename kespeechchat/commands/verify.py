@@ -80,7 +80,7 @@ class _Check:
         self.checked += 1
         doubled = [id_ for id_, n in Counter(id_ for id_, _, _ in rows).items() if n > 1]
         if doubled:
-            self.problems.append(f"{where}: {len(doubled)} ids stand in it twice, first {doubled[0]}")
+            self.problems.append(f"{where}: {len(doubled)} ids occur twice, the first is {doubled[0]}")
         self._keep(order, rows)
         self._check_counts(order, record, rows, where)
 
@@ -125,7 +125,7 @@ class _Check:
             cls, counts = stage_class(stage), record.counts.get(stage)
             here = [id_ for id_, _, at in rows if at in order.unit.stages[position:]]
             if counts is None or counts.rows_out != len(here):
-                self.problems.append(f"{where}: its record counts other rows for {stage} than its file holds")
+                self.problems.append(f"{where}: its record and its file differ in the number of rows of {stage}")
                 continue
             if not cls.keeps_rows and not cls.traits.renames_rows:
                 continue

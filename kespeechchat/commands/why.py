@@ -70,7 +70,7 @@ class _Values:
         """Lines on one ingredient, of which the record and the profile have these hashes."""
         stage, key = self._split(name)
         if name.startswith("input:"):
-            yield f"{name.removeprefix('input:')}: what it reads was made anew"
+            yield f"{name.removeprefix('input:')}: its input was made again"
         elif key in ("version", "seed"):
             yield f"{name}: was {then or 'not there'}, is {now or 'not there'}"
         elif then is None:

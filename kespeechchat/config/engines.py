@@ -71,7 +71,9 @@ class VLLMSettings(EngineSettings):
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), RUNTIME] = 0.9
     enforce_eager: Annotated[bool, Field(description="no CUDA graphs: slower, less memory"), RUNTIME] = False
     prefix_caching: Annotated[bool, Field(description="evaluate a prompt's shared part once"), RUNTIME] = True
-    seconds_per_request_limit: Annotated[float, Field(gt=0, description="past it the engine is hung"), RUNTIME] = 1800
+    seconds_per_request_limit: Annotated[
+        float, Field(gt=0, description="after it the engine counts as hung"), RUNTIME
+    ] = 1800
 
 
 # discriminated by `use`; the judge below asks any of them

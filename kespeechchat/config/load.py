@@ -140,7 +140,7 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 def _child(at: Any, part: str, key: str) -> Any:
     if not isinstance(at, dict):
-        raise ConfigError(f"--set {key}: {part!r} is in nothing that has parts")
+        raise ConfigError(f"--set {key}: {part!r} cannot be set, because what is above it has no parts")
     child = at.setdefault(part, {})
     if child is None:
         child = at[part] = {}
@@ -192,7 +192,7 @@ def _read_prompts(pipeline: Pipeline, here: Path, folder: str | None) -> dict[st
             looked = " nor ".join(str(base / f"{name}.yaml") for base in dict.fromkeys(bases))
             raise ConfigError(
                 f"{looked}: no such prompt file; the profile's stages name the prompt {name!r}: set prompts_dir to the "
-                f"folder that holds it (relative to the profile); the prompts that come along are in {_PROMPTS}"
+                f"folder that holds it (relative to the profile); the shipped prompts are in {_PROMPTS}"
             )
         prompts[name], _ = read_mapping(file, "a prompt file maps languages to their parts")
         for language in ("zh", "en"):
@@ -206,7 +206,7 @@ def _check_prompt(file: Path, language: str, part: Any) -> None:
         return
     for name in ("system", "template"):
         if not isinstance(part, dict) or not isinstance(part.get(name), str):
-            raise ConfigError(f"{file}: {language}.{name}: is missing or no text; see the prompt files that come along")
+            raise ConfigError(f"{file}: {language}.{name}: is missing or not text; see the shipped prompt files")
     if not isinstance(part.get("examples") or [], list):
         raise ConfigError(f"{file}: {language}.examples: is a {type(part['examples']).__name__}, a list is wanted")
 

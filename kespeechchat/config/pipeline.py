@@ -63,7 +63,7 @@ class Instructions(Settings):
 
     inputs: tuple[InstructionInput, ...] = Field(description="files of instructions")
     shard_size: int = Field(350, ge=1, description="rows planned into one shard")
-    limit: int | None = Field(None, ge=1, description="plan only the first so many rows of each input")
+    limit: int | None = Field(None, ge=1, description="plan only the first N rows of each input")
 
 
 class SpeechInput(Settings):
@@ -91,7 +91,7 @@ class Speech(Settings):
 
     inputs: tuple[SpeechInput, ...] = Field(description="corpora of speech")
     shard_size: int = Field(500, ge=1, description="clips of one shard")
-    limit: int | None = Field(None, ge=1, description="plan only the first so many clips of each input")
+    limit: int | None = Field(None, ge=1, description="plan only the first N clips of each input")
     audition_shard_size: int = Field(100, ge=1, description="candidates of one audition shard")
 
 
@@ -131,12 +131,12 @@ class Departure(Settings):
     setting: str = Field(description="which figure")
     paper: str = Field(description="the paper's value")
     here: str = Field(description="the profile's value")
-    reason: str = Field(description="why, with what was measured")
+    reason: str = Field(description="why, with the measurement")
     where: dict[str, Any] = Field(
-        {}, description="settings by their path and the values that this speaks of; with others it is not in the card"
+        {}, description="settings by path, with the values that this is about; with other values the card leaves it out"
     )
     corpus: Literal["recipe", "recordings"] | None = Field(
-        None, description="only where the voices are of a corpus that is synthesized, or of recordings alone"
+        None, description="only where the voices come from a synthesized corpus (recipe), or from recordings alone"
     )
 
 
@@ -147,23 +147,23 @@ class Pipeline(Settings):
     root: Annotated[str, RUNTIME] = Field(
         description="ROOT: a folder (relative to the profile) or an object store's URL"
     )
-    seed: int = Field(0, description="of everything that is drawn")
+    seed: int = Field(0, description="of all random choices")
     instructions: Instructions = Field(description="instruction text")
-    speech: Speech = Field(description="speech to make voices of")
+    speech: Speech = Field(description="speech corpora that voices are made from")
     engines: Engines = Field(description="engines by name")
     stages: Stages = Field(description="settings of each stage")
     rounds: tuple[Change, ...] = Field(
-        (), description="how what `gate` did not keep is spoken again, round after round"
+        (), description="how dialogues that `gate` did not keep are spoken again, one round after another"
     )
     partitions: PartitionSettings = Field(PartitionSettings(), description="nested parts of the training data")
     subsets: SubsetSettings = Field(SubsetSettings(), description="parts for other tasks than dialogue")
     phases: tuple[Phase, ...] = Field(description="which stages run overlapped, and which are fused")
     resources: Annotated[dict[str, Resources], RUNTIME] = Field(
-        {}, description="by stage: what its actors get (of fused stages the first one's)"
+        {}, description="by stage: what its actors get (of fused stages, the first one counts)"
     )
     audio_ahead: Annotated[
         int | None,
-        Field(ge=1, description="shards, those at work included, that are spoken and not yet gated; null: no bound"),
+        Field(ge=1, description="shards that may be spoken, or in work, and not yet gated; null: no bound"),
         RUNTIME,
     ] = None
     guards: Annotated[dict[str, Guard], RUNTIME] = Field({}, description="by stage: yields that stop the build")
@@ -175,10 +175,10 @@ class Pipeline(Settings):
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
     versions: Annotated[dict[str, int] | None, RUNTIME] = Field(
         None,
-        description="filled in by a build: the version of each stage's code. Who looks at ROOT later judges by these",
+        description="filled in by a build: the version of each stage's code, by which ROOT is judged later",
     )
     contents: Annotated[dict[str, str] | None, RUNTIME] = Field(
-        None, description="filled in by a build: what the models are that the engines name by local paths"
+        None, description="filled in by a build: the content of models that engines name by local path"
     )
 
     @field_validator("phases")
@@ -228,8 +228,8 @@ class Pipeline(Settings):
         engine = self.engine("tts", name)
         if "seed" in self.rounds and not engine.seeded:
             raise ValueError(
-                f"rounds: the tts engine {name!r} ({engine.use}) speaks alike with every seed, so a round `seed` is in "
-                "vain; use [voice], or [] for no second chance"
+                f"rounds: the tts engine {name!r} ({engine.use}) speaks the same with every seed, so a round "
+                "`seed` changes nothing; use [voice], or [] for no second chance"
             )
 
     @cached_property

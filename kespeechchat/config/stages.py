@@ -311,7 +311,9 @@ class Resources(Settings):
     ] = 1
     seconds_per_row: Annotated[
         float | None,
-        Field(gt=0, description="of a stage's work on a shard, times its rows; past it the worker counts as hung"),
+        Field(
+            gt=0, description="seconds per row that a stage may work on a shard; after that the worker counts as hung"
+        ),
         RUNTIME,
     ] = 600.0
     resources: Annotated[dict[str, float], RUNTIME] = Field({}, description="custom Ray resources of one actor")

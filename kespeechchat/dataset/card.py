@@ -115,10 +115,10 @@ def _partitions(facts: CardFacts) -> str:
     held = ", ".join(f"chat-{k}: {v:,}" for k, v in sorted(facts.splits.items()) if k != "train") or "none"
     return (
         f"## Partitions\n\n{markdown_table(head, rows)}\n\n"
-        "Nested, of training dialogues only, each with every voice that has one. A voice's first is always in, "
-        "even where the hours are used up by then; 'beyond target' are the hours more (or fewer) than asked "
-        f"for. Held-out dialogues: {held}. They are in no partition: **train on a partition's ids, not on all of "
-        f"metadata.json.**\n\n{_leaks(facts)}"
+        "Partitions are nested and hold training dialogues only. Each has every voice that speaks in one: a voice's "
+        "first dialogue is always in, even where the hours are used up by then. 'Beyond target' are the hours more (or "
+        f"fewer) than asked for. Held-out dialogues: {held}. They are in no partition: **train on a partition's ids, "
+        f"not on all of metadata.json.**\n\n{_leaks(facts)}"
     )
 
 
@@ -147,8 +147,8 @@ def _voices(facts: CardFacts) -> str:
     return "\n".join(
         [
             "## Voices\n",
-            f"{_PARENTS[facts.build.corpus]} Each one's own speech was held against the clips of all speakers of the "
-            "corpus; one too close to a speaker was refused.\n",
+            f"{_PARENTS[facts.build.corpus]} Each voice's own speech was compared with the clips of all speakers of "
+            "the corpus; a voice too close to a speaker was refused.\n",
             f"- {facts.build.privacy['note']}",
             *extra,
         ]

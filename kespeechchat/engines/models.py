@@ -164,7 +164,7 @@ def _hub(model: str) -> Path:
         return Path(snapshot_download(repo, revision=revision, local_files_only=offline))
     except Exception as error:  # the hub client raises many kinds: network, not found, gated, not cached
         raise EngineError(
-            f"model {model!r} cannot be had ({type(error).__name__}: {error}); fetch it on a machine with access, "
+            f"model {model!r} cannot be fetched ({type(error).__name__}: {error}); fetch it on a machine with access, "
             f"with the same HF_HOME: hf download {repo} --revision {revision}"
         ) from error
 

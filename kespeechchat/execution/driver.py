@@ -85,7 +85,9 @@ class Build:
         """Builds what is wanted."""
         save_profile(self.pipeline)
         for path in unknown(self.pipeline):
-            self.progress.say(f"model {path} is not on this machine: other weights there would go unnoticed", "warning")
+            self.progress.say(
+                f"model {path} is not on this machine, so other weights on the workers would go unnoticed", "warning"
+            )
         self.take_in_inputs()
         if self.result.blocked:
             return self.finish(None)

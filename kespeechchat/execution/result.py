@@ -44,13 +44,13 @@ class Result:
         if self.blocked:
             return "stopped: " + "; ".join(self.blocked)
         if self.unread:
-            return "\n".join([f"{self.built} shards built, but of some inputs nothing:", *self.unread])
+            return "\n".join([f"{self.built} shards built, but nothing from some inputs:", *self.unread])
         rows = f"{self.rows_failed} rows failed: `kesc errors` says why" if self.rows_failed else ""
         if self.failed:
             shards = f"{self.built} shards built, {self.failed} failed: `kesc errors` says why; build again to retry"
             return f"{shards}\n{rows}".strip()
         if self.built:
-            return f"{self.built} shards built, {f'{rows}; the rest is sound' if rows else 'all well'}{self._held()}"
+            return f"{self.built} shards built, {f'{rows}; all others are done' if rows else 'all well'}{self._held()}"
         return f"nothing to do{self._held() or ': all shards are up to date'}"
 
     def _held(self) -> str:

@@ -101,7 +101,7 @@ def _text_of_parts(parts: list[Any], where: str) -> str:
     texts = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
     known = [text for text in texts if isinstance(text, str)]
     if len(known) < len(texts):
-        raise ValueError(f"{where}: a part of content is no text; only text is read")
+        raise ValueError(f"{where}: a part of content is not text; only text is read")
     return "\n".join(known)
 
 

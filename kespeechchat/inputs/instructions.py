@@ -187,7 +187,7 @@ def _check_text(raw: str) -> None:
         raw.encode()
     except UnicodeEncodeError as error:
         half = f"\\u{ord(raw[error.start]):04x}"
-        raise ValueError(f"{half} is half a surrogate pair and no text: fix or remove the line") from None
+        raise ValueError(f"{half} is half a surrogate pair and not text: fix or remove the line") from None
 
 
 def _language_of_all(line: bytes) -> Language | None:

@@ -114,7 +114,7 @@ def told(manifest: Manifest) -> tuple[list[str], list[str]]:
     files: list[FileSummary] = summary.get("files", [])
     lines = [file["read"] for file in files]
     if others := summary.get("passed_over"):
-        lines.append(f"passed over, no files of rows: {', '.join(others)}")
+        lines.append(f"skipped, not files of rows: {', '.join(others)}")
     return lines, [_unread(file) for file in files if file["rows"] == file["malformed"]]
 
 

@@ -82,5 +82,5 @@ def _columns(row: Row, language: Language | None) -> tuple[Row, Row, str | None]
         problem = problem or f"{row['file']}:{row['line']}: dnsmos is {clip['dnsmos']!r}, not a number"
     out["gender"] = _GENDERS.get(str(out["gender"] or "").lower())
     if row["occurrence"] > 1:
-        problem = problem or f"{row['file']}:{row['line']}: the same clip stands in the manifest twice"
+        problem = problem or f"{row['file']}:{row['line']}: the manifest names the same clip twice"
     return out, clip, problem

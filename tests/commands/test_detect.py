@@ -56,8 +56,13 @@ def _one(tmp_path, detector, found, payload=None) -> tuple[str, bool]:
         (Detection(0.2), None, "not marked (score 0.20)", False),
         (Detection(0.9), None, "marked (score 0.90)", True),
         (Detection(0.9, "2412"), None, "marked (score 0.90, payload 2412)", True),
-        (Detection(0.9, "2412"), "2412", "marked (score 0.90, payload 2412, as sought)", True),
-        (Detection(0.9, "beef"), "2412", "marked by another (score 0.90, payload beef, sought 2412)", False),
+        (Detection(0.9, "2412"), "2412", "marked (score 0.90, payload 2412, as expected)", True),
+        (
+            Detection(0.9, "beef"),
+            "2412",
+            "marked with another payload (score 0.90, payload beef, expected 2412)",
+            False,
+        ),
     ],
 )
 def test_what_is_told_of_a_mark(tmp_path, detector, found, payload, line, marked):

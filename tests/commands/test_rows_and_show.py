@@ -166,7 +166,7 @@ def test_what_cannot_be_asked_is_one_line(built, tmp_path):
     assert "no such stage" in _kesc(*rows, "gates", code=2).output
     assert "cannot write" in _kesc(*rows, "gate", "--to", str(tmp_path / "none" / "x"), code=2).output
     assert "no row has this id" in _kesc("show", "zzz", "--root", built.root, code=2).output
-    assert "9 ids begin so: " in _kesc("show", "questions", "--root", built.root, code=2).output
+    assert "9 ids begin with it: " in _kesc("show", "questions", "--root", built.root, code=2).output
 
 
 def test_a_row_is_shown_from_its_line_to_the_gate_of_its_last_round(built, tmp_path):

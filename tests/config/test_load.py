@@ -141,7 +141,7 @@ def test_a_broken_profile_or_prompt_is_a_config_error(tmp_path_factory, data):
         (b"zh: \xff", r"not UTF-8 \(byte 4\)"),
         (b"zh: [", "not valid YAML"),
         (b"- zh", "maps languages .* this is a list"),
-        (b"zh: {system: a, template: 3}", r"zh\.template: is missing or no text"),
+        (b"zh: {system: a, template: 3}", r"zh\.template: is missing or not text"),
         (b"en: {system: a, template: b, examples: 3}", r"en\.examples: is a int"),
     ],
 )
@@ -194,6 +194,6 @@ def test_a_copied_profile_finds_the_prompts_that_come_along(quickstart, tmp_path
     (own / "clear.yaml").write_text(clear.replace("清楚", "明白"), "utf-8")
     assert load_pipeline(copied).prompts["clear"] != load_pipeline(quickstart).prompts["clear"]
     with pytest.raises(
-        ConfigError, match=r"none.*: no such prompt file.*set prompts_dir .* come along are in .*prompts"
+        ConfigError, match=r"none.*: no such prompt file.*set prompts_dir .* shipped prompts are in .*prompts"
     ):
         load_pipeline(copied, ("prompts_dir=none",))

@@ -78,5 +78,7 @@ def test_rounds_that_do_not_fit_are_refused(overrides, says):
 
 
 def test_another_seed_is_refused_where_the_engine_knows_none(quickstart):
-    with pytest.raises(ConfigError, match=r"rounds: the tts engine 'kokoro' \(kokoro\) speaks alike with every seed"):
+    with pytest.raises(
+        ConfigError, match=r"rounds: the tts engine 'kokoro' \(kokoro\) speaks the same with every seed"
+    ):
         load_pipeline(quickstart, ("rounds=[voice, seed]",))

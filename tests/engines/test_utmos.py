@@ -73,5 +73,5 @@ def test_another_models_weights_are_refused(weights, tmp_path):
     with pytest.raises(EngineError, match=r"lacks \d+ weights of this model"):
         load(UTMOSSettings(use="utmos", model=str(path), device="cpu"))
     path.write_bytes(b"nothing")
-    with pytest.raises(EngineError, match="no state dict"):
+    with pytest.raises(EngineError, match="not a state dict"):
         load(UTMOSSettings(use="utmos", model=str(path), device="cpu"))

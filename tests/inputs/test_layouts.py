@@ -79,7 +79,7 @@ def test_a_conversation_keeps_its_turns_and_its_first_exchange_is_the_row(row):
         ({"messages": "Hi"}, "messages is text, not a list of messages"),
         ({"messages": [{"role": "wizard", "content": "Hi"}]}, r"messages\[0\]: role is 'wizard'; user"),
         ({"messages": [7]}, r"messages\[0\] is int, not a message"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, r"messages\[0\]: a part .* no text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, r"messages\[0\]: a part .* not text"),
         ({"conversations": []}, "a conversation without a user's turn"),
         ({"instruction": "q", "output": "r", "history": [["a"]]}, r"history\[0\] is not a \[question, answer\] pair"),
         ({"title": "q", "body": "b"}, r"its keys \(body, title\); set columns: \{instruction: KEY"),

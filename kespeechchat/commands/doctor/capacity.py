@@ -58,9 +58,9 @@ def _lacking(pipeline: Pipeline, name: str, unit: str, pools: dict[str, Resource
     message += f"one actor takes {_amounts(takes(pools[unit]))} of one machine"
     stages = unit.split("+")
     if not there.hosts(pools[unit]):
-        fix = f"bring a machine that has as much, or lower resources.{stages[0]} in the profile"
+        fix = f"add a machine that has as much, or lower resources.{stages[0]} in the profile"
         return Finding(False, name, message, fix, frozenset(stages))
-    fix = f"lower min_actors, bring more machines, or make {stages[-1]} a phase of its own in `phases`"
+    fix = f"lower min_actors, add machines, or make {stages[-1]} a phase of its own in `phases`"
     return Finding(False, name, message, fix)
 
 

@@ -82,7 +82,8 @@ class RayMachines(Machines):
             raise CheckFailed(message, fix) from None
         except Exception as error:  # RuntimeError and others of Ray's own kinds
             raise CheckFailed(
-                f"Ray does not start: {error}", "see the error; is another Ray in the way? `ray stop`"
+                f"Ray does not start: {error}",
+                "read the error; if another Ray runs on this machine, stop it with `ray stop`",
             ) from None
         import ray
 

@@ -39,15 +39,15 @@ def _store(store: ObjectStore) -> str:
         pass
     else:
         raise CheckFailed(
-            f"{store.url}: creates an object that exists already, so two workers could both win a shard",
+            f"{store.url}: lets two workers create the same object, so both could win a shard",
             "use a store with conditional puts (S3, GCS, Azure, MinIO, SeaweedFS) or a folder on a local disk",
         )
     finally:
         read = store.get(key)
         store.delete(key)
     if read != first:
-        raise CheckFailed(f"{store.url}: gives back other bytes than it was given", "use another --root")
-    return f"{store.url}: can be written, creates atomically"
+        raise CheckFailed(f"{store.url}: reads back other bytes than were written", "use another --root")
+    return f"{store.url}: can be written, and creates objects atomically"
 
 
 def _space(pipeline: Pipeline, store: ObjectStore) -> str:
@@ -71,6 +71,6 @@ def _needed(pipeline: Pipeline) -> tuple[float | None, str]:
         except ConfigError:
             continue
         takes = whole.total("storage")
-        left_out = f", and in no sum: {'; '.join(whole.unknown)}" if whole.unknown else ""
+        left_out = f", without what was not measured: {'; '.join(whole.unknown)}" if whole.unknown else ""
         return takes.low, f"the whole build takes {ranged(takes, size)} by the figures of {root}{left_out}"
     return None, "what the build takes is not known until it is measured: `kesc plan PIPELINE --pilot 50`"

@@ -113,7 +113,7 @@ class Estimator:
         """So many rows go in that `wanted` dialogues come out, in the shares of languages that `rows` give."""
         size, ways = self._begun(title, rows)
         if missing := [language for language in sorted(rows) if not ways[language].rounds]:
-            size.unknown.append(f"{wanted:,} dialogues ({', '.join(missing)} is not measured to the end)")
+            size.unknown.append(f"{wanted:,} dialogues ({', '.join(missing)} has not been measured up to the gate)")
             return self._finished(size, ways, {}, voices)
         given = {language: ways[language].dialogues(count) for language, count in rows.items()}
         total = sum(given.values())

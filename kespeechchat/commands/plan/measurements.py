@@ -149,7 +149,7 @@ def own_clips(pipeline: Pipeline, figures: ByUnit, notes: list[str]) -> dict[str
     absent = [item.path for item in pipeline.speech.inputs if not Path(item.path).exists()]
     if not absent:
         return clip_rows(pipeline)
-    notes.append(f"{', '.join(absent)}: not here, so the voices are taken to be mined from as many clips as measured")
+    notes.append(f"{', '.join(absent)}: not here, so as many clips as measured are assumed")
     first = chains(pipeline).clips[0]
     return {language: float(f.rows) for (unit, language), f in figures.items() if unit == first and language}
 

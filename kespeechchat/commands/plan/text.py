@@ -26,7 +26,9 @@ def _origin(found: Forecast) -> str:
             "figures of superseded shards are used instead"
         )
     for unit, (measured, wanted) in found.measured.others.items():
-        lines.append(f"{found.names[unit]} was measured with {measured}, here it has {wanted or 'none'}: other seconds")
+        lines.append(
+            f"{found.names[unit]} was measured with {measured}, the profile has {wanted or 'none'}: times will differ"
+        )
     return "\n".join([*lines, *found.notes])
 
 
@@ -46,7 +48,7 @@ def _measured(figures: Sequence[Figures], names: Mapping[str, str]) -> str:
         )
         for f in figures
     ]
-    note = "s/row: of one actor, without its first shard of a language, which loads models, where there are others"
+    note = "s/row: of one actor; its first shard of a language, which loads models, is left out where there are others"
     return f"{_table([head, *rows])}\n{note}"
 
 
@@ -66,7 +68,7 @@ def _size(found: Size, names: Mapping[str, str]) -> str:
     text = _table([head, *rows])
     if found.actors:
         text += "\nactors for the wall time: " + ", ".join(f"{names[unit]} {n}" for unit, n in found.actors.items())
-    return "\n".join([text, *(f"no figures, in no sum: {what}" for what in found.unknown)])
+    return "\n".join([text, *(f"not measured, so in no sum: {what}" for what in found.unknown)])
 
 
 def _summary(found: Forecast) -> str:
@@ -82,9 +84,9 @@ def _summary(found: Forecast) -> str:
     lines.append((f"wall time, {cluster}", *(_wall(s) for s in sizes)))
     notes = (
         "wall time: Σ over segments of the slowest stage's actor-hours ÷ actors; loading, waiting and failures come on "
-        "top,\nand CPUs are taken to suffice. Stages that reduce (speakers, voices) are taken as linear in their rows. "
-        "Rows are taken\nto be like those measured: a pilot sees the first rows of each input, and fewer duplicates "
-        "than the whole has."
+        "top.\nThe estimate assumes enough CPUs, reduce stages (speakers, voices) whose time is linear in their rows, "
+        "and rows like\nthose measured. A pilot sees the first rows of each input, and fewer duplicates than the whole "
+        "has."
     )
     return f"{_table(lines)}\n{notes}"
 
@@ -92,7 +94,7 @@ def _summary(found: Forecast) -> str:
 def _wall(found: Size) -> str:
     if found.wall is None:
         return found.too_small or "–"
-    return ranged(found.wall, _duration) + (" and what has no figures" if found.unknown else "")
+    return ranged(found.wall, _duration) + (" and what was not measured" if found.unknown else "")
 
 
 def _maybe(found: Range | None, form: Callable[[float], str]) -> str:

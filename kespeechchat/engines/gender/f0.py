@@ -33,7 +33,7 @@ class F0Gender(GenderClassifier):
     def __init__(self, settings: F0GenderSettings) -> None:
         if not settings.male_below <= settings.female_above:
             raise EngineError(
-                f"gender: male_below {settings.male_below} Hz is over female_above {settings.female_above} Hz; "
+                f"gender: male_below {settings.male_below} Hz is above female_above {settings.female_above} Hz; "
                 "the unknown range lies between them"
             )
         self._male_below, self._female_above = settings.male_below, settings.female_above

@@ -114,5 +114,5 @@ def _fault(text: str) -> str | None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        return f"the text is no valid Unicode: {error.reason} at {error.start}"
+        return f"the text is not valid Unicode: {error.reason} at {error.start}"
     return None

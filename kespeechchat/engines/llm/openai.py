@@ -98,7 +98,7 @@ class OpenAIServer(LLM):
                 if last and isinstance(error, httpx2.ConnectError):
                     raise self._unusable(trouble) from None
             except ValueError:
-                trouble = "an answer that is no JSON: " + self._clean(response.text[:_SHOWN])
+                trouble = "an answer that is not JSON: " + self._clean(response.text[:_SHOWN])
             if not last:
                 time.sleep(wait if wait is not None else self._backoff(attempt))
         return RowError(self._clean(f"{self._url}: given up after {self._settings.retries + 1} tries: {trouble}"))

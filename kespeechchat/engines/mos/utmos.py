@@ -88,7 +88,7 @@ def _names(path: Path) -> list[str]:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a file that is none of its own
         raise EngineError(
-            f"{_SETTING}: {path} is no state dict ({type(error).__name__}); fetch {_FILE} again"
+            f"{_SETTING}: {path} is not a state dict ({type(error).__name__}); fetch {_FILE} again"
         ) from error
     if not isinstance(state, dict):
         raise EngineError(f"{_SETTING}: {path} holds a {type(state).__name__}, wanted a state dict")

@@ -126,14 +126,14 @@ def screened(path: Path) -> set[str]:
         tags = {tag for event in yaml.parse(text) if (tag := getattr(event, "tag", None))}
         root = yaml.compose(text)
     except yaml.YAMLError as error:
-        raise EngineError(f"{_SETTING}: {path} is no YAML: {error}") from error
+        raise EngineError(f"{_SETTING}: {path} is not YAML: {error}") from error
     for tag in sorted(tags):
         kind, _, name = tag.partition(":")
         if tag not in _HARMLESS and not (kind in ("!new", "!name") and name in _CLASSES):
             raise EngineError(
-                f"{_SETTING}: {path} asks for {tag}, which is no part of a speaker encoder and would be run when the "
+                f"{_SETTING}: {path} asks for {tag}, which is not part of a speaker encoder and would be run when the "
                 "model loads; take it out of the file, or use another model"
             )
     if not isinstance(root, yaml.MappingNode):
-        raise EngineError(f"{_SETTING}: {path} is no mapping of settings")
+        raise EngineError(f"{_SETTING}: {path} is not a mapping of settings")
     return {key.value for key, _ in root.value}

@@ -56,7 +56,7 @@ def check_device(settings: CosyVoiceSettings) -> str:
     if settings.device == "cpu" and found == "cuda":
         raise EngineError("device: cpu, but CosyVoice takes any GPU it sees; set CUDA_VISIBLE_DEVICES= for this stage")
     if settings.fp16 and found == "cpu":
-        raise EngineError("fp16: true needs a GPU (on a CPU CosyVoice would drop it without a word)")
+        raise EngineError("fp16: true needs a GPU (on a CPU CosyVoice would drop it silently)")
     return found
 
 
@@ -112,7 +112,7 @@ def _import() -> Any:
         return importlib.import_module("cosyvoice.cli.cosyvoice")
     except ImportError as error:
         raise EngineError(
-            f"CosyVoice cannot be imported ({error}); it lives in an environment of its own, with the clone and its "
+            f"CosyVoice cannot be imported ({error}); it needs an environment of its own, with the clone and its "
             "third_party/Matcha-TTS on PYTHONPATH: see docs/cosyvoice.md"
         ) from error
 

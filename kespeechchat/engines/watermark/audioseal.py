@@ -198,7 +198,7 @@ def _read(path: Path, unpickle: bool) -> dict[str, Any]:
             f"{_refusal(error)}. If you trust where it comes from, set unpickle: true"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise EngineError(f"{_SETTING}: {path} is no readable checkpoint ({error}); fetch it again") from error
+        raise EngineError(f"{_SETTING}: {path} is not a readable checkpoint ({error}); fetch it again") from error
     if not isinstance(stored, dict):
         raise EngineError(f"{_SETTING}: {path} holds a {type(stored).__name__}, wanted a checkpoint")
     return stored

@@ -129,7 +129,7 @@ def _source(recording: Row) -> str:
     only = sources[0] if isinstance(sources, list) and len(sources) == 1 else None
     if isinstance(only, Mapping) and only.get("type") == "file" and isinstance(only.get("source"), str):
         return str(only["source"])
-    raise ValueError(f"recording {recording.get('id')!r}: its source is no single file; save its audio as a file")
+    raise ValueError(f"recording {recording.get('id')!r}: its source is not a single file; save its audio as a file")
 
 
 def _channels(recording: Row) -> int:

@@ -70,7 +70,7 @@ def _delimited(path: Path, delimiter: str) -> Iterator[Line]:
             if not row:
                 continue
             if len(row) > len(header):
-                yield line, f"{len(row)} fields, the header names {len(header)}; a separator stands inside a field?"
+                yield line, f"{len(row)} fields, the header names {len(header)}; is a separator inside a field?"
             else:
                 yield line, dict(zip(header, row, strict=False))
 

@@ -67,7 +67,7 @@ def test_a_store_that_overwrites(make, monkeypatch):
     monkeypatch.setattr("kespeechchat.store.local.LocalFolder.create", lambda self, key, data: self.put(key, data))
     (root,) = root_check.check(make())
     assert not root.ok
-    assert "creates an object that exists already" in root.message
+    assert "lets two workers create the same object" in root.message
     assert "conditional puts" in root.fix
 
 

@@ -256,7 +256,7 @@ def test_what_was_not_measured_is_named_and_in_no_sum(build):
     own, paper = forecast(make(), make(), store).sizes
     assert "gate (zh)" in own.unknown and own.dialogues == {}
     assert paper.rows == {} and any("7,000,000" in what for what in paper.unknown)
-    assert "no figures, in no sum: gate (zh)" in render(forecast(make(), make(), store))
+    assert "not measured, so in no sum: gate (zh)" in render(forecast(make(), make(), store))
 
 
 def test_superseded_figures_are_called_so(build):
