@@ -29,6 +29,8 @@ _DATA = re.compile(r"/data/(shard-\d{5,}\.[0-9a-f]{12}\.g\d+)\.([0-9a-f]{16})\.p
 
 @dataclass(frozen=True)
 class Removal:
+    """One object that `clean` would remove, and why."""
+
     key: str
     size: int  # bytes
     why: str  # superseded | left over | half written | replaced audio

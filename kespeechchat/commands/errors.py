@@ -13,6 +13,7 @@ from kespeechchat.store.shards import read_table
 
 
 def errors(pipeline: Pipeline, store: ObjectStore) -> Iterator[str]:
+    """Every failed shard with its traceback and every failed row with its error, a text each, in flow order."""
     build_state = BuildState(pipeline, store)
     for unit in pipeline.units:
         for shard, state in build_state.states(unit.name).items():

@@ -28,7 +28,8 @@ class ConfigError(ValueError):
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
     """The profile at `path`, with `key.sub=value` overrides and the changes of the command line.
 
-    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`.
+    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`. Raises ConfigError, a line that
+    names file, setting, value and what to do, for whatever is wrong with the profile or its prompts.
     """
     file = Path(path)
     if not file.is_file():

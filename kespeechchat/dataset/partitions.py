@@ -144,7 +144,8 @@ def apply_cuts(
 ) -> PartitionCuts:
     """The frozen cuts of a release over (later) data: nothing leaves a partition, ranks under the cut may join.
 
-    A voice that the release did not know brings its own first dialogue in.
+    A voice that the release did not know brings its own first dialogue in. `targets`: hours by partition and language,
+    from which the excess is counted. Raises ValueError where `dialogues` are ranked with another seed.
     """
     if cuts.seed != dialogues.seed:
         raise ValueError(f"the release was cut with seed {cuts.seed}, these dialogues are ranked with {dialogues.seed}")

@@ -39,7 +39,7 @@ def padded(samples: Float32, step: int) -> Float32:
 
 
 def same_length(items: Sequence[Float32 | RowError], batch: int) -> Iterator[list[int]]:
-    """Indices of at most `batch` arrays of one length, shortest first; errors are left out."""
+    """Indices into `items` (each float32 [T]) of at most `batch` arrays of one T, shortest first; errors left out."""
     classes: dict[int, list[int]] = {}
     for index, item in enumerate(items):
         if not isinstance(item, RowError):

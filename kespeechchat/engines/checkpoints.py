@@ -58,8 +58,8 @@ def working(threads: int) -> Iterator[None]:
 def model_folder(setting: str, model: str, files: Iterable[str], source: str) -> Path:
     """The folder of `model`, which holds all of `files`.
 
-    `setting` names the setting in an error, `source` the hub repository that `model` stands for. The error says which
-    file is missing, the command that fetches it and the folder that it belongs in.
+    `setting` names the setting in an error, `source` the hub repository that `model` stands for. Raises EngineError
+    that says which file is missing, the command that fetches it and the folder that it belongs in.
     """
     names = list(files)
     wanted = "".join(f" {name}" for name in names) if any(not name.endswith(".json") for name in names) else ""
@@ -75,7 +75,10 @@ def model_folder(setting: str, model: str, files: Iterable[str], source: str) ->
 
 
 def transformers_folder(setting: str, model: str, source: str) -> Path:
-    """The folder of a transformers audio checkpoint: config, feature extractor, and weights in any of its formats."""
+    """The folder of a transformers audio checkpoint: config, feature extractor, and weights in any of its formats.
+
+    Raises EngineError as `model_folder` does, also where there are no weights.
+    """
     folder = model_folder(setting, model, ["config.json", "preprocessor_config.json"], source)
     if not any((folder / name).is_file() for name in _WEIGHTS):
         raise EngineError(
@@ -86,7 +89,8 @@ def transformers_folder(setting: str, model: str, source: str) -> Path:
 
 
 def read_part(setting: str, kind: Any, folder: Path) -> Any:
-    """`kind.from_pretrained(folder)` of what holds no weights: a configuration, a feature extractor."""
+    """`kind.from_pretrained(folder)` of what holds no weights: a configuration, a feature extractor. Raises
+    EngineError that names `setting` and folder where it does not load."""
     try:
         return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers raises many kinds: broken JSON, a type it does not know

@@ -75,7 +75,7 @@ def is_local(model: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """`$KESC_CACHE`, else `~/.cache/kespeechchat`; created where missing."""
+    """`$KESC_CACHE`, else `~/.cache/kespeechchat`; created where missing. Raises EngineError where it cannot be."""
     folder = Path(os.environ.get("KESC_CACHE") or Path.home() / ".cache" / "kespeechchat").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)

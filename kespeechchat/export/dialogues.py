@@ -72,7 +72,8 @@ class Dialogues:
 
 
 def facts_of(row: FinishedRow, partition: str | None, genders: Mapping[str, str]) -> Facts:
-    """As `Dialogues.facts`, where the partition is known."""
+    """As `Dialogues.facts`, where the partition is known. `genders`: by voice. Raises ValueError for a voice that is
+    not among them."""
     user, agent = row["turns"]
     for turn in (user, agent):
         if turn["voice"] not in genders:

@@ -43,7 +43,7 @@ class IdCounts:
             self._runs.append(both)
 
     def distinct(self) -> np.ndarray:
-        """Every hash once, sorted."""
+        """uint64 [n]: every hash once, sorted."""
         return np.unique(np.concatenate(self._runs)) if self._runs else np.zeros(0, np.uint64)
 
 

@@ -40,6 +40,7 @@ class Audition(Stage[settings.Audition]):
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each candidate with its probe sentences as they were spoken and heard; failed where one could not be."""
         probes = self._spoken(task.rows)
         self._recognize([probe for own in probes for probe in own])
         for row, own in zip(task.rows, probes, strict=True):

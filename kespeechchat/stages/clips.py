@@ -25,6 +25,7 @@ class Clips(Stage[settings.Clips]):
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each clip with its vectors, gender, scores and text, or its rejection: unreadable, too short, too long, …"""
         sound: list[tuple[Row, Audio]] = []
         for row in task.rows:
             out = {k: row[k] for k in ("id", "recording", "language", "path", "transcript", "gender")}

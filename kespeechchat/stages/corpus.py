@@ -30,6 +30,7 @@ class Corpus(Stage[settings.Corpus]):
     version: ClassVar[int] = 2
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each clip of the manifest; a recipe's are spoken and marked here. `malformed` where its row is wrong."""
         rows = [_columns(row, task.language) for row in task.rows]
         spoken = self._speak([(out, clip) for out, clip, problem in rows if problem is None and "style" in clip], task)
         for out, clip, problem in rows:

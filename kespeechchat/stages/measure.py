@@ -28,6 +28,7 @@ class Measure(Stage[settings.Measure]):
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each dialogue with what was heard in its turns, their watermark and quality scores, silences and words."""
         turns = [turn for row in task.rows for turn in row["turns"]]
         audios = [decode(turn["audio"]) for turn in turns]
         heard = self.asr.transcribe(audios, task.language) if audios else []

@@ -41,6 +41,7 @@ class Rewrite(Stage[settings.Rewrite]):
         return self.settings.variants
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """`variants` questions for each row, or its rejection with the last candidate's reason."""
         asked = [v for row in task.rows for v in self._variants(row)]
         found_by_rule = [self._by_rule(row, task) for row in asked]
         yield from (outcome for outcome in found_by_rule if outcome)

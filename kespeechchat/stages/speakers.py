@@ -41,6 +41,7 @@ class Speakers(Stage[settings.Speakers]):
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": _COLUMNS}
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """A row for each person who was mined, and a rejected one for each recording or person who was not."""
         settings = self.settings.mining
         found = [mine(recording, clips, settings) for recording, clips in sorted(_people(task.rows).items())]
         mined = [f for f in found if isinstance(f, Mined)]

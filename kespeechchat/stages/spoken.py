@@ -43,6 +43,7 @@ class Spoken(Stage[settings.Spoken]):
         self.llm = self._engine("llm", self.settings.llm)
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each question with a response and a split, or its rejection with the last candidate's reason."""
         carried = [({k: row[k] for k in _CARRIED}, _answers_the_question(row)) for row in task.rows]
         if self.settings.require_reference:
             yield from (rejected(row, "no_reference", row["question"]) for row, answered in carried if not answered)

@@ -58,6 +58,7 @@ class Synthesize(Stage[settings.Synthesize]):
         self.tts = self._engine("tts", self.settings.tts)
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each dialogue with its turns' speech, by the voices that split and id choose; rejected beyond a limit."""
         voices = {v["id"]: v for v in task.also["voices"].to_pylist()}
         library = VoiceIndex.of(voices.values())
         dialogues = [(row, self._turns(row, library, voices)) for row in task.rows]

@@ -21,6 +21,7 @@ class Voices(Stage[settings.Voices]):
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": ("recording", "speaker", "language", "xvector")}
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each audition as a voice of the library with its final id, or its rejection (`privacy.select`)."""
         clips = task.also["clips"]
         real = RealClips(matrix(clips["xvector"]), people_of(clips))
         cells = targets(self.pipeline.stages.blend.blending, set(clips["language"].to_pylist()))

@@ -21,6 +21,7 @@ class Watermark(Stage[settings.WatermarkStage]):
         self.mark = self._engine("watermark", self.settings.watermark)
 
     def process(self, task: Task) -> Iterable[Outcome]:
+        """Each dialogue with marked speech in place of the unmarked; failed where a turn cannot carry a mark."""
         turns = [turn for row in task.rows for turn in row["turns"]]
         marked = iter(self.mark.embed([decode(t["audio"]) for t in turns], self.settings.payload))
         for row in task.rows:

@@ -71,7 +71,7 @@ def read(path: str | Path, channel: str | None = None, start: float = 0.0, secon
 
 
 def read_channels(path: str | Path) -> list[Audio]:
-    """As :func:`read`, each channel by itself, in the file's order."""
+    """As :func:`read`, each channel by itself, float32 [T], in the file's order. Raises AudioError as `read` does."""
     if not Path(path).is_file():
         raise AudioError(f"{path}: no such file")
     samples, rate = _samples(str(path), str(path))

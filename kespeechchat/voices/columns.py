@@ -31,7 +31,8 @@ def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def matrices(column: pa.Array | pa.ChunkedArray) -> list[np.ndarray]:
-    """`list<list<float>>` [n] → n float32 arrays [P_i, D], views of one block."""
+    """`list<list<float>>` [n] → n float32 arrays [P_i, D], views of one block. Raises ValueError for nulls, and for
+    vectors of different lengths."""
     nested = _whole(column)
     if nested.null_count:
         raise ValueError(f"{nested.null_count} of {len(nested)} lists of vectors are null")

@@ -42,7 +42,7 @@ class Clips:
     scores: Sequence[Mapping[str, float]]
 
     def take(self, rows: np.ndarray) -> Clips:
-        """The clips at these indices."""
+        """The clips at `rows`, int64 [m] in 0..n-1, in that order."""
 
         def taken(column: Any) -> Any:
             return column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
@@ -114,7 +114,10 @@ def passes_score(scores: Mapping[str, float], settings: MiningSettings) -> bool:
 
 
 def largest_cluster(xvectors: np.ndarray, similarity: float) -> np.ndarray:
-    """Indices of the largest complete-linkage cluster: all its pairs have a cosine above `similarity`."""
+    """int64 [m], rising: indices of the largest complete-linkage cluster (scipy) of unit `xvectors` float32 [n, D].
+
+    All its pairs have a cosine above `similarity`.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -136,7 +139,8 @@ def majority_gender(genders: Sequence[Gender], share: float) -> Gender:
 
 
 def speaking_rate(seconds: np.ndarray, characters: np.ndarray, step: float) -> float | None:
-    """Mean time per character, rounded to `step` seconds; None where no clip has both."""
+    """Mean seconds per character over `seconds` [n] and `characters` [n], rounded to `step` seconds; None where no clip
+    has both. The paper (section 3.2) blends speakers of equal rate."""
     known = (characters > 0) & (seconds > 0)
     if not known.any():
         return None

@@ -70,6 +70,7 @@ def select(
 
     `auditions` are rows of stage `audition` whose `xvectors` are float32 [P, D] (or lists). Kept rows fill `targets`
     in its order. Reasons: `too_close_to_speaker`, `speaks_badly`, `too_like_another_voice`, `surplus`.
+    Raises ValueError where `real` holds no clip.
     """
     order = {cell: i for i, cell in enumerate(targets)}
     rows = sorted(

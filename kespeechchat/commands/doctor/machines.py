@@ -96,6 +96,8 @@ class RayMachines(Machines):
         self._cluster.close()
 
     def on(self, machine: Machine, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What `function(*arguments)` gives in a process on `machine`. Raises what it raises, and RuntimeError where no
+        answer comes."""
         if self._local:
             return function(*arguments)
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -105,6 +107,7 @@ class RayMachines(Machines):
         return _answer(function, arguments, num_cpus=0, scheduling_strategy=there)
 
     def as_actor(self, resources: Resources, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same, with the CPUs, GPUs and `runtime_env` that an actor of `resources` gets, on any machine."""
         environment = {"runtime_env": dict(resources.runtime_env)} if resources.runtime_env else {}
         return _answer(
             function,

@@ -132,7 +132,10 @@ def clip_rows(pipeline: Pipeline) -> dict[str, float]:
 
 
 def own_rows(pipeline: Pipeline, figures: ByUnit, rows: int | None, notes: list[str]) -> dict[str, float]:
-    """Rows per language of the profile's inputs; where a file is not here, `rows` in the measured build's shares."""
+    """Rows per language of the profile's inputs; where a file is not here, `rows` in the measured build's shares.
+
+    `notes` gets a line about such files. Raises ConfigError where one is not here and `rows` is None.
+    """
     absent = [item.path for item in pipeline.instructions.inputs if not Path(item.path).exists()]
     if not absent:
         return instruction_rows(pipeline, rows)

@@ -1,4 +1,4 @@
-"""Whisper in CTranslate2 through faster-whisper.
+"""Whisper (Radford et al., arXiv 2212.04356) in CTranslate2 through faster-whisper.
 
 **Window.** Whisper pads what it hears to 30 s, so a 3 s utterance costs as much encoder as a 30 s one, and on a CPU
 the encoder is nearly all the cost. CTranslate2 takes shorter input: with `padding` seconds of silence after the speech

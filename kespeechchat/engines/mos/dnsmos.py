@@ -1,5 +1,7 @@
 """DNSMOS P.835 (signal, background, overall) and P.808 (overall) from the ONNX files that speechmos carries.
 
+Sources: Reddy et al., arXiv 2110.01763 (P.835) and arXiv 2010.15258 (P.808).
+
 The package's own API takes about two seconds a clip and never returns on empty audio, so this runs its files with
 sessions of its own. What it must reproduce of it (Microsoft's DNS-Challenge, `dnsmos_local.py`): 16 kHz; a clip
 under 9.01 s is doubled until it is longer; windows of 9.01 s, one a second; P.835's raw outputs go through fitted
@@ -54,6 +56,7 @@ class DNSMOS(MOS):
         self._p808 = _session(folder / "model_v8.onnx", settings.threads)
 
     def identity(self) -> dict[str, str]:
+        """The two ONNX files, and the versions of speechmos and onnxruntime."""
         return {
             "model": "speechmos:dnsmos_models/sig_bak_ovr.onnx+model_v8.onnx",
             "speechmos": version("speechmos"),

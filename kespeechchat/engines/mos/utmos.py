@@ -1,4 +1,4 @@
-"""UTMOS (strong learner) by utmos-pytorch: one head, `utmos`, about 1 to 5.
+"""UTMOS (strong learner; Saeki et al., arXiv 2204.02152) by utmos-pytorch: one head, `utmos`, about 1 to 5.
 
 Every clip is its own run: in a batch, padding would shift its score, and the library takes a [B, T] array for one
 utterance of B channels.

@@ -1,5 +1,7 @@
 """CAM++ (`campplus.onnx`), the speaker encoder beside every CosyVoice model: the embedding that CosyVoice speaks with.
 
+Source of the network: Wang et al., arXiv 2303.00332.
+
 The features are those of CosyVoice's `tools/extract_embedding.py`: 16 kHz, Kaldi filter banks (80 bins, no dither), the
 mean over time taken off. The vectors stay as the model gives them: CosyVoice's own speakers are the plain mean of raw
 utterance vectors, and its LLM and flow normalize inside. Unlike that tool, resampling is soxr's.
@@ -43,6 +45,7 @@ class CAMPlus(TTSEmbedder):
         self.size = _size(self._session, path)
 
     def identity(self) -> dict[str, str]:
+        """The model, and the versions of the libraries that compute its features and run it."""
         from importlib.metadata import version
 
         return {

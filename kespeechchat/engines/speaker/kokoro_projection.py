@@ -30,6 +30,7 @@ class KokoroProjection(TTSEmbedder):
         self._table = table()
 
     def identity(self) -> dict[str, str]:
+        """The shipped table of styles, and the encoder whose x-vectors it projects."""
         import hashlib
         from importlib.metadata import version
 

@@ -1,4 +1,5 @@
-"""Resemblyzer: a GE2E speaker encoder on CPU, 256-d unit vectors; its weights come with its package."""
+"""Resemblyzer: a GE2E speaker encoder (Wan et al., arXiv 1710.10467) on CPU, 256-d unit vectors; its weights come with
+its package."""
 
 from __future__ import annotations
 
@@ -43,6 +44,7 @@ class Resemblyzer(SpeakerEncoder):
         self._encoder = VoiceEncoder("cpu", verbose=False)
 
     def identity(self) -> dict[str, str]:
+        """The package that carries the weights, and the versions of the libraries under it."""
         from importlib.metadata import version
 
         names = ("resemblyzer", "torch", "librosa", "soxr")

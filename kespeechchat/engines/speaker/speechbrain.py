@@ -1,5 +1,7 @@
 """SpeechBrain's speaker encoder (EncoderClassifier, such as spkrec-ecapa-voxceleb): another choice of x-vector.
 
+Source of that network, ECAPA-TDNN: Desplanques et al., arXiv 2005.07143.
+
 A SpeechBrain folder says how its network is built in `hyperparams.yaml`, whose tags can create any Python object, and
 names where its weights are, a hub address even in a local copy. So the file's tags are read first and only the classes
 of an encoder let through, the weights are taken from the folder alone, and the network stays unused.

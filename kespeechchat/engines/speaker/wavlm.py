@@ -1,5 +1,7 @@
 """WavLM x-vectors (transformers' WavLMForXVector), on GPU or CPU: the paper's speaker encoder.
 
+Source: Chen et al., arXiv 2110.13900.
+
 Clips are cut to a multiple of `step` and batched by exactly that length, since padding turns the vectors (cosine 0.992
 on a tiny model, with a mask).
 """
@@ -67,7 +69,7 @@ class WavLM(SpeakerEncoder):
 
 
 def unit(vector: Float32 | RowError) -> Float32 | RowError:
-    """Float32 `vector` at length 1; a RowError where it has no direction."""
+    """Float32 [D] `vector` at length 1, or the RowError that it is; a RowError where it has no direction."""
     if isinstance(vector, RowError):
         return vector
     norm = float(np.linalg.norm(vector))

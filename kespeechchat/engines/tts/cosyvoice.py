@@ -1,5 +1,7 @@
 """CosyVoice 1 and 2 with voices of one's own: a speaker embedding goes in with each utterance and is gone after it.
 
+Sources: Du et al., arXiv 2407.05407 (version 1) and arXiv 2412.10117 (version 2).
+
 A virtual voice is put into the library's table of speakers for one call; nothing is ever written to its `spk2info.pt`.
 Utterances are spoken one at a time (its flow takes a batch of one), each after seeding every generator it draws from.
 
@@ -60,6 +62,7 @@ class CosyVoice(TTS):
         self._dead: str | None = None
 
     def identity(self) -> dict[str, str]:
+        """The model, a digest of the library's code, and the versions of what it runs on."""
         from importlib.metadata import version
 
         libraries = {name: version(name) for name in ("torch", "transformers", "onnxruntime")}

@@ -47,7 +47,8 @@ def check_folder(folder: Path, version: int) -> None:
 
 
 def check_device(settings: CosyVoiceSettings) -> str:
-    """`cuda` or `cpu`: the library takes a GPU whenever it sees one, so settings it would not follow are refused."""
+    """`cuda` or `cpu`: the library takes a GPU whenever it sees one, so settings it would not follow raise
+    EngineError."""
     import torch
 
     found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -61,7 +62,10 @@ def check_device(settings: CosyVoiceSettings) -> str:
 
 
 def load(folder: Path, settings: CosyVoiceSettings) -> Any:
-    """The library's CosyVoice or CosyVoice2 over `folder`, ready to speak, without its log, warnings and bars."""
+    """The library's CosyVoice or CosyVoice2 over `folder`, ready to speak, without its log, warnings and bars.
+
+    Raises EngineError where the library cannot be imported, the folder does not load, or its LLM is not loaded.
+    """
     with _quiet():
         library = _import()
         kind = library.CosyVoice if settings.version == 1 else library.CosyVoice2
@@ -76,7 +80,8 @@ def load(folder: Path, settings: CosyVoiceSettings) -> Any:
 
 
 def embedding_size(model: Any) -> int:
-    """Of the voices that flow and, where it takes one, LLM were built for."""
+    """Numbers in a voice that the flow and, where it takes one, the LLM were built for. Raises EngineError where they
+    differ."""
     parts = [getattr(part, "spk_embed_affine_layer", None) for part in (model.model.flow, model.model.llm)]
     sizes = {int(part.in_features) for part in parts if part is not None}
     if len(sizes) != 1:

@@ -49,6 +49,7 @@ class Kokoro(TTS, StockVoices):
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="kokoro")
 
     def identity(self) -> dict[str, str]:
+        """The model, and the versions of the libraries that make phonemes and run it."""
         from importlib.metadata import version
 
         libraries = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")

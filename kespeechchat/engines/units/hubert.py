@@ -1,8 +1,8 @@
 """HuBERT k-means units: hidden states of one layer (transformers' HubertModel), each frame's nearest centroid.
 
-Hsu et al. 2021 (HuBERT) cluster such states; KE-Omni (arXiv 2412.01078) takes 4,000 clusters. The centroids are the
-trainer's: a .npy file, from elsewhere or made by `examples/fit_units.py`. Frames come every 320 samples at 16 kHz, 50
-a second.
+Hsu et al. (HuBERT, arXiv 2106.07447) cluster such states; KE-Omni (arXiv 2412.01078) takes 4,000 clusters. The
+centroids are the trainer's: a .npy file, from elsewhere or made by `examples/fit_units.py`. Frames come every 320
+samples at 16 kHz, 50 a second.
 
 Long audio is heard in chunks, each with context on both sides whose frames are thrown away. All chunks but the last
 begin and end on frame borders, so frames are neither lost nor doubled: n samples give floor((n - 400) / 320) + 1.

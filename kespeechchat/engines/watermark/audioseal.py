@@ -1,5 +1,7 @@
 """AudioSeal: a mark in the waveform that says "synthetic" and carries a payload (16 bits in the published models).
 
+Source: San Roman et al., arXiv 2401.17264.
+
 The network is trained at 16 kHz and does not resample, whatever rate it is told. So audio of another rate is resampled
 to 16 kHz, and only the mark that the network makes of it (a waveform that is added) is brought back to the audio's own
 rate: length, rate and everything above 8 kHz stay as they were. Detection hears 16 kHz alike.

@@ -45,6 +45,7 @@ class Perth(Watermark):
         self._rate = int(self._net.hp.sample_rate)
 
     def identity(self) -> dict[str, str]:
+        """The network that comes with the package, and the versions of the libraries."""
         return {
             "model": "resemble-perth:implicit/perth_net_250000",
             "resemble-perth": version("resemble-perth"),
