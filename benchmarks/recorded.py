@@ -28,10 +28,15 @@ ANY_LANGUAGE = "stages.blend.blending.same_language=false"  # the recipe's clips
 
 
 def questions(path: Path, count: int) -> Path:
-    """A JSONL file of `count` plain questions, half of them Chinese."""
-    texts = (f"How far away is place {n}?" if n % 2 else f"第{n}个地方有多远？" for n in range(count))
+    """A JSONL file of `count` plain questions with their answers, half of them Chinese."""
+    rows = (
+        {"instruction": f"How far away is place {n}?", "output": "It is farther than you can walk."}
+        if n % 2
+        else {"instruction": f"第{n}个地方有多远？", "output": "走路去不了那么远。"}
+        for n in range(count)
+    )
     with path.open("w", encoding="utf-8") as out:  # line by line: ten million at once take 2 GB
-        out.writelines(json.dumps({"instruction": text}, ensure_ascii=False) + "\n" for text in texts)
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return path
 
 
