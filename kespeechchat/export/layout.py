@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,15 @@ class Layout(Protocol):
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """Writes below the folder `to`; without audio where the dialogues have none. Raises ExportError where audio
         does not fit its row, and where `to` holds files that are not this layout's."""
+        ...
+
+
+@runtime_checkable
+class HoldsSome(Protocol):
+    """A layout that writes a part of the dialogues alone, such as a subset for another task."""
+
+    def share(self, dialogues: Dialogues, build: BuildFacts) -> float:
+        """How much of the dialogues' audio and text it writes at most, from 0 to 1; for the estimate of its size."""
         ...
 
 

@@ -11,25 +11,24 @@ of its characters). `stage2/units.json` says how many different units there are,
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.durations import character_frames
-from kespeechchat.export.audio_files import MANY_FILES, Speech, fan_out_folder, safe_name
+from kespeechchat.export.audio_files import MANY_FILES, Speech, safe_name
+from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need, UnitReader
+from kespeechchat.export.lists import SPLITS, json_line, split_files
 from kespeechchat.records import Audio, RowError, Word
 from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json
 
 _BATCH = 16  # utterances given to the engine at once
 _NO_WORDS = "ROOT was measured before word times were stored; `kesc build` measures it again"
-_SPLITS = ("train", "dev", "test")
 _OURS = (
     r"audio/(?:[0-9a-f]{2}/)?[^/]+\.flac|stage1/(?:train|dev|test)\.jsonl|"
     r"stage2/[^/]+/(?:train|dev|test)-\d{5}\.jsonl|stage2/units\.json"
@@ -76,24 +75,11 @@ class KeOmni:
 
 
 def _stage1(folder: ExportFolder, dialogues: Dialogues, fan_out: bool) -> None:
-    names = [f"stage1/{split}.jsonl" for split in _SPLITS]
-    files = {
-        split: part.open("w", encoding="utf-8", newline="\n")
-        for split, part in zip(_SPLITS, folder.parts(names), strict=True)
-    }
-    try:
+    files = AudioFolder(folder, dialogues, fan_out)
+    with split_files(folder, {split: f"stage1/{split}.jsonl" for split in SPLITS}) as lists:
         for row in dialogues:
-            line = _understanding(dialogues, row)
-            if dialogues.audio:
-                name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.flac"
-                line["audio"] = name
-                if not folder.has(name):
-                    folder.write(name, dialogues.speech(row)["user"])
-            files[row["split"]].write(_line(line))
-    finally:
-        for file in files.values():
-            file.close()
-    folder.publish(names)
+            sound = {"audio": files.user(row)} if dialogues.audio else {}
+            lists[row["split"]].write(json_line({**_understanding(dialogues, row), **sound}))
 
 
 def _understanding(dialogues: Dialogues, row: FinishedRow) -> dict[str, object]:
@@ -160,7 +146,7 @@ class _Stage2:
                 self._left_out.append(f"{row['id']}: {error}")
                 continue
             line = {"id": row["id"], "language": row["language"], "text": text}
-            self._file.write(_line({**line, "units": units.tolist(), "durations": durations}))
+            self._file.write(json_line({**line, "units": units.tolist(), "durations": durations}))
 
 
 def _words(row: FinishedRow) -> list[Word]:
@@ -173,7 +159,3 @@ def _decoded(flac: bytes) -> Audio:
 
     samples, rate = soundfile.read(io.BytesIO(flac), dtype="float32")
     return Audio(samples, rate)
-
-
-def _line(data: Mapping[str, object]) -> str:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"

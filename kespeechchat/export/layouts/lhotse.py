@@ -8,22 +8,19 @@ gives the turns as cuts of their own. What the supervisions do not hold is in th
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.export.audio_files import Speech, channel_of, encoded, samples_of, two_channels
+from kespeechchat.export.audio_files import channel_of, two_channels
 from kespeechchat.export.dialogues import Dialogues, Facts
-from kespeechchat.export.folder import Done, ExportFolder, write_shards
+from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
-from kespeechchat.export.tar import PlainTar
+from kespeechchat.export.shar import Shar, cut
 from kespeechchat.records import Role
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 Speakers = Literal["voice", "role"]
 _LANGUAGES = {"zh": "Chinese", "en": "English"}  # lhotse's recipes name languages so
@@ -56,88 +53,36 @@ class Lhotse:
         """As `Layout.export`, cuts alone without audio; raises ExportError also where sample rates differ."""
         audio, rate = dialogues.audio, dialogues.selection.rate()
         named = {"left": self.left, "speakers": self.speakers}
-        options = {"audio": audio, "per_shard": self.per_shard, **named, "version": 2}
+        options = {"audio": audio, "per_shard": self.per_shard, **named, "version": 3}
         ours = r"(?:train|dev|test)/(?:cuts\.\d{6}\.jsonl\.gz|recording\.\d{6}\.tar)"
         folder = ExportFolder(to, self.name, ours, dialogues, options)
-
-        def names(split: str, i: int) -> tuple[str, ...]:
-            cuts = f"{split}/cuts.{i:06d}.jsonl.gz"
-            return (f"{split}/recording.{i:06d}.tar", cuts) if audio else (cuts,)
-
-        write_shards(folder, dialogues, self.per_shard, names, lambda parts: _Writer(parts, rate, dialogues, self))
+        shar = Shar(
+            ("recording",),
+            rate,
+            lambda row: _cut(row, rate, dialogues.facts(row), self),
+            lambda row, speech: {"recording": two_channels(row, speech, self.left)},
+        )
+        shar.write(folder, dialogues, self.per_shard)
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-class _Writer:
-    def __init__(self, parts: list[Path], rate: int, dialogues: Dialogues, layout: Lhotse) -> None:
-        self._tar = PlainTar(parts[0]) if len(parts) > 1 else None
-        self._raw = parts[-1].open("wb")
-        self._cuts = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
-        self._rate, self._dialogues, self._layout = rate, dialogues, layout
+def _cut(row: FinishedRow, rate: int, facts: Facts, layout: Lhotse) -> dict[str, Any]:
+    """A MultiCut of both channels."""
 
-    def add(self, row: FinishedRow, speech: Speech) -> None:
-        self._cuts.write(_line(cut(row, self._rate, self._dialogues.facts(row), self._layout)))
-        if self._tar is not None:
-            self._tar.add(f"{row['id']}.flac", encoded(two_channels(row, speech, self._layout.left), self._rate))
-            self._tar.add(f"{row['id']}.json", _line(recording(row, self._rate)))
+    def of_turn(turn: FinishedTurn) -> dict[str, Any]:
+        role = turn["role"]
+        return {
+            "channel": [channel_of(role, layout.left)],
+            "language": _LANGUAGES[row["language"]],
+            "speaker": turn["voice"] if layout.speakers == "voice" else role,
+            "gender": facts["user_gender"] if role == "user" else facts["agent_gender"],
+            "custom": {"role": role, "voice": turn["voice"]},
+        }
 
-    def close(self) -> None:
-        self._cuts.close()
-        self._raw.close()
-        if self._tar is not None:
-            self._tar.close()
-
-
-def _line(data: Mapping[str, Any]) -> bytes:
-    return (json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def recording(row: FinishedRow, rate: int) -> dict[str, Any]:
-    """A lhotse Recording whose samples are beside it in the shard."""
-    samples, channels = sum(map(samples_of, row["turns"])), list(CHANNELS.values())
-    return {
-        "id": row["id"],
-        "sources": [{"type": "shar", "channels": channels, "source": ""}],
-        "sampling_rate": rate,
-        "num_samples": samples,
-        "duration": samples / rate,
-        "channel_ids": channels,
-    }
-
-
-def cut(row: FinishedRow, rate: int, facts: Facts, layout: Lhotse) -> dict[str, Any]:
-    """A lhotse MultiCut with a supervision a turn. `facts`: what layouts say of it."""
-    supervisions: list[dict[str, Any]] = []
-    clock = 0
-    for turn in row["turns"]:
-        samples, role = samples_of(turn), turn["role"]
-        supervisions.append(
-            {
-                "id": f"{row['id']}-{role}",
-                "recording_id": row["id"],
-                "start": clock / rate,
-                "duration": samples / rate,
-                "channel": [channel_of(role, layout.left)],
-                "text": turn["text"],
-                "language": _LANGUAGES[row["language"]],
-                "speaker": turn["voice"] if layout.speakers == "voice" else role,
-                "gender": facts["user_gender"] if role == "user" else facts["agent_gender"],
-                "custom": {"role": role, "voice": turn["voice"]},
-            }
-        )
-        clock += samples
     custom = {
         "split": facts["split"],
         "partition": facts["partition"],
         "metric": facts["metric"],
         "error_rate": facts["error_rate"],
     }
-    return {
-        "id": row["id"],
-        "start": 0,
-        "duration": clock / rate,
-        "channel": list(CHANNELS.values()),
-        "supervisions": supervisions,
-        "custom": custom,
-        "type": "MultiCut",
-    }
+    return cut(row, rate, list(CHANNELS.values()), of_turn, custom)

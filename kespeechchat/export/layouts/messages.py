@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import MANY_FILES, fan_out_folder
+from kespeechchat.export.audio_files import MANY_FILES
+from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
@@ -58,27 +59,21 @@ class Messages:
         fan_out = len(dialogues) > self.fan_out_beyond
         options = {"audio": dialogues.audio, "fan_out": fan_out, "version": 1}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
-        found: set[Split] = set()
+        files, found = AudioFolder(folder, dialogues, fan_out), set[Split]()
         with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
             for row in dialogues:
                 found.add(row["split"])
-                lists[row["split"]].write(json_line(_line(folder, dialogues, row, fan_out)))
+                lists[row["split"]].write(json_line(_line(row, files.user(row) if dialogues.audio else None)))
         folder.write("dataset_info.json", _dataset_info(found, dialogues.audio))
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-def _line(folder: ExportFolder, dialogues: Dialogues, row: FinishedRow, fan_out: bool) -> dict[str, object]:
-    """A dialogue's line; writes its audio."""
+def _line(row: FinishedRow, audio: str | None) -> dict[str, object]:
+    """A dialogue's line. `audio`: the user's file; None where the user's text takes its place."""
     user, agent = row["turns"]
-    asked = _PLACEHOLDER if dialogues.audio else user["text"]
+    asked = user["text"] if audio is None else _PLACEHOLDER
     messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": agent["text"]}]
-    line: dict[str, object] = {"id": row["id"], "messages": messages}
-    if dialogues.audio:
-        name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.flac"
-        if not folder.has(name):
-            folder.write(name, dialogues.speech(row)["user"])
-        line["audios"] = [name]
-    return line
+    return {"id": row["id"], "messages": messages, **({} if audio is None else {"audios": [audio]})}
 
 
 def _dataset_info(splits: Collection[Split], audio: bool) -> bytes:

@@ -17,12 +17,14 @@ finetune/data/interleaver.py, finetune/data/dataset.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, samples_of, two_channels
+from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, samples_of, two_channels
+from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done, ExportFolder
@@ -61,18 +63,19 @@ class Moshi:
             alignments(row)  # refuses a build without word times before it touches the folder
         options = {"audio": dialogues.audio, "container": self.container, "fan_out": fan_out, "version": 1}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
+        files = AudioFolder(folder, dialogues, fan_out)
         with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
             for row in dialogues:
-                stem = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}"
-                sound, words = f"{stem}.{self.container}", f"{stem}.json"
+                sound, words = files.name(row, f".{self.container}"), files.name(row, ".json")
                 if not folder.has(words):
                     folder.write(words, json_line({"alignments": alignments(row)}).encode())
-                if dialogues.audio and not folder.has(sound):
-                    samples = two_channels(row, dialogues.speech(row), left="agent")
-                    folder.write(sound, encoded(samples, rate, self.container))
+                files.write(row, sound, partial(self._encoded, row, rate))
                 seconds = sum(map(samples_of, row["turns"])) / rate
                 lists[row["split"]].write(json_line({"path": sound, "duration": seconds}))
         return Done(len(dialogues), folder.written, folder.kept)
+
+    def _encoded(self, row: FinishedRow, rate: int, speech: Speech) -> bytes:
+        return encoded(two_channels(row, speech, left="agent"), rate, self.container)
 
 
 def alignments(row: FinishedRow) -> list[tuple[str, tuple[float, float], str]]:

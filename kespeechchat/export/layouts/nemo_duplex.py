@@ -14,20 +14,18 @@ Source of the schema: NVIDIA/NeMo, nemo/collections/speechlm2/data/s2s_dataset.p
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import Speech, channel_of, encoded, samples_of, two_channels
+from kespeechchat.export.audio_files import Speech, channel_of, two_channels
 from kespeechchat.export.dialogues import Dialogues, Facts
-from kespeechchat.export.folder import Done, ExportFolder, write_shards
+from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
-from kespeechchat.export.lists import json_line
-from kespeechchat.export.tar import PlainTar
+from kespeechchat.export.shar import Shar, cut
 from kespeechchat.records import Role
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _OURS = r"(?:train|dev|test)/(?:cuts\.\d{6}\.jsonl\.gz|(?:recording|target_audio)\.\d{6}\.tar)"
 _FIELDS: dict[str, Role] = {"recording": "user", "target_audio": "agent"}
@@ -53,84 +51,26 @@ class NemoDuplex:
 
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """As `Layout.export`, cuts alone without audio; raises ExportError also where sample rates differ."""
-        audio, rate = dialogues.audio, dialogues.selection.rate()
-        options = {"audio": audio, "per_shard": self.per_shard, "version": 1}
+        rate = dialogues.selection.rate()
+        options = {"audio": dialogues.audio, "per_shard": self.per_shard, "version": 2}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
-
-        def names(split: str, i: int) -> tuple[str, ...]:
-            tars = [f"{split}/{field}.{i:06d}.tar" for field in _FIELDS] if audio else []
-            return (*tars, f"{split}/cuts.{i:06d}.jsonl.gz")
-
-        write_shards(folder, dialogues, self.per_shard, names, lambda parts: _Writer(parts, rate, dialogues))
+        shar = Shar(tuple(_FIELDS), rate, lambda row: _cut(row, rate, dialogues.facts(row)), _sides)
+        shar.write(folder, dialogues, self.per_shard)
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-class _Writer:
-    """Writes a shard: its tars, in the order of `_FIELDS`, and its cuts."""
-
-    def __init__(self, parts: list[Path], rate: int, dialogues: Dialogues) -> None:
-        self._tars = dict(zip(_FIELDS, map(PlainTar, parts[:-1]), strict=False))
-        self._raw = parts[-1].open("wb")
-        self._cuts = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
-        self._rate, self._dialogues = rate, dialogues
-
-    def add(self, row: FinishedRow, speech: Speech) -> None:
-        """One more dialogue."""
-        self._cuts.write(json_line(cut(row, self._rate, self._dialogues.facts(row))).encode())
-        if not self._tars:
-            return
-        sides = two_channels(row, speech)
-        for field, tar in self._tars.items():
-            tar.add(f"{row['id']}.flac", encoded(sides[:, channel_of(_FIELDS[field])], self._rate))
-            tar.add(f"{row['id']}.json", json_line(recording(row, self._rate)).encode())
-
-    def close(self) -> None:
-        """All dialogues are in."""
-        self._cuts.close()
-        self._raw.close()
-        for tar in self._tars.values():
-            tar.close()
+def _sides(row: FinishedRow, speech: Speech) -> dict[str, Any]:
+    """int16 [T] of each field."""
+    sides = two_channels(row, speech)
+    return {field: sides[:, channel_of(role)] for field, role in _FIELDS.items()}
 
 
-def recording(row: FinishedRow, rate: int) -> dict[str, object]:
-    """A lhotse Recording of one side, as long as the dialogue, whose samples are in the shard's tar."""
-    samples = sum(map(samples_of, row["turns"]))
-    return {
-        "id": row["id"],
-        "sources": [{"type": "shar", "channels": [0], "source": ""}],
-        "sampling_rate": rate,
-        "num_samples": samples,
-        "duration": samples / rate,
-    }
+def _cut(row: FinishedRow, rate: int, facts: Facts) -> dict[str, Any]:
+    """A MonoCut whose supervisions have the role as their speaker."""
 
+    def of_turn(turn: FinishedTurn) -> dict[str, Any]:
+        voice = {"voice": turn["voice"]}
+        return {"channel": 0, "language": row["language"], "speaker": turn["role"], "custom": voice}
 
-def cut(row: FinishedRow, rate: int, facts: Facts) -> dict[str, object]:
-    """A lhotse MonoCut with a supervision a turn, whose speaker is the role. `facts`: what layouts say of it."""
-    supervisions: list[dict[str, object]] = []
-    clock = 0
-    for turn in row["turns"]:
-        samples, role = samples_of(turn), turn["role"]
-        supervisions.append(
-            {
-                "id": f"{row['id']}-{role}",
-                "recording_id": row["id"],
-                "start": clock / rate,
-                "duration": samples / rate,
-                "channel": 0,
-                "text": turn["text"],
-                "language": row["language"],
-                "speaker": role,
-                "custom": {"voice": turn["voice"]},
-            }
-        )
-        clock += samples
     custom = {"split": facts["split"], "partition": facts["partition"], "language": facts["language"]}
-    return {
-        "id": row["id"],
-        "start": 0,
-        "duration": clock / rate,
-        "channel": 0,
-        "supervisions": supervisions,
-        "custom": custom,
-        "type": "MonoCut",
-    }
+    return cut(row, rate, 0, of_turn, custom)

@@ -6,16 +6,18 @@ line for each dialogue: its file, its turns' times, texts and voices.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import MANY_FILES, Container, encoded, fan_out_folder, two_channels
+from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, two_channels
+from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
+from kespeechchat.export.lists import json_line
 from kespeechchat.records import Role
 from kespeechchat.rows import FinishedRow
 
@@ -50,17 +52,19 @@ class Stereo:
         options = {"audio": audio, "container": self.container, "fan_out": fan_out, "left": self.left, "version": 2}
         ours = rf"audio/(?:[0-9a-f]{{2}}/)?[^/]+\.(?:flac|wav)|{_LIST}"
         folder = ExportFolder(to, self.name, ours, dialogues, options)
+        files = AudioFolder(folder, dialogues, fan_out)
         with folder.parts((_LIST,))[0].open("w", encoding="utf-8", newline="\n") as lines:
             for row in dialogues:
-                name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.{self.container}"
-                if audio and not folder.has(name):
-                    samples = two_channels(row, dialogues.speech(row), self.left)
-                    folder.write(name, encoded(samples, rate, self.container))
+                name = files.name(row, f".{self.container}")
+                files.write(row, name, partial(self._encoded, row, rate))
                 sound = {"audio": name, "left": self.left} if audio else {}
                 facts = {**dialogues.facts(row), **_times(row), **sound}
-                lines.write(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+                lines.write(json_line(facts))
         folder.publish((_LIST,))
         return Done(len(dialogues), folder.written, folder.kept)
+
+    def _encoded(self, row: FinishedRow, rate: int, speech: Speech) -> bytes:
+        return encoded(two_channels(row, speech, self.left), rate, self.container)
 
 
 def _times(row: FinishedRow) -> dict[str, float]:

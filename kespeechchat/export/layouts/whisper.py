@@ -11,21 +11,19 @@ Source of the schema: yeyupiaoling/Whisper-Finetune, utils/reader.py at 07898572
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
-from kespeechchat.dataset.subsets import Subsets
-from kespeechchat.export.audio_files import MANY_FILES, fan_out_folder
+from kespeechchat.export.audio_files import MANY_FILES
+from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.lists import json_line, split_files
-from kespeechchat.export.selection import Rule
+from kespeechchat.export.subsets import asr_partition, asr_side
 from kespeechchat.records import Split
 from kespeechchat.rows import FinishedRow
 
@@ -49,8 +47,17 @@ class Whisper:
     fan_out_beyond: int = MANY_FILES
 
     def audio_bytes_per_second(self, rates: AudioRates) -> float:
-        """FLAC of the users alone, of the subset at most."""
+        """FLAC of the users alone."""
         return rates.flac * rates.user_share
+
+    def share(self, dialogues: Dialogues, build: BuildFacts) -> float:
+        """As `HoldsSome.share`: the partition that ASR trains on, and the test split."""
+        selection = dialogues.selection
+        name = asr_partition(selection.rule, build.subsets)
+        if name is None or not len(dialogues):
+            return 1.0
+        trained = selection.subset.languages(selection.partitions.contents[name].dialogues)
+        return min(1.0, (sum(trained.values()) + selection.splits["test"]) / len(dialogues))
 
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """As `Layout.export`; the lists alone without audio. `Done.dialogues` are those in the subset."""
@@ -58,43 +65,15 @@ class Whisper:
         settings = build.subsets.model_dump(mode="json")
         options = {"audio": dialogues.audio, "fan_out": fan_out, "subset": settings, "version": 1}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
-        side_of, written = _chooser(dialogues, build), 0
+        files, side_of, written = AudioFolder(folder, dialogues, fan_out), asr_side(dialogues, build), 0
         with split_files(folder, _LISTS) as lists:
             for row in dialogues:
                 if (side := side_of(row)) is None:
                     continue
-                name = f"audio/{fan_out_folder(row['id'], fan_out)}{row['id']}.flac"
-                if dialogues.audio and not folder.has(name):
-                    folder.write(name, dialogues.speech(row)["user"])
-                lists[side].write(json_line(_line(row, name)))
+                lists[side].write(json_line(_line(row, files.user(row))))
                 written += 1
         note = f"{written:,} of {len(dialogues):,} dialogues are in the ASR subset"
         return Done(written, folder.written, folder.kept, (note,))
-
-
-def _chooser(dialogues: Dialogues, build: BuildFacts) -> Callable[[FinishedRow], Split | None]:
-    """Reads all rows once; tells of a row on which side of the ASR subset its user's utterance is, None: on neither."""
-    rule, settings = dialogues.selection.rule, build.subsets
-    last = _last_level(rule, settings)
-    first, again = Subsets(settings, rule.cuts.seed), Subsets(settings, rule.cuts.seed)
-    for row in dialogues.selection.rows:
-        first.add(row, rule.level(row) <= last)
-    chosen = first.choose(build.parents)
-    tests = {one.id.rpartition("_")[0] for one in chosen.asr_test}
-
-    def side(row: FinishedRow) -> Split | None:
-        if row["id"] in tests:
-            return "test"
-        one = again.add(row, rule.level(row) <= last) if row["split"] == "train" else None
-        return "train" if one is not None and chosen.asr_trains(one) else None
-
-    return side
-
-
-def _last_level(rule: Rule, settings: SubsetSettings) -> int:
-    """The largest level of the partition that ASR trains on; where there is none of that name, of all."""
-    names, wanted = rule.cuts.names, settings.asr.partition
-    return names.index(wanted) if wanted in names else len(names)
 
 
 def _line(row: FinishedRow, name: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ import orjson
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
 from kespeechchat.export.selection import Rule
+from kespeechchat.export.subsets import asr_partition, last_level
 from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import whole_file, write_json
 
@@ -23,9 +24,8 @@ class SubsetChoice:
     """Collects from every row of an export of everything; `take` gives what ASR may train on since the last time."""
 
     def __init__(self, rule: Rule, settings: SubsetSettings) -> None:
-        names, wanted = rule.cuts.names, settings.asr.partition
-        self.partition = wanted if wanted in names else None  # None: there is none of that name, so take all
-        self._last = names.index(wanted) if wanted in names else len(names)
+        self.partition = asr_partition(rule, settings)
+        self._last = last_level(rule, settings)
         self.subsets = Subsets(settings, rule.cuts.seed)
         self._offered: list[bytes] = []
 
