@@ -34,7 +34,8 @@ class Silence(TypedDict):
 
 class FinishedTurn(TypedDict):
     """What one side says. `seconds` are of its audio, `sample_rate` is in Hz. A ROOT that was measured before word
-    times were stored has neither words nor silences: the keys are missing, or hold None."""
+    times were stored has neither words nor silences: the keys are missing, or hold None. `leading_silence`,
+    `longest_silence` (inside) and `trailing_silence` are in seconds."""
 
     role: Role
     voice: str
@@ -49,6 +50,9 @@ class FinishedTurn(TypedDict):
     scores: list[Score] | None
     words: NotRequired[list[WordTime] | None]
     silences: NotRequired[list[Silence] | None]
+    leading_silence: NotRequired[float | None]
+    longest_silence: NotRequired[float | None]
+    trailing_silence: NotRequired[float | None]
 
 
 class FinishedRow(TypedDict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from kespeechchat.commands.refused import RefusedTakes
 from kespeechchat.commands.release import read_release
 from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs, summary
@@ -20,7 +21,7 @@ from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
 from kespeechchat.display import hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
-from kespeechchat.export.layout import AudioRates, Layout, check_many_files
+from kespeechchat.export.layout import AudioRates, HoldsSome, Layout, check_many_files
 from kespeechchat.export.layouts import make_layout
 from kespeechchat.export.selection import Selection, Subset, select
 from kespeechchat.state.finished_rows import FinishedRows
@@ -62,11 +63,13 @@ def export(
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted))
-        layout = make_layout(wanted.layout, lambda: {"units": units_reader(pipeline)}, wanted.options)
+        needed = {"units": lambda: units_reader(pipeline), "refused": lambda: RefusedTakes(rows.build_state)}
+        layout = make_layout(wanted.layout, needed, wanted.options)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
-        tell(_size_line(layout, dialogues, folder))
-        done = layout.export(dialogues, folder, _build_facts(rows, layout))
+        facts = _build_facts(rows, layout)
+        tell(_size_line(layout, dialogues, folder, facts))
+        done = layout.export(dialogues, folder, facts)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
@@ -138,18 +141,21 @@ def _closing_lines(rows: FinishedRows, folder: Path, done: Done) -> Iterable[str
         yield f"check:  kesc detect {done.example}"
 
 
-def _size_line(layout: Layout, dialogues: Dialogues, folder: Path) -> str:
+def _size_line(layout: Layout, dialogues: Dialogues, folder: Path, build: BuildFacts) -> str:
     """How large the export is, before it starts. Its bytes are estimated: FLAC from the first dialogues' own."""
     selection = dialogues.selection
     by_language = ", ".join(f"{language} {hours(h)} h" for language, h in selection.hours.items())
     seconds = 3600 * sum(selection.hours.values())
-    count = layout.text_bytes * len(dialogues) + seconds * layout.audio_bytes_per_second(_audio_rates(dialogues))
+    of_all = layout.text_bytes * len(dialogues) + seconds * layout.audio_bytes_per_second(_audio_rates(dialogues))
+    about, share = ("at most", layout.share(dialogues, build)) if isinstance(layout, HoldsSome) else ("about", 1.0)
+    count = of_all * share
     there = folder.absolute()
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
     short = f", but only {size(free)} are free at {there}" if count > free else ""
-    return f"{layout.name}: {len(dialogues):,} dialogues, {by_language or '0 h'}, about {size(count)}{short}"
+    weight = f"{about} {size(count)}{short}"
+    return f"{layout.name}: {len(dialogues):,} dialogues, {by_language or '0 h'}, {weight}"
 
 
 def _audio_rates(dialogues: Dialogues) -> AudioRates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -42,16 +42,16 @@ def samples_of(turn: FinishedTurn) -> int:
     return round(turn["seconds"] * turn["sample_rate"])
 
 
-def check_fit(row: FinishedRow, speech: Speech) -> None:
-    """Raises ExportError where the audio is not as long as its row says, or has another sample rate."""
+def check_fit(dialogue_id: str, turns: Iterable[FinishedTurn], speech: Speech) -> None:
+    """Raises ExportError where the audio is not as long as its turn says, or has another sample rate."""
     import soundfile
 
-    for turn in row["turns"]:
+    for turn in turns:
         with soundfile.SoundFile(io.BytesIO(speech[turn["role"]])) as file:
             found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
         if found != expected:
             raise ExportError(
-                f"dialogue {row['id']}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
+                f"dialogue {dialogue_id}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
                 f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
             )
 

@@ -63,7 +63,7 @@ class Dialogues:
         if self.read_audio is None:
             return {}
         speech = self.read_audio(row)
-        check_fit(row, speech)
+        check_fit(row["id"], row["turns"], speech)
         return speech
 
     def facts(self, row: FinishedRow) -> Facts:

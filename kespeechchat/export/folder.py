@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -132,16 +132,18 @@ def write_shards(
     names: Callable[[str, int], tuple[str, ...]],
     open_writer: Callable[[list[Path]], ShardWriter],
     group: Callable[[FinishedRow], str] = lambda row: row["split"],
+    rows: Iterable[FinishedRow] | None = None,
 ) -> dict[str, list[tuple[str, int]]]:
     """Deals the dialogues to shards of `per_shard`, by `group` (their split), in the order of the rows; every group's
-    shard is open while its dialogues pass, so that audio is read once and in order. `names(group, i)`: a shard's files.
+    shard is open while its dialogues pass, so that audio is read once and in order. `names(group, i)`: a shard's files;
+    `rows`: those of the dialogues that are dealt, where not all are.
 
     Gives per group the (first file, dialogues) of its shards, those that an earlier run wrote included.
     """
     seen: Counter[str] = Counter()
     shards = _OpenShards(folder, names, open_writer)
     try:
-        for row in dialogues:
+        for row in dialogues if rows is None else rows:
             name = group(row)
             at, place = divmod(seen[name], per_shard)
             seen[name] += 1

@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import MANY_FILES
+from kespeechchat.export.audio_files import MANY_FILES, Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done
 from kespeechchat.records import Audio, RowError
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
-Need = Literal["yields", "units"]
-"""What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`)."""
+Need = Literal["yields", "units", "refused"]
+"""What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`),
+`refused` (a `RefusedReader`)."""
 
 
 class UnitReader(Protocol):
@@ -40,6 +42,42 @@ class UnitReader(Protocol):
     def units(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
         """Per utterance its units, int32 [n], or what is wrong with it."""
         ...
+
+
+@dataclass(frozen=True)
+class RefusedTake:
+    """A dialogue as a round spoke it, whose gate refused it: why (`reason`, a code; `detail`, for a reader), and its
+    turns as the gate saw them."""
+
+    round: int
+    reason: str
+    detail: str | None
+    turns: Sequence[FinishedTurn]
+
+
+class RefusedReader(Protocol):
+    """What earlier rounds of speech refused of a dialogue that a later round kept."""
+
+    def takes(self, row: FinishedRow) -> Sequence[RefusedTake]:
+        """The takes that were refused, first round first. A round that gave no speech to judge has none."""
+        ...
+
+    def speech(self, row: FinishedRow, take: RefusedTake) -> Speech:
+        """The take's speech: FLAC by role. Raises ExportError where it does not fit the take."""
+        ...
+
+
+@dataclass(frozen=True)
+class NothingRefused:
+    """A `RefusedReader` of dialogues that no round refused."""
+
+    def takes(self, row: FinishedRow) -> Sequence[RefusedTake]:
+        """None."""
+        return ()
+
+    def speech(self, row: FinishedRow, take: RefusedTake) -> Speech:
+        """Raises LookupError: there is no take to ask for."""
+        raise LookupError(f"dialogue {row['id']}: round {take.round} refused nothing")
 
 
 @dataclass(frozen=True)
@@ -77,7 +115,8 @@ class HoldsSome(Protocol):
     """A layout that writes a part of the dialogues alone, such as a subset for another task."""
 
     def share(self, dialogues: Dialogues, build: BuildFacts) -> float:
-        """How much of the dialogues' audio and text it writes at most, from 0 to 1; for the estimate of its size."""
+        """How much it writes at most, as a share of what it would write of all dialogues; for the estimate of its
+        size."""
         ...
 
 

@@ -118,6 +118,7 @@ class Selection:
     hours: Mapping[str, float]  # by language
     user_share: float  # of the audio's seconds
     rates: tuple[int, ...]  # Hz, sorted: what the audio's sample rates are
+    refused: int  # takes that a round refused of the dialogues that a later one kept, of the languages chosen
 
     def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):
@@ -173,7 +174,15 @@ def select(
         content = cut.contents[subset.partition]
         dialogues, hours = sum(subset.languages(content.dialogues).values()), subset.languages(content.hours)
     return Selection(
-        rows, subset, cut, survey.splits, dialogues, hours, survey.user_share(), tuple(sorted(survey.rates))
+        rows,
+        subset,
+        cut,
+        survey.splits,
+        dialogues,
+        hours,
+        survey.user_share(),
+        tuple(sorted(survey.rates)),
+        survey.refused,
     )
 
 
@@ -196,6 +205,7 @@ class _Survey:
     micros: Counter[str] = field(default_factory=Counter)
     by_role: Counter[int] = field(default_factory=Counter)  # microseconds of turns 0 (users) and 1 (agents)
     rates: set[int] = field(default_factory=set)
+    refused: int = 0
 
     def add(self, row: FinishedRow, subset: Subset) -> None:
         self.keys.append(stable_hash(safe_name(row["id"])))
@@ -205,6 +215,7 @@ class _Survey:
         if subset.language not in (None, row["language"]):
             return
         self.splits[row["split"]] += 1
+        self.refused += row["round"]
         self.micros[row["language"]] += round(row["seconds"] * _MICRO)
         for i, turn in enumerate(row["turns"]):
             self.by_role[i] += round(turn["seconds"] * _MICRO)
@@ -217,6 +228,7 @@ class _Survey:
         self.micros.update(later.micros)
         self.by_role.update(later.by_role)
         self.rates |= later.rates
+        self.refused += later.refused
 
     def hours(self) -> Mapping[str, float]:
         return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TypedDict, TypeVar, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kespeechchat.config.flow import AUDIO, GATE, LIBRARY
 from kespeechchat.config.load import ConfigError
@@ -81,6 +82,18 @@ class Voice(TypedDict):
     nearest_speaker_cosine: float
 
 
+def marked_speech(
+    build_state: BuildState, shard: int, round_: int, ids: Iterable[str] | None = None
+) -> dict[str, dict[Role, bytes]]:
+    """Dialogue id → role → marked speech as FLAC, of all that the round spoke in this shard, or of `ids` alone."""
+    marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
+    table = read_table(build_state.store, marked, build_state.record(marked, shard), ["turns"])
+    if ids is not None:
+        table = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
+    spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
+    return {id_: {turn["role"]: turn["audio"] for turn in turns} for id_, turns in spoken}
+
+
 class FinishedRows:
     """Kept rows of stage `gate` in every round, each dialogue once; in shard order, and within a shard round by round.
     They are read anew at each iteration. Raises ConfigError where nothing is gated yet."""
@@ -122,10 +135,7 @@ class FinishedRows:
         """role → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of a round."""
         of = (row["shard"], row["round"])
         if self._audio is None or self._audio[0] != of:
-            marked = self.pipeline.unit_of(in_round(AUDIO, row["round"])).name
-            table = read_table(self.store, marked, self.build_state.record(marked, row["shard"]), ["turns"])
-            spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
-            self._audio = (of, {id_: {t["role"]: t["audio"] for t in turns} for id_, turns in spoken})
+            self._audio = (of, marked_speech(self.build_state, *of))
         return self._audio[1][row["id"]]
 
     @cached_property

@@ -51,6 +51,8 @@ def test_lhotse_with_the_agent_first_and_roles_as_speakers(tmp_path):
         ("stereo", {"left": "guest"}, "option left: 'guest' is not one of user, agent"),
         ("lhotse", {"per_shard": "0"}, "option per_shard: '0' is not a whole number above 0"),
         ("ke-omni", {"units": "x"}, "layout ke-omni has no option 'units'"),
+        ("cosyvoice", {"recipe": "v2"}, "option recipe: 'v2' is not one of cosyvoice, cosyvoice2, cosyvoice3"),
+        ("preference", {"refused": "x"}, "layout preference has no option 'refused'; it has voices, per_shard"),
     ],
 )
 def test_what_does_not_fit_is_refused(layout, option, says):

@@ -23,6 +23,8 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "moshi": "moshi:Moshi",
     "nemo-duplex": "nemo_duplex:NemoDuplex",
     "whisper": "whisper:Whisper",
+    "cosyvoice": "cosyvoice:CosyVoice",
+    "preference": "preference:Preference",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""
@@ -37,16 +39,16 @@ def layout_class(name: str) -> type[Layout]:
 
 def make_layout(
     name: str,
-    settings: Callable[[], Mapping[str, object]] | None = None,
+    settings: Mapping[str, Callable[[], object]] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Layout:
-    """A layout with the user's `options` (see `read_options`), and what it needs by name from `settings`, which is
-    asked only then."""
+    """A layout with the user's `options` (see `read_options`), and what it needs by name from `settings`, which makes
+    it only then."""
     cls: Any = layout_class(name)
     wanted = {field for field in cls.__dataclass_fields__ if field in cls.needs}
     chosen = read_options(cls, options or {})
-    given = settings() if settings and wanted else {}
-    layout: Layout = cls(**{field: given[field] for field in wanted & set(given)}, **chosen)
+    given = {field: make() for field, make in (settings or {}).items() if field in wanted}
+    layout: Layout = cls(**given, **chosen)
     return layout
 
 
