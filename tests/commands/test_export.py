@@ -128,6 +128,14 @@ def test_every_layout_from_the_command_line(build, tmp_path, layout):
     assert [p for p in (tmp_path / "x").rglob("*") if p.suffix in (".wav", ".flac", ".tar", ".parquet")]
 
 
+@pytest.mark.parametrize("layout", ["whisper", "cosyvoice", "preference"])
+def test_a_layout_of_a_part_says_how_much_it_is_at_most(build, tmp_path, layout):
+    pipeline, _ = build(8)
+    told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
+    assert told.splitlines()[0].startswith(f"{layout}: 8 dialogues, en 0.0003 h, zh 0.0003 h, at most ")
+    assert {"whisper": "in the ASR subset", "cosyvoice": "in the TTS subset", "preference": "no pairs"}[layout] in told
+
+
 def test_one_language_and_partition_without_audio(build, tmp_path):
     pipeline, _ = build(8)
     _kesc(
