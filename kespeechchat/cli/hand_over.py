@@ -62,6 +62,7 @@ def export(
     \b
     kesc export --root build/quickstart --to my-dataset
     kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
+    kesc export --root build/quickstart --to my-tts --format cosyvoice --option recipe=cosyvoice3
     """
     from kespeechchat.commands.export import NothingToExport, Wanted
     from kespeechchat.commands.export import export as run_export

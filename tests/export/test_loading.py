@@ -1,15 +1,12 @@
 """`datasets.load_dataset(FOLDER)` reads every layout that says so: splits, texts, and the very samples.
 
-Decoding needs torchcodec and FFmpeg's libraries, which the tests do without: files and bytes are read with soundfile.
+Files and bytes are read with soundfile here; `test_readers.py` decodes with torchcodec.
 """
 
 from __future__ import annotations
 
 import io
-import sys
 from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,15 +25,9 @@ LOADABLE = [name for name in LAYOUTS if layout_class(name).loadable and name != 
 
 
 @pytest.fixture
-def datasets(monkeypatch):
-    """The library. Its audio features import torchcodec before they look at a path: an empty module will do."""
-    found = import_module("datasets")
-    if find_spec("torchcodec") is None:
-        encoders = ModuleType("torchcodec.encoders")
-        encoders.AudioEncoder = None
-        monkeypatch.setitem(sys.modules, "torchcodec", ModuleType("torchcodec"))
-        monkeypatch.setitem(sys.modules, "torchcodec.encoders", encoders)
-    return found
+def datasets():
+    """The library, which takes a second to import."""
+    return import_module("datasets")
 
 
 def export(layout, to, rows=ROWS, read=read_audio, build=None):

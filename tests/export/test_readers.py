@@ -239,13 +239,10 @@ READERS: Mapping[str, tuple[Callable[[Path], Heard], set[tuple[str, str]] | None
     "cosyvoice": (cosyvoice, None),
     "preference": (preference, {key for key in USERS if BY_ID[key[0]]["round"]}),
 }
-BY_TORCHCODEC = {"ke-speechchat", "huggingface", "preference"}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_reader_hears_the_same_samples(layout, tmp_path):
-    if layout in BY_TORCHCODEC:
-        pytest.importorskip("torchcodec")
     read, wanted = READERS[layout]
     made = make_layout(layout, {"refused": Refused})
     made.export(Dialogues(selected(ROWS), read_audio, GENDERS), tmp_path / "x", BuildFacts())
