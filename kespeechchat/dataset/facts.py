@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TypedDict
 
 from kespeechchat.records import Role, Split
-from kespeechchat.rows import FinishedRow, FinishedTurn, Silence, WordTime
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 COLUMNS = (  # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
     "source",
     *(f"turns.list.element.{name}" for name in ("transcript", "seed", "tries", "words", "silences")),
 )
-_RATE_DIGITS, _SCORE_DIGITS, _TIME_DIGITS = 6, 4, 3
+# Values are kept in these parts of one: `round(x * n) / n` takes less than half of the time of `round(x, digits)`, and
+# the words of a dialogue have some 150 times.
+_RATES, _SCORES, _TIMES = 1_000_000, 10_000, 1_000
 
 
 class TurnFacts(TypedDict):
@@ -51,7 +53,7 @@ def dialogue_facts(row: FinishedRow, partition: str | None) -> DialogueFacts:
         "split": row["split"],
         "partition": partition,
         "metric": row["metric"],
-        "error_rate": round(row["error_rate"], _RATE_DIGITS),
+        "error_rate": round(row["error_rate"] * _RATES) / _RATES,
         "source": row["source"],
         "shard": row["shard"],
         "round": row["round"],
@@ -64,19 +66,19 @@ def _turn(turn: FinishedTurn) -> TurnFacts:
     return {
         "role": turn["role"],
         "transcript": turn["transcript"],
-        "error_rate": _rounded(turn["error_rate"], _RATE_DIGITS),
-        "watermark_score": _rounded(turn["watermark_score"], _SCORE_DIGITS),
-        "scores": {score["head"]: round(score["value"], _SCORE_DIGITS) for score in turn["scores"] or ()},
+        "error_rate": _rounded(turn["error_rate"], _RATES),
+        "watermark_score": _rounded(turn["watermark_score"], _SCORES),
+        "scores": {score["head"]: round(score["value"] * _SCORES) / _SCORES for score in turn["scores"] or ()},
         "seed": turn["seed"],
         "tries": turn["tries"],
-        "words": None if words is None else [(w["text"], *_span(w)) for w in words],
-        "silences": None if silences is None else [_span(s) for s in silences],
+        "words": None
+        if words is None
+        else [(w["text"], round(w["start"] * _TIMES) / _TIMES, round(w["end"] * _TIMES) / _TIMES) for w in words],
+        "silences": None
+        if silences is None
+        else [(round(s["start"] * _TIMES) / _TIMES, round(s["end"] * _TIMES) / _TIMES) for s in silences],
     }
 
 
-def _span(timed: WordTime | Silence) -> tuple[float, float]:
-    return round(timed["start"], _TIME_DIGITS), round(timed["end"], _TIME_DIGITS)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+def _rounded(value: float | None, parts: int) -> float | None:
+    return None if value is None else round(value * parts) / parts

@@ -26,16 +26,16 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 def list_line(
     row: FinishedRow, partition: str | None, genders: Mapping[str, str], audio_folder: str | None
-) -> dict[str, object]:
+) -> Mapping[str, object]:
     """A line of a split's list. `audio_folder`: what precedes its paths below `audio/`; None without audio.
 
     Held-out dialogues have the partition "", because `datasets` wants strings in each split where one has them.
     """
-    facts: dict[str, object] = {**facts_of(row, partition, genders), "partition": partition or ""}
-    if audio_folder is not None:
-        for role, channel in CHANNELS.items():
-            facts[f"{role}_file_name"] = f"audio/{audio_folder}{audio_name(row['id'], channel)}"
-    return facts
+    facts = facts_of(row, partition or "", genders)
+    if audio_folder is None:
+        return facts
+    files = {f"{r}_file_name": f"audio/{audio_folder}{audio_name(row['id'], c)}" for r, c in CHANNELS.items()}
+    return {**facts, **files}
 
 
 class SplitLists:
