@@ -15,7 +15,8 @@ from kespeechchat.text.source_filters import latin_word, refuse
 
 
 class Ingest(Stage[settings.Ingest]):
-    """Refuses malformed, duplicate and unsuitable instructions, and those that are neither Chinese nor English."""
+    """Refuses malformed, duplicate and unsuitable instructions, those that the screening found to be too like others,
+    and those that are neither Chinese nor English."""
 
     name: ClassVar[str] = "ingest"
     version: ClassVar[int] = 2  # 2: other languages are refused
@@ -44,6 +45,8 @@ class Ingest(Stage[settings.Ingest]):
             return rejected(out, "duplicate", f"{where} says the same as {first}")
         if reason is not None:
             return rejected(out, reason, f"{where}: {instruction[:120]}")
+        if screened := row.get("refusal"):  # what the screening found of it
+            return rejected(out, screened[0], f"{where} {screened[1]}: {instruction[:120]}")
         if task.one_language == "zh" and not self.settings.code_switching and (word := latin_word(instruction)):
             return rejected(out, "code_switching", f"{where}: {word!r} in {instruction[:120]}")
         if "language" not in planned and (other := other_language(instruction, task.one_language)):
