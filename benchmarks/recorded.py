@@ -12,6 +12,7 @@ from typing import Any
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.screening import screen
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.records import SCHEMAS, Outcome
 from kespeechchat.stages.flow import stage_versions
@@ -76,7 +77,9 @@ def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = 
     later round of speech with none, for nothing was refused. Returns how many."""
     save_profile(pipeline.model_copy(update={"versions": stage_versions()}))
     for branch in ("instructions", "speech"):
-        shard_inputs(store, pipeline, branch)
+        manifest = shard_inputs(store, pipeline, branch)
+        if branch == "instructions":
+            screen(store, pipeline, manifest)
     wanted = set(stages) if stages is not None else None
     built = 0
     for unit in pipeline.units:

@@ -152,10 +152,12 @@ def _resolve_paths(data: dict[str, Any], here: Path) -> None:
     if isinstance(data.get("root"), str) and "://" not in data["root"]:
         data["root"] = str((here / data["root"]).resolve())
     for branch in ("instructions", "speech"):
-        inputs = (data.get(branch) or {}).get("inputs") if isinstance(data.get(branch), dict) else None
-        for item in inputs if isinstance(inputs, list) else ():
-            if isinstance(item, dict) and isinstance(item.get("path"), str):
-                item["path"] = str((here / item["path"]).resolve())
+        group = data.get(branch)
+        lists = [group.get("inputs"), group.get("exclude")] if isinstance(group, dict) else []
+        for items in lists:
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, dict) and isinstance(item.get("path"), str):
+                    item["path"] = str((here / item["path"]).resolve())
     for branch in ("engines", "licences"):
         _resolve_models(data.get(branch), here)
 

@@ -18,6 +18,7 @@ from kespeechchat.config.engine_base import concurrent, every_engine, name_of
 from kespeechchat.config.flow import SPEECH, STAGES
 from kespeechchat.config.phases import Phase, check_order
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
+from kespeechchat.config.screening import NearDuplicates, Overlap
 from kespeechchat.config.stages import Guard, Resources, Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
@@ -64,6 +65,13 @@ class Instructions(Settings):
     inputs: tuple[InstructionInput, ...] = Field(description="files of instructions")
     shard_size: int = Field(350, ge=1, description="rows planned into one shard")
     limit: int | None = Field(None, ge=1, description="plan only the first N rows of each input")
+    near_duplicates: NearDuplicates | None = Field(
+        None, description="refuses rows that say nearly the same as an earlier one; null: only exact duplicates are"
+    )
+    exclude: tuple[InstructionInput, ...] = Field(
+        (), description="files of texts that must not be in the dataset, such as benchmarks, in any form of `inputs`"
+    )
+    overlap: Overlap = Field(Overlap(), description="when a row counts as a text of `exclude`")
 
 
 class SpeechInput(Settings):
@@ -180,6 +188,9 @@ class Pipeline(Settings):
     contents: Annotated[dict[str, str] | None, RUNTIME] = Field(
         None, description="filled in by a build: the content of models that engines name by local path"
     )
+    excluded: Annotated[dict[str, str] | None, RUNTIME] = Field(
+        None, description="filled in by a build: what the files of `instructions.exclude` hold"
+    )
 
     @field_validator("phases")
     @classmethod
@@ -295,6 +306,19 @@ class Pipeline(Settings):
         """The score from which a turn counts as marked: that of the engine that listens for the mark."""
         threshold: float = self.engine("watermark", self.stages.measure.watermark).threshold
         return threshold
+
+    @property
+    def screening(self) -> dict[str, Any] | None:
+        """All that the screening of planned rows depends on; None where nothing is screened."""
+        ours = self.instructions
+        if ours.near_duplicates is None and not ours.exclude:
+            return None
+        return {
+            "near_duplicates": ours.near_duplicates and ours.near_duplicates.relevant(),
+            "exclude": [(self.excluded or {}).get(item.path, item.path) for item in ours.exclude],
+            "overlap": ours.overlap.relevant() if ours.exclude else None,
+            "max_characters": self.stages.ingest.max_characters,  # what it refuses stands for no other row
+        }
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:
         """Everything of this pipeline that can change what `stage` makes of a shard of `language`."""

@@ -17,8 +17,11 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
 from kespeechchat.execution.sigterm import GracefulStop
+from kespeechchat.inputs.excluded import with_excluded_digests
 from kespeechchat.inputs.language_check import check_languages
 from kespeechchat.inputs.read_report import nothing_to_build, told
+from kespeechchat.inputs.screening import screen
+from kespeechchat.inputs.screening import told as told_of_screening
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
@@ -73,6 +76,7 @@ class Build:
         allow_partial: bool = False,
         replace_voices: bool = False,
     ) -> None:
+        pipeline = with_excluded_digests(pipeline)
         self.pipeline = with_model_digests(pipeline).model_copy(update={"versions": None})  # what runs is this code
         self.store = open_store(pipeline.root)
         self.progress, self.runner, self.result = progress, runner, Result()
@@ -105,7 +109,11 @@ class Build:
         stages = {stage for unit in self.wanted for stage in unit}
         for branch in ("instructions", "speech"):
             if any(stage_class(stage).source.stage == branch for stage in stages):
-                self._say_what_was_read(branch, shard_inputs(self.store, self.pipeline, branch))
+                manifest = shard_inputs(self.store, self.pipeline, branch)
+                self._say_what_was_read(branch, manifest)
+                if branch == "instructions" and (screened := screen(self.store, self.pipeline, manifest)):
+                    for line in told_of_screening(screened):
+                        self.progress.say(f"{branch}: {line}")
         check_languages(self.pipeline, BuildState(self.pipeline, self.store).manifests, stages)
 
     def _say_what_was_read(self, branch: str, manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice, repeat
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
 
@@ -108,10 +109,11 @@ def _grouped(lines: Iterable[Line], size: int) -> Iterator[tuple[Line, ...]]:
 def part_rows(part: Part) -> tuple[list[Row], int, PartFacts]:
     """The rows of a part, how many lines it has, blank ones included (0 where its lines know their numbers), and what
     it tells of its file."""
-    lines = part.lines if part.lines is not None else _numbered(part)
-    source, said, shapes = source_of(part.item), part.item.language, dict[tuple[str, ...], int]()
+    texts = None if part.lines is not None else _texts(part)
+    source, said, shapes = source_of(part.item), part.item.language, list[tuple[str, ...]]()
+    layout, columns = part.item.layout, part.item.columns
     rows, several = [], 0
-    for number, line, problem in lines:
+    for number, line, problem in part.lines or zip(count(1), texts or (), repeat(None), strict=False):
         text = _as_question(line) if part.text else line
         if problem is None and (not text or text.isspace()):
             continue
@@ -119,27 +121,35 @@ def part_rows(part: Part) -> tuple[list[Row], int, PartFacts]:
             if problem:
                 raise ValueError(problem)
             value = parsed(text)
-            row, raw = _sound(text, value, part.item)
+            row = read_row(value, layout, columns)
+            raw = _planned(row, said)
+            if b"\\u" in text:
+                _check_text(raw)
         except (ValueError, RecursionError) as error:
             rows.append(_malformed(line, number, source, said, str(error)))
             continue
-        if (keys := tuple(value)) in shapes or len(shapes) < _MOST_SHAPES:
-            shapes[keys] = shapes.get(keys, 0) + 1
-        several += bool(row.turns)
-        language = said or language_of(f"{row.instruction}\n{row.input}") or _language_of_all(text) or "en"
-        later = [text for exchange in row.turns[1:] for text in exchange] if row.turns else ()
-        rows.append((ids.content_id(source, row.instruction, row.input, *later), number, language, raw, None))
-    return rows, 0 if part.lines is not None else len(lines), PartFacts(Counter(shapes), several)
+        shapes.append(tuple(value))
+        instruction, input_, _, _, turns = row
+        language = said or language_of(f"{instruction}\n{input_}") or _language_of_all(text) or "en"
+        if turns:
+            several += 1
+            later = [said for exchange in turns[1:] for said in exchange]
+            id_ = ids.content_id(source, instruction, input_, *later)
+        else:
+            id_ = ids.content_id(source, instruction, input_)
+        rows.append((id_, number, language, raw, None))
+    found = Counter(dict(islice(Counter(shapes).items(), _MOST_SHAPES)))
+    return rows, 0 if texts is None else len(texts), PartFacts(found, several)
 
 
-def _numbered(part: Part) -> list[Line]:
+def _texts(part: Part) -> list[bytes]:
+    """The lines of a part that does not hold them, blank ones too; a row of Parquet as JSON."""
     if part.rows is not None:
-        texts = [json.dumps(row, ensure_ascii=False, default=str).encode() for row in part.rows.to_pylist()]
-    else:
-        texts = list(lines_of(Path(part.item.path), part.start, part.stop))
-        if part.start == 0 and texts:
-            texts[0] = texts[0].removeprefix(BYTE_ORDER_MARK)
-    return [(number, text, None) for number, text in enumerate(texts, 1)]
+        return [json.dumps(row, ensure_ascii=False, default=str).encode() for row in part.rows.to_pylist()]
+    texts = list(lines_of(Path(part.item.path), part.start, part.stop))
+    if part.start == 0 and texts:
+        texts[0] = texts[0].removeprefix(BYTE_ORDER_MARK)
+    return texts
 
 
 def _as_question(line: bytes) -> bytes:
@@ -159,20 +169,17 @@ def _malformed(line: bytes, number: int, source: str, said: Language | None, pro
     return ids.content_id(source, text), number, said or language_of(text) or "en", text[:_SHOWN], problem
 
 
-def _sound(line: bytes, value: object, item: InstructionInput) -> tuple[SourceRow, str]:
-    """The row of a line that holds `value`, and its JSON as planned. Raises ValueError that says what is wrong."""
-    row = read_row(value, item.layout, item.columns)
+def _planned(row: SourceRow, said: Language | None) -> str:
+    """The row's JSON as it is planned. `said`: the language that the profile states, which is not to be doubted."""
     instruction, input_, reference, task, turns = row
     # what json.dumps makes of the four by name, in a quarter of its time
     raw = (
         f'{{"instruction": {quoted(instruction)}, "input": {quoted(input_)}, "reference": '
         f'{quoted(reference) if reference else "null"}, "task": {quoted(task) if task else "null"}'
     )
-    raw += f', "turns": {_messages(turns)}' if turns else ""
-    raw += f', "language": "{item.language}"}}' if item.language else "}"  # said in the profile: not to be doubted
-    if b"\\u" in line:
-        _check_text(raw)
-    return row, raw
+    if turns:
+        raw += f', "turns": {_messages(turns)}'
+    return f'{raw}, "language": "{said}"}}' if said else raw + "}"
 
 
 def _messages(turns: Iterable[Exchange]) -> str:

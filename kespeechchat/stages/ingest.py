@@ -18,7 +18,8 @@ from kespeechchat.text.suitability import unsuitable
 
 
 class Ingest(Stage[settings.Ingest]):
-    """Refuses malformed, duplicate and unsuitable instructions, and those that are neither Chinese nor English."""
+    """Refuses malformed, duplicate and unsuitable instructions, those that the screening found to be too like others,
+    and those that are neither Chinese nor English."""
 
     name: ClassVar[str] = "ingest"
     version: ClassVar[int] = 2  # 2: other languages are refused
@@ -47,6 +48,8 @@ class Ingest(Stage[settings.Ingest]):
             return rejected(out, "duplicate", f"{where} says the same as {first}")
         if reason is not None:
             return rejected(out, reason, f"{where}: {instruction[:120]}")
+        if screened := row.get("refusal"):  # what the screening found of it
+            return rejected(out, screened[0], f"{where} {screened[1]}: {instruction[:120]}")
         if refused := self._by_rule(out, task):
             return rejected(out, refused[0], f"{where}: {refused[1]}")
         if task.one_language == "zh" and not self.settings.code_switching and (word := latin_word(instruction)):

@@ -23,7 +23,8 @@ from kespeechchat.state.segments import replaced_by
 from kespeechchat.state.voice_pin import read_pin
 from kespeechchat.store.commit import CLEANED, CommitRecord, Listing, ShardKey, list_commits
 from kespeechchat.store.interface import ObjectStore
-from kespeechchat.store.manifest import Manifest
+from kespeechchat.store.manifest import Manifest, PlannedShard
+from kespeechchat.store.screened import screened_branch
 from kespeechchat.store.shards import read_sound_record
 
 
@@ -55,6 +56,7 @@ class BuildState:
         self.pipeline = pipeline if pipeline.contents is not None else with_model_digests(pipeline)
         self.store, self.partial = store, partial
         self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
+        self.screened = self._screened()
         self.pin = read_pin(store)
         self._orders = Orders(self.pipeline, self.pin)
         self._listings: dict[str, Listing] = {}
@@ -97,11 +99,19 @@ class BuildState:
 
     # --- what is expected
 
+    def _screened(self) -> dict[int, PlannedShard]:
+        """Shard of instructions → what the screening found, of the shards of which it refuses rows. One that was not
+        screened yet is missing: a build screens before it orders."""
+        if (relevant := self.pipeline.screening) is None:
+            return {}
+        return {s.number: s for s in Manifest(self.store, screened_branch(relevant)).shards if s.checksum}
+
     def _expected(self, unit: Unit) -> Iterable[ExpectedShard]:
         source = stage_class(unit.first).source
         if source.scope is Scope.PLAN:
             for planned in self.manifests[source.stage].shards:
-                yield ExpectedShard(planned.number, planned.language, planned)
+                screened = self.screened.get(planned.number) if source.stage == "instructions" else None
+                yield ExpectedShard(planned.number, planned.language, planned, screened)
         elif source.scope is Scope.ALL:
             yield ExpectedShard(0, None)
         elif source.scope is Scope.SLICE:

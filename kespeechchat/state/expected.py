@@ -28,13 +28,15 @@ from kespeechchat.store.manifest import PlannedShard
 class ExpectedShard:
     """A shard that a unit should have.
 
-    `planned`: its rows, where the planning pass gave it some. `part`: rows [start, stop) of the one shard that its unit
+    `planned`: its rows, where the planning pass gave it some; `screened`: what the screening found of them, where it
+    refuses some. `part`: rows [start, stop) of the one shard that its unit
     reads in slices.
     """
 
     number: int
     language: Language | None
     planned: PlannedShard | None = None
+    screened: PlannedShard | None = None
     part: tuple[int, int] | None = None
 
 
@@ -58,6 +60,8 @@ class Orders:
         library = None
         if shard.planned:
             ingredients["input:plan"] = short_hash(shard.planned.checksum)
+        if shard.screened:  # nothing is added where no row is refused: the shard is as it was without screening
+            ingredients["input:screening"] = short_hash(shard.screened.checksum)
         for reads in _external_reads(unit):
             if reads.scope is Scope.LIBRARY:
                 library = self._pin
@@ -71,7 +75,7 @@ class Orders:
         if generation is None:
             generation = listing.next_generation(shard.number, fingerprint)
         key = ShardKey(shard.number, fingerprint, generation)
-        return Order(unit, key, shard.language, shard.planned, tuple(inputs), library, ingredients)
+        return Order(unit, key, shard.language, shard.planned, shard.screened, tuple(inputs), library, ingredients)
 
     def _input(self, reads: Reads, shard: ExpectedShard, keys: tuple[ShardKey, ...]) -> Input:
         source = self._pipeline.unit_of(reads.stage).name

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
@@ -21,18 +22,22 @@ from kespeechchat.state.saved_profile import load_profile
 
 def with_model_digests(pipeline: Pipeline) -> Pipeline:
     """`pipeline` with `contents`: path of a local model → digest, as it is on this machine, else as ROOT's build kept
-    it. A model that neither knows is left out, and its path is hashed in place of its content."""
+    it. A model that neither knows is left out, and its path is hashed in place of its content. What the excluded files
+    hold is as ROOT's build kept it, unless `pipeline` says."""
+    if pipeline.excluded is None and pipeline.instructions.exclude:
+        pipeline = pipeline.model_copy(update={"excluded": _saved(pipeline.root, "excluded")})
     paths = local_models(pipeline)
     if not paths:
         return pipeline.model_copy(update={"contents": {}})
     here = {path: content(path) for path in paths if Path(path).expanduser().exists()}
-    saved = _saved_digests(pipeline.root) if len(here) < len(paths) else {}
+    saved = _saved(pipeline.root, "contents") if len(here) < len(paths) else {}
     return pipeline.model_copy(update={"contents": {p: saved[p] for p in paths if p in saved} | here})
 
 
-def _saved_digests(root: str) -> dict[str, str]:
+def _saved(root: str, what: Literal["contents", "excluded"]) -> dict[str, str]:
     try:
-        return load_profile(root).contents or {}
+        digests: dict[str, str] | None = getattr(load_profile(root), what)
+        return digests or {}
     except FileNotFoundError:
         return {}
 

@@ -33,6 +33,7 @@ class Order:
     key: ShardKey
     language: Language | None
     planned: PlannedShard | None = None  # rows of the planning pass, for a unit that starts a branch
+    screened: PlannedShard | None = None  # what the screening found of them, where it refuses some
     inputs: tuple[Input, ...] = ()
     library: PinnedVoices | None = None
     ingredients: dict[str, str] = field(default_factory=dict)  # of the fingerprint, see `state.expected`

@@ -82,6 +82,7 @@ _SOURCE_CODE = re.compile(
 )
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
+_NOT_CHINESE = re.compile(r"[A-Za-z\u3040-\u30ff\uac00-\ud7af]")
 _OPENING = 24  # characters
 _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)?")
 
@@ -153,6 +154,8 @@ def language_of(text: str) -> Language | None:
 def _language(text: str) -> Language | None:
     if text.isascii():  # the rule below, where there is nothing but Latin words
         return "en" if _WORD.search(text) else None
+    if _CJK.search(text) and not _NOT_CHINESE.search(text):  # the rule below, for most of what is Chinese
+        return "zh"
     chinese, words = len(_CJK.findall(text)), len(_WORD.findall(text))
     if chinese and chinese >= 2 * words and not _KANA_HANGUL.search(text):
         return "zh"

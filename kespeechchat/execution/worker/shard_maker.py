@@ -30,6 +30,7 @@ from kespeechchat.state.profile_models import models_of
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.manifest import planned_rows
+from kespeechchat.store.screened import refusals
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
 from kespeechchat.voices.columns import rows_of
 
@@ -158,6 +159,8 @@ class ShardMaker:
         if source.scope is Scope.PLAN:
             assert order.planned is not None
             planned: list[dict[str, Any]] = planned_rows(self._store, order.planned).to_pylist()
+            for place, refusal in refusals(self._store, order.screened).items() if order.screened else ():
+                planned[place]["refusal"] = refusal
             return planned
         table = self._read(_input(order, source.stage), source.columns)
         # a reduce stage gets the vectors of the whole flow, which as Python lists would fill the memory
