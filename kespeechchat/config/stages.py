@@ -230,7 +230,9 @@ class WatermarkStage(StageSettings):
 class Measure(StageSettings):
     """Lets recognizer, quality model and watermark detector measure the marked speech."""
 
-    traits: ClassVar[Traits] = Traits("speech", Reads("watermark"), also=(Reads("voices", Scope.LIBRARY),))
+    traits: ClassVar[Traits] = Traits(
+        "speech", Reads("watermark"), also=(Reads("voices", Scope.LIBRARY, when="auditor"),)
+    )
 
     asr: ASRName
     watermark: WatermarkName
