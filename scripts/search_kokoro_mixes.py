@@ -5,8 +5,8 @@
     python scripts/search_kokoro_mixes.py table CACHE
 
 A style has two halves: one colours the sound, the other sets pitch and rhythm. Each is mixed by itself here, so that a
-Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Half of the mixes are pushed a
-quarter beyond the convex. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures
+Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Three of four mixes are pushed
+beyond the convex, by a quarter or by half. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures
 in docs/voices-quickstart.md alone: no vector of CAM++ chooses anything or goes into the table. `check` takes those that
 are furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well; `table` keeps those that do.
 Stock voices are measured too: they set the limit of DNSMOS.
@@ -48,7 +48,7 @@ SENTENCES = {
 }
 SEED = 2412
 STOCK = 30  # numbers below are stock voices
-BEYOND = 0.25  # how far every second mix is pushed out, away from the mean of its gender
+BEYOND = (0.0, 0.25, 0.5, 0.25)  # how far the mixes in turn are pushed out, away from the mean of their gender
 
 
 def main() -> None:
@@ -135,9 +135,8 @@ def mix(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray
     drawn = np.random.default_rng([SEED, CELLS.index((language, gender)), number])
     anyone, own = table().rows(None, gender), table().rows(language, gender)
     acoustic = draw(drawn, anyone if language == "zh" or drawn.random() < 0.4 else own, 3)
-    if number % 2:
-        acoustic = (1 + BEYOND) * acoustic - BEYOND * mean_of(anyone)
-    return acoustic, draw(drawn, own, 2)
+    beyond = BEYOND[number % len(BEYOND)]
+    return (1 + beyond) * acoustic - beyond * mean_of(anyone), draw(drawn, own, 2)
 
 
 def draw(drawn: np.random.Generator, rows: np.ndarray, most: int) -> np.ndarray:

@@ -27,9 +27,10 @@ class Blend(Stage[settings.Blend]):
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"speakers": _COLUMNS}
 
+    table: ManyVoices | None = None
+
     def setup(self) -> None:
         """Loads the embedder with the table of voices, where there is one. Raises ConfigError where it has none."""
-        self.table: ManyVoices | None = None
         if name := self.settings.blending.spread:
             self.table = self._engine("embedder", name)
             if not isinstance(self.table, ManyVoices):
