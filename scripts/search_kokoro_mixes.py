@@ -6,10 +6,10 @@
 
 A style has two halves: one colours the sound, the other sets pitch and rhythm. Each is mixed by itself here, so that a
 Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Three of four mixes are pushed
-beyond the convex, by a quarter or by half. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures
-in docs/voices-quickstart.md alone: no vector of CAM++ chooses anything or goes into the table. `check` takes those that
-are furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well; `table` keeps those that do.
-Stock voices are measured too: they set the limit of DNSMOS.
+beyond the convex, by a quarter or by half. `search` lets each mix speak one sentence, which Resemblyzer hears, and
+CAM++ for the figures in docs/voices-quickstart.md alone: no vector of CAM++ chooses anything or goes into the table.
+`check` takes those that are furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well; `table`
+keeps those that do. Stock voices are measured too: they set the limit of DNSMOS.
 """
 
 from __future__ import annotations
