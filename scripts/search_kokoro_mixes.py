@@ -50,8 +50,7 @@ SEED = 2412
 ERRORS = 0.1  # of the sentence: one syllable or word, as half of the Chinese stock voices have it too
 STOCK = 30  # numbers below are stock voices
 BEYOND = (0.0, 0.25, 0.5, 0.25)  # how far the mixes in turn are pushed out, away from the mean of their gender
-# The first mixes taught that those of few voices, of other languages, and far out are least like the others. So the later
-# ones are such.
+# The first mixes taught that those of few voices and far out are least like the others. So the later ones are such.
 WIDE = 48
 FURTHER = (0.5, 0.75)
 
