@@ -17,8 +17,9 @@ from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
 from kespeechchat.config.engine_base import concurrent, every_engine, name_of
 from kespeechchat.config.flow import SPEECH, STAGES
 from kespeechchat.config.phases import Phase, check_order
+from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
-from kespeechchat.config.stages import Guard, Resources, Stages
+from kespeechchat.config.stages import Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
