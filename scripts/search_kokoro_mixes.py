@@ -51,7 +51,7 @@ ERRORS = 0.12  # of the sentence: one syllable or word, as 12 of the 36 stock vo
 STOCK = 30  # numbers below are stock voices
 BEYOND = (0.0, 0.25, 0.5, 0.25)  # how far the mixes in turn are pushed out, away from the mean of their gender
 # The first mixes taught that those of few voices and far out are least like the others. So the later ones are such.
-WIDE = 48
+WIDE = 49
 FURTHER = (0.5, 0.75)
 
 
