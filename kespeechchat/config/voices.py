@@ -89,6 +89,9 @@ class BlendingSettings(Settings):
     oversample: float = Field(1.2, ge=1, description="candidates per voice wanted: auditions refuse some")
     agent_candidates: int = Field(4, ge=1, description="candidates per agent voice wanted")
     allow_fewer: bool = Field(False, description="too few pairs for a target: make what there is, instead of an error")
+    least_spare: Annotated[int, ADDED] = Field(
+        0, ge=0, description="candidates more than voices wanted that every cell of users has, however small it is"
+    )
     voices_per_pair: Annotated[int, ADDED] = Field(
         1, ge=1, description="candidates that one pair may give; more than 1 needs `spread`"
     )

@@ -134,7 +134,7 @@ def _pools(speakers: Sequence[Speaker], settings: BlendingSettings) -> dict[Pool
 def _wanted_candidates(cell: Cell, count: int, settings: BlendingSettings) -> int:
     if cell.role == "agent":
         return count * settings.agent_candidates
-    return ceil(count * settings.oversample - 1e-9)
+    return max(ceil(count * settings.oversample - 1e-9), count + settings.least_spare)
 
 
 def _lowest_pairs(

@@ -14,6 +14,7 @@ FEW = (
     "stages.blend.blending.users={train: 8, dev: 0, test: 0}",
     "stages.blend.blending.voices_per_pair=4",
     "stages.blend.blending.oversample=1.0",
+    "stages.blend.blending.least_spare=0",
 )
 
 
@@ -49,7 +50,7 @@ def made(quickstart, people: list[dict], *settings: str) -> list[dict]:
 
 def test_few_people_give_many_voices(quickstart):
     rows = made(quickstart, [person(i, ("female", "male")[i % 2]) for i in range(6)])
-    assert len(rows) == 8 + 2
+    assert len(rows) == 8 + 2 * 3
     assert len({tuple(row["embedding"]) for row in rows}) == len(rows)
     assert {len(set(row["parents"])) for row in rows} == {2}
 

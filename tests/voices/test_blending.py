@@ -153,3 +153,11 @@ def test_the_first_voice_of_a_pair_is_the_one_it_always_gave():
     assert [(c.id, c.weights) for c in blend(people, several, 7)] == [
         (c.id, c.weights) for c in blend(people, SMALL, 7)
     ]
+
+
+def test_small_cells_have_spare_candidates_too():
+    spare = SMALL.model_copy(update={"least_spare": 3})
+    counts = Counter((c.role, c.split, c.gender) for c in blend(speakers(400), spare, 7))
+    assert counts["user", "train", "female"] == 15, "half as many again are more than three"
+    assert counts["user", "dev", "female"] == 2 + 3
+    assert counts["agent", "train", "female"] == 4
