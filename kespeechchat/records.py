@@ -199,6 +199,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("characters", pa.int32()),
             ("scores", _SCORES),
             ("xvector", _vector()),
+            ("auditor_xvector", _vector()),  # by `clips.auditor`; null where there is none
             ("tts_embedding", _vector()),
         ],
         "speakers": [

@@ -53,6 +53,7 @@ MODELS = {
     "engines.tts.cosyvoice.model": "cosyvoice",
     "engines.embedder.campplus.model": "cosyvoice",
     "engines.speaker.wavlm.model": "wavlm",
+    "engines.speaker.ecapa.model": "ecapa",
     "engines.gender.classifier.model": "gender",
     "engines.watermark.audioseal.model": "audioseal",
     "engines.asr.whisper.model.zh": "whisper",
@@ -95,6 +96,7 @@ def write_models(folder: Path) -> None:
     _write_gemma(folder / "llm")
     tiny_cosyvoice.build(folder / "cosyvoice")
     tiny_models.wavlm(folder / "wavlm")
+    tiny_models.ecapa(folder / "ecapa")
     tiny_models.gender(folder / "gender", (3.0, -3.0), ("female", "male"))
     tiny_models.audioseal(folder / "audioseal")
     tiny_models.whisper(folder / "whisper")
@@ -120,6 +122,7 @@ NO_GPU = {
     "engines.tts.cosyvoice.device": "auto",
     "engines.tts.cosyvoice.fp16": "false",
     "engines.speaker.wavlm.device": "auto",
+    "engines.speaker.ecapa.device": "auto",
     "engines.gender.classifier.device": "auto",
     "engines.watermark.audioseal.device": "auto",
     "engines.asr.whisper.device": "auto",

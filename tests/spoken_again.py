@@ -99,6 +99,7 @@ class Ground:
             "guards={}",
             "rounds=[]",
             "stages.measure.mos=null",
+            "stages.measure.auditor=null",
             "stages.synthesize.tries=1",
             "stages.gate={max_error: {zh: 0.05, en: 0.1}}",
             SEEDED,

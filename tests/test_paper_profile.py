@@ -27,7 +27,7 @@ ENGINES = {
     "rewrite": {"rewrite.llm"},
     "filter": {"filter.judge:suitable", "filter.judge:clear", "filter.judge:safe"},
     "spoken": {"spoken.llm"},
-    "clips": {"clips.speaker", "clips.embedder", "clips.gender", "clips.asr"},
+    "clips": {"clips.speaker", "clips.auditor", "clips.embedder", "clips.gender", "clips.asr"},
     "audition": {"audition.tts", "audition.speaker", "audition.asr"},
     "watermark": {"synthesize.tts", "watermark.watermark"},
     "measure": {"measure.asr", "measure.watermark", "measure.mos"},

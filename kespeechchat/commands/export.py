@@ -121,6 +121,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         watermark=pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
         watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows),
+        audited=pipeline.stages.clips.auditor is not None,
         parents={voice["id"]: voice["parents"] for voice in rows.voices},
         subsets=pipeline.subsets,
         rejected={s["name"]: s["rejected"] for s in stages if s["rejected"] and pipeline.decides(s["name"])},

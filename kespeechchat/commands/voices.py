@@ -46,12 +46,28 @@ def privacy_measure(build_state: BuildState) -> dict[str, Any]:
 
 
 def privacy_facts(rows: FinishedRows) -> dict[str, Any]:
-    """For the dataset card: what `privacy_measure` says, and the margins of the pinned library."""
+    """For the dataset card: what `privacy_measure` says, and the figures of the pinned library by that encoder."""
     nearest = [voice["nearest_speaker_cosine"] for voice in rows.voices]
-    threshold = rows.pipeline.stages.voices.privacy.speaker_threshold
+    privacy = rows.pipeline.stages.voices.privacy
     return privacy_measure(rows.build_state) | {
         "highest cosine of a voice's speech to a real speaker's clip": f"{max(nearest):.3f}",
-        "same-speaker threshold of that encoder": f"{threshold}",
+        "same-speaker threshold of that encoder": f"{privacy.speaker_threshold}",
+        **_likeness(rows),
+    }
+
+
+def _likeness(rows: FinishedRows) -> dict[str, str]:
+    """How alike the voices of each gender and language are; nothing of a library without an auditor, as the card of
+    earlier builds has it."""
+    pipeline, pin = rows.pipeline, rows.build_state.pin
+    if pipeline.stages.clips.auditor is None or pin is None:
+        return {}
+    library = Library.of(read_table(rows.store, LIBRARY, read_sound_record(rows.store, LIBRARY, pin.key), COLUMNS))
+    found = report(library, pipeline.stages.blend.blending, pipeline.stages.voices.privacy)["diversity"]
+    return {
+        f"cosine of two {name} voices": f"median {s['median']:.3f}, 95 % {s['p95']:.3f}, highest {s['highest']:.3f}"
+        for name, s in found.items()
+        if " " in name and s["pairs"]
     }
 
 
@@ -72,6 +88,7 @@ def render(found: dict[str, Any]) -> str:
     lines += [f"lacks {n} of {cell}" for cell, n in found["missing"].items()]
     lines += [
         "",
+        f"heard by {found['measure']['encoder'] or 'an encoder that is not recorded'}",
         "cosine to the nearest clip of a real speaker, and margin to the same-speaker threshold "
         f"({margins['same_speaker_threshold']}):",
     ]
@@ -106,12 +123,13 @@ def _real_clips(build_state: BuildState, store: ObjectStore) -> RealClips:
     if not states or any(s.state is not State.DONE for s in states):
         raise ConfigError("stage clips is not complete as the profile is now; run `kesc build --stage clips` first")
     unit, vectors, owners = build_state.pipeline.unit_of("clips").name, [], []
+    judged_by = "auditor_xvector" if build_state.pipeline.stages.clips.auditor else "xvector"
     for state in states:
         table = read_table(
-            store, unit, read_sound_record(store, unit, state.order.key), ["recording", "speaker", "xvector"]
+            store, unit, read_sound_record(store, unit, state.order.key), ["recording", "speaker", judged_by]
         )
         if len(table):
-            vectors.append(matrix(table["xvector"]))
+            vectors.append(matrix(table[judged_by]))
             owners += people_of(table)
     if not vectors:
         raise ConfigError("stage clips kept no clip: there is nobody to compare the voices with")

@@ -36,6 +36,10 @@ class EngineSettings(Settings):
             value = getattr(self, name)
             yield from (v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, EngineSettings))
 
+    def encoder(self) -> str | None:
+        """The speaker encoder whose vectors the engine gives, or works from. None: it hears no speakers."""
+        return None
+
     def models(self) -> Iterator[str]:
         """The models that these settings name or the library carries, those of the engines inside included."""
         if self.carried:

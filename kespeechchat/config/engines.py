@@ -13,6 +13,15 @@ from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME
 from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads, WatermarkEngineSettings
+from kespeechchat.config.speaker_engines import CAMPlusSettings as CAMPlusSettings
+from kespeechchat.config.speaker_engines import EmbedderSettings as EmbedderSettings
+from kespeechchat.config.speaker_engines import KokoroMixesSettings as KokoroMixesSettings
+from kespeechchat.config.speaker_engines import KokoroProjectionSettings as KokoroProjectionSettings
+from kespeechchat.config.speaker_engines import ResemblyzerSettings as ResemblyzerSettings
+from kespeechchat.config.speaker_engines import SenkoSettings as SenkoSettings
+from kespeechchat.config.speaker_engines import SpeakerSettings as SpeakerSettings
+from kespeechchat.config.speaker_engines import SpeechBrainSettings as SpeechBrainSettings
+from kespeechchat.config.speaker_engines import WavLMSettings as WavLMSettings
 from kespeechchat.records import Language
 
 
@@ -143,32 +152,6 @@ class CosyVoiceSettings(EngineSettings):
         return self
 
 
-class ResemblyzerSettings(EngineSettings):
-    """GE2E speaker encoder, 256-d unit vectors."""
-
-    capability: ClassVar[str] = "speaker"
-    carried: ClassVar[str] = "package:resemblyzer"
-    use: Literal["resemblyzer"]
-    threads: Threads = 1
-
-
-class KokoroProjectionSettings(EngineSettings):
-    """A speaker's x-vector (Resemblyzer) as a convex mix of Kokoro's stock styles."""
-
-    capability: ClassVar[str] = "embedder"
-    use: Literal["kokoro_projection"]
-    ridge: float = Field(0.0, ge=0, description="spreads the weights over more voices; 0: plain least squares")
-
-
-class CAMPlusSettings(EngineSettings):
-    """CosyVoice's speaker encoder, 192-d. `model`: `campplus.onnx` itself or a CosyVoice model that holds it."""
-
-    capability: ClassVar[str] = "embedder"
-    use: Literal["campplus"]
-    model: str
-    threads: Threads = 1
-
-
 class F0GenderSettings(EngineSettings):
     """Median fundamental frequency; abstains between the two limits (Hz)."""
 
@@ -238,33 +221,6 @@ class DNSMOSSettings(EngineSettings):
     use: Literal["dnsmos"]
     windows: int | None = Field(None, ge=1)
     threads: Threads = 1
-
-
-class WavLMSettings(EngineSettings):
-    """WavLM x-vectors (transformers' WavLMForXVector). `model`: a folder, here that of microsoft/wavlm-base-plus-sv.
-
-    `step`: clips are cut to a multiple of so many seconds, since only clips of one length may share a batch.
-    """
-
-    capability: ClassVar[str] = "speaker"
-    use: Literal["wavlm"]
-    model: str = "models/wavlm-base-plus-sv"
-    step: float = Field(0.1, ge=0.02, le=0.4)
-    device: Device = "auto"
-    threads: Threads = 1
-    batch: Batch = 16
-
-
-class SpeechBrainSettings(EngineSettings):
-    """SpeechBrain's speaker encoder (EncoderClassifier; ECAPA). `step`: as WavLM's."""
-
-    capability: ClassVar[str] = "speaker"
-    use: Literal["speechbrain"]
-    model: str = "models/spkrec-ecapa-voxceleb"
-    step: float = Field(0.1, ge=0.02, le=0.4)
-    device: Device = "auto"
-    threads: Threads = 1
-    batch: Batch = 16
 
 
 class ClassifierGenderSettings(EngineSettings):
@@ -340,8 +296,6 @@ class HubertUnitsSettings(EngineSettings):
 
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
-SpeakerSettings = Annotated[ResemblyzerSettings | WavLMSettings | SpeechBrainSettings, Field(discriminator="use")]
-EmbedderSettings = Annotated[KokoroProjectionSettings | CAMPlusSettings, Field(discriminator="use")]
 GenderSettings = Annotated[
     F0GenderSettings | ClassifierGenderSettings | ProbeGenderSettings, Field(discriminator="use")
 ]

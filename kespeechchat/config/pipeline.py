@@ -17,9 +17,10 @@ from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
 from kespeechchat.config.engine_base import concurrent, every_engine, name_of
 from kespeechchat.config.flow import SPEECH, STAGES
 from kespeechchat.config.phases import Phase, check_order
+from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
 from kespeechchat.config.screening import NearDuplicates, Overlap
-from kespeechchat.config.stages import Guard, Resources, Stages
+from kespeechchat.config.stages import Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
@@ -207,6 +208,7 @@ class Pipeline(Settings):
                     what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
                     raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
         self._rounds_fit()
+        self._auditor_is_another()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -233,6 +235,26 @@ class Pipeline(Settings):
                             f"engine that takes several calls at once ({_with_parallel_calls()})"
                         )
         return self
+
+    def _auditor_is_another(self) -> None:
+        """Who judges the voices has neither found the people nor made the voices."""
+        clips = self.stages.clips
+        if clips.auditor is None:
+            return
+        heard = self.engine("speaker", clips.auditor).encoder()
+        makers = {
+            f"stages.clips.speaker ({clips.speaker!r})": self.engine("speaker", clips.speaker),
+            f"stages.clips.embedder ({clips.embedder!r})": self.engine("embedder", clips.embedder),
+        }
+        if spread := self.stages.blend.blending.spread:
+            makers[f"stages.blend.blending.spread ({spread!r})"] = self.engine("embedder", spread)
+        for maker, engine in makers.items():
+            if engine.encoder() == heard:
+                raise ValueError(
+                    f"stages.clips.auditor: {clips.auditor!r} is the encoder of {maker} too ({heard}), and what made "
+                    "the voices cannot judge them: name another engine of engines.speaker, or null; then "
+                    "stages.clips.speaker judges, and the card says that the measure is circular"
+                )
 
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import ADDED, PROMPT, RUNTIME, EngineRef, Settings
+from kespeechchat.config.base import ADDED, PROMPT, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
 from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
@@ -139,6 +139,11 @@ class Clips(StageSettings):
     traits: ClassVar[Traits] = Traits("voices", Reads("corpus"))
 
     speaker: SpeakerName = Field(description="engine in `engines.speaker` that compares clips")
+    auditor: Annotated[SpeakerName | None, ADDED] = Field(
+        None,
+        description="engine in `engines.speaker` by which privacy is judged: neither the one that compares clips nor "
+        "the embedder's; `audition.speaker` must be the same. null: `speaker` judges too, and the card says so",
+    )
     embedder: EmbedderName = Field(description="engine in `engines.embedder`; its vectors are what the TTS speaks with")
     gender: GenderName
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
@@ -169,7 +174,7 @@ class Audition(StageSettings):
     traits: ClassVar[Traits] = Traits("voices", Reads("blend", Scope.SLICE))
 
     tts: TTSName
-    speaker: SpeakerName = Field(description="measures privacy; best one that took no part in making the voices")
+    speaker: SpeakerName = Field(description="measures privacy and likeness: the auditor, `clips.auditor`")
     asr: ASRName
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     probes: dict[Language, tuple[str, ...]] = Field(description="sentences that each candidate speaks")
@@ -225,10 +230,15 @@ class WatermarkStage(StageSettings):
 class Measure(StageSettings):
     """Lets recognizer, quality model and watermark detector measure the marked speech."""
 
-    traits: ClassVar[Traits] = Traits("speech", Reads("watermark"))
+    traits: ClassVar[Traits] = Traits(
+        "speech", Reads("watermark"), also=(Reads("voices", Scope.LIBRARY, when="auditor"),)
+    )
 
     asr: ASRName
     watermark: WatermarkName
+    auditor: Annotated[SpeakerName | None, ADDED] = Field(
+        None, description="hears whether a turn sounds as its voice did in the audition: `audition.speaker`; null: no"
+    )
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
 
 
@@ -248,6 +258,9 @@ class Gate(StageSettings):
     )
     min_mos: Annotated[dict[str, float], ADDED] = Field(
         {}, description="lowest score of any turn by head (`dnsmos_ovrl`); lower ones are refused as `low_mos`"
+    )
+    min_own_voice: Annotated[float | None, Field(ge=-1, le=1), ADDED] = Field(
+        None, description="lowest cosine of a turn to its own voice, by measure.auditor; lower ones are `other_voice`"
     )
     hallucinations: Annotated[bool, ADDED] = Field(
         False, description="refuse a turn heard as a phrase that recognizers invent (text.hallucinations)"
@@ -296,35 +309,28 @@ class Stages(Settings):
             raise ValueError("gate.min_mos: nothing is scored: name an engine in measure.mos, or remove min_mos")
         return self
 
-
-class Resources(Settings):
-    """What one actor of a stage takes, and how many there are. None of it changes the output."""
-
-    num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0, description="CPUs that Ray reserves for one actor")
-    num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0, description="GPUs of one actor")
-    min_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors that are kept while the segment runs")
-    max_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors at most")
-    shards_in_flight: Annotated[
-        int,
-        Field(ge=1, description="shards that one actor makes at once; more than 1 for engines that allow it"),
-        RUNTIME,
-    ] = 1
-    seconds_per_row: Annotated[
-        float | None,
-        Field(
-            gt=0, description="seconds per row that a stage may work on a shard; after that the worker counts as hung"
-        ),
-        RUNTIME,
-    ] = 600.0
-    resources: Annotated[dict[str, float], RUNTIME] = Field({}, description="custom Ray resources of one actor")
-    runtime_env: Annotated[dict[str, object], RUNTIME] = Field(
-        {}, description="Ray's runtime_env: `py_executable` for an environment of its own, `env_vars`"
-    )
-
-
-class Guard(Settings):
-    """Stops a phase whose yield over its first shards is out of range: a broken prompt must not burn a week."""
-
-    after_shards: Annotated[int, RUNTIME] = Field(3, ge=1, description="shards over which the yield is taken")
-    min_kept: Annotated[float, RUNTIME] = Field(0.0, ge=0, le=1, description="least share of rows kept")
-    max_kept: Annotated[float, RUNTIME] = Field(1.0, ge=0, le=1, description="greatest share of rows kept")
+    @model_validator(mode="after")
+    def _one_auditor(self) -> Stages:
+        auditor, miner = self.clips.auditor, self.clips.speaker
+        wanted, named = (auditor, "clips.auditor") if auditor else (miner, "clips.speaker")
+        if self.audition.speaker != wanted:
+            raise ValueError(
+                f"audition.speaker: {self.audition.speaker!r} hears the voices, but real people's clips are heard by "
+                f"{named}: {wanted!r}, so the two cannot be compared; set clips.auditor and audition.speaker alike"
+            )
+        if self.measure.auditor not in (None, wanted):
+            raise ValueError(
+                f"measure.auditor: {self.measure.auditor!r}, but the voices were heard by audition.speaker: "
+                f"{wanted!r}; name the same one, or null"
+            )
+        if self.gate.min_own_voice is not None and self.measure.auditor is None:
+            raise ValueError(
+                "gate.min_own_voice: no turn is compared with its voice: name the auditor in measure.auditor, or "
+                "remove min_own_voice"
+            )
+        privacy = self.voices.privacy
+        if self.audition.mos is None and (privacy.min_scores or privacy.best_by):
+            raise ValueError(
+                "voices.privacy.min_scores, best_by: nothing is scored: name an engine in audition.mos, or remove them"
+            )
+        return self

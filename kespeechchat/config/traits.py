@@ -28,12 +28,20 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Reads:
-    """Kept rows of `stage`, `columns` of them (None: all), without the rows that one of the stages `without` kept."""
+    """Kept rows of `stage`, `columns` of them (None: all), without the rows that one of the stages `without` kept.
+
+    `when`: the reader's setting without which it reads none of it, so that nothing of it is in its fingerprint either.
+    """
 
     stage: str
     scope: Scope = Scope.SHARD
     columns: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
+    when: str | None = None
+
+    def asked_for(self, settings: object) -> bool:
+        """Whether a stage of these settings reads it."""
+        return self.when is None or bool(getattr(settings, self.when))
 
 
 @dataclass(frozen=True)

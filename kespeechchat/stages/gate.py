@@ -15,6 +15,7 @@ from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.limits import too_silent
 from kespeechchat.text.error_rate import Edits, error_edits, pooled, syllable_edits
 from kespeechchat.text.hallucinations import is_hallucination
+from kespeechchat.voices.privacy import OWN_VOICE
 
 _CARRIED = (
     "role",
@@ -79,6 +80,8 @@ class Gate(Stage[settings.Gate]):
             return rejected(out, "error_rate", detail)
         if faults := [f"{t['role']}: {fault}" for t in turns if (fault := self._poor(t))]:
             return rejected(out, "low_mos", "; ".join(faults))
+        if faults := [f"{t['role']}: {fault}" for t in turns if (fault := self._another_voice(t))]:
+            return rejected(out, "other_voice", "; ".join(faults))
         return Outcome(out)
 
     def _silent(self, turn: Row, language: Language) -> str | None:
@@ -94,6 +97,14 @@ class Gate(Stage[settings.Gate]):
         scores = {score["head"]: score["value"] for score in turn["scores"]}
         low = [f"{h} {scores[h]:.2f}, at least {v}" for h, v in self.settings.min_mos.items() if not scores[h] >= v]
         return ", ".join(low) or None
+
+    def _another_voice(self, turn: Row) -> str | None:
+        """What to say where a turn sounds unlike its own voice. A turn too short to be heard so is let through."""
+        least = self.settings.min_own_voice
+        cosine = next((score["value"] for score in turn["scores"] if score["head"] == OWN_VOICE), None)
+        if least is None or cosine is None or cosine >= least:
+            return None
+        return f"{cosine:.3f} to its own voice {turn['voice']}, at least {least}"
 
     def _unscored(self, turns: Sequence[Row]) -> str | None:
         """What to say where a head of `min_mos` was not measured."""

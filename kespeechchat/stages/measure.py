@@ -1,6 +1,6 @@
 """measure: what recognizer, quality model and watermark detector make of the marked audio, and where it is silent, raw.
 
-It judges nothing.
+An auditor also hears how like its own voice each turn sounds. The stage judges nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import numpy as np
+
 from kespeechchat.config import stages as settings
 from kespeechchat.records import Audio, Outcome, RowError, failed
 from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import decode
+from kespeechchat.voices.privacy import OWN_VOICE, mean_xvector
 
 
 class Measure(Stage[settings.Measure]):
@@ -26,6 +29,7 @@ class Measure(Stage[settings.Measure]):
         self.asr = self._engine("asr", self.settings.asr)
         self.mark = self._engine("watermark", self.settings.watermark)
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
+        self.auditor = self._engine("speaker", self.settings.auditor) if self.settings.auditor else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each dialogue with what was heard in its turns, their watermark and quality scores, silences and words."""
@@ -34,12 +38,29 @@ class Measure(Stage[settings.Measure]):
         heard = self.asr.transcribe(audios, task.language) if audios else []
         marks = self.mark.detect(audios)
         scores = self.mos.score(audios) if self.mos else [{}] * len(audios)
+        if self.auditor:
+            scores = [
+                s if isinstance(s, RowError) else s | own
+                for s, own in zip(scores, self._own(task, audios), strict=True)
+            ]
         measured = iter([_turn(*parts) for parts in zip(turns, audios, heard, marks, scores, strict=True)])
         for row in task.rows:
             own = [next(measured) for _ in row["turns"]]
             out = {k: row[k] for k in ("id", "source", "language", "split")}
             errors = [turn.message for turn in own if isinstance(turn, RowError)]
             yield failed(out, "; ".join(errors)) if errors else Outcome(out | {"turns": own})
+
+    def _own(self, task: Task, audios: list[Audio]) -> list[dict[str, float]]:
+        """Per turn its cosine to its own voice as the auditor heard that in the audition; nothing where a turn is too
+        short to hear who speaks."""
+        assert self.auditor is not None
+        voices = {v["id"]: mean_xvector(v["xvectors"]) for v in task.also["voices"].to_pylist()}
+        turns = [turn for row in task.rows for turn in row["turns"]]
+        vectors = self.auditor.xvectors(audios)
+        return [
+            {} if isinstance(heard, RowError) else {OWN_VOICE: float(np.dot(heard, voices[turn["voice"]]))}
+            for turn, heard in zip(turns, vectors, strict=True)
+        ]
 
 
 def _turn(turn: Row, audio: Audio, heard: Any, mark: Any, scores: Any) -> Row | RowError:

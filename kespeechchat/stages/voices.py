@@ -18,12 +18,15 @@ class Voices(Stage[settings.Voices]):
 
     name: ClassVar[str] = "voices"
     version: ClassVar[int] = 1
-    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"clips": ("recording", "speaker", "language", "xvector")}
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "clips": ("recording", "speaker", "language", "xvector", "auditor_xvector")
+    }
 
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each audition as a voice of the library with its final id, or its rejection (`privacy.select`)."""
         clips = task.also["clips"]
-        real = RealClips(matrix(clips["xvector"]), people_of(clips))
+        judged_by = "auditor_xvector" if self.pipeline.stages.clips.auditor else "xvector"
+        real = RealClips(matrix(clips[judged_by]), people_of(clips))
         cells = targets(self.pipeline.stages.blend.blending, set(clips["language"].to_pylist()))
         rows = [{k: v for k, v in row.items() if k in self.schema.names} for row in task.rows]
         yield from number_voices(select(rows, real, cells, self.settings.privacy, self.pipeline.seed))

@@ -62,7 +62,9 @@ class Orders:
             ingredients["input:plan"] = short_hash(shard.planned.checksum)
         if shard.screened:  # nothing is added where no row is refused: the shard is as it was without screening
             ingredients["input:screening"] = short_hash(shard.screened.checksum)
-        for reads in _external_reads(unit):
+        for stage, reads in _external_reads(unit):
+            if not reads.asked_for(self._pipeline.settings_of(stage)):
+                continue
             if reads.scope is Scope.LIBRARY:
                 library = self._pin
                 ingredients["input:voice library"] = library.content if library else "none yet"
@@ -114,7 +116,7 @@ def _fingerprint_of(given: Input) -> str:
 
 
 @cache
-def _external_reads(unit: Unit) -> list[Reads]:
-    """What the unit reads of ROOT: neither planned rows nor what its own stages hand on in memory."""
-    reads = [r for stage in unit for r in stage_class(stage).reads()]
-    return [r for r in reads if r.scope is not Scope.PLAN and r.stage not in unit]
+def _external_reads(unit: Unit) -> list[tuple[str, Reads]]:
+    """(stage, what it reads of ROOT) of the unit: neither planned rows nor what its own stages hand on in memory."""
+    reads = [(stage, r) for stage in unit for r in stage_class(stage).reads()]
+    return [(stage, r) for stage, r in reads if r.scope is not Scope.PLAN and r.stage not in unit]

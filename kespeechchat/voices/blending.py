@@ -1,14 +1,14 @@
 """Virtual voices: weighted means of two real speakers' TTS embeddings (arXiv 2412.01078, section 3.2).
 
-Partners share gender, speaking rate and split, and no pair is used twice. Pairs are not drawn but ranked, each by a
-hash of its two speakers: the lowest ranks win. So the choice depends on no order and no random generator, and a speaker
-who joins later leaves the other pairs' ranks as they were. 5,000 speakers make some 10⁶ pairs that fit; they are ranked
-in one pass per rate bin.
+Partners share gender, speaking rate and split, and a pair gives one voice, or `voices_per_pair` at most. Pairs are not
+drawn but ranked, each by a hash of its two speakers: the lowest ranks win. So the choice depends on no order and no
+random generator, and a speaker who joins later leaves the other pairs' ranks as they were. 5,000 speakers make some
+10⁶ pairs that fit; they are ranked in one pass per rate bin.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -31,7 +31,7 @@ class BlendError(ValueError):
 
 @dataclass(frozen=True)
 class Speaker:
-    """A mined speaker. `tts_embedding` float32 [E], raw."""
+    """A mined speaker. `tts_embedding` float32 [E], raw; `xvector` float32 [D], unit length, for `spreading`."""
 
     recording: str
     language: str
@@ -39,6 +39,7 @@ class Speaker:
     split: Split
     seconds_per_character: float
     tts_embedding: np.ndarray
+    xvector: np.ndarray | None = None
 
 
 Ranked = tuple[int, str, str, "Speaker", "Speaker"]  # a pair: its rank, ids, speakers
@@ -103,15 +104,16 @@ def blend(speakers: Sequence[Speaker], settings: BlendingSettings, seed: int) ->
     """
     wanted = targets(settings, (s.language for s in speakers))
     pools = _pools(speakers, settings)
-    used: set[tuple[str, str]] = set()
+    used: Counter[tuple[str, str]] = Counter()
     candidates: list[Candidate] = []
     for cell, count in wanted.items():
         groups = pools.get((cell.split, cell.gender, cell.language), {})
-        pairs = _lowest_pairs(groups, _wanted_candidates(cell, count, settings), cell.role, seed, used)
+        pairs = _lowest_pairs(groups, _wanted_candidates(cell, count, settings), settings, cell.role, seed, used)
         if len(pairs) < count and not settings.allow_fewer:
             raise BlendError(_shortage(cell, count, len(pairs), groups, settings))
-        used |= {(a.recording, b.recording) for a, b in pairs}
-        candidates += [_candidate(cell, a, b, settings, seed) for a, b in pairs]
+        for a, b in pairs:
+            candidates.append(_candidate(cell, a, b, settings, seed, used[a.recording, b.recording]))
+            used[a.recording, b.recording] += 1
     return candidates
 
 
@@ -132,18 +134,25 @@ def _pools(speakers: Sequence[Speaker], settings: BlendingSettings) -> dict[Pool
 def _wanted_candidates(cell: Cell, count: int, settings: BlendingSettings) -> int:
     if cell.role == "agent":
         return count * settings.agent_candidates
-    return ceil(count * settings.oversample - 1e-9)
+    return max(ceil(count * settings.oversample - 1e-9), count + settings.least_spare)
 
 
 def _lowest_pairs(
-    groups: dict[int, list[Speaker]], count: int, role: Role, seed: int, used: set[tuple[str, str]]
+    groups: dict[int, list[Speaker]],
+    count: int,
+    settings: BlendingSettings,
+    role: Role,
+    seed: int,
+    used: Counter[tuple[str, str]],
 ) -> list[tuple[Speaker, Speaker]]:
-    """The `count` unused pairs of lowest rank within the groups, in rank order."""
+    """`count` pairs within the groups, in rank order; where they are too few, again those that were used least, each
+    `voices_per_pair` times at most."""
     found: list[Ranked] = []
     for members in groups.values():
         found += _ranked(members, count + len(used), role, seed)
     found.sort(key=lambda entry: entry[:3])
-    return [(a, b) for _, x, y, a, b in found if (x, y) not in used][:count]
+    rounds = range(settings.voices_per_pair)
+    return [(a, b) for already in rounds for _, x, y, a, b in found if used[x, y] <= already][:count]
 
 
 def _ranked(members: list[Speaker], count: int, role: Role, seed: int) -> Iterator[Ranked]:
@@ -157,12 +166,14 @@ def _ranked(members: list[Speaker], count: int, role: Role, seed: int) -> Iterat
         yield int(ranks[i]), a.recording, b.recording, a, b
 
 
-def _candidate(cell: Cell, a: Speaker, b: Speaker, settings: BlendingSettings, seed: int) -> Candidate:
-    draw = stable_hash(seed, "blend", a.recording, b.recording) / 2**64
+def _candidate(cell: Cell, a: Speaker, b: Speaker, settings: BlendingSettings, seed: int, number: int = 0) -> Candidate:
+    """The pair's candidate of this number, from 0."""
+    names = (a.recording, b.recording, *([number] if number else []))
+    draw = stable_hash(seed, "blend", *names) / 2**64
     weight = round(settings.weight_min + (settings.weight_max - settings.weight_min) * draw, 6)
     mean = weight * a.tts_embedding.astype(np.float64) + (1 - weight) * b.tts_embedding.astype(np.float64)
     return Candidate(
-        id=f"blend-{stable_hash('pair', a.recording, b.recording):016x}",
+        id=f"blend-{stable_hash('pair', *names):016x}",
         role=cell.role,
         language=cell.language,
         gender=cell.gender,
@@ -181,5 +192,6 @@ def _shortage(
     sizes = ", ".join(f"{b * width} ms: {len(groups[b])}" for b in sorted(groups)) or "none"
     return (
         f"blending: {cell}: {wanted} voices wanted, {possible} pairs left; speakers by time per character: {sizes}. "
-        f"Mine more speakers, lower `users`, or widen `rate_bin` (now {settings.rate_bin} s)"
+        f"Mine more speakers, lower `users`, widen `rate_bin` (now {settings.rate_bin} s), or let a pair give more "
+        f"voices (`voices_per_pair`, now {settings.voices_per_pair})"
     )

@@ -21,6 +21,10 @@ from kespeechchat.config.voices import MiningSettings
 from kespeechchat.records import Gender
 from kespeechchat.seeds import stable_hash
 
+_BOTH_GENDERS = (
+    "voices of both are made: add recordings of the other gender, or set stages.speakers.mining.balance_genders: false "
+    "and stages.blend.blending.allow_fewer: true"
+)
 CORPUS_HEAD = "corpus_dnsmos"  # the score that came with the corpus, beside the measured heads
 
 
@@ -71,7 +75,7 @@ class Refused:
     """A recording that is no speaker: a code, the figures behind it, and how far it came."""
 
     recording: str
-    reason: str  # few_clips | few_pairs | mixed_speakers | unknown_gender | no_transcript | surplus_gender
+    reason: str  # few_clips | few_pairs | mixed_speakers | unknown_gender | no_transcript | surplus_gender | one_gender
     detail: str
     clips: int = 0
     pairs: int = 0
@@ -155,9 +159,11 @@ def balance_genders(speakers: Sequence[Mined], seed: int) -> tuple[list[Mined], 
     room = min(map(len, sides.values()))
     kept = sorted((s for side in sides.values() for s in side[:room]), key=lambda s: s.recording)
     surplus = sorted((s for side in sides.values() for s in side[room:]), key=lambda s: s.recording)
-    detail = "{} {} speakers, {} of the other gender"
+    reason, detail = "surplus_gender", "{} {} speakers, {} of the other gender"
+    if not room:
+        reason, detail = "one_gender", f"{detail}; {_BOTH_GENDERS}"
     refused = [
-        Refused(s.recording, "surplus_gender", detail.format(len(sides[s.gender]), s.gender, room), s.clips, s.pairs)
+        Refused(s.recording, reason, detail.format(len(sides[s.gender]), s.gender, room), s.clips, s.pairs)
         for s in surplus
     ]
     return kept, refused

@@ -7,7 +7,7 @@ point operations and a few MB at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from kespeechchat.records import LANGUAGES, Outcome, rejected
 from kespeechchat.seeds import stable_hash
 from kespeechchat.voices.blending import Cell
 
+OWN_VOICE = "own_voice"  # head of a turn's score: its cosine to its own voice, by the auditor
 _DIGITS = 5  # of a cosine: what float32 arithmetic gives alike whatever the blocks
 
 
@@ -66,16 +67,20 @@ def select(
     settings: PrivacySettings,
     seed: int,
 ) -> list[Outcome]:
-    """Chooses the voice library. One outcome per audition, sorted by cell and stable rank, never by arrival.
+    """Chooses the voice library. One outcome per audition, sorted by cell, score (`best_by`) and stable rank, never by
+    arrival.
 
     `auditions` are rows of stage `audition` whose `xvectors` are float32 [P, D] (or lists). Kept rows fill `targets`
     in its order. Reasons: `too_close_to_speaker`, `speaks_badly`, `too_like_another_voice`, `surplus`.
     Raises ValueError where `real` holds no clip.
     """
     order = {cell: i for i, cell in enumerate(targets)}
-    rows = sorted(
-        auditions, key=lambda r: (order.get(cell_of(r), len(order)), stable_hash(seed, "voices", r["id"]), r["id"])
-    )
+
+    def place(row: Mapping[str, Any]) -> tuple[int, float, int, str]:
+        rank = stable_hash(seed, "voices", row["id"])
+        return order.get(cell_of(row), len(order)), -_score(row, settings.best_by), rank, row["id"]
+
+    rows = sorted(auditions, key=place)
     if not rows:
         return []
     if len(real.xvectors) == 0:
@@ -83,6 +88,33 @@ def select(
     outcomes = list(_measured(rows, real, settings))
     means = np.stack([mean_xvector(r["xvectors"]) for r in rows])
     return _neighbours(_fill(outcomes, means, dict(targets), settings), means, settings)
+
+
+def _score(row: Mapping[str, Any], head: str | None) -> float:
+    """Rounded to 2 digits, so that a hair's breadth decides nothing; 0 without a head. Raises ValueError where it was
+    not measured."""
+    return 0.0 if head is None else round(_scores(row, (head,))[head], 2)
+
+
+def _scores(row: Mapping[str, Any], heads: Iterable[str]) -> dict[str, float]:
+    """The candidate's scores. Raises ValueError where one of `heads` was not measured."""
+    scores = {score["head"]: score["value"] for score in row["scores"] or []}
+    for head in heads:
+        if head not in scores:
+            raise ValueError(
+                f"stages.voices.privacy: {head} was not measured in the auditions; there is "
+                f"{', '.join(sorted(scores)) or 'no score'}: name a head of the engine in stages.audition.mos"
+            )
+    return scores
+
+
+def voice_limit(settings: PrivacySettings, language: str | None) -> float:
+    """The cosine at or above which a voice of `language` is one with another; of every language: the strictest."""
+    if not isinstance(settings.voice_threshold, dict):
+        return settings.voice_threshold
+    if language is None:
+        return min(settings.voice_threshold.values())
+    return float(pick(settings.voice_threshold, language))
 
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
@@ -196,6 +228,12 @@ def _bad_speech(row: Mapping[str, Any], settings: PrivacySettings) -> str | None
         return f"error rate {errors:.3f}, at most {limit}"
     if not fastest <= rate <= slowest:
         return f"{rate:.3f} s per character, must be {fastest}–{slowest}"
+    if settings.min_scores:
+        scores = _scores(row, settings.min_scores)
+        for head, by_language in settings.min_scores.items():
+            least = max((by_language[t] for t in tongues if t in by_language), default=-np.inf)
+            if not scores[head] >= least:
+                return f"{head} {scores[head]:.2f}, at least {least}"
     return None
 
 
@@ -248,8 +286,8 @@ def _place(
     outcome: Outcome, like: str | None, cosine: float, room: dict[Cell, int], settings: PrivacySettings
 ) -> Outcome:
     row = {**outcome.row, "nearest_voice": like, "nearest_voice_cosine": cosine if like else None}
-    if like and cosine >= settings.voice_threshold:
-        return rejected(row, "too_like_another_voice", f"{cosine:.3f} to {like}; at most {settings.voice_threshold}")
+    if like and cosine >= (limit := voice_limit(settings, row["language"])):
+        return rejected(row, "too_like_another_voice", f"{cosine:.3f} to {like}; one voice from {limit}")
     cell = cell_of(row)
     if not room.get(cell):
         return rejected(row, "surplus", f"{cell} has all its voices")

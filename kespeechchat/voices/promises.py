@@ -17,7 +17,7 @@ from kespeechchat.config.voices import BlendingSettings, PrivacySettings
 from kespeechchat.records import LANGUAGES
 from kespeechchat.voices.blending import GENDERS, targets
 from kespeechchat.voices.columns import matrices
-from kespeechchat.voices.privacy import RealClips, cell_of, diversity, mean_xvector, nearest
+from kespeechchat.voices.privacy import RealClips, cell_of, diversity, mean_xvector, nearest, voice_limit
 
 COLUMNS = (
     *("role", "language", "gender", "split", "parents", "weights", "xvectors"),
@@ -25,6 +25,8 @@ COLUMNS = (
 )
 _QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 _EDGES = np.linspace(-1, 1, 201)  # of the similarities' histogram: 0.01 wide
+_FEW = 2000  # voices whose pairs are measured one by one
+_DIGITS = 5  # of a cosine
 _UNEVEN = 0.02  # of a split's voices: what genders may differ by, beside one voice
 
 
@@ -73,10 +75,11 @@ def report(
     promises = [
         _balanced(rows),
         _blended(rows, blending),
-        _pairs_once(rows),
+        _pairs_once(rows, blending.voices_per_pair),
         _parents_apart(rows),
         _private(rows, privacy, margins),
-        _distinct(rows, privacy, alike["all"]["highest"]),
+        _distinct(library, privacy),
+        *_spread(alike, privacy),
     ]
     if again is not None:
         promises.append(_as_recorded(rows, again))
@@ -116,14 +119,16 @@ def _blended(rows: Sequence[Mapping[str, Any]], blending: BlendingSettings) -> P
         if len(set(r["parents"])) != 2 or not all(low - 1e-4 <= w <= high + 1e-4 for w in r["weights"])
     ]
     told = f"weights {low} to {high}" if not bad else f"{len(bad)} are not, e.g. {', '.join(bad[:3])}"
-    return Promise("each voice blended of two people, neither of them mostly", not bad, told)
+    name = "each voice chosen for two people" if blending.spread else "each voice blended of two people"
+    return Promise(f"{name}, neither of them mostly", not bad, told)
 
 
-def _pairs_once(rows: Sequence[Mapping[str, Any]]) -> Promise:
+def _pairs_once(rows: Sequence[Mapping[str, Any]], most: int) -> Promise:
     pairs = Counter(tuple(sorted(r["parents"])) for r in rows)
-    twice = sorted(pair for pair, n in pairs.items() if n > 1)
-    told = f"{len(twice)} are, e.g. {' + '.join(twice[0])}" if twice else f"{len(pairs):,} pairs"
-    return Promise("no pair of parents used twice", not twice, told)
+    over = sorted(pair for pair, n in pairs.items() if n > most)
+    told = f"{len(over)} are, e.g. {' + '.join(over[0])}" if over else f"{len(pairs):,} pairs"
+    name = "no pair of parents used twice" if most == 1 else f"no pair of parents used more than {most} times"
+    return Promise(name, not over, told)
 
 
 def _parents_apart(rows: Sequence[Mapping[str, Any]]) -> Promise:
@@ -155,11 +160,38 @@ def _private(rows: Sequence[Mapping[str, Any]], privacy: PrivacySettings, figure
     return Promise("each voice is further from every real speaker than one person's clips are", not close, told)
 
 
-def _distinct(rows: Sequence[Mapping[str, Any]], privacy: PrivacySettings, highest: float) -> Promise:
-    recorded = max((r["nearest_voice_cosine"] for r in rows if r["nearest_voice_cosine"] is not None), default=-1.0)
-    most = round(max(recorded, highest), 5)
-    told = f"the two most alike have {most:.3f}, one voice from {privacy.voice_threshold}"
-    return Promise("no two voices sound like one", len(rows) < 2 or most < privacy.voice_threshold, told)
+def _distinct(library: Library, privacy: PrivacySettings) -> Promise:
+    """Of each two voices, measured anew and as stage `voices` recorded them."""
+    rows, name = library.rows, "no two voices sound like one"
+    if len(rows) < 2:
+        return Promise(name, True, "there is one")
+    now = nearest(library.means, library.means, privacy.block, but_itself=True).cosine.tolist()
+    worst = [max(c, r["nearest_voice_cosine"] or -1.0) for c, r in zip(now, rows, strict=True)]
+    limits = [voice_limit(privacy, r["language"]) for r in rows]
+    over = [r["id"] for r, c, limit in zip(rows, worst, limits, strict=True) if round(c, _DIGITS) >= limit]
+    told = f"the two most alike have {max(worst):.3f}, one voice from {_limits(privacy)}"
+    return Promise(name, not over, told + (f": {len(over)} are, e.g. {', '.join(over[:3])}" if over else ""))
+
+
+def _limits(privacy: PrivacySettings) -> str:
+    limits = privacy.voice_threshold
+    return ", ".join(f"{v} ({k})" for k, v in sorted(limits.items())) if isinstance(limits, dict) else str(limits)
+
+
+def _spread(alike: Mapping[str, Mapping[str, Any]], privacy: PrivacySettings) -> list[Promise]:
+    """One promise for each language that has one: of the voices of each gender."""
+    promises = []
+    for language, wanted in sorted(privacy.spread.items()):
+        mine = {k: s for k, s in alike.items() if k.endswith(f" {language}") and s["pairs"]}
+        if not mine:
+            continue
+        holds = all(s["median"] <= wanted.median and s["p95"] <= wanted.p95 for s in mine.values())
+        told = "; ".join(f"{k}: {s['median']:.3f} and {s['p95']:.3f}" for k, s in mine.items())
+        most = f"at most {wanted.median} and {wanted.p95}"
+        promises.append(
+            Promise(f"voices of {language} are unlike each other, in the median and at 95 %", holds, f"{told}; {most}")
+        )
+    return promises
 
 
 def _as_recorded(rows: Sequence[Mapping[str, Any]], again: Sequence[float]) -> Promise:
@@ -169,11 +201,15 @@ def _as_recorded(rows: Sequence[Mapping[str, Any]], again: Sequence[float]) -> P
 
 
 def _diversity(library: Library, block: int) -> dict[str, Any]:
-    """Similarity of the voices' speech, of all pairs and of each gender's."""
+    """Similarity of the voices' speech: of all pairs, of each gender's, of each gender's in each language."""
     found = {"all": _similarities(library.means, block)}
     for gender in GENDERS:
         mine = [i for i, row in enumerate(library.rows) if row["gender"] == gender]
         found[gender] = _similarities(library.means[mine], block)
+    for language in sorted({row["language"] for row in library.rows} - {None}):
+        for gender in GENDERS:
+            here = [i for i, r in enumerate(library.rows) if (r["gender"], r["language"]) == (gender, language)]
+            found[f"{gender} {language}"] = _similarities(library.means[here], block)
     return found
 
 
@@ -186,7 +222,14 @@ def _similarities(means: np.ndarray, block: int) -> dict[str, Any]:
         upper = np.searchsorted(np.cumsum(counts), [q * spread["pairs"] for q in _QUANTILES[1:-1]])
         at = {f"{q:g}": round(float(_EDGES[i + 1]), 2) for q, i in zip(_QUANTILES[1:-1], upper, strict=True)}
         spread |= {"mean": round(spread["mean"], 4), "highest": round(spread["highest"], 5), "quantiles": at}
+        spread |= _exact(means) if len(means) <= _FEW else {"median": at["0.5"], "p95": at["0.95"]}
     return {**spread, "histogram": histogram}
+
+
+def _exact(means: np.ndarray) -> dict[str, float]:
+    """Median and 95th percentile of the pairs' cosines, which the histogram has to 0.01 alone."""
+    cosines = (means @ means.T)[np.triu_indices(len(means), 1)]
+    return {"median": round(float(np.median(cosines)), 4), "p95": round(float(np.quantile(cosines, 0.95)), 4)}
 
 
 def _missing(rows: Sequence[Mapping[str, Any]], blending: BlendingSettings) -> dict[str, int]:

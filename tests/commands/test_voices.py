@@ -34,7 +34,9 @@ def kesc(tmp_path, quickstart):
                 return voices
             start = 4 * order.key.shard
             if order.name == "clips":
-                return [{"id": f"c{start + i}", "recording": f"r{i}", "xvector": CLIPS[i].tolist()} for i in range(4)]
+                heard = {"xvector": CLIPS[7].tolist()}  # by the miner, who judges nothing
+                clips = [{"id": f"c{start + i}", "recording": f"r{i}", **heard} for i in range(4)]
+                return [{**clip, "auditor_xvector": CLIPS[i].tolist()} for i, clip in enumerate(clips)]
             return [{"id": f"{order.name}-{order.key.shard}"}]
 
         speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"

@@ -49,6 +49,7 @@ FIGURES: dict[str, tuple[str, Any]] = {
     "stages.speakers.mining.balance_genders": ("paper", True),
     "stages.speakers.mining.splits": ("ours", {"shares": {"train": 0.94, "dev": 0.02, "test": 0.04}}),
     "engines.speaker.wavlm.model": ("paper", re.compile("hub:microsoft/wavlm-base-plus-sv@")),
+    "stages.clips.auditor": ("ours", "ecapa"),
     "stages.blend.blending.users": ("paper", {"train": 41_700, "dev": 100, "test": 200}),
     "stages.blend.blending.agents_per_gender": ("paper", 1),
     "stages.blend.blending.weight_min": ("ours", 0.4),

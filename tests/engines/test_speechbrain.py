@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -12,60 +11,16 @@ import pytest
 from kespeechchat.config.engines import SpeechBrainSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.registry import load
+from tests.engines import tiny_models
 from tests.engines.batched_encoder import BatchedEncoder
 from tests.engines.tones import voice
 
 pytestmark = pytest.mark.model
-# Laid out as the published encoders are: the weights' place is a hub address.
-HYPERPARAMS = """
-    pretrained_path: someone/an-encoder-on-the-hub
-    n_mels: 20
-    compute_features: !new:speechbrain.lobes.features.Fbank
-        n_mels: !ref <n_mels>
-    mean_var_norm: !new:speechbrain.processing.features.InputNormalization
-        norm_type: sentence
-        std_norm: False
-    embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
-        input_size: !ref <n_mels>
-        channels: [16, 16, 16, 16, 48]
-        kernel_sizes: [5, 3, 3, 3, 1]
-        dilations: [1, 2, 3, 4, 1]
-        attention_channels: 8
-        res2net_scale: 4
-        se_channels: 8
-        lin_neurons: 24
-    classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
-        input_size: 24
-        out_neurons: 3
-    modules:
-        compute_features: !ref <compute_features>
-        mean_var_norm: !ref <mean_var_norm>
-        embedding_model: !ref <embedding_model>
-        classifier: !ref <classifier>
-    pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-        loadables:
-            embedding_model: !ref <embedding_model>
-            classifier: !ref <classifier>
-        paths:
-            embedding_model: !ref <pretrained_path>/embedding_model.ckpt
-            classifier: !ref <pretrained_path>/classifier.ckpt
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    import torch
-    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("speechbrain")
-    (path / "hyperparams.yaml").write_text(textwrap.dedent(HYPERPARAMS), encoding="utf-8")
-    network = ECAPA_TDNN(
-        20, lin_neurons=24, channels=[16] * 4 + [48], attention_channels=8, res2net_scale=4, se_channels=8
-    )
-    torch.save(network.state_dict(), path / "embedding_model.ckpt")
-    torch.save(Classifier(24, out_neurons=3).state_dict(), path / "classifier.ckpt")
-    return path
+    return tiny_models.ecapa(tmp_path_factory.mktemp("speechbrain"))
 
 
 @pytest.fixture(scope="module")

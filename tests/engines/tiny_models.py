@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,58 @@ def wavlm(folder: Path) -> Path:
                 weight.normal_(0, 0.3)
     model.save_pretrained(folder)
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+# Laid out as the published encoders are: the weights' place is a hub address.
+_ECAPA = """
+    pretrained_path: someone/an-encoder-on-the-hub
+    n_mels: 20
+    compute_features: !new:speechbrain.lobes.features.Fbank
+        n_mels: !ref <n_mels>
+    mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+        norm_type: sentence
+        std_norm: False
+    embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+        input_size: !ref <n_mels>
+        channels: [16, 16, 16, 16, 48]
+        kernel_sizes: [5, 3, 3, 3, 1]
+        dilations: [1, 2, 3, 4, 1]
+        attention_channels: 8
+        res2net_scale: 4
+        se_channels: 8
+        lin_neurons: 24
+    classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
+        input_size: 24
+        out_neurons: 3
+    modules:
+        compute_features: !ref <compute_features>
+        mean_var_norm: !ref <mean_var_norm>
+        embedding_model: !ref <embedding_model>
+        classifier: !ref <classifier>
+    pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+        loadables:
+            embedding_model: !ref <embedding_model>
+            classifier: !ref <classifier>
+        paths:
+            embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+            classifier: !ref <pretrained_path>/classifier.ckpt
+"""
+
+
+def ecapa(folder: Path) -> Path:
+    """A SpeechBrain folder of an ECAPA encoder of 24 numbers, laid out as the published ones are."""
+    import torch
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
+
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    (folder / "hyperparams.yaml").write_text(textwrap.dedent(_ECAPA), encoding="utf-8")
+    network = ECAPA_TDNN(
+        20, lin_neurons=24, channels=[16] * 4 + [48], attention_channels=8, res2net_scale=4, se_channels=8
+    )
+    torch.save(network.state_dict(), folder / "embedding_model.ckpt")
+    torch.save(Classifier(24, out_neurons=3).state_dict(), folder / "classifier.ckpt")
     return folder
 
 

@@ -99,3 +99,18 @@ def test_an_error_rate_that_is_not_judged(quickstart):
     assert judge(quickstart, agent=wrong).reason == "error_rate"
     unjudged = judge(quickstart, "stages.gate.max_error.en=null", agent=wrong)
     assert unjudged.status == "kept" and unjudged.row["error_rate"] > 1
+
+
+def test_a_turn_in_another_voice(quickstart):
+    limit = ("stages.measure.auditor=auditor", "stages.gate.min_own_voice=0.5")
+
+    def heard(cosine: float | None) -> dict:
+        return {"scores": [] if cosine is None else [{"head": "own_voice", "value": cosine}]}
+
+    assert judge(quickstart, user=heard(0.1)).status == "kept", "no limit, no refusal"
+    assert judge(quickstart, *limit, user=heard(0.5), agent=heard(0.9)).status == "kept"
+    outcome = judge(quickstart, *limit, user=heard(0.9), agent=heard(0.31))
+    assert (outcome.status, outcome.reason) == ("rejected", "other_voice")
+    assert outcome.detail == "agent: 0.310 to its own voice v, at least 0.5"
+    assert judge(quickstart, *limit, user=heard(None)).status == "kept", "too short to be heard so"
+    assert judge(quickstart, *limit, user=heard(float("nan"))).reason == "other_voice"

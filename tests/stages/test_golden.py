@@ -30,6 +30,9 @@ SETTINGS = (
     "stages.speakers.mining={corpus_score: {required: false}, min_clips: 3, similarity: 0.8, pairs_per_two_clips: 2}",
     "stages.blend.blending={users: {train: 4}, agents_per_gender: 0, rate_bin: 0.5, same_language: true, oversample: 1}",  # noqa: E501
     "stages.voices.privacy={speaker_threshold: 0.99, voice_threshold: 0.999}",
+    "stages.clips.auditor=null",
+    "stages.audition.speaker=resemblyzer",
+    "stages.measure.auditor=null",
     "stages.gate={max_error: {zh: 0.05, en: 0.1}, unit: {zh: syllable, en: word}}",
 )
 

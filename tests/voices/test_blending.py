@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,3 +116,48 @@ def test_rate_bins_do_not_trip_over_floats():
 def test_weights_must_lie_about_a_half():
     with pytest.raises(ValueError, match="evenly about"):
         BlendingSettings(weight_min=0.1, weight_max=0.6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 5), st.integers(1, 40), st.integers(0, 9))
+def test_a_pair_gives_no_more_voices_than_it_may(per_pair, women, users, seed):
+    """The pairs are used evenly, and every candidate has an id and weights of its own."""
+    settings_ = BlendingSettings(
+        users={"train": 2 * users}, agents_per_gender=0, oversample=1, voices_per_pair=per_pair, spread="mixes"
+    )
+    people = [
+        Speaker(f"r{i}", "en", g, "train", 0.08, np.ones(2, np.float32))
+        for g in ("female", "male")
+        for i in range(women)
+    ]
+    people = [replace(s, recording=s.gender + s.recording) for s in people]
+    possible = per_pair * women * (women - 1) // 2
+    if users > possible:
+        with pytest.raises(
+            BlendError, match=rf"{users} voices wanted, {possible} pairs left.*voices_per_pair.*{per_pair}"
+        ):
+            blend(people, settings_, seed)
+        return
+    made = blend(people, settings_, seed)
+    pairs = Counter(c.parents for c in made if c.gender == "female")
+    assert sum(pairs.values()) == users
+    assert max(pairs.values()) <= per_pair
+    assert len(pairs) == min(users, women * (women - 1) // 2)
+    assert max(pairs.values()) - min(pairs.values()) <= 1
+    assert len({c.id for c in made}) == len(made)
+
+
+def test_the_first_voice_of_a_pair_is_the_one_it_always_gave():
+    people = speakers(200)
+    several = SMALL.model_copy(update={"voices_per_pair": 3, "spread": "mixes"})
+    assert [(c.id, c.weights) for c in blend(people, several, 7)] == [
+        (c.id, c.weights) for c in blend(people, SMALL, 7)
+    ]
+
+
+def test_small_cells_have_spare_candidates_too():
+    spare = SMALL.model_copy(update={"least_spare": 3})
+    counts = Counter((c.role, c.split, c.gender) for c in blend(speakers(400), spare, 7))
+    assert counts["user", "train", "female"] == 15, "half as many again are more than three"
+    assert counts["user", "dev", "female"] == 2 + 3
+    assert counts["agent", "train", "female"] == 4

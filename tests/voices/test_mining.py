@@ -142,6 +142,14 @@ def test_balance_keeps_as_many_of_each():
     assert [s.recording for s in kept] == [s.recording for s in again]
 
 
+def test_a_corpus_of_one_gender_is_refused_with_the_cure():
+    women = [mine(f"r{i}", clips(person(i, 10), gender="female"), SETTINGS) for i in range(3)]
+    kept, refused = balance_genders(women, seed=1)
+    assert kept == [] and {r.reason for r in refused} == {"one_gender"}
+    assert refused[0].detail.startswith("3 female speakers, 0 of the other gender; ")
+    assert "balance_genders: false" in refused[0].detail
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["female", "male"]), st.sampled_from(["zh", "en"])), max_size=80), st.randoms()
 )

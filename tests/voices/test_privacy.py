@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from kespeechchat.config.voices import PrivacySettings
 from kespeechchat.voices.blending import Cell
 from kespeechchat.voices.columns import matrices, matrix
-from kespeechchat.voices.privacy import RealClips, circularity, diversity, nearest, number_voices, select
+from kespeechchat.voices.privacy import (
+    RealClips,
+    circularity,
+    diversity,
+    nearest,
+    number_voices,
+    select,
+    voice_limit,
+)
 
 SETTINGS = PrivacySettings(speaker_threshold=0.8, voice_threshold=0.9, block=16)
 TARGETS = {Cell("agent", "train", "female"): 1, Cell("user", "train", "female"): 10, Cell("user", "train", "male"): 3}
@@ -151,3 +159,54 @@ def test_vector_columns():
         matrix(pa.array([[1.0], [1.0, 2.0]]))
     with pytest.raises(ValueError, match="null"):
         matrix(pa.array([[1.0], None]))
+
+
+def scored(i: int, value: float) -> dict:
+    scores = [{"head": "ovrl", "value": value}, {"head": "sig", "value": 3.0}]
+    fixed = {"gender": "female", "role": "user", "language": "en", "spoken_seconds_per_character": 0.1}
+    return audition(i, units(2, 100 + i), scores=scores, **fixed)
+
+
+CELLS = {Cell("user", "train", "female", "en"): 3}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_best_scores_come_first(random):
+    best = SETTINGS.model_copy(update={"best_by": "ovrl", "voice_threshold": 1.0, "speaker_threshold": 0.999})
+    rows = [scored(i, 2 + 0.1 * i) for i in range(10)]
+    random.shuffle(rows)
+    kept = [o.row["id"] for o in select(rows, REAL, CELLS, best, seed=1) if o.status == "kept"]
+    assert kept == ["blend-009", "blend-008", "blend-007"]
+
+
+def test_a_low_score_speaks_badly():
+    least = SETTINGS.model_copy(update={"min_scores": {"ovrl": {"en": 3.0, "zh": 1.0}}, "speaker_threshold": 0.999})
+    low, high = select([scored(1, 2.9), scored(2, 3.1)], REAL, CELLS, least, seed=1)
+    found = {o.row["id"]: (o.reason, o.detail) for o in (low, high)}
+    assert found == {"blend-001": ("speaks_badly", "ovrl 2.90, at least 3.0"), "blend-002": (None, None)}
+    everywhere = [scored(3, 2.9) | {"language": None}]
+    (outcome,) = select(everywhere, REAL, {Cell("user", "train", "female"): 1}, least, seed=1)
+    assert outcome.reason == "speaks_badly", "a voice of every language is held to the strictest"
+
+
+def test_a_head_that_was_not_measured_is_an_error_that_names_those_that_were():
+    wrong = SETTINGS.model_copy(update={"min_scores": {"utmos": {"en": 3.0}}, "speaker_threshold": 0.999})
+    with pytest.raises(
+        ValueError, match=r"utmos was not measured in the auditions; there is ovrl, sig: .*audition.mos"
+    ):
+        select([scored(1, 2.9)], REAL, CELLS, wrong, seed=1)
+
+
+def test_each_language_has_a_limit_of_its_own():
+    limits = PrivacySettings(voice_threshold={"zh": 0.8, "en": 0.6})
+    assert [voice_limit(limits, tongue) for tongue in ("zh", "en", None)] == [0.8, 0.6, 0.6]
+    one, near = units(1, 5), units(1, 6)
+    close = (one * 0.7 + near * (1 - 0.49) ** 0.5 - near * 0).astype(np.float32)
+    close /= np.linalg.norm(close)
+    cosine = float((one @ close.T)[0, 0])
+    rows = [audition(2, one), audition(3, close)]
+    for limit, refused in ((cosine + 0.01, 0), (cosine - 0.01, 1)):
+        own = SETTINGS.model_copy(update={"voice_threshold": {"zh": limit, "en": limit}, "speaker_threshold": 0.999})
+        outcomes = select(rows, REAL, TARGETS, own, seed=1)
+        assert sum(o.reason == "too_like_another_voice" for o in outcomes) == refused

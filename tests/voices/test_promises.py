@@ -133,3 +133,31 @@ def test_figures():
 def test_an_empty_library_is_told():
     with pytest.raises(ValueError, match="empty"):
         library([])
+
+
+def test_voices_of_a_language_are_held_to_their_spread():
+    rows = [{**row, "language": "en"} for row in voices()]
+    wide = {"en": {"median": 0.9, "p95": 0.95}}
+    of = library(rows)
+    held = report(of, BLENDING, PrivacySettings(**PRIVACY.model_dump() | {"spread": wide}))
+    name = "voices of en are unlike each other, in the median and at 95 %"
+    (promise,) = [p for p in held["promises"] if p["name"] == name]
+    female = [i for i, row in enumerate(rows) if row["gender"] == "female"]
+    cosines = (of.means[female] @ of.means[female].T)[np.triu_indices(len(female), 1)]
+    assert promise["holds"] and f"female en: {np.median(cosines):.3f} and" in promise["told"]
+    assert held["diversity"]["female en"]["p95"] == pytest.approx(np.quantile(cosines, 0.95), abs=1e-3)
+    tight = {"en": {"median": 0.9, "p95": float(np.quantile(cosines, 0.95)) - 0.01}}
+    again = report(of, BLENDING, PrivacySettings(**PRIVACY.model_dump() | {"spread": tight}))
+    assert [p["name"] for p in again["promises"] if not p["holds"]] == [name]
+
+
+def test_several_voices_of_a_pair_are_promised_as_such():
+    several = BLENDING.model_copy(update={"voices_per_pair": 2, "spread": "mixes"})
+    rows = voices()
+    of = library([{**row, "parents": rows[0]["parents"]} if i < 2 else row for i, row in enumerate(rows)])
+    found = {p["name"]: p["holds"] for p in report(of, several, PRIVACY)["promises"]}
+    assert found["no pair of parents used more than 2 times"]
+    assert found["each voice chosen for two people, neither of them mostly"]
+    assert not {p["name"]: p["holds"] for p in report(of, BLENDING, PRIVACY)["promises"]}[
+        "no pair of parents used twice"
+    ]

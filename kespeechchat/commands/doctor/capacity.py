@@ -15,7 +15,7 @@ from kespeechchat.commands.doctor.uses import as_in_round_0
 from kespeechchat.config.base import Settings
 from kespeechchat.config.flow import STAGES
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
+from kespeechchat.config.resources import Resources
 from kespeechchat.config.units import Unit
 from kespeechchat.state.profile_models import engines_of
 from kespeechchat.state.segments import segments

@@ -10,7 +10,7 @@ from typing import Any
 from kespeechchat.commands.doctor.finding import CheckFailed
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
+from kespeechchat.config.resources import Resources
 
 _PATIENCE = 1800  # seconds for loading the largest model
 

@@ -41,6 +41,7 @@ def speakers(clip: Mapping[str, Any]) -> list[Row]:
         "split": "train",
         "seconds_per_character": 0.2,
         "tts_embedding": clip["tts_embedding"],
+        "xvector": clip["xvector"],
     }
     names = ((gender, f"{gender}-{n}") for gender in ("female", "male") for n in ("a", "b"))
     return [{**speaker, "id": name, "recording": name, "gender": gender} for gender, name in names]
@@ -50,6 +51,7 @@ def voice_library(language: Language, clip: Mapping[str, Any]) -> pa.Table:
     """A library of one user and one agent that both speak as the clip does."""
     gender = clip["gender"] if clip["gender"] in ("female", "male") else "female"
     voice = {"language": language, "gender": gender, "split": "train", "embedding": clip["tts_embedding"]}
+    voice["xvectors"] = [clip["auditor_xvector"] or clip["xvector"]]
     return table_of(LIBRARY, [{**voice, "id": f"trial-{role}", "role": role} for role in ("user", "agent")])
 
 

@@ -22,7 +22,7 @@ from kespeechchat.commands.plan.arithmetic import (
 )
 from kespeechchat.commands.plan.chains import chains, shard_size
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
+from kespeechchat.config.resources import Resources
 from kespeechchat.state.segments import segments
 
 

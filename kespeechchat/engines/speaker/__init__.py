@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from kespeechchat.engines import Engine
 from kespeechchat.engines.arrays import Float32
@@ -18,6 +19,16 @@ class SpeakerEncoder(Engine, Protocol):
     def xvectors(self, audios: Sequence[Audio]) -> list[Float32 | RowError]:
         """Unit-length float32 [size] per utterance. Any sample rate: the encoder resamples."""
         ...
+
+
+@dataclass(frozen=True)
+class VoiceTable:
+    """N voices that a TTS speaks well with. `embeddings` float32 [N, E], what it speaks with; `xvectors` float32
+    [N, D]: unit length, of the encoder that the embedder works from; `seconds_per_character` float32 [N]."""
+
+    embeddings: Float32
+    xvectors: Float32
+    seconds_per_character: Float32
 
 
 class TTSEmbedder(Engine, Protocol):
@@ -37,4 +48,13 @@ class TTSEmbedder(Engine, Protocol):
         An embedder that works from audio ignores `xvectors` and the other way round; one whose TTS has voices by
         language and gender stays inside those of the clip.
         """
+        ...
+
+
+@runtime_checkable
+class ManyVoices(Protocol):
+    """What an embedder can do besides that has a table of voices, wider than its likenesses of people."""
+
+    def voices(self, language: Language, gender: Gender) -> VoiceTable:
+        """The table's voices of a language and gender, in an order that stays. It may be empty."""
         ...

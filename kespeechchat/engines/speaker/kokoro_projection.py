@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kespeechchat.config.engines import KokoroProjectionSettings
+from kespeechchat.config.speaker_engines import KokoroLikeness
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32, Float64, Int64
 from kespeechchat.engines.speaker import TTSEmbedder
@@ -25,7 +25,7 @@ class KokoroProjection(TTSEmbedder):
     deterministic = True
     size = STYLE_SIZE
 
-    def __init__(self, settings: KokoroProjectionSettings) -> None:
+    def __init__(self, settings: KokoroLikeness) -> None:
         self._settings = settings
         self._table = table()
 

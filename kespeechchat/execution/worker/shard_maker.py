@@ -171,6 +171,8 @@ class ShardMaker:
     def _also(self, stage: Stage[Any], order: Order) -> dict[str, pa.Table]:
         tables = {}
         for reads in stage.also:
+            if not reads.asked_for(stage.settings):
+                continue
             if reads.scope is Scope.LIBRARY:
                 tables[reads.stage] = self._voices(order)
             elif reads.stage not in self._unit:

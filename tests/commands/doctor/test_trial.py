@@ -13,7 +13,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.records import Outcome, failed, rejected
 
 CLIP = {"recording": "r", "gender": "female", "transcript": "Hello.", "seconds": 1.0, "characters": 6, "scores": []}
-CLIP |= {"xvector": [1.0, 0.0], "tts_embedding": [0.5, 0.5]}
+CLIP |= {"xvector": [1.0] + 255 * [0.0], "auditor_xvector": [1.0, 0.0], "tts_embedding": [0.5, 0.5]}
 
 
 @pytest.fixture

@@ -78,7 +78,9 @@ class Figures:
             figures["subsets"] = subset_files.close(self.subsets, build.parents)
         else:
             remove_subsets(to)
-        built = {"yields": list(build.yields), "rounds": dict(build.rounds)}
+        built: dict[str, Any] = {"yields": list(build.yields), "rounds": dict(build.rounds)}
+        if build.audited:
+            built["voices"] = dict(build.privacy)
         quality = {"partition": self._smallest, **self._quality.result(), **built}
         write_json(to / "statistics.json", figures)
         write_json(to / "quality.json", quality)

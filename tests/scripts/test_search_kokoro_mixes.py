@@ -1,0 +1,57 @@
+"""The shipped table of mixes is what the search draws, and its weights are mixes of the stock voices it says."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from kespeechchat.engines.tts.kokoro_styles import table
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def search() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("search_kokoro_mixes", ROOT / "scripts" / "search_kokoro_mixes.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, np.ndarray]:
+    source = resources.files("kespeechchat.engines.tts").joinpath("kokoro_mixes.npz")
+    with source.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return {name: data[name] for name in data.files}
+
+
+def test_every_voice_of_the_table_is_one_that_the_search_draws(search, shipped):
+    for language, gender in search.CELLS:
+        drawn = [np.concatenate(search.mix(language, gender, n)).astype(np.float32) for n in range(100)]
+        here = (shipped["languages"] == language) & (shipped["genders"] == gender)
+        for voice in np.concatenate([shipped["acoustic"], shipped["prosodic"]], axis=1)[here]:
+            assert min(np.abs(voice - one).max() for one in drawn) < 1e-6
+
+
+def test_rhythm_is_of_the_voices_own_language_and_sound_of_its_gender(shipped):
+    stock = table()
+    assert shipped["xvectors"].shape == (len(shipped["languages"]), 256)
+    for half in ("acoustic", "prosodic"):
+        np.testing.assert_allclose(shipped[half].sum(axis=1), 1, atol=1e-5)
+    for i, (language, gender) in enumerate(zip(shipped["languages"], shipped["genders"], strict=True)):
+        rhythm = np.flatnonzero(np.abs(shipped["prosodic"][i]) > 1e-6)
+        assert set(rhythm) <= set(stock.rows(language, gender)) and len(rhythm) <= 2
+        assert set(np.flatnonzero(np.abs(shipped["acoustic"][i]) > 1e-6)) <= set(stock.rows(None, gender))
+
+
+def test_a_stock_voice_is_itself_in_both_halves(search):
+    sound, rhythm = search.stock_voice("zh", "male", 0)
+    np.testing.assert_array_equal(sound, rhythm)
+    assert table().languages[int(sound.argmax())] == "zh"
+    assert search.stock_voice("zh", "male", 4) is None
