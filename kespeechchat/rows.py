@@ -33,8 +33,9 @@ class Silence(TypedDict):
 
 
 class FinishedTurn(TypedDict):
-    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz. A ROOT that was measured before word
-    times were stored has neither words nor silences: the keys are missing, or hold None."""
+    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz, `loudness` in LUFS before the `gain` (dB)
+    that `synthesize` gave it. A ROOT that was measured before word times or levels were stored has none of them: the
+    keys are missing, or hold None."""
 
     role: Role
     voice: str
@@ -49,6 +50,8 @@ class FinishedTurn(TypedDict):
     scores: list[Score] | None
     words: NotRequired[list[WordTime] | None]
     silences: NotRequired[list[Silence] | None]
+    loudness: NotRequired[float | None]
+    gain: NotRequired[float | None]
 
 
 class FinishedRow(TypedDict):

@@ -7,17 +7,17 @@ from typing import TypedDict
 from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow, FinishedTurn, Silence, WordTime
 
-COLUMNS = (  # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
-    "source",
-    *(f"turns.list.element.{name}" for name in ("transcript", "seed", "tries", "words", "silences")),
-)
-_RATE_DIGITS, _SCORE_DIGITS, _TIME_DIGITS = 6, 4, 3
+_OF_TURN = ("transcript", "seed", "tries", "words", "silences", "loudness", "gain")
+# of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
+COLUMNS = ("source", *(f"turns.list.element.{name}" for name in _OF_TURN))
+_RATE_DIGITS, _SCORE_DIGITS, _TIME_DIGITS, _LEVEL_DIGITS = 6, 4, 3, 2
 
 
 class TurnFacts(TypedDict):
     """One turn: what the recognizer heard (`transcript`), how far off that is, scores by head, and with which seed and
     after how many tries it was spoken. `words` (text, start, end) and `silences` (start, end) are in seconds; None in a
-    ROOT that was measured before they were stored."""
+    ROOT that was measured before they were stored. `loudness` is in LUFS, as the TTS spoke; `gain` in dB is what the
+    turn was then raised by. Both are None where the profile leaves the level alone."""
 
     role: Role
     transcript: str
@@ -28,6 +28,8 @@ class TurnFacts(TypedDict):
     tries: int
     words: list[tuple[str, float, float]] | None
     silences: list[tuple[float, float]] | None
+    loudness: float | None
+    gain: float | None
 
 
 class DialogueFacts(TypedDict):
@@ -71,6 +73,8 @@ def _turn(turn: FinishedTurn) -> TurnFacts:
         "tries": turn["tries"],
         "words": None if words is None else [(w["text"], *_span(w)) for w in words],
         "silences": None if silences is None else [_span(s) for s in silences],
+        "loudness": _rounded(turn.get("loudness"), _LEVEL_DIGITS),
+        "gain": _rounded(turn.get("gain"), _LEVEL_DIGITS),
     }
 
 
