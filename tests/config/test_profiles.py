@@ -19,7 +19,7 @@ from kespeechchat.store.opening import open_store
 from tests import paper_profile
 
 PROFILES = Path(__file__).parents[2] / "pipelines"
-NAMES = ("quickstart", "ke-speechchat")
+NAMES = ("quickstart", "server", "one-gpu", "ke-speechchat")
 VLLM, COSYVOICE = ("rewrite", "filter", "spoken"), ("audition", "synthesize")
 
 
