@@ -36,7 +36,7 @@ test: $(TESTED) lint types
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
-	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py
+	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py tests/test_one_gpu_profile.py
 
 vllm: $(VLLM)/.ready
 

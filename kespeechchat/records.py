@@ -103,6 +103,8 @@ _TURN = [
     ("tries", pa.int32()),  # how many seeds it took
     ("sample_rate", pa.int32()),
     ("seconds", pa.float32()),
+    ("loudness", pa.float32()),  # LUFS, as the TTS spoke; null where `synthesize` leaves the level, or it was silent
+    ("gain", pa.float32()),  # dB, by which it was then made louder or softer; null where `synthesize` leaves the level
 ]
 
 _HEARD = [  # of a turn's marked audio; null in a ROOT that an older `measure` wrote

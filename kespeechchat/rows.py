@@ -33,9 +33,10 @@ class Silence(TypedDict):
 
 
 class FinishedTurn(TypedDict):
-    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz. A ROOT that was measured before word
-    times were stored has neither words nor silences: the keys are missing, or hold None. `leading_silence`,
-    `longest_silence` (inside) and `trailing_silence` are in seconds."""
+    """What one side says. `seconds` are of its audio, `sample_rate` is in Hz, `loudness` in LUFS before the `gain` (dB)
+    that `synthesize` gave it. A ROOT that was measured before word times or levels were stored has none of them: the
+    keys are missing, or hold None. `leading_silence`, `longest_silence` (inside) and `trailing_silence` are in
+    seconds."""
 
     role: Role
     voice: str
@@ -53,6 +54,8 @@ class FinishedTurn(TypedDict):
     leading_silence: NotRequired[float | None]
     longest_silence: NotRequired[float | None]
     trailing_silence: NotRequired[float | None]
+    loudness: NotRequired[float | None]
+    gain: NotRequired[float | None]
 
 
 class FinishedRow(TypedDict):

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +13,8 @@ import soundfile
 
 from kespeechchat.config.flow import STAGES
 from tests import paper_profile
-from tests.paper_profile import PROFILE, ROOT
+from tests.gpu_head import kesc, ray_head
+from tests.paper_profile import PROFILE
 
 pytestmark = pytest.mark.vllm
 ENGINES = {
@@ -37,54 +31,8 @@ GPUS, CPUS = 9, 14  # what the text phase asks for at the least; Ray takes our w
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
-    """A Ray head behind a token that says it has GPUs; yields the environment of what joins it."""
-    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="kesc-ray-") as folder:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-        free.close()
-        env = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "RAY_ADDRESS": address,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
-            "HF_HUB_OFFLINE": "1",
-            "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
-            "VLLM_NO_USAGE_STATS": "1",
-            "OMP_NUM_THREADS": "2",
-        }
-        (Path(folder) / "token").write_text(os.urandom(16).hex())
-        command = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
-        command += [f"--num-gpus={GPUS}", f"--num-cpus={CPUS}", "--object-store-memory=200000000"]
-        command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}/ray"]
-        with open(f"{folder}/head.log", "w") as log:
-            head = subprocess.Popen([_beside("ray"), *command], env=env, stdout=log, stderr=log, start_new_session=True)
-        try:
-            _wait_for_head(env, head, Path(folder) / "head.log")
-            yield env
-        finally:
-            head.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                head.wait(30)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGKILL)
-
-
-def _beside(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _wait_for_head(env: dict[str, str], head: subprocess.Popen, log: Path) -> None:
-    for _ in range(60):
-        if subprocess.run([_beside("ray"), "status"], env=env, capture_output=True).returncode == 0:
-            return
-        assert head.poll() is None, log.read_text()
-        time.sleep(0.5)
-    raise AssertionError(f"no head at {env['RAY_ADDRESS']}: {log.read_text()}")
-
-
-def _kesc(env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kespeechchat", *map(str, words)]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=3600)
+    with ray_head(GPUS, CPUS) as env:
+        yield env
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +42,7 @@ def built(cluster, tmp_path_factory) -> Path:
     paper_profile.write_inputs(folder)
     paper_profile.write_models(folder)
     options = [word for override in paper_profile.overrides(folder) for word in ("--set", override)]
-    done = _kesc(cluster, "build", PROFILE, "--address", "auto", "--root", root, "--log-format", "json", *options)
+    done = kesc(cluster, "build", PROFILE, "--address", "auto", "--root", root, "--log-format", "json", *options)
     assert done.returncode == 0, done.stderr[-6000:]
     assert "all well" in done.stdout
     assert all("level" in json.loads(line) for line in done.stderr.splitlines()), done.stderr
@@ -110,7 +58,7 @@ def _rows(root: Path, unit: str) -> list[dict]:
 
 
 def test_every_stage_is_done_and_rows_are_accounted_for(built, cluster):
-    status = json.loads(_kesc(cluster, "status", "--root", built, "--json").stdout)
+    status = json.loads(kesc(cluster, "status", "--root", built, "--json").stdout)
     stages = {s["name"]: s for s in status["stages"]}
     rounds = [f"{stage}.r{k}" for k in (1, 2) for stage in ("synthesize", "watermark", "measure", "gate")]
     assert list(stages) == [*STAGES, *rounds]
@@ -118,7 +66,7 @@ def test_every_stage_is_done_and_rows_are_accounted_for(built, cluster):
     assert stages["ingest"]["rejected"] == {"task_code": 1, "task_translation": 1}
     assert stages["speakers"]["kept"] == 6 and stages["speakers"]["rejected"] == {"few_clips": 1}
     assert {row["language"] for row in _rows(built, "gate")} == {"zh", "en"}
-    checked = _kesc(cluster, "verify", "--root", built)
+    checked = kesc(cluster, "verify", "--root", built)
     assert checked.returncode == 0, checked.stdout
 
 
@@ -156,7 +104,7 @@ def test_what_the_gate_refuses_is_spoken_with_another_seed_then_by_another_voice
 
 
 def test_the_export_has_two_channels_at_the_papers_rate(built, cluster, tmp_path):
-    done = _kesc(cluster, "export", "--root", built, "--to", tmp_path / "out")
+    done = kesc(cluster, "export", "--root", built, "--to", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     metadata = json.loads((tmp_path / "out" / "metadata.json").read_text(encoding="utf-8"))
     assert sorted(d["id"] for d in metadata) == sorted(r["id"] for r in _rows(built, "gate") if r["status"] == "kept")
@@ -170,7 +118,7 @@ def test_the_export_has_two_channels_at_the_papers_rate(built, cluster, tmp_path
 
 
 def test_ke_omni_trains_on_it(built, cluster, tmp_path):
-    done = _kesc(cluster, "export", "--root", built, "--to", tmp_path / "out", "--format", "ke-omni")
+    done = kesc(cluster, "export", "--root", built, "--to", tmp_path / "out", "--format", "ke-omni")
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "out" / "stage1" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == sum(row["status"] == "kept" for row in _rows(built, "gate"))

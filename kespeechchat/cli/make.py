@@ -9,7 +9,7 @@ import typer
 
 from kespeechchat.cli.builds import check_stages, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
-from kespeechchat.cli.options import Address, AsJson, Inline, Overrides, Pipeline, Root
+from kespeechchat.cli.options import Address, AsJson, Inline, Llm, Model, Overrides, Pipeline, Root
 
 PURPOSE = "Make a dataset"
 
@@ -28,6 +28,8 @@ def build(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Use only the first N rows of each instruction file.")
     ] = None,
+    llm: Llm = None,
+    model: Model = None,
     overrides: Overrides = None,
     root: Root = None,
     address: Address = "local",
@@ -52,6 +54,8 @@ def build(
     kesc build pipelines/quickstart.yaml
     kesc build pipelines/quickstart.yaml --input mine.jsonl --limit 20 --root /data/mine
     kesc build pipelines/quickstart.yaml --stage gate --set stages.gate.max_error.zh=0.1
+    kesc build pipelines/quickstart.yaml --llm qwen2.5-7b-instruct-q4_k_m.gguf
+    kesc build pipelines/quickstart.yaml --llm http://127.0.0.1:8000/v1 --model Qwen2.5-7B-Instruct
     """
     from kespeechchat.commands.summary import summary
     from kespeechchat.config.load import load_pipeline
@@ -59,7 +63,8 @@ def build(
     from kespeechchat.execution.guards import GuardStop
     from kespeechchat.execution.progress import Progress
 
-    profile = load_pipeline(pipeline, tuple(overrides or ()), inputs=tuple(inputs or ()), limit=limit, root=root)
+    changes = {"inputs": tuple(inputs or ()), "limit": limit, "root": root, "llm": llm, "model": model}
+    profile = load_pipeline(pipeline, tuple(overrides or ()), **changes)
     check_stages("--stage", stages or (), profile)
     progress = Progress(log_format)
     try:
@@ -89,6 +94,8 @@ def plan(
         typer.Option(min=0, metavar="N", show_default="all that the pools may take", help="GPUs of the cluster."),
     ] = None,
     as_json: AsJson = False,
+    llm: Llm = None,
+    model: Model = None,
     overrides: Overrides = None,
     root: Root = None,
     address: Address = "local",
@@ -108,7 +115,7 @@ def plan(
     from kespeechchat.config.load import load_pipeline
     from kespeechchat.execution.progress import Progress
 
-    profile = measured_in = load_pipeline(pipeline, tuple(overrides or ()), root=root)
+    profile = measured_in = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
     if pilot:
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), address=address, inline=inline)
@@ -120,6 +127,8 @@ def plan(
 @exit_codes
 def doctor(
     pipeline: Pipeline,
+    llm: Llm = None,
+    model: Model = None,
     overrides: Overrides = None,
     root: Root = None,
     address: Address = "local",
@@ -138,7 +147,8 @@ def doctor(
     from kespeechchat.config.load import load_pipeline
 
     all_ok = True
-    for finding in run_doctor(load_pipeline(pipeline, tuple(overrides or ()), root=root), address, inline):
+    profile = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
+    for finding in run_doctor(profile, address, inline):
         typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
         if finding.fix:
             typer.echo(f"      fix: {finding.fix}")

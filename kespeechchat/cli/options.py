@@ -25,6 +25,17 @@ Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override one setting of the profile; repeatable."),
 ]
+Llm: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        metavar="FILE|URL",
+        help="Chat model instead of the profile's: a GGUF file, or an OpenAI-compatible server's address with --model.",
+    ),
+]
+Model: TypeAlias = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="The server's own name of the model, with --llm URL.")
+]
 Address: TypeAlias = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Ray to run on: local, auto, or HOST:PORT of a cluster.")
 ]

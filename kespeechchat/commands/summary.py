@@ -77,7 +77,7 @@ class _Counted:
 
 
 def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
-    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "watermark found")
+    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "DistillMOS", "watermark found")
     lines = [head, *(_line(language, figures[language]) for language in LANGUAGES if language in figures)]
     users = sum(1 for voice in rows.voices if voice["role"] == "user")
     library = f"voice library: {users} user voices, {len(rows.voices) - users} agents"
@@ -86,13 +86,17 @@ def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
 
 def _line(language: Language, part: dict[str, Any]) -> tuple[str, ...]:
     quality = part["quality"]
-    error, ovrl = quality["error_rate"], quality["scores"].get("dnsmos_ovrl")
+    error = quality["error_rate"]
     return (
         language,
         f"{part['dialogues']:,}",
         hours(part["hours"]),
         f"{part['speakers'].get('user', 0):,}",
         f"{error['metric']} {percent(error['pooled'])}" if error["pooled"] is not None else NOTHING,
-        f"{ovrl['mean']:.2f} ± {ovrl['std']:.2f}" if ovrl else NOTHING,
+        *(_spread(quality["scores"].get(head)) for head in ("dnsmos_ovrl", "distillmos")),
         percent(quality["watermark"]["rate"], 0),
     )
+
+
+def _spread(score: dict[str, float] | None) -> str:
+    return f"{score['mean']:.2f} ± {score['std']:.2f}" if score else NOTHING

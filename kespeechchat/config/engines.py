@@ -271,12 +271,25 @@ class UTMOSSettings(EngineSettings):
     threads: Threads = 1
 
 
+class DistillMOSSettings(EngineSettings):
+    """DistillMOS, a MOS for naturalness, whose weights are in its package. `windows`: as DNSMOS's, of 7.68 s."""
+
+    capability: ClassVar[str] = "mos"
+    carried: ClassVar[str] = "package:distillmos"
+    use: Literal["distillmos"]
+    windows: int | None = Field(None, ge=1)
+    device: Device = "auto"
+    threads: Threads = 1
+
+
 class AllMOSSettings(EngineSettings):
     """Several MOS engines, whose heads are reported together."""
 
     capability: ClassVar[str] = "mos"
     use: Literal["all"]
-    engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings, Field(discriminator="use")], ...] = Field(min_length=1)
+    engines: tuple[Annotated[DNSMOSSettings | UTMOSSettings | DistillMOSSettings, Field(discriminator="use")], ...] = (
+        Field(min_length=1)
+    )
 
 
 class HubertUnitsSettings(EngineSettings):
@@ -301,5 +314,7 @@ GenderSettings = Annotated[
 ]
 WatermarkSettings = Annotated[PerthSettings | AudioSealSettings, Field(discriminator="use")]
 ASRSettings = FasterWhisperSettings
-MOSSettings = Annotated[DNSMOSSettings | UTMOSSettings | AllMOSSettings, Field(discriminator="use")]
+MOSSettings = Annotated[
+    DNSMOSSettings | UTMOSSettings | DistillMOSSettings | AllMOSSettings, Field(discriminator="use")
+]
 UnitsSettings = HubertUnitsSettings

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from kespeechchat.config.base import EngineRef
 from kespeechchat.config.flow import STAGES
+from kespeechchat.config.language_model import with_language_model
 from kespeechchat.config.pipeline import Pipeline
 
 _PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
@@ -28,8 +29,9 @@ class ConfigError(ValueError):
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
     """The profile at `path`, with `key.sub=value` overrides and the changes of the command line.
 
-    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`. Raises ConfigError, a line that
-    names file, setting, value and what to do, for whatever is wrong with the profile or its prompts.
+    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`, `llm` and `model` (another language
+    model, see `config.language_model`). Raises ConfigError, a line that names file, setting, value and what to do, for
+    whatever is wrong with the profile or its prompts.
     """
     file = Path(path)
     if not file.is_file():
@@ -40,6 +42,7 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
         data = _unshared(shared)
     except RecursionError:
         raise ConfigError(f"{file}: an anchor holds its own alias; write the value out") from None
+    _replace_language_model(data, changes.get("llm"), changes.get("model"))
     for override in overrides:
         _override(data, override)
     _resolve_paths(data, here)
@@ -123,6 +126,16 @@ def _unshared(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _unshared(child) for key, child in node.items()}
     return [_unshared(child) for child in node] if isinstance(node, list) else node
+
+
+def _replace_language_model(data: dict[str, Any], llm: str | None, model: str | None) -> None:
+    if model is not None and llm is None:
+        raise ConfigError(f"--model {model}: names a model of a server: add --llm http://HOST:PORT/v1")
+    if llm is not None:
+        try:
+            with_language_model(data, llm, model)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 def _override(data: dict[str, Any], override: str) -> None:

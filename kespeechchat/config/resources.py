@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kespeechchat.config.base import RUNTIME, Settings
 
@@ -13,7 +13,9 @@ class Resources(Settings):
     """What one actor of a stage takes, and how many there are. None of it changes the output."""
 
     num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0, description="CPUs that Ray reserves for one actor")
-    num_gpus: Annotated[int, RUNTIME] = Field(0, ge=0, description="GPUs of one actor")
+    num_gpus: Annotated[float, RUNTIME] = Field(
+        0, ge=0, description="GPUs of one actor; under 1: its share of one, whose memory it must not overdraw"
+    )
     min_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors that are kept while the segment runs")
     max_actors: Annotated[int, RUNTIME] = Field(1, ge=1, description="actors at most")
     shards_in_flight: Annotated[
@@ -32,6 +34,13 @@ class Resources(Settings):
     runtime_env: Annotated[dict[str, object], RUNTIME] = Field(
         {}, description="Ray's runtime_env: `py_executable` for an environment of its own, `env_vars`"
     )
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_or_a_share(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("a share of a GPU is under 1, and several are a whole number: e.g. 0.5, 1 or 4")
+        return gpus
 
 
 class Guard(Settings):

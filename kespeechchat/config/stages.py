@@ -203,6 +203,14 @@ class SilenceLimits(Settings):
     inside: float | None = Field(None, ge=0, description="seconds between two sounds")
 
 
+class LoudnessSettings(Settings):
+    """The level of every utterance (EBU R128). One gain for the whole utterance; it is smaller where the true peak
+    would rise over its limit, so that nothing clips."""
+
+    lufs: float = Field(-23.0, ge=-70, le=0, description="integrated loudness in LUFS; EBU R128 has -23")
+    true_peak: float = Field(-1.0, ge=-20, le=0, description="highest true peak in dBTP; EBU R128 has -1")
+
+
 class Synthesize(StageSettings):
     """Speaks each dialogue with two voices of the library."""
 
@@ -215,6 +223,9 @@ class Synthesize(StageSettings):
     )
     max_silence: Annotated[SilenceLimits, ADDED] = Field(
         SilenceLimits(), description="beyond which a turn is spoken again"
+    )
+    loudness: Annotated[LoudnessSettings | None, ADDED] = Field(
+        None, description="one level for every utterance, set before it is marked; null: as the TTS speaks"
     )
 
 

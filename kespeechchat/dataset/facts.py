@@ -7,19 +7,19 @@ from typing import TypedDict
 from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
-COLUMNS = (  # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
-    "source",
-    *(f"turns.list.element.{name}" for name in ("transcript", "seed", "tries", "words", "silences")),
-)
+_OF_TURN = ("transcript", "seed", "tries", "words", "silences", "loudness", "gain")
+# of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
+COLUMNS = ("source", *(f"turns.list.element.{name}" for name in _OF_TURN))
 # Values are kept in these parts of one: `round(x * n) / n` takes less than half of the time of `round(x, digits)`, and
 # the words of a dialogue have some 150 times.
-_RATES, _SCORES, _TIMES = 1_000_000, 10_000, 1_000
+_RATES, _SCORES, _TIMES, _LEVELS = 1_000_000, 10_000, 1_000, 100
 
 
 class TurnFacts(TypedDict):
     """One turn: what the recognizer heard (`transcript`), how far off that is, scores by head, and with which seed and
     after how many tries it was spoken. `words` (text, start, end) and `silences` (start, end) are in seconds; None in a
-    ROOT that was measured before they were stored."""
+    ROOT that was measured before they were stored. `loudness` is in LUFS, as the TTS spoke; `gain` in dB is what the
+    turn was then raised by. Both are None where the profile leaves the level alone."""
 
     role: Role
     transcript: str
@@ -30,6 +30,8 @@ class TurnFacts(TypedDict):
     tries: int
     words: list[tuple[str, float, float]] | None
     silences: list[tuple[float, float]] | None
+    loudness: float | None
+    gain: float | None
 
 
 class DialogueFacts(TypedDict):
@@ -77,6 +79,8 @@ def _turn(turn: FinishedTurn) -> TurnFacts:
         "silences": None
         if silences is None
         else [(round(s["start"] * _TIMES) / _TIMES, round(s["end"] * _TIMES) / _TIMES) for s in silences],
+        "loudness": _rounded(turn.get("loudness"), _LEVELS),
+        "gain": _rounded(turn.get("gain"), _LEVELS),
     }
 
 

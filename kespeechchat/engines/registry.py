@@ -77,6 +77,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("asr", "faster_whisper"): Engine("asr.faster_whisper:FasterWhisper", ("faster_whisper",), "MIT"),
     ("mos", "dnsmos"): Engine("mos.dnsmos:DNSMOS", ("onnxruntime", "scipy.fft"), "MIT"),
     ("mos", "utmos"): Engine("mos.utmos:UTMOS", ("torch", "utmos_pytorch"), "MIT"),
+    ("mos", "distillmos"): Engine("mos.distillmos:DistillMOS", ("torch", "distillmos"), "MIT"),
     ("mos", "all"): Engine("mos.combined:CombinedMOS", (), None),
     ("units", "hubert"): Engine("units.hubert:HubertUnits", ("torch", "transformers"), "Apache-2.0"),
 }

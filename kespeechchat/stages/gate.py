@@ -35,6 +35,8 @@ _CARRIED = (
     "longest_silence",
 )
 
+_LATER = ("loudness", "gain")  # in shards of `measure` that were made before, these are missing
+
 _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 
@@ -53,7 +55,7 @@ class Gate(Stage[settings.Gate]):
         unit, limit = pick(self.settings.unit, language), pick(self.settings.max_error, language)
         edits = [_edits(t["text"], t["transcript"], language, unit) for t in row["turns"]]
         error_rate = pooled(edits)
-        turns = [{k: t[k] for k in _CARRIED} | {"error_rate": e.rate} for t, e in zip(row["turns"], edits, strict=True)]
+        turns = [_carried(t) | {"error_rate": e.rate} for t, e in zip(row["turns"], edits, strict=True)]
         out = {k: row[k] for k in ("id", "source", "language", "split")} | {
             "metric": _METRICS[unit],
             "error_rate": error_rate,
@@ -113,6 +115,10 @@ class Gate(Stage[settings.Gate]):
         if not missing:
             return None
         return f"stages.gate.min_mos: {', '.join(missing)} was not measured; there is {', '.join(sorted(measured))}"
+
+
+def _carried(turn: Row) -> Row:
+    return {k: turn[k] for k in _CARRIED} | {k: turn[k] for k in _LATER if k in turn}
 
 
 def _edits(reference: str, hypothesis: str, language: Language, unit: str) -> Edits:

@@ -11,6 +11,7 @@ import numpy as np
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.tts import Utterance
+from kespeechchat.loudness import levelled
 from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
@@ -36,6 +37,8 @@ class _Turn:
     seed: int = 0
     audio: Audio | RowError | None = None
     fault: tuple[str, str] | None = None  # reason code and detail: its pace, or a silence, is out of range
+    loudness: float | None = None  # LUFS, before `gain`
+    gain: float | None = None  # dB
 
     def columns(self, silent: bool) -> Row:
         """The turn as its schema has it; FLAC at once, so that no float audio waits in memory."""
@@ -43,6 +46,7 @@ class _Turn:
         columns |= {"tries": self.tries, "seed": self.seed}
         if isinstance(self.audio, Audio):
             columns |= {"sample_rate": self.audio.sample_rate, "seconds": self.audio.seconds}
+            columns |= {"loudness": self.loudness, "gain": self.gain}
             columns["audio"] = None if silent else encode_flac(self.audio)
         return columns
 
@@ -89,10 +93,16 @@ class Synthesize(Stage[settings.Synthesize]):
             )
             for turn, audio in zip(waiting, audios, strict=True):
                 turn.audio = audio
+                self._level(turn)
                 turn.fault = self._fault(turn.text, audio, task) if isinstance(audio, Audio) else None
             waiting = [t for t in waiting if isinstance(t.audio, RowError) or t.fault]
             if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
+
+    def _level(self, turn: _Turn) -> None:
+        if isinstance(turn.audio, Audio) and (wanted := self.settings.loudness):
+            level = levelled(turn.audio, wanted.lufs, wanted.true_peak)
+            turn.audio, turn.loudness, turn.gain = level.audio, level.before, level.gain
 
     def _fault(self, text: str, audio: Audio, task: Task) -> tuple[str, str] | None:
         if off := self._off_pace(text, audio, task):

@@ -177,7 +177,7 @@ def test_what_a_phase_holds_at_once_is_told_right(paper: Pipeline):
         pools = [paper.resources_of(unit.first) for unit in segment]
         (name,) = (p.name for p, units in zip(paper.phases, paper.units_by_phase, strict=True) if segment[0] in units)
         held[name] = max(held[name], sum(pool.min_actors * pool.num_gpus for pool in pools))
-    assert ", ".join(f"{name} {gpus}" for name, gpus in held.items()) in TEXT
+    assert ", ".join(f"{name} {gpus:g}" for name, gpus in held.items()) in TEXT
 
 
 def test_every_stage_has_its_resources(paper: Pipeline):

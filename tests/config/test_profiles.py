@@ -19,7 +19,7 @@ from kespeechchat.store.opening import open_store
 from tests import paper_profile
 
 PROFILES = Path(__file__).parents[2] / "pipelines"
-NAMES = ("quickstart", "ke-speechchat")
+NAMES = ("quickstart", "server", "one-gpu", "ke-speechchat")
 VLLM, COSYVOICE = ("rewrite", "filter", "spoken"), ("audition", "synthesize")
 
 
@@ -56,14 +56,14 @@ def test_a_profile_fuses_speech_with_its_watermark_and_names_every_licence(name:
 def test_every_hub_model_is_pinned_and_every_other_says_how_to_get_it(paper: Pipeline):
     fetched = {entry.model for entry in paper.licences if entry.fetch}
     for found in models(paper):
-        pinned = re.fullmatch(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|package:speechmos", found.model)
+        pinned = re.fullmatch(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|package:(speechmos|distillmos)", found.model)
         assert pinned or found.model in fetched, found.model
 
 
 def test_what_runs_on_a_machine_without_gpus_is_the_shipped_profile_but_for_its_stand_ins(paper: Pipeline, tmp_path):
     """What tests/test_paper_profile.py builds: phases, prompts, guards and the actors' resources are the profile's."""
     here = load_pipeline(PROFILES / "ke-speechchat.yaml", paper_profile.overrides(tmp_path))
-    assert {Path(m.model).parent for m in models(here) if m.model != "package:speechmos"} == {tmp_path}
+    assert {Path(m.model).parent for m in models(here) if not m.model.startswith("package:")} == {tmp_path}
     changed = {name for name in Pipeline.model_fields if getattr(here, name) != getattr(paper, name)}
     assert changed == {"instructions", "speech", "engines", "stages", "resources"}
     free = {"runtime_env", "max_actors"}

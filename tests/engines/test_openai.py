@@ -126,7 +126,7 @@ def settings(url: str, **more: Any) -> OpenAISettings:
 
 
 def test_answers_come_in_order_and_no_more_at_once_than_allowed(engine: OpenAIServer, server: Moody):
-    found = engine.complete([ask(str(n), seed=n) for n in range(20)])
+    found = engine.complete([ask(str(n), seed=n, schema=None) for n in range(20)])
     assert found == [Completion(f"said {n}", "stop", 3) for n in range(20)]
     assert 2 <= server.most <= 4
     assert not engine.deterministic
@@ -152,6 +152,26 @@ def test_what_passes_is_asked_again(engine: OpenAIServer, server: Moody, mood: A
     server.moods["x"] = [mood, mood]
     assert engine.complete([ask("x"), ask("y")]) == [Completion("said x", "stop", 3), Completion("said y", "stop", 3)]
     assert len(server.bodies) == 4
+
+
+def test_a_server_that_answers_in_prose_stops_the_build(engine: OpenAIServer, server: Moody):
+    with pytest.raises(EngineError, match=rf"{server.url} answers in prose.*'said \d+'.*structured output"):
+        engine.complete([ask(str(n)) for n in range(20)])
+
+
+def test_prose_now_and_then_is_the_rows_own_trouble(engine: OpenAIServer):
+    engine.complete([ask('{"answer": "yes"}')])
+    found = engine.complete([ask(str(n)) for n in range(20)])
+    assert [c.text for c in found if isinstance(c, Completion)] == [f"said {n}" for n in range(20)]
+
+
+@pytest.mark.slow
+def test_a_slow_server_is_named_with_what_to_change(engine: OpenAIServer, server: Moody):
+    server.moods["x"] = ["hang"] * 3
+    (failed,) = engine.complete([ask("x")])
+    assert isinstance(failed, RowError)
+    assert server.url in failed.message and "no answer within 0.5 s" in failed.message
+    assert "`concurrency`" in failed.message and "`timeout`" in failed.message
 
 
 def test_the_servers_own_wait_is_kept(engine: OpenAIServer, server: Moody):

@@ -48,7 +48,8 @@ def turn(role: str, voice: str, samples: int) -> dict:
 def dialogue(i: int, **changes) -> dict:
     turns = [turn("user", f"SPK{i % 5}f", 80 + i), turn("agent", "agentMale", 160 + i)]
     words = [{"text": "Good", "start": 0.0, "end": 0.004}, {"text": "day.", "start": 0.005, "end": 0.01200001}]
-    turns[0] |= {"words": words, "silences": [{"start": 0.0, "end": 0.001}]}  # the agent's: of an older `measure`
+    turns[0] |= {"words": words, "silences": [{"start": 0.0, "end": 0.001}], "loudness": -20.126, "gain": -2.874}
+    # the agent's: of an older `measure`
     return {
         "id": f"seed-{i:03d}",
         "source": "seed",
@@ -320,8 +321,9 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
     assert [fact["id"] for fact in facts] == [row["id"] for row in ROWS]
     heard = {"transcript": "Good day.", "error_rate": 0.0, "watermark_score": 1.0, "scores": {"dnsmos_ovrl": 3.4}}
     timed = {"words": [["Good", 0.0, 0.004], ["day.", 0.005, 0.012]], "silences": [[0.0, 0.001]]}
-    users = {"role": "user", **heard, "seed": 7, "tries": 1, **timed}
+    users = {"role": "user", **heard, "seed": 7, "tries": 1, **timed, "loudness": -20.13, "gain": -2.87}
     agents = {"role": "agent", **heard, "seed": 7, "tries": 1, "words": None, "silences": None}
+    agents |= {"loudness": None, "gain": None}
     partition = next(name for name in NAMES if "seed-001" in load(tmp_path / "partitions" / f"{name}.json")["ids"])
     assert facts[1] == {
         "id": "seed-001",

@@ -69,6 +69,15 @@ def test_mos_of_any_head(quickstart):
     assert judge(quickstart, "stages.gate.min_mos={dnsmos_ovrl: 3.0}", user=broken).reason == "low_mos"
 
 
+def test_any_head_that_was_measured_can_be_held_to(quickstart):
+    scores = [{"head": "dnsmos_ovrl", "value": 3.1}, {"head": "distillmos", "value": 3.4}]
+    measured = {"scores": scores}
+    both = {"user": measured, "agent": measured}
+    assert judge(quickstart, "stages.gate.min_mos={distillmos: 3.3}", **both).status == "kept"
+    outcome = judge(quickstart, "stages.gate.min_mos={distillmos: 3.5}", **both)
+    assert (outcome.reason, outcome.detail.split(";")[0]) == ("low_mos", "user: distillmos 3.40, at least 3.5")
+
+
 def test_a_head_that_nobody_measured_is_named(quickstart):
     outcome = judge(quickstart, "stages.gate.min_mos={utmos: 3.0}")
     assert outcome.status == "failed"

@@ -7,6 +7,7 @@ actor's GPUs and CPUs must lie on one machine. Actors are put on machines by fir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kespeechchat.commands.doctor.finding import Finding
@@ -99,9 +100,9 @@ def _devices(pipeline: Pipeline) -> Iterator[Finding]:
         given = resources_of(pipeline, stage).num_gpus
         for name, settings in engines_of(pipeline, stage).items():
             for wanted, why in _gpus(settings):
-                if wanted > given:
+                if wanted > math.ceil(given):  # a share of a GPU is enough for an engine that wants one
                     first = pipeline.unit_of(stage).first
-                    message = f"{name} says {why}, but an actor of {stage} gets {given} GPUs"
+                    message = f"{name} says {why}, but an actor of {stage} gets {given:g} GPUs"
                     fix = f"resources.{first}.num_gpus: {wanted}, or change the engine"
                     yield Finding(False, f"GPUs of {stage}", message, fix, frozenset({stage}))
 

@@ -30,7 +30,7 @@ class Machine:
 
 def takes(resources: Resources) -> dict[str, float]:
     """What one actor takes, by Ray's names; nothing that is zero."""
-    named = {"CPU": resources.num_cpus, "GPU": float(resources.num_gpus), **resources.resources}
+    named = {"CPU": resources.num_cpus, "GPU": resources.num_gpus, **resources.resources}
     return {kind: amount for kind, amount in named.items() if amount}
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 Z95 = 1.96  # standard errors of a two-sided 95 % interval
+_ROUNDING = 1e-9  # of shares of a GPU: 0.6 + 0.3 + 0.1 is a little under 1
 PAPER_DIALOGUES = 7_000_000  # arXiv 2412.01078, abstract
 PAPER_USERS = 42_000  # user voices; two agents come to them
 
@@ -219,7 +220,7 @@ def rounds_after(rounds: Sequence[Sequence[Range]], into_first: Range) -> list[l
 class Pool:
     """Actors of one unit."""
 
-    gpus: int  # of one actor
+    gpus: float  # of one actor
     fewest: int
     most: int
 
@@ -237,10 +238,10 @@ def shared_out(hours: Mapping[str, float], pools: Mapping[str, Pool], gpus: int 
         return {unit: pools[unit].most for unit in hours}
     actors = {unit: pools[unit].fewest for unit in hours}
     free = gpus - sum(actors[unit] * pools[unit].gpus for unit in hours)
-    if free < 0:
-        raise TooFewGPUs(f"{' + '.join(hours)} need {gpus - free} GPUs at once and there are {gpus}")
+    if free < -_ROUNDING:
+        raise TooFewGPUs(f"{' + '.join(hours)} need {gpus - free:g} GPUs at once and there are {gpus}")
     while True:
-        open_ = [u for u in hours if actors[u] < pools[u].most and pools[u].gpus <= free]
+        open_ = [u for u in hours if actors[u] < pools[u].most and pools[u].gpus <= free + _ROUNDING]
         slowest = max(hours, key=lambda u: hours[u] / actors[u])
         if slowest not in open_:
             return actors | {u: pools[u].most for u in open_ if not pools[u].gpus}

@@ -34,7 +34,7 @@ class Line:
     language: str | None
     rows: Range
     actor_hours: Range
-    gpus: int  # of one actor
+    gpus: float  # of one actor
     storage: Range  # bytes
 
     @property

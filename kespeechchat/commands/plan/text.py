@@ -60,7 +60,7 @@ def _size(found: Size, names: Mapping[str, str]) -> str:
             line.language or "",
             ranged(line.rows, number),
             ranged(line.actor_hours, number),
-            f"× {line.gpus} = {ranged(line.gpu_hours, number)}" if line.gpus else "no GPU",
+            f"× {line.gpus:g} = {ranged(line.gpu_hours, number)}" if line.gpus else "no GPU",
             ranged(line.storage, size),
         )
         for line in found.lines

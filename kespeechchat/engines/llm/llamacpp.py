@@ -18,6 +18,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from kespeechchat.config.engines import LlamaCppSettings
+from kespeechchat.config.language_model import gguf_fault
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.llm import LLM, Completion, Request
 from kespeechchat.engines.llm.few_shot import STOPS, chat_messages, few_shot_text, shared_text
@@ -35,7 +36,10 @@ class LlamaCpp(LLM):
     def __init__(self, settings: LlamaCppSettings) -> None:
         self.deterministic = settings.slots == 1
         self._settings = settings
-        self._server = _serve(str(resolve(settings.model)), settings)
+        path = resolve(settings.model)
+        if fault := gguf_fault(path):
+            raise EngineError(f"llm.use: llamacpp: model {settings.model!r}: {fault}")
+        self._server = _serve(str(path), settings)
         self._primed: str | None = None
 
     def identity(self) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _serve(path: str, settings: LlamaCppSettings) -> Any:
     try:
         return xllamacpp.Server(p)
     except Exception as e:
-        raise EngineError(f"llamacpp: model {settings.model!r} does not load from {path}: {e}") from e
+        raise EngineError(f"llamacpp: model {settings.model!r} does not load from {path}: {e}; is it whole?") from e
 
 
 def _sampling(request: Request) -> dict[str, Any]:

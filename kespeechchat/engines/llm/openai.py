@@ -2,13 +2,16 @@
 
 A busy or broken answer (429, 5xx, a time-out, a lost connection, no JSON) is asked again after a wait that doubles, or
 that the server names itself (`Retry-After`). What the server refuses for one request alone is that request's RowError;
-a refused key, an unknown model or a server that is gone stops the build, with what to do about it.
+a refused key, an unknown model, a server that is gone, or one that answers in prose where JSON was asked for, stops the
+build, with what to do about it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +29,7 @@ _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _ALIVE = frozenset({200, 404, 405})  # a server without a list of models may still complete
 _LONGEST_WAIT = 60.0  # s, between two tries
 _SHOWN = 300  # characters of a server's answer in an error
+_PROSE = 8  # answers without JSON, from the first on, after which the server is taken to know no schema
 _SEEDS = 2**31  # some servers take signed 32-bit seeds only
 
 
@@ -42,6 +46,8 @@ class OpenAIServer(LLM):
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
         self._pool = ThreadPoolExecutor(settings.concurrency)
         self._client = httpx2.Client(headers=headers, timeout=settings.timeout, limits=limits)
+        self._schema_kept: bool | None = None  # whether a JSON schema was ever kept; None: nothing is known yet
+        self._prose, self._counting = 0, threading.Lock()
         alive = self._patiently("GET", "/models", fine=_ALIVE)
         if isinstance(alive, RowError):
             raise self._unusable(alive.message)
@@ -62,7 +68,27 @@ class OpenAIServer(LLM):
     def _complete(self, request: Request) -> Completion | RowError:
         place = "/chat/completions" if self._settings.chat else "/completions"
         answer = self._patiently("POST", place, _body(request, self._settings))
-        return answer if isinstance(answer, RowError) else self._completion(answer)
+        found = answer if isinstance(answer, RowError) else self._completion(answer)
+        if request.schema is not None and isinstance(found, Completion) and found.finish == "stop":
+            self._check_schema(found.text)
+        return found
+
+    def _check_schema(self, text: str) -> None:
+        """Raises EngineError where the server has answered in prose alone."""
+        kept = _is_json(text)
+        with self._counting:
+            self._schema_kept = self._schema_kept or kept
+            self._prose += not kept
+            hopeless = not self._schema_kept and self._prose >= _PROSE
+        if hopeless:
+            raise EngineError(
+                self._clean(
+                    f"llm.use: openai: {self._url} answers in prose: its first {self._prose} answers of model "
+                    f"{self._settings.model!r} hold no JSON, the last one {text[:_SHOWN]!r}; use a server with "
+                    "structured output (`response_format: json_schema`; vLLM's and llama.cpp's have it), or a model "
+                    "that follows the prompt"
+                )
+            )
 
     def _completion(self, answer: Any) -> Completion | RowError:
         try:
@@ -92,7 +118,11 @@ class OpenAIServer(LLM):
                     return self._refused(response.status_code, trouble)
                 wait = _asked_wait(response)
             except httpx2.TimeoutException:
-                trouble = f"no answer within {self._settings.timeout:g} s"
+                trouble = (
+                    f"no answer within {self._settings.timeout:g} s; is the server too slow for "
+                    f"{self._settings.concurrency} requests at once? Lower the engine's `concurrency`, or raise "
+                    "its `timeout`"
+                )
             except httpx2.TransportError as error:
                 trouble = f"{type(error).__name__}: {error}"
                 if last and isinstance(error, httpx2.ConnectError):
@@ -174,3 +204,12 @@ def _body(request: Request, settings: OpenAISettings) -> dict[str, Any]:
     elif not settings.chat:
         body["stop"] = list(STOPS)
     return {**body, **settings.extra}
+
+
+def _is_json(text: str) -> bool:
+    """Whether an object of JSON is in `text`, also between other words or in a fence of Markdown."""
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        return isinstance(json.loads(text[start : end + 1]), dict)
+    except ValueError:
+        return False

@@ -15,6 +15,6 @@ class MOS(Engine, Protocol):
     def score(self, audios: Sequence[Audio]) -> list[dict[str, float] | RowError]:
         """Per utterance, in order: score (about 1 to 5) by head.
 
-        Heads: `dnsmos_ovrl`, `dnsmos_sig`, `dnsmos_bak`, `dnsmos_p808`, `utmos`.
+        Heads: `dnsmos_ovrl`, `dnsmos_sig`, `dnsmos_bak`, `dnsmos_p808`, `utmos`, `distillmos`.
         """
         ...
