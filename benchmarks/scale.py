@@ -1,20 +1,24 @@
 """The paper's size without its models: planning, resuming, `kesc status`, and what the scheduler costs a shard.
 
-    python -m benchmarks.scale                      # ten million rows planned, 20,000 shards recorded: about 20 minutes
-    python -m benchmarks.scale --rows 1000000 --shards 2000
+    python -m benchmarks.scale                      # ten million rows planned, 20,000 shards recorded: about 25 minutes
+    python -m benchmarks.scale --rows 1000000 --screened 0 --shards 2000
 
-Three parts, each measured in processes of its own:
+Four parts, each measured in processes of its own:
 
 * the planning pass over `--rows` instructions (350 a shard, as in the paper's profile) into a folder as a build writes
   it, again with nothing new, and again after a line was added, which reads all ids back;
+* the screening of `--screened` of the same instructions, once for near duplicates and once against an excluded file of
+  10,000 questions, and of a tenth of them: the difference tells what `SCREENED` rows take. All the questions are of two
+  patterns, so each of them is a candidate for the others, which is the most that near duplicates can cost;
 * `--shards` instruction shards with a commit record in every stage. Planning opens no data file, so only `gate` and the
   reduce stages have any; nothing is fsynced. The speech corpus has one shard to ten of these;
 * `--scheduled` dialogue shards through `kesc build` on Ray, with engines that take no time (benchmarks/doubles.py).
   What they cost beyond what 8 shards cost is all overhead: Ray, journal, Parquet, commit, the disk's fsync.
 
 Bounds, on two quiet cores: planning, resuming and status take at most 60 s and 2 GiB each, the scheduler at most 50 ms
-a shard and unit. Exit code 1 where one does not hold. Memory is the peak of the process plus the most that the
-processes under it held together.
+a shard and unit. Ten million rows are screened in at most 900 s for near duplicates, in 600 s against excluded files,
+and in 2 GiB, by the slope of two sizes. Exit code 1 where a bound does not hold. Memory is the peak of the process plus
+the most that the processes under it held together.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import overlap
@@ -32,21 +37,29 @@ from benchmarks.recorded import ANY_LANGUAGE, Unsynced, counted_row, fill, quest
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
+from kespeechchat.inputs.excluded import with_excluded_digests
+from kespeechchat.inputs.screening import screen, told
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
 from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.manifest import Manifest
 from kespeechchat.store.opening import open_store
 
 SECONDS, MEMORY, OVERHEAD = 60.0, 2048.0, 50.0  # the bounds: s, MiB, ms a shard and unit
+SCREENED = 10_000_000  # rows for which the bounds of screening hold
+SCREENING = {"near duplicates": 900.0, "excluded files": 600.0}  # s
+EXCLUDED = 10_000  # questions of the excluded file
 FEW = 8  # scheduled shards whose cost is taken off
+UNSCREENED = "instructions.near_duplicates=null"
 _WITH_DATA = {"speakers", "blend", "audition", "voices", "gate"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000, help="instructions to plan; 0: none")
+    parser.add_argument("--screened", type=int, default=1_000_000, help="instructions to screen; 0: none")
     parser.add_argument("--shards", type=int, default=20_000, help="instruction shards to record; 0: none")
     parser.add_argument("--scheduled", type=int, default=200, help="shards to send through Ray; 0: none")
     options = parser.parse_args()
@@ -59,6 +72,10 @@ def main() -> int:
         for name, figures in bounded.items():
             bounds.at_most(f"{name}: time", figures.seconds, SECONDS, "s")
             bounds.at_most(f"{name}: peak memory", figures.memory, MEMORY, "MiB")
+        if options.screened:
+            for name, figures in screening(Path(folder), options.screened).items():
+                bounds.at_most(f"screening for {name}, {SCREENED:,} rows: time", figures.seconds, SCREENING[name], "s")
+                bounds.at_most(f"screening for {name}, {SCREENED:,} rows: memory", figures.memory, MEMORY, "MiB")
         if options.scheduled:
             cost = 1000 * scheduling(Path(folder), options.scheduled)
             bounds.check(
@@ -72,7 +89,7 @@ def planning(where: Path, count: int) -> dict[str, Figures]:
     """Plans `count` rows. Returns the figures of the first pass."""
     where.mkdir()
     file = questions(where / "questions.jsonl", count)
-    pipeline = _pipeline(where, file, ["instructions.shard_size=350"])
+    pipeline = _pipeline(where, file, ["instructions.shard_size=350", UNSCREENED])
     store = open_store(pipeline.root)
     first = measured(f"planning pass, {count:,} rows", lambda: _planned(store, pipeline))
     measured("  again, nothing new", lambda: _planned(store, pipeline))
@@ -84,6 +101,46 @@ def planning(where: Path, count: int) -> dict[str, Figures]:
 
 def _planned(store: ObjectStore, pipeline: Pipeline) -> str:
     return f"{len(shard_inputs(store, pipeline, 'instructions').shards):,} shards"
+
+
+def screening(where: Path, count: int) -> dict[str, Figures]:
+    """Screens `count` rows and a tenth of them. Returns what SCREENED rows take, by what is looked for."""
+    found: dict[str, list[Figures]] = {name: [] for name in SCREENING}
+    sizes = (max(1, count // 10), count)
+    for size in sizes:
+        folder = where / f"screened-{size}"
+        folder.mkdir()
+        file = questions(folder / "questions.jsonl", size)
+        excluded = questions(folder / "excluded.jsonl", EXCLUDED)
+        settings = {
+            "near duplicates": ["instructions.near_duplicates={threshold: 0.8}"],
+            "excluded files": [UNSCREENED, f"instructions.exclude=[{{path: {excluded}}}]"],
+        }
+        for name, overrides in settings.items():
+            pipeline = with_excluded_digests(_pipeline(folder, file, ["instructions.shard_size=350", *overrides]))
+            store = open_store(pipeline.root)
+            manifest = shard_inputs(store, pipeline, "instructions")
+            figures = measured(f"screening for {name}, {size:,} rows", partial(_screened, pipeline, manifest))
+            found[name].append(figures)
+    return {name: _at(SCREENED, sizes, figures) for name, figures in found.items()}
+
+
+def _screened(pipeline: Pipeline, manifest: Manifest) -> str:
+    screened = screen(manifest.store, pipeline, manifest)
+    assert screened is not None
+    return "; ".join(told(screened)) or "nothing refused"
+
+
+def _at(rows: int, sizes: tuple[int, int], figures: list[Figures]) -> Figures:
+    """What `rows` take, on the line through the figures of two sizes."""
+    few, many = figures
+    share = (rows - sizes[1]) / (sizes[1] - sizes[0])
+    return Figures(
+        many.seconds + share * (many.seconds - few.seconds),
+        many.cpu + share * (many.cpu - few.cpu),
+        many.peak + share * (many.peak - few.peak),
+        many.below + share * max(0.0, many.below - few.below),
+    )
 
 
 def resuming(where: Path, shards: int) -> dict[str, Figures]:

@@ -29,6 +29,7 @@ from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.parquet import parquet_table
+from kespeechchat.store.screened import refusals
 from kespeechchat.store.shards import CorruptShard, read_checked, read_sound_record, read_table
 
 
@@ -60,6 +61,11 @@ class _Check:
                     self._kept[(branch, planned.number)] = planned_rows(self.store, planned, ["id"])["id"].to_pylist()
                 except (FileNotFoundError, OSError, ValueError) as error:
                     self.problems.append(f"{planned.file}: the plan's rows cannot be read: {error}")
+        for screened in self.build_state.screened.values():
+            try:
+                refusals(self.store, screened)
+            except (FileNotFoundError, OSError, ValueError) as error:
+                self.problems.append(f"{screened.file}: what the screening found cannot be read: {error}")
         for unit in self.pipeline.units:
             for state in self.build_state.states(unit.name).values():
                 if state.state is State.DONE:

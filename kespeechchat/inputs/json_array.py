@@ -18,11 +18,11 @@ from kespeechchat.inputs.json_lines import MAX_LINE
 
 BLOCK = 1 << 20  # bytes read at once
 _LONGEST = 4 * MAX_LINE  # bytes after which an item that has not ended is taken for broken
-_QUOTE, _BACKSLASH, _END = 34, 92, 93
-_STEP = np.zeros(256, np.int8)  # of depth
-_STEP[[91, 123]], _STEP[[93, 125]] = 1, -1
-_STRUCTURE = _STEP != 0
-_STRUCTURE[44] = True
+_BACKSLASH, _END = 92, 93
+_OPENS, _CLOSES, _COMMA, _QUOTE = 1, 2, 3, 4  # kinds of bytes, 0 is any other
+_KIND_OF = dict(zip(b'[{]},"', (_OPENS, _OPENS, _CLOSES, _CLOSES, _COMMA, _QUOTE), strict=True))
+_KINDS = bytes(_KIND_OF.get(byte, 0) for byte in range(256))
+_STEP = np.array([0, 1, -1, 0, 0], np.int8)  # of depth, by kind
 _SEAM = re.compile(rb"(?<=\})\s*,\s*(?=\{)")  # between two objects
 
 Places = npt.NDArray[np.intp]
@@ -92,12 +92,15 @@ class _Scan:
     def separators(self, data: bytes) -> tuple[Places, bool]:
         """The places of the array's own commas in the next `data`, and of its end, if that is here (then True)."""
         block = np.frombuffer(data, np.uint8)
-        quotes = self._quotes(block)
-        places = np.flatnonzero(_STRUCTURE[block])
-        within = (np.searchsorted(quotes, places) + self.in_string) % 2 == 1
-        places = places[~within]
-        steps = _STEP[block[places]]
-        self.in_string = bool((len(quotes) + self.in_string) % 2)
+        kinds = np.frombuffer(data.translate(_KINDS), np.uint8)
+        places = np.flatnonzero(kinds)
+        kinds = kinds[places]
+        quotes = (kinds == _QUOTE) & ~self._escaped(block)[places]
+        before = np.cumsum(quotes) + self.in_string
+        outside = (before % 2 == 0) & (kinds != _QUOTE)
+        if len(places):
+            self.in_string = bool(before[-1] % 2)
+        places, steps = places[outside], _STEP[kinds[outside]]
         if not len(places):
             return places, False
         depth = np.cumsum(steps, dtype=np.int64) + self.depth
@@ -111,21 +114,17 @@ class _Scan:
         self.depth = int(depth[-1])
         return places[commas], False
 
-    def _quotes(self, block: npt.NDArray[np.uint8]) -> Places:
-        """The places of the quotation marks that no backslash escapes."""
-        quotes = np.flatnonzero(block == _QUOTE)
+    def _escaped(self, block: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Of each byte, whether a backslash escapes it."""
+        found = np.zeros(len(block) + 1, np.bool_)
+        found[0], self.escaped = self.escaped, False
         slashes = np.flatnonzero(block == _BACKSLASH)
-        escaped, self.escaped = self.escaped, False
-        if not len(slashes):
-            return quotes[1:] if escaped and len(quotes) and quotes[0] == 0 else quotes
-        begins = np.append(True, np.diff(slashes) > 1)  # of each run of backslashes
-        first = slashes[np.maximum.accumulate(np.where(begins, np.arange(len(slashes)), 0))]
-        odd = (slashes - first) % 2 == 0  # the first, third, … of a run escapes what follows
-        if escaped and slashes[0] == 0:
-            odd[first == 0] ^= True
-        if slashes[-1] == len(block) - 1:
-            self.escaped = bool(odd[-1])
-        targets = slashes[odd] + 1
-        if escaped:
-            targets = np.append(targets, 0)
-        return np.setdiff1d(quotes, targets, assume_unique=False)
+        if len(slashes):
+            begins = np.append(True, np.diff(slashes) > 1)  # of each run of backslashes
+            first = slashes[np.maximum.accumulate(np.where(begins, np.arange(len(slashes)), 0))]
+            odd = (slashes - first) % 2 == 0  # the first, third, … of a run escapes what follows
+            if found[0] and slashes[0] == 0:
+                odd[first == 0] ^= True
+            found[slashes[odd] + 1] = True
+        self.escaped = bool(found[-1])
+        return found[:-1]

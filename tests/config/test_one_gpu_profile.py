@@ -15,7 +15,7 @@ from kespeechchat.commands.models import models
 from kespeechchat.commands.plan.forecast import forecast
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.stages import Resources
+from kespeechchat.config.resources import Resources
 from kespeechchat.config.units import Unit
 from kespeechchat.state.segments import segments
 from kespeechchat.store.opening import open_store

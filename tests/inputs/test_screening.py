@@ -111,6 +111,7 @@ QUESTIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(QUESTIONS, QUESTIONS)
 def test_lines_added_later_change_no_earlier_verdict_and_come_to_what_one_pass_would(tmp_path_factory, before, added):
@@ -122,6 +123,7 @@ def test_lines_added_later_change_no_earlier_verdict_and_come_to_what_one_pass_w
     assert {id_: refusal for id_, _, refusal in second} == {id_: refusal for id_, _, refusal in at_once}
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(QUESTIONS, st.integers(1, 5))
 def test_the_size_of_a_shard_changes_no_verdict(tmp_path_factory, questions, size):
