@@ -138,6 +138,7 @@ _CANDIDATE = [
     ("weights", _vector()),  # of the parents, sums to 1
     ("embedding", _vector()),  # what the TTS speaks with
     ("seconds_per_character", pa.float32()),
+    ("place", pa.int32()),  # of a voice chosen from a table: how early it was chosen, from 0; null: a blend
 ]
 _AUDITION = [
     *_CANDIDATE,

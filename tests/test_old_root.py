@@ -32,6 +32,8 @@ STALE = {
     "rewrite": "numbers are read as the sentence means them",
     "spoken": "numbers are read as the sentence means them, and doubtful ones are refused",
     "clips": "characters are counted of the new normal form",
+    "blend": "a candidate has its place in the order of choice",
+    "voices": "a candidate has its place in the order of choice",
     "watermark": "`synthesize`: traditional characters are simplified, pace counts characters of the new normal form",
     "measure": "word times and silences are stored",
     "gate": "the least error rate over the readings of both texts",

@@ -150,7 +150,8 @@ class PrivacySettings(Settings):
         {}, description="lowest mean score of the probe sentences by head (`dnsmos_ovrl`) and language"
     )
     best_by: Annotated[str | None, ADDED] = Field(
-        None, description="head by which candidates of a cell come first, the best before the others; null: by hash"
+        None,
+        description="head by which the best candidates of a cell come first, if `spread` gives no order; null: hash",
     )
     max_error_rate: dict[Language, float] = Field(
         {"zh": 0.05, "en": 0.10}, description="CER (zh) and WER (en) of the probe sentences (the gate's limits)"

@@ -24,7 +24,7 @@ class Blend(Stage[settings.Blend]):
     """Candidate voices from pairs of mined speakers."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"speakers": _COLUMNS}
 
     table: ManyVoices | None = None

@@ -17,7 +17,7 @@ class Voices(Stage[settings.Voices]):
     """The voice library: kept candidates under their final ids."""
 
     name: ClassVar[str] = "voices"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "clips": ("recording", "speaker", "language", "xvector", "auditor_xvector")
     }

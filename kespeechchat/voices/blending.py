@@ -72,6 +72,7 @@ class Candidate:
     weights: tuple[float, float]
     embedding: np.ndarray
     seconds_per_character: float
+    place: int | None = None
 
     def row(self) -> dict[str, Any]:
         """As a row of stage `blend`: its keys are those of `records.SCHEMAS["blend"]`."""

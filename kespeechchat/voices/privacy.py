@@ -67,8 +67,8 @@ def select(
     settings: PrivacySettings,
     seed: int,
 ) -> list[Outcome]:
-    """Chooses the voice library. One outcome per audition, sorted by cell, score (`best_by`) and stable rank, never by
-    arrival.
+    """Chooses the voice library. One outcome per audition, sorted by cell, `place`, score (`best_by`) and stable rank,
+    never by arrival.
 
     `auditions` are rows of stage `audition` whose `xvectors` are float32 [P, D] (or lists). Kept rows fill `targets`
     in its order. Reasons: `too_close_to_speaker`, `speaks_badly`, `too_like_another_voice`, `surplus`.
@@ -76,11 +76,11 @@ def select(
     """
     order = {cell: i for i, cell in enumerate(targets)}
 
-    def place(row: Mapping[str, Any]) -> tuple[int, float, int, str]:
-        rank = stable_hash(seed, "voices", row["id"])
-        return order.get(cell_of(row), len(order)), -_score(row, settings.best_by), rank, row["id"]
+    def turn(row: Mapping[str, Any]) -> tuple[int, int, float, int, str]:
+        place, rank = row.get("place") or 0, stable_hash(seed, "voices", row["id"])
+        return order.get(cell_of(row), len(order)), place, -_score(row, settings.best_by), rank, row["id"]
 
-    rows = sorted(auditions, key=place)
+    rows = sorted(auditions, key=turn)
     if not rows:
         return []
     if len(real.xvectors) == 0:

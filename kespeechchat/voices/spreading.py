@@ -37,7 +37,8 @@ def spread(
     stock: Callable[[str, str], Stock],
     allow_fewer: bool = False,
 ) -> list[Candidate]:
-    """The candidates in their order, each with a voice of `stock(language, gender)` as its embedding, none twice.
+    """The candidates in their order, each with a voice of `stock(language, gender)` as its embedding, none twice, and
+    with that voice's `place` in the order of choice: the later it was chosen, the nearer it is to others.
 
     Every candidate has a language. Raises BlendError where a stock holds fewer voices than it has candidates, unless
     `allow_fewer`: then the last ones are left out.
@@ -98,8 +99,8 @@ def _shared_out(
     near = -np.abs(_standard(rates)[:, None] - _standard(voices.rates[chosen])[None])
     if all(blend is not None for blend in blends):
         near = near + _standard(np.stack([b for b in blends if b is not None]) @ voices.xvectors[chosen].T)
-    at = chosen[assign(near)]
-    return [replace(c, embedding=voices.embeddings[i]) for c, i in zip(members, at, strict=True)]
+    places = assign(near).tolist()
+    return [replace(c, embedding=voices.embeddings[chosen[p]], place=p) for c, p in zip(members, places, strict=True)]
 
 
 def _blend(candidate: Candidate, people: Mapping[str, Speaker]) -> np.ndarray | None:

@@ -210,3 +210,13 @@ def test_each_language_has_a_limit_of_its_own():
         own = SETTINGS.model_copy(update={"voice_threshold": {"zh": limit, "en": limit}, "speaker_threshold": 0.999})
         outcomes = select(rows, REAL, TARGETS, own, seed=1)
         assert sum(o.reason == "too_like_another_voice" for o in outcomes) == refused
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_what_was_chosen_earlier_from_a_table_comes_first(random):
+    best = SETTINGS.model_copy(update={"best_by": "ovrl", "voice_threshold": 1.0, "speaker_threshold": 0.999})
+    rows = [scored(i, 2 + 0.1 * i) | {"place": i} for i in range(10)]
+    random.shuffle(rows)
+    kept = [o.row["id"] for o in select(rows, REAL, CELLS, best, seed=1) if o.status == "kept"]
+    assert kept == ["blend-000", "blend-001", "blend-002"]

@@ -86,10 +86,13 @@ def test_every_candidate_gets_a_voice_of_its_own():
     made = blend(speakers, SETTINGS, seed=3)
     given_ = spread(made, speakers, lambda language, gender: table)
     assert [c.id for c in given_] == [c.id for c in made]
+    assert {c.place for c in made} == {None}
     for gender in ("female", "male"):
         embeddings = {c.embedding.tobytes() for c in given_ if c.gender == gender}
         assert len(embeddings) == sum(c.gender == gender for c in made)
         assert embeddings <= {e.tobytes() for e in table.embeddings}
+        places = [c.place for c in given_ if c.gender == gender]
+        assert sorted(places) == list(range(len(places)))
     assert all((a.parents, a.weights) == (b.parents, b.weights) for a, b in zip(made, given_, strict=True))
 
 
