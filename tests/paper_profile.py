@@ -129,6 +129,7 @@ NO_GPU = {
     "engines.asr.whisper.compute_type": "float32",
     "engines.mos.all.engines.1.device": "auto",
     "engines.mos.all.engines.2.device": "auto",
+    "engines.mos.all.engines.2.windows": "1",
 }
 # Two shards a stage: a pool that grew would load the model once more, and 5 GB of it.
 ONE_ACTOR = {f"resources.{s}.max_actors": "1" for s in ("rewrite", "filter", "spoken", "synthesize", "measure")}

@@ -32,6 +32,7 @@ OWN_MODELS = {
 OWN = {
     "engines.llm.qwen.enforce_eager": "true",
     "engines.judge.qwen.llm.enforce_eager": "true",
+    "resources.measure.seconds_per_row": "600",  # a GPU's are 30
     "rounds": "[voice]",  # one of two rounds: each has the stages of the other
 }
 
