@@ -7,8 +7,10 @@ Each gated turn is spoken again by stock voices of its language and its voice's 
 own synthesizer, and marked by its own watermark. Both sides are then cut to their speech, brought to one loudness, put
 between the same silences, and scored in the same run: scores of DNSMOS depend on all of these.
 
-A difference is stock less build, turn by turn; its 95 % interval is Student's. Bounds: the mean difference is at most
-0.05 by DNSMOS OVRL and by DistillMOS, in each language. Exit code 1 where one does not hold.
+A difference is stock less build, turn by turn; its 95 % interval is Student's.
+
+Bounds: the mean difference is at most 0.05 by DNSMOS OVRL and by DistillMOS, in each language. Exit code 1 where one
+does not hold.
 """
 
 from __future__ import annotations

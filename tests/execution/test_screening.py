@@ -17,6 +17,7 @@ from kespeechchat.store.opening import open_store
 
 LONG = "How do I get from the old harbour to the railway station by bus on a Sunday?"
 ASKED = [LONG, "Why do cats purr?", LONG.replace("Sunday", "Monday"), "Why is the sky blue?", "How do bees make honey?"]
+SMALL = ("instructions.shard_size=2", "stages.ingest.require_reference=false")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def ingest(tmp_path, quickstart):
 
     def run(*settings):
         told.clear()
-        overrides = ("instructions.shard_size=2", *settings)
+        overrides = (*SMALL, *settings)
         pipeline = load_pipeline(quickstart, overrides, inputs=[str(file)], root=str(tmp_path / "root"))
         progress = Progress(quiet=True)
         progress.say = lambda text, level="info": told.append(text)
@@ -84,7 +85,7 @@ def test_lines_added_later_move_no_shard_and_change_no_verdict(ingest):
 def test_a_look_at_root_needs_no_excluded_file(ingest, tmp_path, quickstart):
     bench = tmp_path / "bench.jsonl"
     bench.write_text('{"question": "Why do cats purr?", "answer": "They are calm."}\n')
-    settings = ("instructions.shard_size=2", f"instructions.exclude=[{{path: {bench}}}]")
+    settings = (*SMALL, f"instructions.exclude=[{{path: {bench}}}]")
     ingest(*settings)
     bench.unlink()
     profile = load_pipeline(quickstart, settings, inputs=[str(ingest.file)], root=ingest.root)
