@@ -67,7 +67,7 @@ def select(
     settings: PrivacySettings,
     seed: int,
 ) -> list[Outcome]:
-    """Chooses the voice library. One outcome per audition, sorted by cell, `place`, score (`best_by`) and stable rank,
+    """Chooses the voice library. One outcome per audition, sorted by `place`, cell, score (`best_by`) and stable rank,
     never by arrival.
 
     `auditions` are rows of stage `audition` whose `xvectors` are float32 [P, D] (or lists). Kept rows fill `targets`
@@ -78,7 +78,7 @@ def select(
 
     def turn(row: Mapping[str, Any]) -> tuple[int, int, float, int, str]:
         place, rank = row.get("place") or 0, stable_hash(seed, "voices", row["id"])
-        return order.get(cell_of(row), len(order)), place, -_score(row, settings.best_by), rank, row["id"]
+        return place, order.get(cell_of(row), len(order)), -_score(row, settings.best_by), rank, row["id"]
 
     rows = sorted(auditions, key=turn)
     if not rows:
