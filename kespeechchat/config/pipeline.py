@@ -339,7 +339,7 @@ class Pipeline(Settings):
             "near_duplicates": ours.near_duplicates and ours.near_duplicates.relevant(),
             "exclude": [(self.excluded or {}).get(item.path, item.path) for item in ours.exclude],
             "overlap": ours.overlap.relevant() if ours.exclude else None,
-            "max_characters": self.stages.ingest.max_characters,  # what it refuses stands for no other row
+            "ingest": self.stages.ingest.relevant(),  # what it refuses stands for no other row
         }
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:

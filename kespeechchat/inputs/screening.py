@@ -6,8 +6,8 @@ near duplicates. One process then goes through the rows of each language in the 
 the same whatever their number. A shard that was screened is never screened again under the same settings: rows that
 come later are held to the keys that ROOT keeps of those before.
 
-Only rows that `ingest` would take stand for others: what is malformed, an exact duplicate, too long, a task for code or
-contaminated is in no index.
+Only rows that `ingest` would take stand for others: what is malformed, an exact duplicate, contaminated, or refused by
+`ingest` for what it says itself (too long, a task for code, no reference where one is required) is in no index.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ import pyarrow as pa
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import NearDuplicates
+from kespeechchat.config.stages import Ingest
 from kespeechchat.inputs.excluded import ExcludedTexts, Found, questions, read_excluded
 from kespeechchat.inputs.near_duplicates import Keys, bands_of, keys_of, likenesses
 from kespeechchat.inputs.screened_texts import Record, ScreenedTexts
 from kespeechchat.processes import spread
 from kespeechchat.records import Language
+from kespeechchat.stages.ingest import refused_by_itself
 from kespeechchat.store.commit import new_attempt
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
 from kespeechchat.store.manifest import Manifest, Packs, PlannedShard, Segment, planned_rows
 from kespeechchat.store.opening import open_store
 from kespeechchat.store.screened import SCREENED, refusals_checksum, screened_branch
 from kespeechchat.text.ngrams import ngrams, tokens
-from kespeechchat.text.source_filters import refuse
 
 CONTAMINATED, NEAR_DUPLICATE = "contaminated", "near_duplicate"
 _SHARDS = 8  # of a part that a process takes at once
@@ -62,7 +63,7 @@ def screen(store: ObjectStore, pipeline: Pipeline, manifest: Manifest, processes
         if not new:
             return screened
         excluded = excluded or read_excluded(ours.exclude, ours.overlap)
-        job = _Sift(store.url, ours.near_duplicates, excluded, pipeline.stages.ingest.max_characters)
+        job = _Sift(store.url, ours.near_duplicates, excluded, pipeline.stages.ingest)
         screening = _Screening(store, screened, manifest, known, job, processes)
         segment = screening.segment(new)
         try:
@@ -107,7 +108,7 @@ class _Sift:
     root: str
     near: NearDuplicates | None
     excluded: ExcludedTexts | None
-    max_characters: int
+    ingest: Ingest
 
     def do(self, part: Sequence[PlannedShard]) -> _Sifted:
         """Reads the shards and sifts their rows."""
@@ -126,7 +127,7 @@ class _Sift:
         for place, row in enumerate(rows):
             if row["problem"] is None and row["occurrence"] == 1:
                 planned = json.loads(row["raw"])
-                if self._taken(planned, language):
+                if refused_by_itself(planned, language, self.ingest) is None:
                     asked.append((place, row["id"], questions(planned)))
         clean = list(self._clean(shard.number, asked, language, found))
         if self.near is None or not clean:
@@ -138,10 +139,6 @@ class _Sift:
         found.shards += [shard.number] * len(clean)
         found.places += [place for place, _, _ in clean]
         found.records += [Record(id_, text) for (_, id_, _), text in zip(clean, texts, strict=True)]
-
-    def _taken(self, planned: dict[str, Any], language: Language) -> bool:
-        instruction, input_, task, reference = (planned[k] for k in ("instruction", "input", "task", "reference"))
-        return refuse(instruction, input_, task, reference, language, max_characters=self.max_characters) is None
 
     def _clean(
         self, shard: int, asked: list[tuple[int, str, list[str]]], language: Language, found: _Sifted

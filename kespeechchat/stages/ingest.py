@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kespeechchat.config import stages as settings
+from kespeechchat.config import stages as config
 from kespeechchat.ids import first_appearance
-from kespeechchat.records import Outcome, rejected
+from kespeechchat.records import Language, Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.compose import plain_request
 from kespeechchat.text.other_languages import other_language
@@ -17,7 +17,7 @@ from kespeechchat.text.source_filters import latin_word, refuse
 from kespeechchat.text.suitability import unsuitable
 
 
-class Ingest(Stage[settings.Ingest]):
+class Ingest(Stage[config.Ingest]):
     """Refuses malformed, duplicate and unsuitable instructions, those that the screening found to be too like others,
     and those that are neither Chinese nor English."""
 
@@ -35,39 +35,51 @@ class Ingest(Stage[settings.Ingest]):
         planned = json.loads(row["raw"])
         out |= {name: planned[name] for name in ("instruction", "input", "reference", "task")}
         instruction, where = out["instruction"], f"{row['file']}:{row['line']}"
-        reason = refuse(
-            instruction,
-            out["input"],
-            out["task"],
-            out["reference"],
-            task.one_language,
-            max_characters=self.settings.max_characters,
-        )
-        if reason is None and row["occurrence"] > 1:
+        if refused := _by_filters(planned, task.one_language, self.settings):
+            return rejected(out, refused[0], f"{where}: {refused[1]}")
+        if row["occurrence"] > 1:
             first = first_appearance(row["id"])
             return rejected(out, "duplicate", f"{where} says the same as {first}")
-        if reason is not None:
-            return rejected(out, reason, f"{where}: {instruction[:120]}")
         if screened := row.get("refusal"):  # what the screening found of it
             return rejected(out, screened[0], f"{where} {screened[1]}: {instruction[:120]}")
-        if refused := self._by_rule(out, task):
+        if refused := _by_rules(planned, task.one_language, self.settings):
             return rejected(out, refused[0], f"{where}: {refused[1]}")
-        if task.one_language == "zh" and not self.settings.code_switching and (word := latin_word(instruction)):
-            return rejected(out, "code_switching", f"{where}: {word!r} in {instruction[:120]}")
         if "language" not in planned and (other := other_language(instruction, task.one_language)):
             return rejected(out, "other_language", f"{where}: {other}: {instruction[:120]}")
         return Outcome(out)
 
-    def _by_rule(self, row: Row, task: Task) -> tuple[str, str] | None:
-        """(reason, detail) of what a later stage would refuse by rule anyway, after a model had worked on it."""
-        instruction, given = row["instruction"], row["input"] or ""
-        if self.settings.safety_rules:
-            for text in (instruction, given):
-                if rule := unsafe(text, task.one_language):
-                    return "unsafe_rule", f"{rule}: {text[:120]}"
-        asked = plain_request(instruction, given, row["task"])
-        if self.settings.suitability_rules and asked and (rule := unsuitable(asked, task.one_language)):
+
+Refusal = tuple[str, str]  # reason, detail
+
+
+def refused_by_itself(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
+    """Why a planned row (its `raw`, parsed) is refused, whatever other rows there are; None where it is taken.
+
+    The language identifier is not asked: it takes longer than all else, and what it refuses is like nothing that is
+    taken.
+    """
+    return _by_filters(planned, language, settings) or _by_rules(planned, language, settings)
+
+
+def _by_filters(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
+    instruction, input_, task, reference = (planned[name] for name in ("instruction", "input", "task", "reference"))
+    reason = refuse(instruction, input_, task, reference, language, max_characters=settings.max_characters)
+    return (reason, instruction[:120]) if reason else None
+
+
+def _by_rules(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
+    """What a later stage would refuse by rule anyway, after a model had worked on it; then foreign words."""
+    instruction, given = planned["instruction"], planned["input"] or ""
+    if settings.safety_rules:
+        for text in (instruction, given):
+            if rule := unsafe(text, language):
+                return "unsafe_rule", f"{rule}: {text[:120]}"
+    if settings.suitability_rules or settings.require_reference:
+        asked = plain_request(instruction, given, planned["task"])
+        if settings.suitability_rules and asked and (rule := unsuitable(asked, language)):
             return "unsuitable_rule", f"{rule}: {asked[:120]}"
-        if self.settings.require_reference and not (row["reference"] and asked):
+        if settings.require_reference and not (planned["reference"] and asked):
             return "no_reference", instruction[:120]
-        return None
+    if language == "zh" and not settings.code_switching and (word := latin_word(instruction)):
+        return "code_switching", f"{word!r} in {instruction[:120]}"
+    return None

@@ -24,7 +24,7 @@ SMALL = ("instructions.shard_size=2", "stages.ingest.require_reference=false")
 def ingest(tmp_path, quickstart):
     """Builds stage ingest of ASKED, in shards of two rows, with these settings; returns what `kesc status` counts."""
     file = tmp_path / "a.jsonl"
-    file.write_text("".join(json.dumps({"instruction": text}) + "\n" for text in ASKED))
+    file.write_text("".join(json.dumps({"instruction": text, "output": "They do."}) + "\n" for text in ASKED))
 
     def run(*settings):
         told.clear()
@@ -77,8 +77,8 @@ def test_only_shards_of_which_something_else_is_refused_are_made_again(ingest, t
 def test_lines_added_later_move_no_shard_and_change_no_verdict(ingest):
     ingest()
     with open(ingest.file, "a") as out:
-        out.write(json.dumps({"instruction": LONG.replace("Sunday", "Tuesday")}) + "\n")
-        out.write(json.dumps({"instruction": "How tall is a giraffe when it is born?"}) + "\n")
+        out.write(json.dumps({"instruction": LONG.replace("Sunday", "Tuesday"), "output": "So."}) + "\n")
+        out.write(json.dumps({"instruction": "How tall is a giraffe at birth?", "output": "Tall."}) + "\n")
     assert ingest() == (1, 5, {"near_duplicate": 2})
 
 

@@ -23,12 +23,13 @@ LONG_ZH = "星期天早上从老港口坐公共汽车到火车站最快的路线
 NEAR = {LONG: LONG.replace("a Sunday", "a Monday"), LONG_ZH: LONG_ZH.replace("早上", "早晨")}
 
 
-def _pipeline(root, *files, exclude=(), near="{}", shard=3):
+def _pipeline(root, *files, exclude=(), near="{}", shard=3, reference=False):
     texts = ", ".join(f"{{path: {file}}}" for file in exclude)
     overrides = (
         f"instructions.near_duplicates={near}",
         f"instructions.exclude=[{texts}]",
         f"instructions.shard_size={shard}",
+        f"stages.ingest.require_reference={str(reference).lower()}",
     )
     return with_excluded_digests(load_pipeline(QUICKSTART, overrides, inputs=[str(f) for f in files], root=str(root)))
 
@@ -71,6 +72,16 @@ def test_the_same_text_of_another_source_is_found_and_what_ingest_refuses_stands
     two = _write(tmp_path / "b.jsonl", [LONG.upper(), f"{code} Now."])
     rows, _ = _screened(tmp_path / "root", one, two)
     assert [refusal and refusal[0] for _, _, refusal in rows] == [None, None, "near_duplicate", None]
+
+
+def test_a_row_without_the_reference_that_is_required_gives_way_to_a_later_one_with_it(tmp_path):
+    file = tmp_path / "a.jsonl"
+    rows = ({"instruction": LONG}, {"instruction": NEAR[LONG], "output": "Take number nine."})
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found, _ = _screened(tmp_path / "root", file, reference=True)
+    assert [refusal for _, _, refusal in found] == [None, None]
+    found, _ = _screened(tmp_path / "root", file)
+    assert [refusal and refusal[0] for _, _, refusal in found] == [None, "near_duplicate"]
 
 
 def test_both_off_screens_nothing(tmp_path):
