@@ -28,6 +28,7 @@ OWN_MODELS = {
     "engines.tts.cosyvoice.model": "cosyvoice2",
     "engines.embedder.campplus.model": "cosyvoice2",
     "engines.asr.whisper.model": "whisper",
+    "engines.speaker.ecapa.model": "ecapa",
 }
 OWN = {
     "engines.llm.qwen.enforce_eager": "true",
