@@ -113,7 +113,8 @@ class Ground:
 
 def _rows(order: Order) -> list[dict[str, Any]]:
     if order.name == "voices":
-        return [{**voice, "parents": [], "nearest_speaker_cosine": 0.5} for voice in VOICES]
+        same = {"parents": [], "nearest_speaker_cosine": 0.5}
+        return [{**voice, **same, "xvectors": [[1.0, i]]} for i, voice in enumerate(VOICES)]
     if order.name == "spoken":
         return [dialogue(order, i) for i in range(ROWS)]
     return [{"id": f"{order.name}-{order.key.shard}"}]

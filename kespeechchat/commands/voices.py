@@ -16,7 +16,7 @@ from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrix, people_of
 from kespeechchat.voices.privacy import RealClips, circularity
-from kespeechchat.voices.promises import COLUMNS, Library, measure_again, report
+from kespeechchat.voices.promises import COLUMNS, Library, likeness, measure_again, report
 
 
 def voice_report(pipeline: Pipeline, store: ObjectStore, recompute: bool = False) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _likeness(rows: FinishedRows) -> dict[str, str]:
     if pipeline.stages.clips.auditor is None or pin is None:
         return {}
     library = Library.of(read_table(rows.store, LIBRARY, read_sound_record(rows.store, LIBRARY, pin.key), COLUMNS))
-    found = report(library, pipeline.stages.blend.blending, pipeline.stages.voices.privacy)["diversity"]
+    found = likeness(library, pipeline.stages.voices.privacy.block)
     return {
         f"cosine of two {name} voices": f"median {s['median']:.3f}, 95 % {s['p95']:.3f}, highest {s['highest']:.3f}"
         for name, s in found.items()

@@ -70,7 +70,7 @@ def report(
 ) -> dict[str, Any]:
     """Figures, and `promises` with whether each holds. `again`: what `measure_again` gave."""
     rows = library.rows
-    alike = _diversity(library, privacy.block)
+    alike = likeness(library, privacy.block)
     margins = _privacy(rows, privacy)
     promises = [
         _balanced(rows),
@@ -200,8 +200,9 @@ def _as_recorded(rows: Sequence[Mapping[str, Any]], again: Sequence[float]) -> P
     return Promise("the recorded similarities to real speakers are what the clips give", not off, told)
 
 
-def _diversity(library: Library, block: int) -> dict[str, Any]:
-    """Similarity of the voices' speech: of all pairs, of each gender's, of each gender's in each language."""
+def likeness(library: Library, block: int) -> dict[str, Any]:
+    """Similarity of the voices' speech (cosine): of `all` pairs, of each gender's, of each `GENDER LANGUAGE`'s. Only
+    the rows' x-vectors, genders and languages are read."""
     found = {"all": _similarities(library.means, block)}
     for gender in GENDERS:
         mine = [i for i, row in enumerate(library.rows) if row["gender"] == gender]

@@ -31,7 +31,8 @@ def rows(order) -> list[dict]:
     """Four dialogues a shard, and the voices that they are spoken with."""
     if order.name == "voices":
         names = ("id", "gender", "role")
-        return [dict(zip(names, v, strict=True), parents=["a", "b"], nearest_speaker_cosine=0.5) for v in VOICES]
+        same = {"parents": ["a", "b"], "nearest_speaker_cosine": 0.5}
+        return [dict(zip(names, v, strict=True), xvectors=[[1.0, i]], **same) for i, v in enumerate(VOICES)]
     if order.name not in ("watermark", "gate"):
         return [{"id": f"{order.name}-{order.key.shard}"}]
     return [_dialogue(order, i) for i in range(4)]

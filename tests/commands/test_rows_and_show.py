@@ -58,6 +58,8 @@ class Built:
             "stages.gate={max_error: {zh: 0.05, en: 0.1}}",
             "guards={}",
             ROUNDS,
+            "stages.measure.auditor=null",
+            "stages.gate.min_own_voice=null",
             SEEDED,
         )
         inputs = [self.folder / "questions.jsonl"]
@@ -98,7 +100,8 @@ def _spoken(task):
 
 def _voices(order):
     if order.name == "voices":
-        return [{**voice, "parents": [], "nearest_speaker_cosine": 0.5} for voice in VOICES]
+        same = {"parents": [], "nearest_speaker_cosine": 0.5}
+        return [{**voice, **same, "xvectors": [[1.0, i]]} for i, voice in enumerate(VOICES)]
     return [{"id": f"{order.name}-{order.key.shard}"}]
 
 

@@ -27,6 +27,7 @@ PROFILE = HERE.parent.parent / "pipelines" / "quickstart.yaml"
 # the golden figures hold for these settings, whatever becomes of the profile's own
 SETTINGS = (
     "seed=1",
+    "stages.ingest={code_switching: true}",
     "stages.speakers.mining={corpus_score: {required: false}, min_clips: 3, similarity: 0.8, pairs_per_two_clips: 2}",
     "stages.blend.blending={users: {train: 4}, agents_per_gender: 0, rate_bin: 0.5, same_language: true, oversample: 1}",  # noqa: E501
     "stages.voices.privacy={speaker_threshold: 0.99, voice_threshold: 0.999}",

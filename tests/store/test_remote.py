@@ -90,7 +90,11 @@ def test_a_store_that_overwrites_instead_of_refusing_is_refused(root):
 @pytest.mark.slow
 def test_a_build_on_an_object_store(root, tmp_path, quickstart):
     file = tmp_path / "questions.jsonl"
-    file.write_text("".join(f'{{"instruction": "How high is hill number {n}?"}}\n' for n in range(4)))
+    file.write_text(
+        "".join(
+            f'{{"instruction": "How high is hill number {n}?", "output": "Higher than the next."}}\n' for n in range(4)
+        )
+    )
 
     def kesc(*words: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "kespeechchat", *words]

@@ -272,7 +272,7 @@ def test_other_engines_than_the_profiles_are_named(build):
     changed = make("engines.asr.other={use: faster_whisper}", "stages.measure.asr=other")
     found = forecast(changed, changed, store)
     assert found.measured.others == {"measure": ("asr:whisper", "asr:other")}
-    assert "measure was measured with asr:whisper, here it has asr:other" in render(found)
+    assert "measure was measured with asr:whisper, the profile has asr:other" in render(found)
     assert forecast(make(), make(), store).measured.others == {}
 
 
