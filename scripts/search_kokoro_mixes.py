@@ -213,7 +213,7 @@ def write_table(cache: Path, out: Path) -> None:
         low = floors(cache, language)
         tried = [m for m in spoken(cache, language, gender, stock=False) if "sentences" in m]
         clear = [m for m in tried if all(s["error_rate"] <= ERRORS for s in m["sentences"])]
-        good = [m for m in clear if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=True))]
+        good = [m for m in clear if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=False))]
         limits = " and ".join(f"{v:.2f}" for v in low)
         print(f"{language} {gender}: {len(tried)} tried, {len(clear)} clear, {len(good)} at OVRL {limits} or more")
         kept += [m | {"language": language, "gender": gender} for m in good]
