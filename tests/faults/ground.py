@@ -15,7 +15,7 @@ PROFILE = Path(__file__).parent.parent.parent / "pipelines" / "quickstart.yaml"
 
 
 def questions(path: Path, count: int) -> Path:
-    rows = [{"instruction": f"How high is hill number {n}?"} for n in range(count)]
+    rows = [{"instruction": f"How high is hill number {n}?", "output": "Higher than the next."} for n in range(count)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 

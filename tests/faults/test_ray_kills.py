@@ -143,7 +143,8 @@ def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path):
     faults |= {"RAISES": "ZeroDivisionError", "TOO LARGE": "MemoryError"}
     bad = {3 * n + 1: word for n, word in enumerate(faults, 5)}
     inputs = tmp_path / "questions.jsonl"
-    asked = [{"instruction": f"How high is hill number {n}? It {bad.get(n, 'is far away')}."} for n in range(30)]
+    texts = (f"How high is hill number {n}? It {bad.get(n, 'is far away')}." for n in range(30))
+    asked = [{"instruction": text, "output": "Higher than the next."} for text in texts]
     inputs.write_text("".join(json.dumps(row) + "\n" for row in asked))
     sets = ["instructions.shard_size=3", "resources.ingest={max_actors: 2, num_cpus: 0.1, seconds_per_row: 2}"]
     build = Build(tmp_path / "root", inputs, slow=0.3, sets=sets)
