@@ -60,6 +60,7 @@ def test_one_actor_asks_for_two_shards_at_once(tmp_path, quickstart, url):
         f"engines.llm.gemma={{use: openai, url: '{url}', model: m, retries: 0, timeout: 120}}",
         "resources.rewrite={num_cpus: 0.1, shards_in_flight: 2}",
         "stages.rewrite.candidates=1",
+        "stages.rewrite.by_rule=false",  # every row asks the server
     ]
     file = questions(tmp_path / "questions.jsonl", 2)
     pipeline = load_pipeline(quickstart, tuple(sets), inputs=[file], root=str(tmp_path / "root"))
