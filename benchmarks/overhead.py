@@ -76,6 +76,7 @@ def main() -> int:
 def _prepare(where: Path, pairs: int, size: int) -> Pipeline:
     """A pipeline over so many Chinese and as many English shards of example rows, with `ingest` built."""
     overrides = (f"instructions.shard_size={size}", f"instructions.limit={pairs * size}", "engines.judge.e5.threads=1")
+    overrides += ("stages.rewrite.by_rule=false", "stages.spoken.by_rule=false")  # every row meets the language model
     pipeline = load_pipeline(PROFILE, overrides, root=str(where / "root"))
     where.mkdir()
     (where / "set").write_text("\n".join(overrides))
