@@ -9,7 +9,7 @@ WITHOUT_MODELS := not model and not faults and not vllm
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-fast test-vllm vllm lint types setup clean
+.PHONY: demo test test-fast test-one-gpu test-vllm vllm lint types setup clean
 
 setup: $(READY)
 
@@ -36,7 +36,11 @@ test: $(TESTED) lint types
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
-	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py tests/test_one_gpu_profile.py
+	$(VENV)/bin/pytest -m vllm tests/engines/test_vllm.py tests/test_paper_profile.py
+
+# The profile for one GPU on tiny weights: two vLLM servers and all else on the CPUs of one machine, so an hour here.
+test-one-gpu: $(VLLM)/.ready $(TESTED)
+	$(VENV)/bin/pytest -m vllm tests/test_one_gpu_profile.py
 
 vllm: $(VLLM)/.ready
 
