@@ -28,7 +28,7 @@ pytestmark = pytest.mark.model
 
 def _kesc(*words: object, **how: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "kespeechchat", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900, **how)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, **how)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="module")
