@@ -114,6 +114,9 @@ def prepare(where: Path, shards: int, rows: int, overrides: list[str]) -> tuple[
         f"speech.inputs=[{{path: {speech}}}]",
         "guards={}",
         "rounds=[]",
+        "stages.measure.auditor=null",  # recorded voices were heard by nobody
+        "stages.synthesize.loudness=null",  # the doubles write the text into the samples
+        "stages.gate.min_own_voice=null",
         *overrides,
     ]
     pipeline = load_pipeline(PROFILE, tuple(overrides), inputs=[file], root=str(root))
