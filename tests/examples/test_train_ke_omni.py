@@ -46,7 +46,7 @@ def rows() -> list[dict]:
             }
             for r, v, t in zip(("user", "agent"), ("SPK1f", "agentMale"), texts, strict=True)
         ]
-        row = {"id": f"t-{i:02d}", "language": "en", "split": "train", "metric": "WER", "error_rate": 0.0}
+        row = {"id": f"t-{i:02d}", "language": "en", "split": "train", "metric": "WER", "error_rate": 0.0, "round": 0}
         made.append({**row, "seconds": sum(t["seconds"] for t in turns), "turns": turns})
     return made
 
