@@ -121,6 +121,12 @@ def repetition(text: str, language: Language) -> str | None:
     sentences = [s for s in _SENTENCE.findall(text) if units(s, language).total() >= 4]
     if any(similarity(a, b, language) > 0.85 for i, a in enumerate(sentences) for b in sentences[:i]):
         return "repetition"
+    return looping(text, language)
+
+
+def looping(text: str, language: Language) -> str | None:
+    """`repetition` where a run of the same words stands over and over. What goes on behind it cannot undo that, so it
+    may be asked of a text that is still being written, but for its last word."""
     run = r"(.{2,12}?)\1\1" if language == "zh" else r"\b(\w+(?:\W+\w+){0,4})(?:\W+\1\b){2}"
     doubled = r"(.{4,12})\1" if language == "zh" else r"\b(\w+(?:\W+\w+){1,4})\W+\1\b"
     return "repetition" if re.search(run, text, re.I) or re.search(doubled, text, re.I) else None

@@ -36,6 +36,7 @@ _SAME_SUBJECT = {"zh": 0.2, "en": 0.3}
 _REPEATED = 0.75  # share of a given text that a question may say again …
 _GIVEN_TEXT = {"zh": 12, "en": 8}  # … where that text is at least so long (characters, words)
 _GIVEN_AWAY = 0.3  # share of the reference's content that the user may say beyond what the question says
+_VALUE = re.compile(r'"\s*:\s*"')  # before each text of a JSON object
 _INFORMATION = 400  # characters of given text that a prompt shows
 
 
@@ -216,10 +217,11 @@ def judge_dialogue(
 
 
 def hopeless(completion: str, language: Language, longest: int) -> bool:
-    """Whether the last text in a JSON object that is still being written cannot pass any more: it is too long already,
-    or repeats itself."""
-    text = completion.rpartition('": "')[2]
-    return bool(checks.length(text, language) > longest or checks.repetition(text, language))
+    """Whether the last text in a JSON object that is still being written cannot pass any more, however it goes on: it
+    is too long already, or runs in a loop."""
+    text = _VALUE.split(completion)[-1]
+    written = text if language == "zh" else re.sub(r"\S+$", "", text)  # without a word that may go on
+    return bool(checks.length(written, language) > longest or checks.looping(written, language))
 
 
 def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:

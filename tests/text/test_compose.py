@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kespeechchat.text import checks, compose
 from kespeechchat.text.compose import (
     Dialogue,
     gist,
@@ -165,3 +168,24 @@ def test_the_gist_of_an_answer_stands_first(reference, language, said):
 def test_the_gist_is_one_breath_of_a_long_answer():
     long = "Bees dance. " * 40
     assert len(gist(long, "en").split()) <= 25
+
+
+_LOOPS = st.lists(
+    st.sampled_from(["the sea", " and ", "cat", "egory ", "very ", ", ", ". ", "大海", "很", "，", "。"]), max_size=24
+)
+
+
+@given(
+    _LOOPS.map("".join), st.sampled_from(["zh", "en"]), st.integers(3, 30), st.sampled_from(['": "', '":"', '" : "'])
+)
+def test_a_text_that_is_stopped_could_not_have_passed(text, language, longest, colon):
+    """However the completion goes on: of a text that can pass, no beginning is hopeless."""
+    refused = checks.wrong_length(text, language, 0, longest) == "too_long" or checks.repetition(text, language)
+    for end in range(len(text) + 1):
+        if compose.hopeless(f'{{"question{colon}{text[:end]}', language, longest):
+            assert refused, text[:end]
+
+
+def test_a_loop_is_stopped_before_it_is_long():
+    assert compose.hopeless('{"question": "Is it very very very very ', "en", 100)
+    assert not compose.hopeless('{"question": "Is it cold, is it cold', "en", 100)
