@@ -115,7 +115,7 @@ def _spoken(said: list[str], language: Language, longest: int) -> str | None:
         text = re.sub(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])", "", text)
         text = re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
         text = re.sub(r"[；;]$", "。", text)
-    if checks.wrong_length(text, language, SHORTEST[language], longest + longest // 4):
+    if checks.wrong_length(text, language, SHORTEST[language], longest):
         return None
     wrong = speakable(text, language) or checks.meta_talk(text) or checks.repetition(text, language)
     return None if wrong or checks.unfinished(text) else text

@@ -7,6 +7,7 @@ from typing import Final
 
 from kespeechchat.records import Language
 from kespeechchat.text import checks
+from kespeechchat.text.readings import spoken_text
 
 _SENTENCES: Final = {
     "zh": re.compile(r"(?<=[。！？!?])|(?<=[；;])"),
@@ -14,6 +15,7 @@ _SENTENCES: Final = {
         r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bMr\.)(?<!\bDr\.)(?<!\bMs\.)(?<!\bSt\.)(?<!Mrs\.)(?<!e\.g\.)(?<!i\.e\.)\s+"
     ),
 }
+_FIGURE = re.compile(r"[0-9]")
 STOP: Final = {"zh": "。", "en": "."}
 ENDS: Final = "。！？.!?；;”\"'"
 _LEANS: Final = {  # a clause that says more about the one before it, so that the one before can stand without it
@@ -66,5 +68,6 @@ def cut(sentence: str, language: Language, room: int) -> str | None:
 
 
 def length(said: list[str], language: Language) -> int:
-    """Of sentences in a row: characters (zh) or words (en)."""
-    return checks.length((" " if language == "en" else "").join(said), language)
+    """Of sentences in a row, with their figures read out: characters (zh) or words (en)."""
+    joined = (" " if language == "en" else "").join(said)
+    return checks.length(spoken_text(joined, language) if _FIGURE.search(joined) else joined, language)
