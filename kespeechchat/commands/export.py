@@ -106,8 +106,8 @@ def _selection(rows: FinishedRows, wanted: Wanted) -> Selection:
 
 
 def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
-    """What the build says of itself; its yields only where the layout needs them, for they are counted over all of
-    ROOT."""
+    """What the build says of itself; what is counted over all of ROOT, its yields and how alike its voices are, only
+    where the layout has a page for it."""
     pipeline = rows.pipeline
     built = status(pipeline, rows.store, rows.build_state) if "yields" in layout.needs else None
     stages = built["stages"] if built else []
@@ -120,7 +120,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         corpus=corpus,
         watermark=pipeline.engine("watermark", pipeline.stages.watermark.watermark).use,
         watermark_threshold=pipeline.watermark_threshold,
-        privacy=privacy_facts(rows),
+        privacy=privacy_facts(rows) if built else {},
         audited=pipeline.stages.clips.auditor is not None,
         parents={voice["id"]: voice["parents"] for voice in rows.voices},
         subsets=pipeline.subsets,
