@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from kespeechchat.config.pipeline import Departure, InstructionInput, Licence, Pipeline, SpeechInput
+from kespeechchat.config.inputs import InstructionInput, SpeechInput
+from kespeechchat.config.pipeline import Departure, Licence, Pipeline
 
 NOT_STATED = "not stated"
 Corpus = Literal["recipe", "recordings", "both"]  # synthesized from a recipe, of people, or some of each

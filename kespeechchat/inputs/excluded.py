@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import Overlap
 from kespeechchat.inputs.files import expanded
 from kespeechchat.inputs.reading import check_exists, input_batches, input_digest

@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"

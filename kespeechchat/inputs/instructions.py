@@ -20,7 +20,7 @@ import orjson
 import pyarrow as pa
 
 from kespeechchat import ids
-from kespeechchat.config.pipeline import InstructionInput
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.inputs.conversations import Exchange
 from kespeechchat.inputs.files import BYTE_ORDER_MARK, InputFile, Kind
 from kespeechchat.inputs.json_array import TornArray, items

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from kespeechchat.config.pipeline import InstructionInput
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.inputs.files import InputFile, Kind
 from kespeechchat.inputs.layouts import LAYOUTS, detect
 from kespeechchat.store.manifest import Manifest

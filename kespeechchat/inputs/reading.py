@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kespeechchat.config.inputs import InstructionInput, SpeechInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput, SpeechInput
 from kespeechchat.inputs.files import Kind, expanded, input_file
 from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
 from kespeechchat.inputs.read_report import FileReport, PartFacts

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import InstructionInput, SpeechInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput, SpeechInput
 from kespeechchat.inputs import parquet_rows
 from kespeechchat.inputs.json_lines import MAX_LINE
 from kespeechchat.inputs.parquet_rows import row_batches

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput
 from kespeechchat.config.screening import Overlap
 from kespeechchat.inputs import excluded
 from kespeechchat.inputs.excluded import questions, read_excluded

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput
 from kespeechchat.inputs import reading
 from kespeechchat.inputs.json_array import items
 from kespeechchat.inputs.json_lines import MAX_LINE

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.config.pipeline import InstructionInput, InstructionLayout
+from kespeechchat.config.inputs import InstructionInput, InstructionLayout
 from kespeechchat.ids import content_id
 from kespeechchat.inputs.layouts import _KNOWN_BY, LAYOUTS, detect, read_row
 from kespeechchat.inputs.reading import input_batches, input_rows

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import InstructionInput, Instructions, Speech, SpeechInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput, Instructions, Speech, SpeechInput
 from kespeechchat.inputs import reading as inputs
 from kespeechchat.inputs.json_lines import MAX_LINE
 from kespeechchat.inputs.reading import input_rows

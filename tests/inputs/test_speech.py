@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import Speech, SpeechInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import Speech, SpeechInput
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.inputs.speech import CorpusFacts, speech_rows
 from kespeechchat.store.local import LocalFolder

@@ -12,8 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.config.inputs import SpeechInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import SpeechInput
 from kespeechchat.inputs.reading import input_digest
 from kespeechchat.inputs.speech import audio_files
 from tests.fuzzing import broken

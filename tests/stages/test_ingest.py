@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from kespeechchat.config.inputs import InstructionInput, Instructions
 from kespeechchat.config.load import load_pipeline
-from kespeechchat.config.pipeline import InstructionInput, Instructions
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.ingest import Ingest

@@ -9,7 +9,8 @@ from functools import partial
 from itertools import islice
 
 from kespeechchat.commands.doctor.finding import CheckFailed, Finding, look
-from kespeechchat.config.pipeline import InstructionInput, Pipeline, SpeechInput
+from kespeechchat.config.inputs import InstructionInput, SpeechInput
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.inputs.language_check import lacking
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.store.audio import AudioError, read

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from kespeechchat.commands.plan.arithmetic import Figures, Sample
 from kespeechchat.commands.plan.chains import chains
 from kespeechchat.config.flow import GATE
+from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import InstructionInput, Pipeline
+from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.stages.flow import stage_class

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from kespeechchat.config.pipeline import SpeechInput
+from kespeechchat.config.inputs import SpeechInput
 from kespeechchat.ids import content_id, source_of
 from kespeechchat.inputs.speech import lhotse
 from kespeechchat.inputs.speech.folders import folder
