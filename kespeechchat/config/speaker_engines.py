@@ -22,39 +22,35 @@ class ResemblyzerSettings(EngineSettings):
         return "resemblyzer"
 
 
-class WavLMSettings(EngineSettings):
-    """WavLM x-vectors (transformers' WavLMForXVector). `model`: a folder, here that of microsoft/wavlm-base-plus-sv.
-
-    `step`: clips are cut to a multiple of so many seconds, since only clips of one length may share a batch.
-    """
+class CheckpointEncoder(EngineSettings):
+    """A speaker encoder from a folder of weights."""
 
     capability: ClassVar[str] = "speaker"
+    model: str
+    step: float = Field(
+        0.1, ge=0.02, le=0.4, description="s; clips are cut to a multiple, since only clips of one length share a batch"
+    )
+    device: Device = "auto"
+    threads: Threads = 1
+    batch: Batch = 16
+
+    def encoder(self) -> str | None:
+        """The speaker encoder whose vectors the engine gives, or works from."""
+        return self.model
+
+
+class WavLMSettings(CheckpointEncoder):
+    """WavLM x-vectors (transformers' WavLMForXVector). `model`: a folder, here that of microsoft/wavlm-base-plus-sv."""
+
     use: Literal["wavlm"]
     model: str = "models/wavlm-base-plus-sv"
-    step: float = Field(0.1, ge=0.02, le=0.4)
-    device: Device = "auto"
-    threads: Threads = 1
-    batch: Batch = 16
-
-    def encoder(self) -> str | None:
-        """The speaker encoder whose vectors the engine gives, or works from."""
-        return self.model
 
 
-class SpeechBrainSettings(EngineSettings):
-    """SpeechBrain's speaker encoder (EncoderClassifier; ECAPA). `step`: as WavLM's."""
+class SpeechBrainSettings(CheckpointEncoder):
+    """SpeechBrain's speaker encoder (EncoderClassifier; ECAPA)."""
 
-    capability: ClassVar[str] = "speaker"
     use: Literal["speechbrain"]
     model: str = "models/spkrec-ecapa-voxceleb"
-    step: float = Field(0.1, ge=0.02, le=0.4)
-    device: Device = "auto"
-    threads: Threads = 1
-    batch: Batch = 16
-
-    def encoder(self) -> str | None:
-        """The speaker encoder whose vectors the engine gives, or works from."""
-        return self.model
 
 
 class SenkoSettings(EngineSettings):
