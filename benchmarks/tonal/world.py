@@ -15,8 +15,13 @@ _EXAMPLES = PROFILE.parent.parent / "examples"
 _SETTINGS = (
     "stages.speakers.mining.splits.per_cell={}",
     "stages.blend.blending.users={train: 6}",
+    "stages.blend.blending.voices_per_pair=1",  # tones have no table of voices
+    "stages.blend.blending.spread=null",
+    "stages.blend.blending.agent_candidates=1",
     "stages.voices.privacy.speaker_threshold=0.99",
     "stages.voices.privacy.voice_threshold=0.999",
+    "stages.voices.privacy.spread={}",
+    "stages.voices.privacy.min_scores={}",
     "stages.spoken.splits={dev: 0, test: 0}",
     "guards={}",
 )

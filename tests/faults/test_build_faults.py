@@ -127,7 +127,7 @@ def test_an_object_store_that_fails_now_and_then_gives_the_same_dataset(
 
 @pytest.mark.parametrize("kind", [REFUSE, HANG])
 def test_an_object_store_that_fails_for_good_ends_the_build_in_a_line(world, kesc, s3_root, proxy, monkeypatch, kind):
-    monkeypatch.setenv("KESC_STORE_PATIENCE", "1")
+    monkeypatch.setenv("KESC_STORE_PATIENCE", "3")
     open_store(s3_root).put("warm", b"")
     proxy.faults = [Fault(kind, 10**9, writes("/ingest/data/"))]
     assert kesc(world.command(s3_root, "--inline")) != 0
