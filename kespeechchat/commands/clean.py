@@ -1,7 +1,8 @@
-"""`kesc clean`: removes what no current shard needs: superseded shards, and data that attempts left without a record.
+"""`kesc clean`: removes what no current shard needs: superseded shards, screenings of the planned rows under other
+settings, and data that attempts left without a record.
 
-Never what is current, never what a running attempt writes (its journal entry is open), never the plan. Of a superseded
-shard the record goes first: a reader that still finds the record finds the data.
+Never what is current, never what a running attempt writes (its journal entry is open), never the planned rows. Of a
+superseded shard the record goes first: a reader that still finds the record finds the data.
 
 On request also audio that a later stage's has replaced (of a profile that does not fuse `synthesize` and `watermark`:
 unmarked speech). The shard keeps its record and its other columns, in a file of its own with a record of its own, which
@@ -22,6 +23,7 @@ from kespeechchat.state.segments import replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
 from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
 from kespeechchat.store.journal import open_attempts
+from kespeechchat.store.screened import screened_branch
 from kespeechchat.store.shards import CorruptShard, read_checked, without_audio
 
 _DATA = re.compile(r"/data/(shard-\d{5,}\.[0-9a-f]{12}\.g\d+)\.([0-9a-f]{16})\.parquet$")
@@ -43,6 +45,7 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
     yield from (Removal(key, size, "half written") for key, size in store.half_written())
     if replaced_audio:
         yield from _replaced(build_state)
+    yield from _other_screenings(pipeline, store)
     for unit in pipeline.units:
         name = unit.name
         current = {s.order.key.stem for s in build_state.states(name).values() if s.state is State.DONE}
@@ -59,6 +62,16 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
             if match and match[2] not in running and match[1] not in current:
                 yield Removal(key, size, "superseded" if match[1] in stems else "left over")
         yield from _losers(store, name, current, set(records), running)
+
+
+def _other_screenings(pipeline: Pipeline, store: ObjectStore) -> Iterator[Removal]:
+    """What was screened under other settings, where this profile's own screening is there."""
+    found = dict(store.list("plan/screened"))
+    if pipeline.screening:
+        own = f"plan/{screened_branch(pipeline.screening)}/"
+        if any(key.startswith(own) for key in found):
+            manifests_first = sorted(found.items(), key=lambda item: "/data/" in item[0])
+            yield from (Removal(k, size, "superseded") for k, size in manifests_first if not k.startswith(own))
 
 
 def _stem(record: str) -> str:

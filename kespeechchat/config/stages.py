@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kespeechchat.config.base import ADDED, PROMPT, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
@@ -168,6 +168,20 @@ class Blend(StageSettings):
     blending: BlendingSettings = Field(BlendingSettings(), description="how many voices, of which parents")
 
 
+def _fits(units: dict[Language, str]) -> dict[Language, str]:
+    for language, unit in units.items():
+        if unit not in {"zh": ("character", "syllable"), "en": ("word",)}[language]:
+            raise ValueError(f"{language}: {unit!r} is no unit of that language")
+    return units
+
+
+ErrorUnits = Annotated[
+    dict[Language, Literal["character", "syllable", "word"]],
+    AfterValidator(_fits),
+    Field(description="what errors are counted in; syllable: Chinese pinyin with tones"),
+]
+
+
 class Audition(StageSettings):
     """Lets each candidate speak, and measures its speech."""
 
@@ -178,6 +192,7 @@ class Audition(StageSettings):
     asr: ASRName
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     probes: dict[Language, tuple[str, ...]] = Field(description="sentences that each candidate speaks")
+    unit: Annotated[ErrorUnits, ADDED] = {"zh": "character", "en": "word"}
 
 
 class Voices(StageSettings):
@@ -261,9 +276,7 @@ class Gate(StageSettings):
     max_error: dict[Language, Annotated[float, Field(ge=0, le=1)] | None] = Field(
         {"zh": 0.05, "en": 0.10}, description="share of 1: CER (zh), WER (en); null: the error rate is not judged"
     )
-    unit: dict[Language, Literal["character", "syllable", "word"]] = Field(
-        {"zh": "character", "en": "word"}, description="what errors are counted in; syllable: Chinese pinyin with tones"
-    )
+    unit: ErrorUnits = {"zh": "character", "en": "word"}
     max_silence: Annotated[SilenceLimits, ADDED] = Field(
         SilenceLimits(), description="of any turn; longer ones are refused as `silence`"
     )
@@ -287,13 +300,6 @@ class Gate(StageSettings):
                 "stages.measure.watermark"
             )
         return data
-
-    @model_validator(mode="after")
-    def _units_fit(self) -> Gate:
-        for language, unit in self.unit.items():
-            if unit not in {"zh": ("character", "syllable"), "en": ("word",)}[language]:
-                raise ValueError(f"unit.{language}: {unit!r} is no unit of that language")
-        return self
 
 
 class Stages(Settings):

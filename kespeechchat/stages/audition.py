@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from kespeechchat.config import stages as settings
+from kespeechchat.config.base import pick
 from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import LANGUAGES, Audio, Language, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
-from kespeechchat.text.error_rate import characters, error_edits, pooled
+from kespeechchat.text.error_rate import characters, edits_in, pooled
 
 
 @dataclass
@@ -80,8 +81,9 @@ class Audition(Stage[settings.Audition]):
         errors = [x.message for x in (*vectors, *scores) if isinstance(x, RowError)]
         if errors:
             return failed(out, "; ".join(errors))
+        unit = self.settings.unit
         heard = [(p, p.heard) for p in probes if p.heard is not None and not isinstance(p.heard, RowError)]
-        edits = [error_edits(probe.text, transcript.text, probe.language) for probe, transcript in heard]
+        edits = [edits_in(pick(unit, p.language), p.text, transcript.text, p.language) for p, transcript in heard]
         length = sum(characters(probe.text, probe.language) for probe in probes)
         heads = sorted(scores[0]) if scores else []
         return Outcome(

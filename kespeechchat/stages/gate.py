@@ -13,7 +13,7 @@ from kespeechchat.config.base import pick
 from kespeechchat.records import Language, Outcome, failed, rejected
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.limits import too_silent
-from kespeechchat.text.error_rate import Edits, error_edits, pooled, syllable_edits
+from kespeechchat.text.error_rate import edits_in, pooled
 from kespeechchat.text.hallucinations import is_hallucination
 from kespeechchat.voices.privacy import OWN_VOICE
 
@@ -53,7 +53,7 @@ class Gate(Stage[settings.Gate]):
     def _judge(self, row: Row) -> Outcome:
         language = row["language"]
         unit, limit = pick(self.settings.unit, language), pick(self.settings.max_error, language)
-        edits = [_edits(t["text"], t["transcript"], language, unit) for t in row["turns"]]
+        edits = [edits_in(unit, t["text"], t["transcript"], language) for t in row["turns"]]
         error_rate = pooled(edits)
         turns = [_carried(t) | {"error_rate": e.rate} for t, e in zip(row["turns"], edits, strict=True)]
         out = {k: row[k] for k in ("id", "source", "language", "split")} | {
@@ -119,7 +119,3 @@ class Gate(Stage[settings.Gate]):
 
 def _carried(turn: Row) -> Row:
     return {k: turn[k] for k in _CARRIED} | {k: turn[k] for k in _LATER if k in turn}
-
-
-def _edits(reference: str, hypothesis: str, language: Language, unit: str) -> Edits:
-    return syllable_edits(reference, hypothesis) if unit == "syllable" else error_edits(reference, hypothesis, language)

@@ -63,6 +63,11 @@ def syllable_edits(reference: str, hypothesis: str, tones: bool = True) -> Edits
     return _edits(_syllables(reference, tones), _syllables(hypothesis, tones))
 
 
+def edits_in(unit: str, reference: str, hypothesis: str, language: Language) -> Edits:
+    """Edits in what a profile names as its unit: `character` (zh), `syllable` (zh) or `word` (en)."""
+    return syllable_edits(reference, hypothesis) if unit == "syllable" else error_edits(reference, hypothesis, language)
+
+
 def syllables(text: str, tones: bool = True) -> list[str]:
     """The syllables and Latin words of a Chinese text in its likeliest reading, in order."""
     return first_reading(_syllables(text, tones))

@@ -54,6 +54,20 @@ def test_superseded_shards_go_and_the_current_stay(build):
     assert BuildState(make(), store).complete("gate") is False
 
 
+def test_a_screening_under_other_settings_goes_and_the_planned_rows_stay(build):
+    make, store = build
+    first = {key for key, _ in store.list("plan/screened")}
+    planned = {key for key, _ in store.list("plan/instructions")}
+    changed = make("instructions.near_duplicates={threshold: 0.6}")
+    fill(changed, store)
+    removals = [r for r in removable(changed, store) if r.key.startswith("plan/")]
+    assert first and {r.key for r in removals} == first
+    clean(store, removals)
+    assert {key for key, _ in store.list("plan/instructions")} == planned
+    assert not [r for r in removable(changed, store) if r.key.startswith("plan/")]
+    assert all(s.state is State.DONE for s in BuildState(changed, store).states("ingest").values())
+
+
 def test_left_over_data_goes_unless_its_attempt_runs(build):
     make, store = build
     order = BuildState(make(), store).states("gate")[0].order
