@@ -68,18 +68,8 @@ MAY_IMPORT = {
 }
 NESTED = {"commands.doctor", "commands.plan", "execution.worker", "export.layouts"}
 HEAVY = {
-    "torch",
-    "ray",
-    "onnxruntime",
-    "faster_whisper",
-    "xllamacpp",
-    "librosa",
-    "scipy",
-    "wetext",
-    "resemblyzer",
-    "jinja2",
-    "av",
-    "rapidfuzz",
+    *("torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa", "scipy", "wetext", "resemblyzer"),
+    *("av", "jinja2"),
 }
 
 

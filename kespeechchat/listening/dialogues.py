@@ -7,7 +7,7 @@ left it; one that no round has finished yet is not told. Audio is read for the t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -159,7 +159,7 @@ class Dialogues:
         """The turn's marked speech as a FLAC file; None where there is none. The shard that was asked last is kept."""
         return self.speech(heard.shard, heard.round).get(heard.id, {}).get(role)
 
-    def speech(self, shard: int, round_: int) -> Mapping[str, Mapping[Role, bytes]]:
+    def speech(self, shard: int, round_: int) -> dict[str, dict[Role, bytes]]:
         """Dialogue id → role → FLAC, of all that a round spoke in a shard; the last few that were asked are kept."""
         return self._speech_of(shard, round_)
 
@@ -176,7 +176,7 @@ class Dialogues:
     # --- reading
 
     @cached_property
-    def _speech_of(self) -> Any:
+    def _speech_of(self) -> Callable[[int, int], dict[str, dict[Role, bytes]]]:
         @lru_cache(maxsize=4)
         def read(shard: int, round_: int) -> dict[str, dict[Role, bytes]]:
             marked = self.build_state.pipeline.unit_of(in_round(AUDIO, round_))
