@@ -36,7 +36,8 @@ def templates(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "hours": hours, "size": size, "score_name": score_name, "count": _count, "duration": duration}
+    found.filters |= {"percent": percent, "hours": hours, "size": size, "count": _count}
+    found.filters |= {"score_name": score_name, "duration": duration}
     found.globals["main_scores"] = MAIN_SCORES
     return found
 

@@ -124,7 +124,7 @@ def _map(
             kind = "voice" if good else "refused"
             spots.append((kind, f"{row['gender']} {kind}", "circle" if good else "cross", name, mean))
     for name, person in people.items():
-        label = f"{name}, a real person, {person.gender}"
+        label = f"{name}, a person of the corpus, {person.gender}"
         spots.append(("person", f"{person.gender} person", "square", label, person.xvector))
     if len({len(s[4]) for s in spots}) > 1:
         return None, "the clips were measured by another encoder than the voices; build the voices again"
@@ -162,21 +162,21 @@ def _cosines(
     charts = []
     if any(len(s.values) for s in nearest):
         caption = _spread_of(nearest[0].values, "voices")
-        svg = histogram(nearest, f"Cosine to the nearest real person. {caption}", [same])
-        charts.append(Chart("To the nearest real person", svg, caption, nearest))
+        svg = histogram(nearest, f"Cosine to the nearest person. {caption}", [same])
+        charts.append(Chart("Cosine to the nearest person", svg, caption, nearest))
     limits = {voice_limit(privacy, language): language for language in (*LANGUAGES,)}
     one = [Gate(at, f"one voice {at:g}") for at in limits]
     closest = (Series("voices", "kept", _values(rows, kept, "nearest_voice_cosine")),)
     if len(closest[0].values):
         caption = _spread_of(closest[0].values, "voices")
         svg = histogram(closest, f"Cosine to the most alike voice. {caption}", one)
-        charts.append(Chart("To the most alike voice", svg, caption, closest))
+        charts.append(Chart("Cosine to the most alike voice", svg, caption, closest))
     pairs = _pairs(rows, kept, means)
     if len(pairs):
         series = (Series("pairs", "kept", pairs),)
         caption = _spread_of(pairs, "pairs of one gender and language")
         svg = histogram(series, f"Cosine of two voices. {caption}", one)
-        charts.append(Chart("Any two voices", svg, caption, series))
+        charts.append(Chart("Cosine of any two voices", svg, caption, series))
     return tuple(charts)
 
 
