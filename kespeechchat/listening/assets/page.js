@@ -1,5 +1,5 @@
 "use strict";
-// One player at a time; Space plays and stops, ← and → seek, n and p go to the next and the previous dialogue.
+// One player at a time; Space stops and goes on, ← and → seek, n and p go to the next and the previous dialogue.
 (() => {
   const players = () => [...document.querySelectorAll("audio")].filter((a) => a.offsetParent !== null);
   let last = null;
@@ -20,9 +20,8 @@
     const all = players();
     if (!all.length) return;
     const at = all.indexOf(last);
-    if (event.key === " ") {
-      const player = at < 0 ? all[0] : last;
-      if (player.paused) player.play(); else player.pause();
+    if (event.key === " " && at >= 0) {
+      if (last.paused) last.play(); else last.pause();
     } else if (event.key === "ArrowRight" && at >= 0) {
       last.currentTime = Math.min(last.duration || 0, last.currentTime + 2);
     } else if (event.key === "ArrowLeft" && at >= 0) {
