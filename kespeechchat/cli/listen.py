@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
-from kespeechchat.cli.options import PipelineOrRoot, Root
+from kespeechchat.cli.options import AsJson, PipelineOrRoot, Root
 
 PURPOSE = "See it and hear it"
 
@@ -59,4 +60,61 @@ def view(
     return EXIT_OK
 
 
-COMMANDS = (view,)
+@exit_codes
+def review(
+    pipeline: PipelineOrRoot = None,
+    root: Root = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=100_000, metavar="N", help="Draw N dialogues that have no review yet.")
+    ] = None,
+    annotators: Annotated[int, typer.Option(min=1, max=20, metavar="K", help="How many people judge each one.")] = 2,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed draws other dialogues.")] = 0,
+    language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Draw from this language alone.")] = None,
+    split: Annotated[Literal["train", "dev", "test"] | None, typer.Option(help="Draw from this split alone.")] = None,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where to write the pages.")] = Path(
+        "review"
+    ),
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--import", metavar="FILE", dir_okay=False, help="A file that an annotator saved; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Have people judge a sample of the dialogues by ear, and take in what they said.
+
+    Without an option: shows how far the annotators are, what their verdicts come to, and how far they agree.
+
+    --sample writes a page for each annotator, which works without a network: send it, they listen, press a key for each
+    verdict, and send back the file that the page saves. --import checks these files and keeps them in ROOT/reviews.
+    `kesc export` leaves out what annotators rejected; with --only-reviewed it writes what they accepted and no more. A
+    dialogue that is spoken again after its review is unreviewed again.
+
+    \b
+    kesc review --sample 50 --to review --root build/quickstart
+    kesc review --import annotator-1-0123456789ab.json --import annotator-2-0123456789ab.json --root build/quickstart
+    kesc review --root build/quickstart
+    """
+    from kespeechchat.commands.review import render, review_state
+    from kespeechchat.commands.review.drawing import Wanted, draw_sample
+    from kespeechchat.commands.review.importing import import_files
+    from kespeechchat.commands.review.importing import lines as imported_lines
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.state.build_state import BuildState
+
+    profile = profile_of(pipeline, root)
+    store = store_of(profile)
+    if sample is not None and files:
+        raise ConfigError("--sample and --import: name one of them")
+    if sample is not None:
+        wanted = Wanted(sample, annotators, seed, language, split)
+        told = draw_sample(profile, BuildState(profile, store), wanted, to, lambda line: typer.echo(line, err=True))
+        typer.echo(told)
+        return EXIT_OK
+    if files:
+        typer.echo("\n".join(imported_lines(import_files(store, files))), err=as_json)
+    found = review_state(BuildState(profile, store))
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else render(found))
+    return EXIT_OK
+
+
+COMMANDS = (view, review)
