@@ -38,11 +38,23 @@ MAY_IMPORT = {
         *BELOW,
     },
     "commands.plan": {"commands", "execution", "state", "inputs", "stages", "store", *BELOW},
-    "commands": {"state", "export", "export.layouts", "stages", "engines", "store", "voices", "dataset", *BELOW},
+    "commands": {
+        "listening",
+        "state",
+        "export",
+        "export.layouts",
+        "stages",
+        "engines",
+        "store",
+        "voices",
+        "dataset",
+        *BELOW,
+    },
     "execution": {"execution.worker", "state", "inputs", "stages", "engines", "store", *BELOW},
     "execution.worker": {"state", "stages", "engines", "store", "voices", *BELOW},
     "state": {"stages", "engines", "store", *BELOW},
     "inputs": {"stages", "store", "text", *BELOW},
+    "listening": {"state", "dataset", "store", "text", *BELOW},
     "export.layouts": {"export", "dataset", *BELOW},
     "export": {"dataset", *BELOW},
     "stages": {"engines", "text", "voices", "dataset", "store", *BELOW},
@@ -55,7 +67,10 @@ MAY_IMPORT = {
     "bottom": set(),
 }
 NESTED = {"commands.doctor", "commands.plan", "execution.worker", "export.layouts"}
-HEAVY = {"torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa", "scipy", "wetext", "resemblyzer"}
+HEAVY = {
+    *("torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa", "scipy", "wetext", "resemblyzer"),
+    *("av", "jinja2"),
+}
 
 
 def _files() -> dict[str, Path]:
