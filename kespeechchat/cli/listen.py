@@ -62,7 +62,14 @@ def view(
 
 @exit_codes
 def review(
-    pipeline: PipelineOrRoot = None,
+    what: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PIPELINE|FILE",
+            show_default=False,
+            help="The profile (.yaml), not needed with --root; with --import: the files that annotators saved.",
+        ),
+    ] = None,
     root: Root = None,
     sample: Annotated[
         int | None, typer.Option(min=1, max=100_000, metavar="N", help="Draw N dialogues that have no review yet.")
@@ -74,10 +81,7 @@ def review(
     to: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where to write the pages.")] = Path(
         "review"
     ),
-    files: Annotated[
-        list[Path] | None,
-        typer.Option("--import", metavar="FILE", dir_okay=False, help="A file that an annotator saved; repeatable."),
-    ] = None,
+    import_: Annotated[bool, typer.Option("--import", help="Take in the files that annotators saved.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Have people judge a sample of the dialogues by ear, and take in what they said.
@@ -91,7 +95,7 @@ def review(
 
     \b
     kesc review --sample 50 --to review --root build/quickstart
-    kesc review --import annotator-1-0123456789ab.json --import annotator-2-0123456789ab.json --root build/quickstart
+    kesc review --import annotator-*.json --root build/quickstart
     kesc review --root build/quickstart
     """
     from kespeechchat.commands.review import render, review_state
@@ -101,17 +105,23 @@ def review(
     from kespeechchat.config.load import ConfigError
     from kespeechchat.state.build_state import BuildState
 
+    given = list(what or ())
+    pipeline = given.pop(0) if given and given[0].suffix in (".yaml", ".yml") else None
+    if sample is not None and import_:
+        raise ConfigError("--sample and --import: name one of them")
+    if bool(given) != import_:
+        if import_:
+            raise ConfigError("--import: name the files that annotators saved")
+        raise ConfigError(f"{given[0]}: a profile ends in .yaml; files of annotators come after --import")
     profile = profile_of(pipeline, root)
     store = store_of(profile)
-    if sample is not None and files:
-        raise ConfigError("--sample and --import: name one of them")
     if sample is not None:
         wanted = Wanted(sample, annotators, seed, language, split)
         told = draw_sample(profile, BuildState(profile, store), wanted, to, lambda line: typer.echo(line, err=True))
         typer.echo(told)
         return EXIT_OK
-    if files:
-        typer.echo("\n".join(imported_lines(import_files(store, files))), err=as_json)
+    if import_:
+        typer.echo("\n".join(imported_lines(import_files(store, given))), err=as_json)
     found = review_state(BuildState(profile, store))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else render(found))
     return EXIT_OK

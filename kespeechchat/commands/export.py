@@ -146,7 +146,7 @@ def _closing_lines(rows: FinishedRows, folder: Path, done: Done, reviews: Curren
     if rejected := reviews.counts.get("rejected"):
         yield f"        {rejected:,} dialogues that annotators rejected are left out: `kesc review` tells more"
     if reviews.changed:
-        yield f"        {len(reviews.changed):,} dialogues sound different since their review: they are unreviewed again"
+        yield f"        {len(reviews.changed):,} dialogues sound different since their review, so it is void"
     if rows.missing:
         yield f"        {rows.missing} shards are not gated yet, so not exported: `kesc status` names their stages"
     if done.example:

@@ -85,7 +85,7 @@ def _check(file: Path, saved: Saved, samples: dict[str, Sample]) -> None:
 
 
 def _check_copies(files: Sequence[tuple[str, Saved]]) -> None:
-    """Raises ConfigError where two people filled in one annotator's page: their verdicts would pass for one person's."""
+    """Raises ConfigError where two people filled in one annotator's page: they would pass for one person."""
     for n, (file, saved) in enumerate(files):
         ids = {item.id for item in saved.items}
         for other, earlier in files[:n]:
@@ -93,8 +93,8 @@ def _check_copies(files: Sequence[tuple[str, Saved]]) -> None:
             both = [item.id for item in earlier.items if item.id in ids]
             if same and earlier.copy != saved.copy and both:
                 raise ConfigError(
-                    f"{file}: {saved.annotator} of sample {saved.sample} has judged {both[0]} in another copy of the page "
-                    f"already ({other}): two people must not share a page; give each one of their own "
+                    f"{file}: {saved.annotator} of sample {saved.sample} has judged {both[0]} in another copy of the "
+                    f"page already ({other}): two people must not share a page; give each one of their own "
                     "(`kesc review --sample N --annotators K`)"
                 )
 

@@ -16,6 +16,7 @@ from kespeechchat.commands.view.query import Index
 from kespeechchat.commands.view.sounds import Sounds
 from kespeechchat.config.load import ConfigError
 from kespeechchat.engines.models import cache_folder
+from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.state.build_state import BuildState
 
 __all__ = ["Tell", "index_file", "page_of", "serve"]
@@ -59,8 +60,8 @@ def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Cal
         takes = update(build_state, file, tell)
         tell(f"index: {takes:,} takes in {file}")
         index = Index(file)
-        pages = Pages(build_state.pipeline.name, index.heads, index.facets, index.partitions)
-        viewer = Viewer(index, Sounds(build_state), Marks(marks_file(file)), pages)
+        sounds, dialogues = Sounds(build_state), Dialogues(build_state)
+        viewer = Viewer(index, sounds, dialogues, Marks(marks_file(file)), Pages(build_state.pipeline, index))
         token, taken = secrets.token_urlsafe(24), listening.getsockname()[1]
         config = uvicorn.Config(
             viewer.app(token, taken),

@@ -32,7 +32,8 @@ CREATE TABLE shards (unit TEXT, shard INTEGER, mark TEXT NOT NULL, first INTEGER
     PRIMARY KEY (unit, shard)) WITHOUT ROWID;
 CREATE TABLE takes (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, round INTEGER NOT NULL, id TEXT NOT NULL,
     status TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT, detail TEXT, language TEXT, split TEXT, level INTEGER,
-    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, said TEXT NOT NULL);
+    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL,
+    said TEXT NOT NULL);
 CREATE VIRTUAL TABLE texts USING fts5 (said, content='takes', content_rowid='n', tokenize='trigram', detail=none);
 CREATE INDEX takes_id ON takes (id, round);
 CREATE INDEX takes_reason ON takes (reason, stage, n) WHERE reason IS NOT NULL;
@@ -44,7 +45,7 @@ CREATE INDEX takes_seconds ON takes (seconds, n);
 """
 _COLUMNS = (  # those that a take brings; the partition's level and the scores have their own ways
     *("n", "shard", "round", "id", "status", "stage", "reason", "detail", "language", "split", "error_rate"),
-    *("seconds", "user_voice", "agent_voice", "said"),
+    *("seconds", "user_voice", "agent_voice", "user_error", "agent_error", "said"),
 )
 _FACETS = ("language", "split", "status", "reason", "stage", "round", "level")
 Tell = Callable[[str], None]

@@ -1,107 +1,123 @@
-"""The viewer's pages as HTML. Whatever comes from the dataset is escaped by the templates, without exception."""
+"""The viewer's pages as HTML, with the cards of `listening`. The templates escape whatever comes from the dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from kespeechchat.commands.view.query import Index, Page, Query
+from kespeechchat.config.flow import GATE
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.listening.dialogues import Fate, Heard, Origin, Turn
+from kespeechchat.listening.page import score_name, templates
+from kespeechchat.records import FAILED, KEPT, Language, Role
 
-from kespeechchat.commands.view.query import Page, Query
-from kespeechchat.display import percent
-from kespeechchat.records import KEPT
-
-_ROLES = ("user", "agent")
-_NAMES = {
-    "error_rate": "error rate",
-    "seconds": "seconds",
-    "dnsmos_ovrl": "DNSMOS overall",
-    "dnsmos_sig": "DNSMOS speech",
-    "dnsmos_bak": "DNSMOS background",
-    "dnsmos_p808": "DNSMOS P.808",
-    "distillmos": "DistillMOS",
-    "utmos": "UTMOS",
-    "own_voice": "like its own voice",
-}
+HERE = Path(__file__).parent / "page"
+_ROLES: tuple[Role, ...] = ("user", "agent")
+_FATES: dict[str, Fate] = {KEPT: "kept", FAILED: "failed"}
+_METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn as a page shows it; `audio`: its address, None where there is no speech."""
+class Card:
+    """A take as a page shows it. `sources`: role → address of its audio, of turns that were spoken; `scores`: the
+    lower one of the two turns by head; `link`: the dialogue's own page."""
 
-    role: str
-    voice: str | None
-    text: str
-    heard: str
-    audio: str | None
+    heard: Heard
+    sources: Mapping[Role, str]
+    scores: Mapping[str, float]
+    partition: str | None
+    marked: bool
+    link: str
 
 
 class Pages:
-    """Makes the pages of one build. `facets`: what the filters offer; `partitions`: names, smallest first."""
+    """Makes the pages of one build."""
 
-    def __init__(
-        self, build: str, heads: list[str], facets: Mapping[str, list[list[object]]], partitions: list[str]
-    ) -> None:
-        self._figures = ["error_rate", "seconds", *heads]
-        self._heads, self._partitions = heads, partitions
-        here = Path(__file__).parent / "templates"
-        self._templates = Environment(
-            loader=FileSystemLoader(here),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(build=build, facets=facets, partitions=partitions, name=self._name)
+    def __init__(self, pipeline: Pipeline, index: Index) -> None:
+        self._build, self._index = pipeline.name, index
+        self._metrics = {lang: _METRICS[unit] for lang, unit in pipeline.stages.gate.unit.items()}
 
     def takes(self, query: Query, page: Page, marked: set[tuple[str, int]]) -> str:
         """One page of takes, with the filters that chose them."""
-        return self._templates.get_template("list.html").render(
+        return self._render(
+            "list.html",
             query=query,
             page=page,
-            takes=self._shown(page.lines, marked),
-            figures=self._figures,
+            cards=[self._card(line, marked) for line in page.lines],
+            facets=self._index.facets,
+            partitions=self._index.partitions,
+            figures={name: figure_name(name) for name in ("error_rate", "seconds", *self._index.heads)},
             earlier=page.earlier.address() if page.earlier else None,
             later=page.later.address() if page.later else None,
         )
 
-    def dialogue(self, takes: list[dict[str, Any]], marked: set[tuple[str, int]]) -> str:
-        """All takes of one dialogue."""
-        shown = list(self._shown(takes, marked))
-        return self._templates.get_template("dialogue.html").render(id=takes[0]["id"], takes=shown)
+    def dialogue(self, takes: list[dict[str, Any]], settled: Heard | None, marked: set[tuple[str, int]]) -> str:
+        """All takes of one dialogue, the last first; `settled`: as the last round left it, with its lineage."""
+        cards = [self._card(line, marked) for line in reversed(takes)]
+        if settled is not None:
+            cards = [
+                Card(settled, c.sources, c.scores, c.partition, c.marked, c.link)
+                if c.heard.round == settled.round
+                else c
+                for c in cards
+            ]
+        return self._render("one.html", id=takes[0]["id"], cards=cards)
 
     def problem(self, message: str) -> str:
         """What went wrong."""
-        return self._templates.get_template("problem.html").render(message=message)
+        return self._render("problem.html", message=message)
 
-    def _name(self, figure: str) -> str:
-        return _NAMES.get(figure, figure.replace("_", " "))
+    def _render(self, template: str, **values: Any) -> str:
+        return templates(HERE).get_template(template).render(build=self._build, **values)
 
-    def _shown(self, lines: Iterable[Mapping[str, Any]], marked: set[tuple[str, int]]) -> Iterable[dict[str, Any]]:
-        for line in lines:
-            level = line["level"]
-            scores = [(self._name(h), line[f"mos_{h}"]) for h in self._heads if line[f"mos_{h}"] is not None]
-            yield {
-                **line,
-                "turns": list(_turns(line)),
-                "scores": scores,
-                "partition": None if level is None or level >= len(self._partitions) else self._partitions[level],
-                "marked": (line["id"], line["round"]) in marked,
-                "rate": percent(line["error_rate"], 1) if line["error_rate"] is not None else None,
-                "kept": line["status"] == KEPT,
-                "link": f"dialogue?{urlencode({'id': line['id']})}",
-            }
+    def _card(self, line: Mapping[str, Any], marked: set[tuple[str, int]]) -> Card:
+        heard = self._heard(line)
+        at = {"id": heard.id, "round": heard.round}
+        sources = {t.role: f"audio?{urlencode({**at, 'role': t.role})}" for t in heard.turns if heard.spoken}
+        level, names = line["level"], self._index.partitions
+        return Card(
+            heard,
+            sources,
+            {head: line[f"mos_{head}"] for head in self._index.heads if line[f"mos_{head}"] is not None},
+            None if level is None or level >= len(names) else names[level],
+            (heard.id, heard.round) in marked,
+            f"dialogue?{urlencode({'id': heard.id})}",
+        )
+
+    def _heard(self, line: Mapping[str, Any]) -> Heard:
+        """What the index knows of a take."""
+        language = cast(Language, line["language"])
+        return Heard(
+            id=line["id"],
+            language=language,
+            split=line["split"],
+            shard=line["shard"],
+            round=line["round"],
+            fate=_FATES.get(line["status"], "refused"),
+            stage=line["stage"],
+            reason=line["reason"],
+            detail=line["detail"],
+            metric=self._metrics.get(language) if line["error_rate"] is not None else None,
+            error_rate=line["error_rate"],
+            seconds=line["seconds"],
+            turns=tuple(_turns(line)),
+            origin=Origin(""),
+        )
+
+
+def figure_name(name: str) -> str:
+    """What a page calls a column."""
+    return {"error_rate": "error rate", "seconds": "seconds"}.get(name) or score_name(name)
 
 
 def _turns(line: Mapping[str, Any]) -> Iterable[Turn]:
     said = line["said"].split("\n")
-    spoken = line["seconds"] is not None or line["user_voice"] is not None
+    gated = line["stage"].partition(".")[0] == GATE
     for k, role in enumerate(_ROLES):
-        if len(said) <= 2 * k:
-            return
-        address = f"audio?{urlencode({'id': line['id'], 'round': line['round'], 'role': role})}"
-        heard = said[2 * k + 1] if len(said) > 2 * k + 1 else ""
-        yield Turn(role, line[f"{role}_voice"], said[2 * k], heard, address if spoken else None)
+        if len(said) > 2 * k and (voice := line[f"{role}_voice"]) is not None:
+            heard = said[2 * k + 1] if gated or said[2 * k + 1] else None
+            yield Turn(role, voice, said[2 * k], transcript=heard, error_rate=line[f"{role}_error"])

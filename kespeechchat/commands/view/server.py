@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,14 +16,19 @@ from starlette.routing import Route
 
 from kespeechchat.commands.view.guard import Guard
 from kespeechchat.commands.view.marks import Marks
-from kespeechchat.commands.view.pages import Pages
+from kespeechchat.commands.view.pages import HERE, Pages
 from kespeechchat.commands.view.query import BadQuery, Index, Query, TookTooLong
 from kespeechchat.commands.view.sounds import Sounds
+from kespeechchat.listening.dialogues import Dialogues
+from kespeechchat.listening.page import ASSETS
 from kespeechchat.store.interface import StoreError
 from kespeechchat.store.shards import CorruptShard
 
-_ASSETS = {"view.css": "text/css", "view.js": "text/javascript"}
-_HERE = Path(__file__).parent / "assets"
+_ASSETS = {
+    "page.css": (ASSETS / "page.css", "text/css"),
+    "view.css": (HERE / "view.css", "text/css"),
+    "view.js": (HERE / "view.js", "text/javascript"),
+}
 _LONGEST_MARK = 2_000  # bytes
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -40,10 +44,12 @@ class Mark(BaseModel):
 
 
 class Viewer:
-    """The application: `index` says what there is, `sounds` what it sounds like, `marks` keeps what the user marks."""
+    """The application: `index` says what there is, `sounds` what it sounds like, `dialogues` where it comes from, and
+    `marks` keeps what the user marks."""
 
-    def __init__(self, index: Index, sounds: Sounds, marks: Marks, pages: Pages) -> None:
-        self._index, self._sounds, self._marks, self._pages = index, sounds, marks, pages
+    def __init__(self, index: Index, sounds: Sounds, dialogues: Dialogues, marks: Marks, pages: Pages) -> None:
+        self._index, self._sounds, self._dialogues = index, sounds, dialogues
+        self._marks, self._pages = marks, pages
 
     def app(self, token: str, port: int) -> Guard:
         """As ASGI, for requests to this port that bear the token."""
@@ -70,7 +76,9 @@ class Viewer:
         if not takes:
             raise HTTPException(404, f"no row of the index has the id {id_[:200]!r}")
         marked = self._marks.of((take["id"], take["round"]) for take in takes)
-        return HTMLResponse(self._pages.dialogue(takes, marked))
+        spoken = [take["shard"] for take in takes if take["user_voice"] is not None]
+        settled = next(iter(self._dialogues.of(spoken[0], [id_]) if spoken else ()), None)
+        return HTMLResponse(self._pages.dialogue(takes, settled, marked))
 
     def _audio(self, request: Request) -> Response:
         given = _given(request)
@@ -100,8 +108,8 @@ class Viewer:
         self._marks.put(mark.id, mark.round, mark.marked)
 
     def _asset(self, request: Request) -> Response:
-        name = request.url.path.rsplit("/", 1)[-1]
-        return Response((_HERE / name).read_bytes(), media_type=_ASSETS[name])
+        file, media_type = _ASSETS[request.url.path.lstrip("/")]
+        return Response(file.read_bytes(), media_type=media_type)
 
     def _http_problem(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

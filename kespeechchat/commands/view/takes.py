@@ -23,7 +23,7 @@ from kespeechchat.store.shards import read_table
 
 _TEXTS = ("question", "instruction")  # what a row without turns is recognized by, the best first
 _PLAIN = ("stage", "reason", "detail", "language", "split", "error_rate", "seconds", *_TEXTS)
-_OF_TURN = ("voice", "text", "transcript")
+_OF_TURN = ("voice", "text", "transcript", "error_rate")
 PLACES = 1 << 20  # rows that a shard can have
 _UNITS = 1 << 8
 
@@ -66,6 +66,8 @@ class Take:
     seconds: float | None
     user_voice: str | None
     agent_voice: str | None
+    user_error: float | None
+    agent_error: float | None
     said: str
     scores: dict[str, float] = field(default_factory=dict)
 
@@ -124,7 +126,7 @@ def _takes(table: pa.Table, places: list[int], shard: Shard, round_: int) -> Ite
             for score in turn.get("scores") or ():
                 if score["value"] is not None:
                     scores[score["head"]] = min(score["value"], scores.get(score["head"], score["value"]))
-        voices = [turn.get("voice") for turn in spoken[:2]] + [None, None]
+        voices, errors = ([*(t.get(name) for t in spoken[:2]), None, None] for name in ("voice", "error_rate"))
         yield Take(
             n=shard.first + place,
             shard=shard.number,
@@ -140,6 +142,8 @@ def _takes(table: pa.Table, places: list[int], shard: Shard, round_: int) -> Ite
             seconds=value("seconds", k),
             user_voice=voices[0],
             agent_voice=voices[1],
+            user_error=errors[0],
+            agent_error=errors[1],
             said="\n".join(said),
             scores=scores,
         )

@@ -1,13 +1,13 @@
 "use strict";
 // Listening through: one take at a time is chosen; keys move, play and mark.
 const takes = [...document.querySelectorAll(".take")];
-const said = document.getElementById("said");
+const told = document.getElementById("told");
 const keys = document.getElementById("keys");
 let at = -1;
 let playing = null; // {turns, k}: the turns that are played one after the other
 
 function tell(text) {
-  said.textContent = text;
+  told.textContent = text;
 }
 
 function choose(k) {
@@ -23,10 +23,10 @@ function stop() {
   for (const audio of document.querySelectorAll("audio")) audio.pause();
 }
 
-function start(audio) {
-  audio.currentTime = 0;
+function start(audio, from = 0) {
+  audio.currentTime = from;
   audio.play().catch((error) => {
-    if (error.name === "NotAllowedError") tell("Press p to play: the browser wants a key or a click first.");
+    if (error.name === "NotAllowedError") tell("Press Space to play: the browser wants a key or a click first.");
     else if (error.name !== "AbortError") tell(`Cannot play: ${error.message}`);
   });
 }
@@ -44,7 +44,7 @@ function playAll() {
 function pauseOrPlay() {
   const audio = playing && playing.turns[playing.k];
   if (!audio) playAll();
-  else if (audio.paused) audio.play();
+  else if (audio.paused) start(audio, audio.currentTime);
   else audio.pause();
 }
 
@@ -74,12 +74,19 @@ async function mark(take) {
   }
 }
 
+function seek(seconds) {
+  const audio = playing && playing.turns[playing.k];
+  if (audio) audio.currentTime = Math.min(audio.duration || 0, Math.max(0, audio.currentTime + seconds));
+}
+
 const ACTIONS = {
   n: () => move(1),
-  b: () => move(-1),
+  p: () => move(-1),
   a: playAll,
-  p: pauseOrPlay,
-  m: () => at >= 0 && mark(takes[at]),
+  " ": pauseOrPlay,
+  ArrowLeft: () => seek(-2),
+  ArrowRight: () => seek(2),
+  m: () => (at >= 0 ? mark(takes[at]) : tell("Choose a dialogue first: n goes to the next one.")),
   o: () => {
     const link = at >= 0 && takes[at].querySelector("h2 a");
     if (link) location.assign(link.href);
@@ -87,19 +94,20 @@ const ACTIONS = {
   "/": () => document.querySelector('input[name="text"]')?.focus(),
   "?": () => keys.showModal(),
 };
+const OWN = { " ": "a, button, audio, summary", ArrowLeft: "audio", ArrowRight: "audio" }; // who wants the key for itself
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea, dialog");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const action = ACTIONS[event.key];
-  if (!action) return;
+  if (!action || (OWN[event.key] && event.target.closest(OWN[event.key]))) return;
   event.preventDefault();
   action();
 });
 
 document.addEventListener("click", (event) => {
   const take = event.target.closest(".take");
-  if (take) choose(takes.indexOf(take));
+  if (take && takes[at] !== take && !event.target.closest("a, audio, summary")) choose(takes.indexOf(take));
   if (event.target.closest(".mark")) mark(take);
   if (event.target.id === "help") keys.showModal();
 });
@@ -117,6 +125,9 @@ for (const audio of document.querySelectorAll("audio")) {
   });
   audio.addEventListener("play", () => {
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
+    const take = audio.closest(".take");
+    const turns = [...take.querySelectorAll("audio")];
+    playing = { turns, k: turns.indexOf(audio) }; // a turn that was started by hand goes on with the next one too
   });
   audio.addEventListener("error", () => tell("This turn cannot be played: ROOT has no speech of it, or it is broken."));
 }
