@@ -85,6 +85,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((_ADDRESS, port))
+        listening.listen(128)  # from here on the address works: who comes early waits
     except OSError as error:
         listening.close()
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
