@@ -19,12 +19,13 @@ def errors(pipeline: Pipeline, store: ObjectStore) -> Iterator[str]:
         for shard, state in build_state.states(unit.name).items():
             where = f"{unit.name} shard {shard:05d}"
             if state.state is State.FAILED:
-                yield f"{where}: failed\n{_why_failed(build_state, state.order)}"
+                yield f"{where}: failed\n{why_failed(build_state, state.order)}"
             elif state.state is State.DONE:
                 yield from (f"{where}: {line}" for line in _failed_rows(build_state, state.order))
 
 
-def _why_failed(build_state: BuildState, order: Order) -> str:
+def why_failed(build_state: BuildState, order: Order) -> str:
+    """The traceback of a failed shard, from its last failure record; where that is gone or torn, it says so."""
     key = order.key
     for generation in range(key.generation, -1, -1):
         name = record_key(order.name, type(key)(key.shard, key.fingerprint, generation), FAILED)

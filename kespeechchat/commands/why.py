@@ -45,6 +45,15 @@ def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[
     return [f"{stage} shard {shard:05d} is stale:", *(f"  {line}" for line in lines)]
 
 
+def settings_that_differ(then: Pipeline, now: Pipeline) -> Iterator[str]:
+    """A line for each setting or prompt in which two profiles differ, with the old and the new value. Where a build
+    lies and what runs it makes no difference."""
+    for name in ("seed", "instructions", "speech", "engines", "stages", "rounds", "prompts"):
+        old, new = (pipeline.model_dump(mode="json").get(name) for pipeline in (then, now))
+        if old != new:
+            yield from _leaves(name, old, new)
+
+
 def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(name for name in {**then, **now} if then.get(name) != now.get(name))
 

@@ -26,7 +26,7 @@ from kespeechchat.text.error_rate import characters
 Fate = Literal["kept", "refused", "failed"]
 _FATES: dict[str, Fate] = {KEPT: "kept", FAILED: "failed"}
 _PROMPT = ".prompt:"  # in the name of a fingerprint's ingredient: rewrite.prompt:rewrite-directive
-_PLAIN = ("language", "split", "source", "metric", "error_rate", "seconds")
+_PLAIN = ("language", "split", "source", "metric", "error_rate", "edits", "units", "seconds")
 _TURN = (
     *("role", "voice", "text", "seed", "tries", "seconds", "transcript", "error_rate", "watermark_score", "scores"),
     *("leading_silence", "longest_silence", "trailing_silence"),
@@ -84,7 +84,7 @@ class Made:
 @dataclass(frozen=True)
 class Heard:
     """One dialogue. `round`: of speech, that settled it, 0 being the first; `stage`: that settled it; `reason` and
-    `detail`: why it was refused or failed. `metric`: CER, WER or SER."""
+    `detail`: why it was refused or failed. `metric`: CER, WER or SER; `error_rate` is `edits` by `units`."""
 
     id: str
     language: Language
@@ -101,6 +101,8 @@ class Heard:
     turns: tuple[Turn, ...]
     origin: Origin
     made: tuple[Made, ...] = ()
+    edits: int | None = None
+    units: int | None = None
 
     def differences(self, turn: Turn) -> list[Piece]:
         """The turn's text and transcript, aligned; empty where it was not transcribed."""
@@ -253,6 +255,8 @@ class Dialogues:
             turns=turns,
             origin=Origin(row.get("source") or "", **origin),
             made=made,
+            edits=row.get("edits"),
+            units=row.get("units"),
         )
 
     def _turn(self, turn: dict[str, Any], language: Language) -> Turn:

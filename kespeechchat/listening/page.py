@@ -36,7 +36,7 @@ def templates(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "hours": hours, "size": size, "score_name": score_name, "count": _count}
+    found.filters |= {"percent": percent, "hours": hours, "size": size, "score_name": score_name, "count": _count, "duration": duration}
     found.globals["main_scores"] = MAIN_SCORES
     return found
 
@@ -88,6 +88,18 @@ def score_name(head: str) -> str:
     ('DNSMOS', 'own voice')
     """
     return _NAMES.get(head, head.replace("_", " "))
+
+
+def duration(seconds: float) -> str:
+    """For a reader, in the unit that fits.
+
+    >>> duration(0.4), duration(90), duration(5400), duration(400_000)
+    ('0.4 s', '1.5 min', '1.5 h', '4.6 days')
+    """
+    for unit, size_, below in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172_800)):
+        if seconds < below:
+            return f"{seconds / size_:.2g} {unit}" if seconds / size_ < 10 else f"{seconds / size_:,.0f} {unit}"
+    return f"{seconds / 86_400:,.1f} days"
 
 
 def _count(value: int) -> str:

@@ -1,0 +1,49 @@
+"""The report's page, written to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kespeechchat import __version__
+from kespeechchat.commands.report.comparison import Comparison, compare
+from kespeechchat.commands.report.contents import Contents, contents, read_build
+from kespeechchat.config.load import ConfigError
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import size
+from kespeechchat.listening.page import render
+from kespeechchat.store.interface import ObjectStore
+from kespeechchat.whole_file import write_text
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+def report(
+    pipeline: Pipeline, store: ObjectStore, file: Path, against: tuple[Pipeline, ObjectStore] | None = None
+) -> tuple[Path, int]:
+    """Writes the page of a build, or of two side by side. Returns the file and its bytes.
+
+    Raises ConfigError where there is no build or the file cannot be written, CorruptShard where a file of ROOT is not
+    what its commit record says.
+    """
+    build = read_build(pipeline, store)
+    other = compare(build, read_build(*against)) if against else None
+    text = page(contents(build), other)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
+    except OSError as error:
+        raise ConfigError(f"--to {file}: cannot write it: {error.strerror}") from None
+    return file, len(text.encode())
+
+
+def page(found: Contents, other: Comparison | None = None) -> str:
+    """The whole page as HTML."""
+    title = f"{found.build.pipeline.name}: a report"
+    return render(
+        "report.html", _ASSETS, title=title, styles=("report.css",), c=found, other=other, version=__version__
+    )
+
+
+def told(file: Path, bytes_: int) -> str:
+    """The closing line for a terminal."""
+    return f"report: {file} ({size(bytes_)}); open it in a browser"
