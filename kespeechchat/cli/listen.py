@@ -41,7 +41,7 @@ def view(
 
     \b
     kesc view --root build/quickstart --open
-    kesc view --root build/quickstart --page 'http://127.0.0.1:8741/…/?reason=error_rate&status=rejected'
+    kesc view --root build/quickstart --page 'http://127.0.0.1:8741/TOKEN/?reason=error_rate&status=rejected'
     """
     from kespeechchat.commands.view import index_file, page_of, serve
     from kespeechchat.state.build_state import BuildState
