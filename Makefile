@@ -28,6 +28,7 @@ $(TESTED): $(READY) requirements/no-deps-test.txt requirements/cosyvoice.txt
 demo: $(READY)
 	$(KESC) build pipelines/quickstart.yaml
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
+	$(KESC) report pipelines/quickstart.yaml --to build/quickstart-report.html
 
 # First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest.
 test: $(TESTED) lint types

@@ -41,6 +41,7 @@ def kesc(
     \b
     kesc build pipelines/quickstart.yaml         make a small dataset on a laptop; run again to resume
     kesc status pipelines/quickstart.yaml        see what is done
+    kesc report pipelines/quickstart.yaml        see and hear what was made, on one page
     kesc export pipelines/quickstart.yaml --to my-dataset
 
     Exit codes: 0 success; 1 some rows or shards failed, or a check failed; 2 wrong usage or configuration;

@@ -111,14 +111,23 @@ class _Values:
 
 
 def _leaves(name: str, old: object, new: object) -> Iterator[str]:
-    """A line for each part that differs, however deep in mappings it is."""
-    if isinstance(old, dict) and isinstance(new, dict):
+    """A line for each part that differs, however deep in mappings it is, and in lists of as many mappings."""
+    if _alike(old, new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):  # type: ignore[call-overload]
+            if one != other:
+                yield from _leaves(f"{name}.{place}", one, other)
+    elif isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             if old.get(key) != new.get(key):
                 yield from _leaves(f"{name}.{key}", old.get(key), new.get(key))
     else:
         at = _first_difference(old, new)
         yield f"{name}: was {_short(old, at)}, is {_short(new, at)}"
+
+
+def _alike(old: object, new: object) -> bool:
+    both = isinstance(old, list) and isinstance(new, list)
+    return both and len(old) == len(new) and all(isinstance(part, dict) for part in (*old, *new))  # type: ignore[arg-type,misc]
 
 
 def _first_difference(old: object, new: object) -> int:

@@ -37,12 +37,13 @@ _ORIGIN = ("file", "line", "task", "instruction", "input", "question_from", "res
 @dataclass(frozen=True)
 class Turn:
     """What one side says: `text` as the TTS got it, `transcript` as the recognizer heard it. `seconds` are of its
-    audio, `pace` is seconds per character; `scores` by head (`dnsmos_ovrl`); `parents` are the real speakers whose
+    audio; `scores` by head (`dnsmos_ovrl`); `parents` are the real speakers whose
     blend the voice is. What no stage has measured is None."""
 
     role: Role
     voice: str
     text: str
+    language: Language
     seed: int | None = None
     tries: int | None = None
     seconds: float | None = None
@@ -51,9 +52,14 @@ class Turn:
     watermark_score: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     longest_silence: float | None = None  # s; at the beginning, inside or at the end
-    pace: float | None = None
     gender: str | None = None
     parents: tuple[str, ...] = ()
+
+    @cached_property
+    def pace(self) -> float | None:
+        """Seconds per character that is said; worked out when it is asked for, because reading a text takes a while."""
+        spoken = characters(self.text, self.language) if self.seconds is not None else 0
+        return self.seconds / spoken if self.seconds is not None and spoken else None
 
 
 @dataclass(frozen=True)
@@ -261,21 +267,20 @@ class Dialogues:
 
     def _turn(self, turn: dict[str, Any], language: Language) -> Turn:
         voice = self.voices.get(turn["voice"], {})
-        seconds, spoken = turn["seconds"], characters(turn["text"], language)
         silences = [turn.get(k) for k in ("leading_silence", "longest_silence", "trailing_silence")]
         return Turn(
             role=turn["role"],
             voice=turn["voice"],
             text=turn["text"],
+            language=language,
             seed=turn["seed"],
             tries=turn["tries"],
-            seconds=seconds,
+            seconds=turn["seconds"],
             transcript=turn.get("transcript"),
             error_rate=turn.get("error_rate"),
             watermark_score=turn.get("watermark_score"),
             scores={score["head"]: score["value"] for score in turn.get("scores") or ()},
             longest_silence=max((s for s in silences if s is not None), default=None),
-            pace=seconds / spoken if seconds is not None and spoken else None,
             gender=voice.get("gender"),
             parents=tuple(voice.get("parents") or ()),
         )

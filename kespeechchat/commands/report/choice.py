@@ -11,8 +11,8 @@ from kespeechchat.listening.speech import data_url
 from kespeechchat.records import LANGUAGES, Role
 
 AUDIO_BYTES = 3_400_000  # of all speech in a page, as text; with all else it stays under 5 MB
-_SHOWN = {RANDOM.key: 3, INSIDE.key: 2, OUTSIDE.key: 2, LOW.key: 2}  # of each kind and language
-_OF_REASON = 2
+_SHOWN = {RANDOM.key: 3, INSIDE.key: 3, OUTSIDE.key: 3, LOW.key: 3}  # of each kind and language
+_OF_REASON = 3
 _LONG = 60.0  # seconds of a dialogue that is still worth its bytes
 
 
@@ -41,7 +41,8 @@ def choose(dialogues: Dialogues, seen: Survey) -> list[Group]:
     wanted = [(kind, kind.key, _SHOWN[kind.key]) for kind in KINDS]
     for reason in seen.reasons():
         title = f"Refused: {reason.replace('_', ' ')}"
-        wanted.append((Kind(f"reason-{reason}", title, "Drawn by a hash of their ids."), f"reason:{reason}", _OF_REASON))
+        kind = Kind(f"reason-{reason}", title, "Drawn by a hash of their ids.")
+        wanted.append((kind, f"reason:{reason}", _OF_REASON))
     for kind, key, count in wanted:
         own: list[Heard] = []
         for language in LANGUAGES:
@@ -71,9 +72,7 @@ def with_speech(dialogues: Dialogues, groups: list[Group], budget: int = AUDIO_B
         budget -= sum(map(len, found.values()))
         silent += heard.spoken and not found
         sources[heard.id] = found
-    return [
-        Group(g.kind, tuple(Shown(s.heard, s.note, sources[s.heard.id]) for s in g.shown)) for g in groups
-    ], silent
+    return [Group(g.kind, tuple(Shown(s.heard, s.note, sources[s.heard.id]) for s in g.shown)) for g in groups], silent
 
 
 def speech_of(dialogues: Dialogues, heard: Heard) -> dict[Role, str]:

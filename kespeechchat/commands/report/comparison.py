@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from kespeechchat.commands.report.choice import AUDIO_BYTES, speech_of, whole
 from kespeechchat.commands.report.contents import Build, tiles
@@ -77,8 +79,10 @@ def compare(here: Build, there: Build) -> Comparison:
     ours, theirs = _briefs(here), _briefs(there)
     shared = sorted(ours.keys() & theirs.keys())
     verdicts = Counter((ours[i].fate, theirs[i].fate) for i in shared)
-    errors = [(i, a - b) for i in shared if (a := ours[i].error_rate) is not None and (b := theirs[i].error_rate) is not None]
-    scores = [(i, a - b) for i in shared if (a := ours[i].score) is not None and (b := theirs[i].score) is not None]
+    errors, scores = (
+        [(i, a - b) for i in shared if (a := of(ours[i])) is not None and (b := of(theirs[i])) is not None]
+        for of in (_error_rate, _score)
+    )
     charts, _ = rows(here.pipeline, here.seen, there.seen)
     differing = list(settings_that_differ(there.pipeline, here.pipeline))
     return Comparison(
@@ -97,6 +101,14 @@ def compare(here: Build, there: Build) -> Comparison:
         score_change=_change(scores, lambda v: f"{v:.3f}"),
         pairs=tuple(_pairs(here, there, ours, theirs, errors, scores)),
     )
+
+
+def _error_rate(brief: _Brief) -> float | None:
+    return brief.error_rate
+
+
+def _score(brief: _Brief) -> float | None:
+    return brief.score
 
 
 def _briefs(build: Build) -> dict[str, _Brief]:
@@ -123,7 +135,8 @@ def _stages(here: Build, there: Build) -> Iterator[Both]:
             if stage is None:
                 lines.append("no such stage")
                 continue
-            reasons = ", ".join(f"{r} {n:,}" for r, n in sorted(stage["rejected"].items(), key=lambda kv: (-kv[1], kv[0])))
+            ordered = sorted(stage["rejected"].items(), key=lambda kv: (-kv[1], kv[0]))
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in ordered)
             failed = f"; failed {stage['failed_rows']:,}" if stage["failed_rows"] else ""
             lines.append(f"{stage['kept']:,} of {stage['rows_in']:,} kept{': ' if reasons else ''}{reasons}{failed}")
         if lines[0] != lines[1]:
@@ -134,30 +147,29 @@ def _voices(here: Build, there: Build) -> Iterator[Chart]:
     if here.voices is None or there.voices is None:
         return
     limit = here.pipeline.stages.voices.privacy.speaker_threshold
+    same = [Gate(limit, f"same person {limit:g}")]
     for title, ours, theirs, gates in (
-        ("To the nearest real person", here.voices.nearest, there.voices.nearest, [Gate(limit, f"same person {limit:g}")]),
-        ("To the most alike voice", here.voices.others, there.voices.others, []),
+        ("Cosine to the nearest person", here.voices.nearest, there.voices.nearest, same),
+        ("Cosine to the most alike voice", here.voices.others, there.voices.others, []),
     ):
         if len(ours) and len(theirs):
-            series = (Series("this build", "kept", ours), Series("the other", "against", theirs, line=True))
+            series = (Series("here", "kept", ours), Series("there", "against", theirs, line=True))
             caption = f"medians {_median(ours)} here, {_median(theirs)} there"
             yield Chart(title, histogram(series, f"{title}: {caption}", gates), caption, series)
 
 
-def _median(values: object) -> str:
-    import numpy as np
-
-    return f"{np.median(values):.2f}"  # type: ignore[call-overload]
+def _median(values: np.ndarray) -> str:
+    return f"{np.median(values):.2f}"
 
 
-def _change(differences: list[tuple[str, float]], form: object) -> str:
+def _change(differences: list[tuple[str, float]], form: Callable[[float], str]) -> str:
     if not differences:
         return ""
-    assert callable(form)
     lower, higher = sum(d < 0 for _, d in differences), sum(d > 0 for _, d in differences)
     mean = sum(d for _, d in differences) / len(differences)
     same = len(differences) - lower - higher
-    return f"lower in {lower:,}, higher in {higher:,}, the same in {same:,}; on average by {form(mean)}"
+    way = "lower" if mean < 0 else "higher"
+    return f"lower in {lower:,}, higher in {higher:,}, the same in {same:,}; on average {form(abs(mean))} {way}"
 
 
 def _pairs(

@@ -31,7 +31,7 @@ from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
 
 FAILURES = 20  # that are shown
-_PAPER_ERRORS = {"zh": "CER at most 5%", "en": "WER at most 10%"}  # arXiv 2412.01078: the gate's limits
+_PAPER_ERRORS = {"zh": "refuses CER over 5%", "en": "refuses WER over 10%"}  # arXiv 2412.01078: the gate's limits
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def read_build(pipeline: Pipeline, store: ObjectStore) -> Build:
     shards = sample_of(dialogues, sizes(build_state)) if dialogues.shards else []
     seen = survey(dialogues, shards)
     kept, spoken = _gated(build_state)
-    corpus = corpus_of(planned_inputs(build_state))
-    return Build(pipeline, build_state, found, dialogues, seen, shards, kept, spoken, voice_figures(build_state), corpus)
+    corpus, voices = corpus_of(planned_inputs(build_state)), voice_figures(build_state)
+    return Build(pipeline, build_state, found, dialogues, seen, shards, kept, spoken, voices, corpus)
 
 
 def contents(build: Build) -> Contents:
@@ -138,15 +138,15 @@ def tiles(build: Build) -> Iterator[Tile]:
     if build.kept:
         each = ", ".join(f"{build.kept[lang]:,} {lang}" for lang in languages)
         yield Tile("Dialogues", f"{sum(build.kept.values()):,}", each, PAPER["dialogues"])
-        each = ", ".join(f"{hours(build.hours[lang])} {lang}" for lang in languages)
-        yield Tile("Hours of speech", hours(sum(build.hours.values())), each, PAPER["hours"])
+        each = ", ".join(f"{_spoken(build.hours[lang])} {lang}" for lang in languages)
+        yield Tile("Speech", _spoken(sum(build.hours.values())), each, f"{PAPER['hours']} hours")
     if build.voices:
         users = sum(n for (role, _), n in build.voices.counts.items() if role == "user")
         told = f"{users:,} users, {build.voices.voices - users:,} agents; of {build.voices.people:,} people"
         yield Tile("Voices", f"{build.voices.voices:,}", told, PAPER["speakers"])
     for (language, metric), (edits, units) in sorted(seen.edits.items(), reverse=True):
         rates = seen.of("error_rate", language, True)
-        told = f"pooled over kept dialogues; nine in ten have at most {percent(float(np.quantile(rates, 0.9)), 1)}"
+        told = f"of kept dialogues; nine in ten at most {percent(float(np.quantile(rates, 0.9)), 1)}"
         yield Tile(f"{metric}, {language}", percent(edits / units if units else None), told, _PAPER_ERRORS[language])
     for head in ("dnsmos_ovrl", "distillmos", "utmos"):
         each_values = {lang: seen.of(f"score:{head}", lang, True) for lang in languages}
@@ -154,10 +154,15 @@ def tiles(build: Build) -> Iterator[Tile]:
         if len(every):
             told = ", ".join(f"{v.mean():.2f} {lang}" for lang, v in each_values.items() if len(v))
             paper = f"{PAPER_QUALITY[head]}" if head in PAPER_QUALITY else ""
-            yield Tile(score_name(head), f"{every.mean():.2f}", f"mean of kept turns; {told}", paper)
+            yield Tile(score_name(head), f"{every.mean():.2f}", f"kept turns: {told}", paper)
     if seen.marked[1]:
         told = f"of {seen.marked[1]:,} kept turns"
         yield Tile("Watermark found", percent(seen.marked[0] / seen.marked[1], 1), told)
+
+
+def _spoken(value: float) -> str:
+    """Hours for a reader; minutes where there is less than one."""
+    return f"{60 * value:.1f} min" if value < 1 else f"{hours(value)} h"
 
 
 def _missing(build: Build) -> Iterator[str]:

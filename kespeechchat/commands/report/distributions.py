@@ -17,7 +17,7 @@ from kespeechchat.voices.privacy import OWN_VOICE
 
 _UNITS = {"zh": "characters", "en": "words"}
 _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
-_FIRST = ("dnsmos_ovrl", "distillmos", "utmos", OWN_VOICE, "dnsmos_p808")  # scores in the order in which they are drawn
+_FIRST = ("dnsmos_ovrl", "distillmos", "utmos", OWN_VOICE)  # scores in the order in which they are drawn
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def quantities(pipeline: Pipeline, heads: Sequence[str]) -> list[Quantity]:
 
     def error_gate(language: Language) -> list[Gate]:
         limit = pick(gate.max_error, language)
-        return [] if limit is None else [Gate(limit, f"gate {limit:.3g}")]
+        return [] if limit is None else [Gate(limit, f"gate {100 * limit:.3g}%")]
 
     def pace_gate(language: Language) -> list[Gate]:
         low, high = pick(speak.seconds_per_character, language)
@@ -64,7 +64,7 @@ def quantities(pipeline: Pipeline, heads: Sequence[str]) -> list[Quantity]:
 
     found = [
         Quantity("error_rate", lambda n: f"{_METRICS[pick(gate.unit, n)]} of a dialogue", error_gate, percent=True),
-        *(Quantity(f"score:{h}", lambda n, h=h: f"{_score(h)} of a turn", score_gate(h)) for h in _ordered(heads)),  # type: ignore[misc]
+        *(Quantity(f"score:{h}", lambda n, h=h: _score(h), score_gate(h)) for h in _ordered(heads)),  # type: ignore[misc]
         Quantity("seconds", lambda n: "Seconds of a dialogue", none, digits=1),
         Quantity("length:user", lambda n: f"{_UNITS[n].capitalize()} of a question", none, whole=True, digits=0),
         Quantity("length:agent", lambda n: f"{_UNITS[n].capitalize()} of an answer", none, whole=True, digits=0),
@@ -92,8 +92,8 @@ def _chart(quantity: Quantity, language: Language, seen: Survey, other: Survey |
     kept, left = (seen.of(quantity.key, language, fate) for fate in (True, False))
     series = [Series("kept", language, kept), Series("refused", "left", left)]
     if other is not None:
-        series = [Series("this build, kept", language, kept)]
-        series.append(Series("the other, kept", "against", other.of(quantity.key, language, True), line=True))
+        series = [Series("here", language, kept)]
+        series.append(Series("there", "against", other.of(quantity.key, language, True), line=True))
     if not any(len(one.values) for one in series):
         return None
     title = f"{quantity.title(language)}, {language}"
@@ -105,8 +105,8 @@ def _chart(quantity: Quantity, language: Language, seen: Survey, other: Survey |
 
 def _caption(quantity: Quantity, series: Series) -> str:
     low, middle, high = np.quantile(series.values, (0.1, 0.5, 0.9))
-    form: Callable[[float], str] = (lambda v: f"{v:.1%}") if quantity.percent else (lambda v: f"{v:.{quantity.digits}f}")
-    return f"{len(series.values):,} {series.name}: median {form(middle)}, 10–90 % {form(low)} to {form(high)}"
+    form = ".1%" if quantity.percent else f".{quantity.digits}f"
+    return f"{series.name}: {len(series.values):,}, median {middle:{form}}, 10–90 % {low:{form}} to {high:{form}}"
 
 
 def _one_value(quantity: Quantity, seen: Survey, other: Survey | None) -> float | None:
@@ -124,4 +124,4 @@ def _ordered(heads: Sequence[str]) -> list[str]:
 
 
 def _score(head: str) -> str:
-    return "Cosine to its own voice" if head == OWN_VOICE else score_name(head)
+    return "Cosine of a turn to its own voice" if head == OWN_VOICE else f"{score_name(head)} of a turn"

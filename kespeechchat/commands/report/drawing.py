@@ -10,7 +10,7 @@ it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH, HEIGHT = 360, 172
-_LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 26, 24  # around the plot
+WIDTH, HEIGHT = 360, 156
+_LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 30, 24  # around the plot
 _BINS = 24  # about so many
 
 
@@ -63,7 +63,7 @@ def nice_step(span: float, about: int) -> float:
     return float(next(f * power for f in (1, 2, 5, 10) if f * power >= raw * (1 - 1e-9)))
 
 
-def bin_edges(values: np.ndarray, limits: Iterable[float] = (), whole: bool = False) -> np.ndarray:
+def bin_edges(values: np.ndarray, limits: Sequence[float] = (), whole: bool = False) -> np.ndarray:
     """Even edges on round numbers, over all values but the outermost two in a thousand and over all `limits`; `whole`:
     each bin holds whole numbers, and is centred on them."""
     inside = np.quantile(values, (0.002, 0.998)) if len(values) else np.array([0.0, 1.0])
@@ -81,7 +81,7 @@ def histogram(
     """Stacked bars of the series that are no line, and lines of those that are; the gates over them. What lies beyond
     the edges counts in the outermost bins. `label`: what it shows, for a reader who cannot see it."""
     every = np.concatenate([s.values for s in series]) if series else np.zeros(0)
-    edges = bin_edges(every, (g.at for g in gates), whole)
+    edges = bin_edges(every, [g.at for g in gates], whole)
     counts = [np.histogram(np.clip(s.values, edges[0], np.nextafter(edges[-1], -np.inf)), edges)[0] for s in series]
     stacked = np.sum([c for s, c in zip(series, counts, strict=True) if not s.line], axis=0) + np.zeros(len(edges) - 1)
     most = max([stacked.max(initial=0), *(c.max(initial=0) for c in counts), 1])

@@ -124,29 +124,36 @@ def _map(
             kind = "voice" if good else "refused"
             spots.append((kind, f"{row['gender']} {kind}", "circle" if good else "cross", name, mean))
     for name, person in people.items():
-        label = f"{name}, a real person, {person.gender}"
+        label = f"{name}, a person of the corpus, {person.gender}"
         spots.append(("person", f"{person.gender} person", "square", label, person.xvector))
     if len({len(s[4]) for s in spots}) > 1:
         return None, "the clips were measured by another encoder than the voices; build the voices again"
     if len(spots) < 3:
         return None, "there are too few voices and people to draw a map"
-    matrix_ = np.stack([s[4] for s in spots]).astype(np.float64)
-    centred = matrix_ - matrix_.mean(axis=0)
-    values, directions = np.linalg.eigh(centred.T @ centred)
-    flat = centred @ directions[:, [-1, -2]]
-    share = float(values[-2:].sum() / max(values.sum(), 1e-12))
-    dots = []
+    drawn = []
     for kind, most in _DOTS.items():
-        own = [i for i, s in enumerate(spots) if s[0] == kind]
-        for i in sorted(own, key=lambda i: stable_hash("report dot", spots[i][3]))[:most]:
-            _, css, shape, name, _ = spots[i]
-            dots.append(Dot(float(flat[i, 0]), float(-flat[i, 1]), css, shape, name))
+        own = [s for s in spots if s[0] == kind]
+        drawn += sorted(own, key=lambda s: stable_hash("report dot", s[3]))[:most]
+    flat, share = _plane(np.stack([s[4] for s in drawn]).astype(np.float64))
+    dots = [
+        Dot(float(x), float(-y), css, shape, name) for (x, y), (_, css, shape, name, _) in zip(flat, drawn, strict=True)
+    ]
     dots.sort(key=lambda d: {"cross": 0, "square": 1, "circle": 2}[d.shape])
     label = f"Map of {len(dots)} voices, people and refused candidates by how they sound"
     caption = f"The two directions in which the x-vectors differ most hold {share:.0%} of what differs."
     if len(dots) < len(spots):
         caption += f" {len(dots):,} of {len(spots):,} are drawn, by a hash of their names."
     return Chart("Who sounds like whom", scatter(dots, label), caption), ""
+
+
+def _plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """float64 [n, D] → [n, 2] along the two directions of most variance, and the share of the variance they hold. The
+    sign of a direction is fixed by its largest part, so that the map is the same on every machine."""
+    centred = vectors - vectors.mean(axis=0)
+    values, directions = np.linalg.eigh(centred.T @ centred)
+    chosen = directions[:, [-1, -2]]
+    chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), [0, 1]])
+    return centred @ chosen, float(values[-2:].sum() / max(values.sum(), 1e-12))
 
 
 def _cosines(
@@ -162,21 +169,21 @@ def _cosines(
     charts = []
     if any(len(s.values) for s in nearest):
         caption = _spread_of(nearest[0].values, "voices")
-        svg = histogram(nearest, f"Cosine to the nearest real person. {caption}", [same])
-        charts.append(Chart("To the nearest real person", svg, caption, nearest))
+        svg = histogram(nearest, f"Cosine to the nearest person. {caption}", [same])
+        charts.append(Chart("Cosine to the nearest person", svg, caption, nearest))
     limits = {voice_limit(privacy, language): language for language in (*LANGUAGES,)}
     one = [Gate(at, f"one voice {at:g}") for at in limits]
     closest = (Series("voices", "kept", _values(rows, kept, "nearest_voice_cosine")),)
     if len(closest[0].values):
         caption = _spread_of(closest[0].values, "voices")
         svg = histogram(closest, f"Cosine to the most alike voice. {caption}", one)
-        charts.append(Chart("To the most alike voice", svg, caption, closest))
+        charts.append(Chart("Cosine to the most alike voice", svg, caption, closest))
     pairs = _pairs(rows, kept, means)
     if len(pairs):
         series = (Series("pairs", "kept", pairs),)
         caption = _spread_of(pairs, "pairs of one gender and language")
         svg = histogram(series, f"Cosine of two voices. {caption}", one)
-        charts.append(Chart("Any two voices", svg, caption, series))
+        charts.append(Chart("Cosine of any two voices", svg, caption, series))
     return tuple(charts)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RECORDS = 400  # of one unit that are opened for its times
 _SHARDS = 24  # of one stage that are opened for examples
+_SHORT = 8  # characters by which a text is found in a detail
 _EXAMPLES = 2  # of one reason
 _TEXTS = ("question", "instruction", "transcript", "recording", "turns.list.element.text")  # the best first
 _BRANCHES = {"text": "Text", "voices": "Voices", "speech": "Speech"}
@@ -132,8 +133,19 @@ def _examples(build_state: BuildState, stage: str, reasons: Mapping[str, int]) -
         for row in table.to_pylist():
             own = found.get(row["reason"], [])
             if len(own) < _EXAMPLES and row["reason"] in found:
-                own.append(Example(row["id"], _text(row, text), row["detail"] or ""))
+                said = _text(row, text)
+                own.append(Example(row["id"], said, _without(row["detail"] or "", said)))
     return found
+
+
+def _without(detail: str, text: str) -> str:
+    """The detail without the beginning of the text that it ends with: the text is shown beside it.
+
+    >>> _without("crime: How can I break", "How can I break into it?"), _without("empty", "")
+    ('crime', 'empty')
+    """
+    at = detail.find(text[:_SHORT]) if text else -1
+    return detail[:at].rstrip(": ") if at >= 0 and text.startswith(detail[at:]) else detail
 
 
 def _text(row: Mapping[str, Any], column: str) -> str:

@@ -21,7 +21,7 @@ from kespeechchat.records import Language
 from kespeechchat.seeds import stable_hash
 
 MOST = 100_000  # dialogues that are looked at
-_EACH = 4  # candidates kept of a kind and language; some are shown as another kind
+_EACH = 9  # candidates kept of a kind and language; some are shown as another kind
 
 Values = dict[tuple[str, str, bool], "array[float]"]  # (quantity, language, kept)
 
