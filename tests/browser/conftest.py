@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import spoken_again
-from tests.browser.chromium import Chromium
 from tests.commands.view.builds import QUICKSTART, spoken_build
 from tests.spoken_again import Ground
+
+if TYPE_CHECKING:  # selenium is installed by `make test-browser` alone
+    from tests.browser.chromium import Chromium
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +27,8 @@ def built(tmp_path_factory) -> Iterator[Ground]:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory) -> Iterator[Chromium]:
+    from tests.browser.chromium import Chromium
+
     browser = Chromium(tmp_path_factory.mktemp("downloads"))
     yield browser
     browser.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
+from kespeechchat.config.load import ConfigError
 from kespeechchat.state.reviews import Judged, Verdict
 
 _VERDICTS: tuple[Verdict, ...] = ("accept", "reject", "unsure")
@@ -27,7 +28,10 @@ class Agreement:
 
 def agreements(judged: Mapping[tuple[str, str], Mapping[str, Judged]]) -> Iterator[Agreement]:
     """Of every two annotators of a sample; `judged`: (sample, annotator) → id → verdict."""
-    from sklearn.metrics import cohen_kappa_score
+    try:
+        from sklearn.metrics import cohen_kappa_score
+    except ModuleNotFoundError:
+        raise ConfigError("kesc review needs scikit-learn; run `pip install 'kespeechchat[view]'`") from None
 
     for (one, first), (other, second) in combinations(sorted(judged), 2):
         theirs = judged[one, first], judged[other, second]

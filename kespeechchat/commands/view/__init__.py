@@ -51,9 +51,12 @@ def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Cal
 
     Raises ConfigError where the port is taken or the index cannot be used, KeyboardInterrupt at Ctrl-C.
     """
-    import uvicorn
+    try:
+        import uvicorn
 
-    from kespeechchat.commands.view.server import Viewer
+        from kespeechchat.commands.view.server import Viewer
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"kesc view needs {error.name}; run `pip install 'kespeechchat[view]'`") from None
 
     listening = _listen(port)  # first: making an index can take minutes
     try:

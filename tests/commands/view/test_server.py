@@ -18,13 +18,14 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
-from kespeechchat.commands.view import index_file, page_of
+from kespeechchat.commands.view import index_file, page_of, serve
 from kespeechchat.commands.view.index import update
 from kespeechchat.commands.view.marks import Marks, marks_file
 from kespeechchat.commands.view.pages import Pages
 from kespeechchat.commands.view.query import Index
 from kespeechchat.commands.view.server import Viewer, ranged
 from kespeechchat.commands.view.sounds import Sounds
+from kespeechchat.config.load import ConfigError
 from kespeechchat.export.audio_files import wav_bytes
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.state.finished_rows import FinishedRows
@@ -248,6 +249,12 @@ def test_a_shard_that_is_gone_is_said_on_the_page(client, ground):
 )
 def test_a_colleagues_link_leads_to_the_own_page(link, page):
     assert page_of(link) == page
+
+
+def test_what_is_not_installed_is_named(ground, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ConfigError, match=r"kesc view needs uvicorn; run `pip install 'kespeechchat\[view\]'`"):
+        serve(state_of(ground), tmp_path / "i.sqlite", 0, print, print)
 
 
 @pytest.mark.parametrize("sign, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
