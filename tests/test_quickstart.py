@@ -20,6 +20,7 @@ import yaml
 from kespeechchat.config.flow import STAGES
 from kespeechchat.config.rounds import REPEATED
 from kespeechchat.text.error_rate import error_edits
+from tests.pages import check_page
 
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "pipelines" / "quickstart.yaml"
@@ -101,6 +102,24 @@ def test_the_export_holds_speech_that_says_its_text_and_carries_the_mark(built, 
     assert names == {"XS", "S", "M", "L", "XL"}
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "Kokoro-82M" in card and "kesc detect" in card and "took no part in making the voices" in card
+
+
+def test_the_report_is_small_and_quick_and_whole(built, tmp_path):
+    started = time.monotonic()
+    done = _kesc("report", "--root", built, "--to", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 30
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(html.encode()) < 5_000_000
+    page = check_page(html)
+    gated = [row for gate in ("gate", "gate.r1") for row in _table(built, gate) if row["status"] == "kept"]
+    shown = {card["data-id"] for card in page.all("article")}
+    assert len(shown & {row["id"] for row in gated}) >= min(len(gated), 6)
+    voices = [row for row in _table(built, "voices") if row["status"] == "kept"]
+    dots = [circle["class"] for circle in page.all("circle") if circle["class"].endswith(" voice")]
+    assert len(dots) == len(voices)
+    said = " ".join(" ".join(page.text).split())
+    assert "DNSMOS of a turn, zh" in said and "DistillMOS of a turn, en" in said and "nobody real is in" in said
 
 
 def test_unmarked_speech_is_not_detected(tmp_path):

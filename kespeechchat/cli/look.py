@@ -190,7 +190,7 @@ def report(
     It tells what was made (beside the paper's figures), which rows left and why, how error rates, scores and lengths
     lie around the limits, how the voices keep apart, where the time went, what failed; and it plays dialogues: by
     chance, at the gate's edge, the worst that were kept, and some of each refusal, with the transcript's differences
-    marked. The file has all it needs in it and stays under 5 MB, so it can be sent. Of more than 100,000 dialogues it
+    marked. The file has all it needs in it and stays under 5 MB, so it can be sent. Of more than 50,000 dialogues it
     looks at a sample. An unfinished build gives a report of what is there.
 
     \b

@@ -44,6 +44,7 @@ def test_what_the_change_did_is_told_dialogue_by_dialogue(two) -> None:
     assert [line for line in found.settings if line.startswith("stages.gate.max_error.zh")] == [
         "stages.gate.max_error.zh: was 1.0, is 0.05"
     ]
+    assert any(line.startswith("instructions.inputs.0.path: was ") for line in found.settings)  # they lie apart
     pairs = {title.partition(" (")[0]: own for title, own in found.pairs}
     (changed,) = pairs["The verdict changed"]
     assert (changed.here.fate, changed.there.fate) == ("refused", "kept") and changed.here.id == changed.there.id

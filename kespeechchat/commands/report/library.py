@@ -160,7 +160,7 @@ def _cosines(
     pipeline: Pipeline, rows: Sequence[Mapping[str, Any]], kept: Sequence[int], means: Sequence[np.ndarray | None]
 ) -> tuple[Chart, ...]:
     privacy = pipeline.stages.voices.privacy
-    out = [i for i in range(len(rows)) if i not in set(kept)]
+    out = [i for i, row in enumerate(rows) if row["status"] != KEPT]
     same = Gate(privacy.speaker_threshold, f"same person {privacy.speaker_threshold:g}")
     nearest = (
         Series("voices", "kept", _values(rows, kept, "nearest_speaker_cosine")),

@@ -104,7 +104,7 @@ class Pages:
             metric=self._metrics.get(language) if line["error_rate"] is not None else None,
             error_rate=line["error_rate"],
             seconds=line["seconds"],
-            turns=tuple(_turns(line)),
+            turns=tuple(_turns(line, language)),
             origin=Origin(""),
         )
 
@@ -114,10 +114,11 @@ def figure_name(name: str) -> str:
     return {"error_rate": "error rate", "seconds": "seconds"}.get(name) or score_name(name)
 
 
-def _turns(line: Mapping[str, Any]) -> Iterable[Turn]:
+def _turns(line: Mapping[str, Any], language: Language) -> Iterable[Turn]:
     said = line["said"].split("\n")
     gated = line["stage"].partition(".")[0] == GATE
     for k, role in enumerate(_ROLES):
         if len(said) > 2 * k and (voice := line[f"{role}_voice"]) is not None:
             heard = said[2 * k + 1] if gated or said[2 * k + 1] else None
-            yield Turn(role, voice, said[2 * k], transcript=heard, error_rate=line[f"{role}_error"])
+            rate = line[f"{role}_error"]
+            yield Turn(role, voice, said[2 * k], language, transcript=heard, error_rate=rate)

@@ -9,6 +9,13 @@
   let at = -1;
   let state = { copy: [...crypto.getRandomValues(new Uint8Array(12))].map((n) => n.toString(16).padStart(2, "0")).join(""), items: {} };
 
+  // Players that are out of sight lose their source (page.js): a browser has a few dozen at once.
+  const sources = new Map([...document.querySelectorAll("audio")].map((audio) => [audio, audio.getAttribute("src")]));
+  const play = (audio) => {
+    if (!audio.hasAttribute("src")) audio.src = sources.get(audio);
+    audio.play();
+  };
+
   const tell = (text) => { told.textContent = text; };
 
   function keep() {
@@ -131,12 +138,13 @@
     const turns = [...card.querySelectorAll("audio")];
     const started = turns.find((audio) => !audio.paused);
     if (started) started.pause();
-    else (turns.find((audio) => audio.currentTime > 0 && !audio.ended) || turns[0]).play();
+    else play(turns.find((audio) => audio.currentTime > 0 && !audio.ended) || turns[0]);
   }
 
   document.addEventListener("ended", (event) => {
     const turns = [...event.target.closest(".card").querySelectorAll("audio")];
-    turns[turns.indexOf(event.target) + 1]?.play();
+    const next = turns[turns.indexOf(event.target) + 1];
+    if (next) play(next);
   }, true);
   document.addEventListener("change", (event) => {
     const card = event.target.closest(".card");
