@@ -19,7 +19,8 @@ from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.records import Role
 from kespeechchat.rows import Review
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.state.finished_rows import Reviewed, marked_speech
+from kespeechchat.state.finished_rows import Reviewed
+from kespeechchat.state.single_speech import SingleSpeech
 from kespeechchat.store.documents import read_document
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.shards import read_table
@@ -161,8 +162,9 @@ def current_reviews(build_state: BuildState) -> CurrentReviews:
     for pairs in heard.values():
         shards[pairs[0][0].shard] += [item for item, _ in pairs]
     now: dict[str, str] = {}
+    speech = SingleSpeech(build_state)
     for shard, known in sorted(shards.items()):
-        now |= dict(_digests(build_state, shard, known))
+        now |= dict(_digests(build_state, speech, shard, known))
     reviews: dict[int, dict[str, Review]] = defaultdict(dict)
     changed, gone = [], []
     for id_, pairs in sorted(heard.items()):
@@ -177,7 +179,9 @@ def current_reviews(build_state: BuildState) -> CurrentReviews:
     return CurrentReviews(Reviewed(dict(reviews)), tuple(changed), tuple(gone), dict(counts))
 
 
-def _digests(build_state: BuildState, shard: int, items: Iterable[Item]) -> Iterator[tuple[str, str]]:
+def _digests(
+    build_state: BuildState, speech: SingleSpeech, shard: int, items: Iterable[Item]
+) -> Iterator[tuple[str, str]]:
     """(id, digest of its audio) of the items that the gate kept. Audio is read where its shard was made again only."""
     by_id = defaultdict(list)
     for item in items:
@@ -199,9 +203,8 @@ def _digests(build_state: BuildState, shard: int, items: Iterable[Item]) -> Iter
                 fresh.append(id_)
             else:
                 yield id_, known
-        if fresh:
-            for id_, speech in marked_speech(build_state, shard, round_, fresh).items():
-                yield id_, audio_digest(speech)
+        for id_ in fresh:
+            yield id_, audio_digest(speech.flac(shard, round_, id_))
 
 
 def made_of(build_state: BuildState, shard: int, round_: int) -> str:

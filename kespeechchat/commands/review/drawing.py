@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
 from pathlib import Path
 
 from kespeechchat.commands.review.sampling import COLUMNS, Drawn, draw
@@ -17,8 +17,9 @@ from kespeechchat.records import LANGUAGES, Language, Role, Split
 from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.state.finished_rows import FinishedRows, marked_speech
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.state.reviews import Item, Sample, audio_digest, current_reviews, made_of, sample_key
+from kespeechchat.state.single_speech import SingleSpeech
 from kespeechchat.store.commit import short_hash
 from kespeechchat.store.documents import dump
 from kespeechchat.store.interface import AlreadyExists
@@ -26,6 +27,7 @@ from kespeechchat.whole_file import write_text
 
 _HERE = Path(__file__).parent / "page"
 _OF_PAGE = 100  # dialogues: about 10 MB of speech
+_ENCODED = 1000  # dialogues whose MP3 is kept for the next annotator: some 80 MB
 _REASONS = {  # code → what the page calls it; state.reviews.Reason has the codes
     "words": "wrong words",
     "unclear": "hard to understand",
@@ -71,8 +73,11 @@ def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to:
     drawn = draw(_unreviewed(rows, wanted), wanted.count, wanted.seed, limits)
     if not drawn:
         raise ConfigError("--sample: no dialogue of these is without a review; `kesc review` shows how far it is")
-    digests = dict(_digests(build_state, drawn))
-    items = tuple(Item(d.id, d.shard, digests[d.id], made_of(build_state, d.shard, d.round)) for d in drawn)
+    speech = SingleSpeech(build_state)
+    items = tuple(
+        Item(d.id, d.shard, audio_digest(speech.flac(*_place(d))), made_of(build_state, d.shard, d.round))
+        for d in drawn
+    )
     names = tuple(f"annotator-{k + 1}" for k in range(wanted.annotators))
     name = short_hash([wanted.seed, names, [[item.id, item.audio] for item in items]])
     sample = Sample(name, wanted.seed, names, items)
@@ -100,14 +105,8 @@ def _unreviewed(rows: FinishedRows, wanted: Wanted) -> Iterator[FinishedRow]:
                 yield row
 
 
-def _digests(build_state: BuildState, drawn: Iterable[Drawn]) -> Iterator[tuple[str, str]]:
-    for (shard, round_), group in groupby(sorted(drawn, key=_where), key=_where):
-        speech = marked_speech(build_state, shard, round_, [d.id for d in group])
-        yield from ((id_, audio_digest(of)) for id_, of in speech.items())
-
-
-def _where(drawn: Drawn) -> tuple[int, int]:
-    return drawn.shard, drawn.round
+def _place(drawn: Drawn) -> tuple[int, int, str]:
+    return drawn.shard, drawn.round, drawn.id
 
 
 def _write(rows: FinishedRows, sample: Sample, drawn: Sequence[Drawn], to: Path, tell: Tell) -> list[Path]:
@@ -115,17 +114,20 @@ def _write(rows: FinishedRows, sample: Sample, drawn: Sequence[Drawn], to: Path,
     texts = _texts(rows, drawn)
     by_id = {d.id: d for d in drawn}
     digest = {item.id: item.audio for item in sample.items}
-    build_state, files = rows.build_state, []
+    speech, files = SingleSpeech(rows.build_state), []
+
+    @lru_cache(maxsize=_ENCODED)
+    def sounds(drawn: Drawn) -> dict[Role, str]:
+        return {role: data_url(flac) for role, flac in speech.flac(*_place(drawn)).items()}
+
     for annotator in sample.annotators:
         order = sorted(by_id, key=lambda id_: stable_hash(sample.sample, annotator, id_))
         pages = [order[i : i + _OF_PAGE] for i in range(0, len(order), _OF_PAGE)]
         for n, ids in enumerate(pages):
-            cards = {}
-            wanted = sorted((by_id[id_] for id_ in ids), key=_where)
-            for (shard, round_), group in groupby(wanted, key=_where):
-                for id_, speech in marked_speech(build_state, shard, round_, [d.id for d in group]).items():
-                    turns = [(role, text, data_url(speech[role])) for role, text in texts[id_]]
-                    cards[id_] = _Card(id_, digest[id_], _language(by_id[id_]), turns)
+            cards = {
+                d.id: _Card(d.id, digest[d.id], _language(d), [(r, t, sounds(d)[r]) for r, t in texts[d.id]])
+                for d in sorted((by_id[id_] for id_ in ids), key=_place)  # so that a file is read once
+            }
             part = f"-{n + 1:02d}-of-{len(pages):02d}" if len(pages) > 1 else ""
             file = to / f"{annotator}-{sample.sample}{part}.html"
             _put(file, _page(sample, annotator, [cards[id_] for id_ in ids], n + 1, len(pages)))
