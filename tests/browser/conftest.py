@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # selenium is installed by `make test-browser` alone
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Iterator[Ground]:
-    """Sixteen dialogues, at a rate that browsers play."""
+def built(tmp_path_factory) -> Ground:
+    """Sixteen dialogues, at a rate that browsers play. What was changed for building is undone before any test."""
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(spoken_again, "RATE", 8000)
-        yield spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
+        return spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
 
 
 @pytest.fixture(scope="session")

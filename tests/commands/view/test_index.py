@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patches:
-        yield spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
+        return spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
 
 
 def all_of(index: Index, size: int = 5, **given: str) -> list[dict]:

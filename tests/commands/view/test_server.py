@@ -40,7 +40,7 @@ HOST = f"http://127.0.0.1:{PORT}"
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patches:
-        yield spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
+        return spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
 
 
 @pytest.fixture
