@@ -5,11 +5,11 @@ KESC := $(VENV)/bin/kesc
 READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
-WITHOUT_MODELS := not model and not faults and not vllm
+WITHOUT_MODELS := not model and not faults and not vllm and not browser
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-fast test-one-gpu test-vllm vllm lint types setup clean
+.PHONY: demo test test-browser test-fast test-one-gpu test-vllm vllm lint types setup clean
 
 setup: $(READY)
 
@@ -33,7 +33,7 @@ demo: $(READY)
 # First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest.
 test: $(TESTED) lint types
 	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=84
-	$(VENV)/bin/pytest -m '(model or faults) and not vllm' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
+	$(VENV)/bin/pytest -m '(model or faults) and not vllm and not browser' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
@@ -42,6 +42,15 @@ test-vllm: $(VLLM)/.ready $(TESTED)
 # The profile for one GPU on tiny weights: two vLLM servers and all else on the CPUs of one machine, so an hour here.
 test-one-gpu: $(VLLM)/.ready $(TESTED)
 	$(VENV)/bin/pytest -m vllm tests/test_one_gpu_profile.py
+
+# The pages in a real browser: Debian's Chromium, which is installed where it is missing.
+test-browser: $(VENV)/.ready-browser
+	scripts/browser.sh
+	$(VENV)/bin/pytest -m browser tests/browser
+
+$(VENV)/.ready-browser: requirements/browser.txt | $(TESTED)
+	$(VENV)/bin/pip install --quiet --no-deps -r requirements/browser.txt
+	touch $@
 
 vllm: $(VLLM)/.ready
 

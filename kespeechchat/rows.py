@@ -5,9 +5,11 @@ The columns are those of `records.SCHEMAS["gate"]`. Who reads some columns only 
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from kespeechchat.records import Language, Role, Split
+
+Review = Literal["accepted", "rejected", "disputed", "unsure"]  # what annotators' verdicts come to
 
 
 class Score(TypedDict):
@@ -73,3 +75,4 @@ class FinishedRow(TypedDict):
     turns: list[FinishedTurn]
     shard: int  # where it is in ROOT: the shard of stage `gate` …
     round: int  # … and the round of speech that it passed in; 0 is the first
+    review: NotRequired[Review | None]  # what annotators said of it; None or missing: nobody did

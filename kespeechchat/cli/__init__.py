@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from kespeechchat import __version__
-from kespeechchat.cli import check, clean_up, hand_over, look, make
+from kespeechchat.cli import check, clean_up, hand_over, listen, look, make
 from kespeechchat.cli.help import CommandsByPurpose
 
 app = typer.Typer(
@@ -49,6 +49,6 @@ def kesc(
     """
 
 
-for _family in (make, look, check, hand_over, clean_up):
+for _family in (make, look, listen, check, hand_over, clean_up):
     for _command in _family.COMMANDS:
         app.command(rich_help_panel=_family.PURPOSE)(_command)

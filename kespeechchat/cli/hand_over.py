@@ -38,6 +38,9 @@ def export(
     release: Annotated[
         str | None, typer.Option(metavar="NAME", help="Use the partitions that `kesc release NAME` froze.")
     ] = None,
+    only_reviewed: Annotated[
+        bool, typer.Option("--only-reviewed", help="Only dialogues that annotators accepted (`kesc review`).")
+    ] = False,
     audio: Annotated[
         bool | None,
         typer.Option(
@@ -68,7 +71,7 @@ def export(
     from kespeechchat.commands.export import export as run_export
 
     profile = profile_of(pipeline, root)
-    wanted = Wanted(layout, partition, language, release, audio, _named(options or []))
+    wanted = Wanted(layout, partition, language, release, audio, only_reviewed, _named(options or []))
     try:
         typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
     except NothingToExport as nothing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from kespeechchat.export.folder import Done
 from kespeechchat.export.layout import AudioRates, HoldsSome, Layout, check_many_files
 from kespeechchat.export.layouts import make_layout
 from kespeechchat.export.selection import Selection, Subset, select
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
+from kespeechchat.state.reviews import CurrentReviews, current_reviews
 from kespeechchat.store.interface import ObjectStore
 
 _REASONS = 5  # that an empty export names
@@ -38,13 +40,14 @@ class NothingToExport(RuntimeError):
 @dataclass(frozen=True)
 class Wanted:
     """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number).
-    `options`: the layout's own settings, as text."""
+    `only_reviewed`: what annotators accepted, and nothing else. `options`: the layout's own settings, as text."""
 
     layout: str = "ke-speechchat"
     partition: str | None = None
     language: str | None = None
     release: str | None = None
     audio: bool | None = None
+    only_reviewed: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,7 +56,10 @@ def export(
 ) -> str:
     """Writes the export and returns what to tell the user; `tell` gets the sizes before it starts. Raises ConfigError
     where it cannot be made as asked, NothingToExport where there is no dialogue to write."""
-    rows, folder = FinishedRows(pipeline, store), Path(to)
+    build_state = BuildState(pipeline, store)
+    reviews = current_reviews(build_state)
+    reviewed = replace(reviews.reviewed, accepted_only=wanted.only_reviewed)
+    rows, folder = FinishedRows(pipeline, store, build_state, reviewed), Path(to)
     try:
         dialogues = Dialogues(
             _selection(rows, wanted),
@@ -78,10 +84,12 @@ def export(
         why = f"cannot write {error.filename}: {error.strerror}"
         raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
-    return "\n".join([*table, *_closing_lines(rows, folder, done)])
+    return "\n".join([*table, *_closing_lines(rows, folder, done, reviews)])
 
 
 def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
+    if wanted.only_reviewed:
+        return "no dialogue of these was accepted by annotators: `kesc review --sample N` draws some for them"
     if next(iter(rows), None) is not None:
         parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
         return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
@@ -130,11 +138,15 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
     )
 
 
-def _closing_lines(rows: FinishedRows, folder: Path, done: Done) -> Iterable[str]:
+def _closing_lines(rows: FinishedRows, folder: Path, done: Done, reviews: CurrentReviews) -> Iterable[str]:
     written = f", {done.written:,} files written" if done.written or done.kept else ""
     kept = f", {done.kept:,} of an earlier run kept" if done.kept else ""
     yield f"export: {folder.resolve()} ({done.dialogues:,} dialogues{written}{kept})"
     yield from (f"        {note}" for note in done.notes)
+    if rejected := reviews.counts.get("rejected"):
+        yield f"        {rejected:,} dialogues that annotators rejected are left out: `kesc review` tells more"
+    if reviews.changed:
+        yield f"        {len(reviews.changed):,} dialogues sound different since their review, so it is void"
     if rows.missing:
         yield f"        {rows.missing} shards are not gated yet, so not exported: `kesc status` names their stages"
     if done.example:

@@ -9,7 +9,9 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.releases import Release, checked_name, compare
 from kespeechchat.display import hours
 from kespeechchat.export.selection import Selection, select
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
+from kespeechchat.state.reviews import current_reviews
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
 
 
@@ -20,7 +22,8 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
     `allow_partial`.
     """
     _key(name)
-    rows = FinishedRows(pipeline, store)
+    build_state = BuildState(pipeline, store)
+    rows = FinishedRows(pipeline, store, build_state, current_reviews(build_state).reviewed)
     try:
         today = select(rows, seed=pipeline.seed, partitions=pipeline.partitions)
         new = Release.of(name, today.partitions, rows.content)

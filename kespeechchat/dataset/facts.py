@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from kespeechchat.records import Role, Split
-from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.rows import FinishedRow, FinishedTurn, Review
 
 _OF_TURN = ("transcript", "seed", "tries", "words", "silences", "loudness", "gain")
 # of stage `gate`, as Parquet names them, beside those of `statistics.COLUMNS`
@@ -35,7 +35,8 @@ class TurnFacts(TypedDict):
 
 
 class DialogueFacts(TypedDict):
-    """One line of facts.jsonl. `source`, `shard` (of stage `gate`) and `round` (of speech) say where it came from."""
+    """One line of facts.jsonl. `source`, `shard` (of stage `gate`) and `round` (of speech) say where it came from;
+    `review` is what annotators said of it (accepted, disputed, unsure), None where nobody did."""
 
     id: str
     split: Split
@@ -45,6 +46,7 @@ class DialogueFacts(TypedDict):
     source: str
     shard: int
     round: int
+    review: Review | None
     turns: list[TurnFacts]
 
 
@@ -59,6 +61,7 @@ def dialogue_facts(row: FinishedRow, partition: str | None) -> DialogueFacts:
         "source": row["source"],
         "shard": row["shard"],
         "round": row["round"],
+        "review": row.get("review"),
         "turns": [_turn(turn) for turn in row["turns"]],
     }
 

@@ -100,6 +100,8 @@ class Part:
         counts["dialogues"] += 1
         counts["turns"] += len(row["turns"])
         counts[f"split:{row['split']}"] += 1
+        if review := row.get("review"):
+            counts[f"review:{review}"] += 1
         counts["edits"] += row["edits"]
         counts["units"] += row["units"]
         self.metrics.add(row["metric"])
@@ -127,7 +129,7 @@ class Part:
         """What statistics.json says of a language."""
         unit = "words" if language == "en" else "characters"
         hours = sum(m.total for m in self.seconds.values()) / _UNIT / 3600
-        splits = {k.removeprefix("split:"): v for k, v in sorted(self.counts.items()) if k.startswith("split:")}
+        splits, reviews = self._counted("split:"), self._counted("review:")
         per_turn = {
             ROLES[role]: {unit: self.lengths[role].result(), "seconds": self.seconds[role].result()}
             for role in sorted(self.lengths, reverse=True)
@@ -139,6 +141,7 @@ class Part:
             "seconds_per_dialogue": _ratio(hours * 3600, self.counts["dialogues"]),
             "speakers": {role: len(names) for role, names in sorted(self.voices.items(), reverse=True)},
             "splits": splits,
+            "reviews": reviews,
             "rounds": {
                 str(round_): {"dialogues": m.count, "hours": round(m.total / _UNIT / 3600, 6)}
                 for round_, m in sorted(self.rounds.items())
@@ -146,6 +149,9 @@ class Part:
             **per_turn,
             "quality": self.quality(),
         }
+
+    def _counted(self, of: str) -> dict[str, int]:
+        return {k.removeprefix(of): v for k, v in sorted(self.counts.items()) if k.startswith(of)}
 
     def _add_turn(self, turn: FinishedTurn, language: str, watermark_threshold: float) -> None:
         role = turn["role"]

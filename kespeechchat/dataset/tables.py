@@ -33,6 +33,7 @@ def statistics_markdown(figures: Figures, quality: Figures) -> str:
         *_partitions(figures),
         *_subsets(figures),
         *_splits(figures),
+        *_reviews(figures),
         *_quality(quality),
         *_rounds(quality.get("rounds")),
         *_yields(quality.get("yields", ())),
@@ -102,6 +103,19 @@ def _splits(figures: Figures) -> Iterator[str]:
         rows = [[name, splits[k]["dialogues"], splits[k]["user_voices"], _SPLITS.get(k)] for k, name in names.items()]
         yield "## Splits (Table 9)"
         yield markdown_table(["", "dialogues", "user voices", "paper"], rows)
+
+
+def _reviews(figures: Figures) -> Iterator[str]:
+    """Nothing where nobody has listened, and in statistics that an older version wrote."""
+    languages = _languages(figures)
+    found = {lang: figures[lang].get("reviews", {}) for lang in languages}
+    if any(found.values()):
+        rows = [
+            [name, *(found[lang].get(name, 0) for lang in languages)] for name in ("accepted", "disputed", "unsure")
+        ]
+        yield "## Review by annotators"
+        yield "Dialogues that annotators rejected are left out; most dialogues of a large dataset have no annotator."
+        yield markdown_table(["", *languages], rows)
 
 
 def _quality(quality: Figures) -> Iterator[str]:

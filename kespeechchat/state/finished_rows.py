@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypedDict, TypeVar, cast
 
@@ -18,7 +18,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.records import Role
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, Review
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.store.commit import ShardKey
@@ -44,11 +44,35 @@ def prefetch(load: Callable[[ItemT], LoadedT], items: Iterable[ItemT], by: int =
 
 
 @dataclass(frozen=True)
+class Reviewed:
+    """What annotators' verdicts come to: shard → dialogue id → review. Rejected dialogues are left out; with
+    `accepted_only`, all others that nobody accepted are too."""
+
+    by_shard: Mapping[int, Mapping[str, Review]] = field(default_factory=dict)
+    accepted_only: bool = False
+
+    def of(self, shards: Iterable[int]) -> Reviewed:
+        """The same of these shards alone."""
+        return Reviewed({n: self.by_shard[n] for n in shards if n in self.by_shard}, self.accepted_only)
+
+    def left(self, table: pa.Table, shard: int) -> pa.Table:
+        """The rows that stay."""
+        reviews = self.by_shard.get(shard, {})
+        if not reviews and not self.accepted_only:
+            return table
+        wanted: Review = "accepted" if self.accepted_only else "rejected"
+        found = pc.is_in(table["id"], pa.array([i for i, review in reviews.items() if review == wanted], pa.string()))
+        return table.filter(found if self.accepted_only else pc.invert(found))
+
+
+@dataclass(frozen=True)
 class FinishedPart:
-    """Some committed shards (unit, key) of `store`, in order; it can be sent to another process."""
+    """Some committed shards (unit, key) of `store`, in order, and what was said of their dialogues; it can be sent to
+    another process."""
 
     store: ObjectStore
     shards: tuple[tuple[str, ShardKey], ...]
+    reviewed: Reviewed = Reviewed()
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[tuple[int, int], pa.Table]]:
         """((shard, round), its kept rows), with `id` and these columns alone (see `store.shards.read_table`)."""
@@ -56,20 +80,26 @@ class FinishedPart:
         def load(shard: tuple[str, ShardKey]) -> tuple[tuple[int, int], pa.Table]:
             unit, key = shard
             table = read_table(self.store, unit, read_sound_record(self.store, unit, key), columns)
-            return (key.shard, split_round(unit)[1]), table
+            return (key.shard, split_round(unit)[1]), self.reviewed.left(table, key.shard)
 
         return prefetch(load, self.shards)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[FinishedRow]:
-        """The rows with `id`, `shard`, `round` and these columns; None: all."""
+        """The rows with `id`, `shard`, `round`, `review` and these columns; None: all."""
         for (shard, round_), table in self.tables(columns):
+            reviews = self.reviewed.by_shard.get(shard, {})
             for row in table.to_pylist():
-                row["shard"], row["round"] = shard, round_
+                row["shard"], row["round"], row["review"] = shard, round_, reviews.get(row["id"])
                 yield cast(FinishedRow, row)
+
+    def of(self, shards: Collection[int]) -> FinishedPart:
+        """Those of the shards that have these numbers."""
+        return replace(self, shards=tuple(pair for pair in self.shards if pair[1].shard in shards))
 
     def split(self) -> list[FinishedPart]:
         """The same shards in the same order, in parts that do not depend on who reads them."""
-        return [FinishedPart(self.store, self.shards[i : i + _PART]) for i in range(0, len(self.shards), _PART)]
+        parts = [self.shards[i : i + _PART] for i in range(0, len(self.shards), _PART)]
+        return [FinishedPart(self.store, part, self.reviewed.of(key.shard for _, key in part)) for part in parts]
 
 
 class Voice(TypedDict):
@@ -96,10 +126,18 @@ def marked_speech(
 
 class FinishedRows:
     """Kept rows of stage `gate` in every round, each dialogue once; in shard order, and within a shard round by round.
-    They are read anew at each iteration. Raises ConfigError where nothing is gated yet."""
+    They are read anew at each iteration. `reviewed`: what annotators said, which leaves dialogues out; None: all of
+    them. Raises ConfigError where nothing is gated yet."""
 
-    def __init__(self, pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: ObjectStore,
+        build_state: BuildState | None = None,
+        reviewed: Reviewed | None = None,
+    ) -> None:
         self.pipeline, self.store, self.build_state = pipeline, store, build_state or BuildState(pipeline, store)
+        self.reviewed = reviewed or Reviewed()
         rounds = {gate: self.build_state.states(gate) for gate in pipeline.in_rounds(GATE)}
         self._shards = [
             (gate, states[shard].order.key)
@@ -123,12 +161,15 @@ class FinishedRows:
         return self._whole().split()
 
     def _whole(self) -> FinishedPart:
-        return FinishedPart(self.store, tuple(self._shards))
+        return FinishedPart(self.store, tuple(self._shards), self.reviewed)
 
     @property
     def content(self) -> str:
-        """Changes when what the rows or their audio came from changes."""
+        """Changes when what the rows or their audio came from changes, or what annotators said of them."""
         keys = [f"{gate}/{key.stem}" for gate, key in self._shards]
+        if self.reviewed != Reviewed():
+            said = sorted((n, *pair) for n, by_id in self.reviewed.by_shard.items() for pair in by_id.items())
+            keys.append(f"reviews {self.reviewed.accepted_only} {said}")
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
     def audio(self, row: FinishedRow) -> dict[Role, bytes]:

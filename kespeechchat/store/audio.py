@@ -16,7 +16,7 @@ import soundfile
 from kespeechchat.records import Audio
 from kespeechchat.waveform import defect, resample
 
-__all__ = ["AudioError", "decode", "encode_flac", "read", "resample", "write_wav"]
+__all__ = ["AudioError", "decode", "encode_flac", "encode_wav", "read", "resample", "write_wav"]
 
 _FULL_SCALE = 32768  # of signed 16-bit samples
 _ONE_VOICE, _INVERTED, _SILENT = 0.1, 0.9, 1e-4  # shares of the energy of all channels
@@ -38,9 +38,14 @@ def encode_flac(audio: Audio) -> bytes:
     return _encode(audio, "FLAC")
 
 
+def encode_wav(audio: Audio) -> bytes:
+    """`audio` as a 16-bit mono WAV file's bytes; same samples and errors as :func:`encode_flac`."""
+    return _encode(audio, "WAV")
+
+
 def write_wav(path: str | Path, audio: Audio) -> None:
     """Writes `audio` as a 16-bit mono WAV file; same samples and errors as :func:`encode_flac`."""
-    Path(path).write_bytes(_encode(audio, "WAV"))
+    Path(path).write_bytes(encode_wav(audio))
 
 
 def decode(data: bytes) -> Audio:

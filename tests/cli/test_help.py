@@ -16,6 +16,7 @@ from kespeechchat.cli import app
 GROUPS = {
     "Make a dataset": ["build", "plan", "doctor"],
     "Look at a build": ["status", "report", "rows", "show", "errors", "voices", "models"],
+    "See it and hear it": ["view", "review"],
     "Check the result": ["verify", "detect"],
     "Hand it over": ["export", "release"],
     "Clean up": ["clean"],

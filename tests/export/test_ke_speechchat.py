@@ -334,6 +334,7 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
         "source": "seed",
         "shard": 0,
         "round": 1,
+        "review": None,
         "turns": [users, agents],
     }
     assert facts[9]["split"] == "test" and facts[9]["partition"] is None

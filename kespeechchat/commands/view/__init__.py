@@ -1,0 +1,96 @@
+"""`kesc view`: all of a build to look at and listen to, as pages of a server on this machine."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kespeechchat.commands.view.index import default_file, remove, update
+from kespeechchat.commands.view.marks import Marks, marks_file
+from kespeechchat.commands.view.pages import Pages
+from kespeechchat.commands.view.query import Index
+from kespeechchat.commands.view.sounds import Sounds
+from kespeechchat.config.load import ConfigError
+from kespeechchat.engines.models import cache_folder
+from kespeechchat.listening.dialogues import Dialogues
+from kespeechchat.state.build_state import BuildState
+
+__all__ = ["Tell", "index_file", "page_of", "serve"]
+
+Tell = Callable[[str], None]
+_ADDRESS = "127.0.0.1"
+
+
+def index_file(root: str, named: Path | None, again: bool) -> Path:
+    """Where the index of the build at `root` is; `again`: what is there is deleted, but not the marks."""
+    file = named or default_file(root, cache_folder())
+    if again:
+        remove(file)
+    return file
+
+
+def page_of(link: str | None) -> str:
+    """What follows the token in a link that a colleague's viewer made; a page without its server works too.
+
+    >>> page_of("http://127.0.0.1:8741/Qm9/dialogue?id=a-1"), page_of("?language=zh"), page_of(None)
+    ('dialogue?id=a-1', '?language=zh', '')
+    """
+    if not link:
+        return ""
+    parts = urlsplit(link)
+    path = parts.path.lstrip("/").partition("/")[2] if parts.netloc else parts.path.lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Callable[[str], None]) -> None:
+    """Brings the index up to date and serves until Ctrl-C. `ready` gets the address that leads to the pages.
+
+    Raises ConfigError where the port is taken or the index cannot be used, KeyboardInterrupt at Ctrl-C.
+    """
+    try:
+        import uvicorn
+
+        from kespeechchat.commands.view.server import Viewer
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"kesc view needs {error.name}; run `pip install 'kespeechchat[view]'`") from None
+
+    listening = _listen(port)  # first: making an index can take minutes
+    try:
+        takes = update(build_state, file, tell)
+        tell(f"index: {takes:,} takes in {file}")
+        index = Index(file)
+        sounds, dialogues = Sounds(build_state), Dialogues(build_state)
+        viewer = Viewer(index, sounds, dialogues, Marks(marks_file(file)), Pages(build_state.pipeline, index))
+        token, taken = secrets.token_urlsafe(24), listening.getsockname()[1]
+        config = uvicorn.Config(
+            viewer.app(token, taken),
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        ready(f"http://{_ADDRESS}:{taken}/{token}/")
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket at this port of the loopback; 0: any that is free."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((_ADDRESS, port))
+        listening.listen(128)  # from here on the address works: who comes early waits
+    except OSError as error:
+        listening.close()
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise ConfigError(f"--port {port}: {why}; take another one, or --port 0 for any that is free") from None
+    return listening

@@ -1,0 +1,224 @@
+"""The viewer's index: one SQLite file with a line for each take of a build, made from the shards' columns.
+
+It is a cache on the local disk, never in ROOT: ROOT may be an object store, a network disk (on which SQLite's
+write-ahead log does not work) or another's, and two people who look at one build must not wait for each other. It may
+be deleted at any time. A shard's lines and the mark that they are there are one transaction, so a killed run goes on
+where it was; a shard that was made again has another mark, and its lines are replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from kespeechchat.commands.view.takes import PLACES, Shard, Take, shards_of, takes_of
+from kespeechchat.config.load import ConfigError
+from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, cut_partitions
+from kespeechchat.records import KEPT
+from kespeechchat.seeds import stable_hash
+from kespeechchat.state.build_state import BuildState
+from kespeechchat.state.finished_rows import prefetch
+
+VERSION = 1  # of the tables: an index of another version is made anew
+_HEAD = re.compile(r"[a-z0-9_]{1,60}")
+_BATCH = 64  # shards between two words on progress
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE shards (unit TEXT, shard INTEGER, mark TEXT NOT NULL, first INTEGER NOT NULL, takes INTEGER NOT NULL,
+    PRIMARY KEY (unit, shard)) WITHOUT ROWID;
+CREATE TABLE takes (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, round INTEGER NOT NULL, id TEXT NOT NULL,
+    status TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT, detail TEXT, language TEXT, split TEXT, level INTEGER,
+    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL,
+    said TEXT NOT NULL);
+CREATE VIRTUAL TABLE texts USING fts5 (said, content='takes', content_rowid='n', tokenize='trigram', detail=none);
+CREATE INDEX takes_id ON takes (id, round);
+CREATE INDEX takes_reason ON takes (reason, stage, n) WHERE reason IS NOT NULL;
+CREATE INDEX takes_user ON takes (user_voice, n);
+CREATE INDEX takes_agent ON takes (agent_voice, n);
+CREATE INDEX takes_part ON takes (status, language, split, n);
+CREATE INDEX takes_error_rate ON takes (error_rate, n);
+CREATE INDEX takes_seconds ON takes (seconds, n);
+"""
+_COLUMNS = (  # those that a take brings; the partition's level and the scores have their own ways
+    *("n", "shard", "round", "id", "status", "stage", "reason", "detail", "language", "split", "error_rate"),
+    *("seconds", "user_voice", "agent_voice", "user_error", "agent_error", "said"),
+)
+_FACETS = ("language", "split", "status", "reason", "stage", "round", "level")
+Tell = Callable[[str], None]
+
+
+def update(build_state: BuildState, file: Path, tell: Tell = lambda line: None) -> int:
+    """Brings the index in `file` up to date and returns how many takes it holds. `tell` hears of progress.
+
+    Raises ConfigError where the file cannot be an index, CorruptShard where a shard is not what its record says.
+    """
+    wanted = {(shard.unit.name, shard.number): shard for shard in shards_of(build_state)}
+    with closing(_opened(file)) as db, _named(file):
+        had = {(u, s): (mark, first) for u, s, mark, first in db.execute("SELECT unit, shard, mark, first FROM shards")}
+        gone = [key for key in had if key not in wanted]
+        fresh = [
+            s for key, s in wanted.items() if had.get(key, ("", 0))[0] != s.order.key.stem or had[key][1] != s.first
+        ]
+        for unit, number in gone:
+            with db:
+                _remove(db, unit, number)
+        _fill(db, build_state, fresh, len(wanted), tell)
+        if gone or fresh or not _fact(db, "facets"):
+            tell("index: partitions and counts")
+            _finish(db, build_state)
+        return int(json.loads(_fact(db, "facets") or "{}").get("takes", 0))
+
+
+def _fill(db: sqlite3.Connection, build_state: BuildState, fresh: list[Shard], of: int, tell: Tell) -> None:
+    heads = set(heads_of(db))
+    for k, takes in enumerate(prefetch(lambda shard: takes_of(build_state, shard), fresh)):
+        shard = fresh[k]
+        if k % _BATCH == 0:
+            tell(f"index: {of - len(fresh) + k:,} of {of:,} shards")
+        for head in sorted({head for take in takes for head in take.scores} - heads):
+            _add_head(db, head)
+            heads.add(head)
+        with db:
+            _remove(db, shard.unit.name, shard.number)
+            _insert(db, takes, sorted(heads))
+            key = (shard.unit.name, shard.number, shard.order.key.stem, shard.first, len(takes))
+            db.execute("INSERT INTO shards VALUES (?, ?, ?, ?, ?)", key)
+
+
+def _insert(db: sqlite3.Connection, takes: list[Take], heads: list[str]) -> None:
+    names = [*_COLUMNS, *(column_of(head) for head in heads)]
+    marks = ", ".join("?" * len(names))
+    lines = [(*(getattr(t, name) for name in _COLUMNS), *(t.scores.get(head) for head in heads)) for t in takes]
+    db.executemany(f"INSERT INTO takes ({', '.join(names)}) VALUES ({marks})", lines)
+    db.executemany("INSERT INTO texts (rowid, said) VALUES (?, ?)", ((t.n, t.said) for t in takes))
+
+
+def _remove(db: sqlite3.Connection, unit: str, shard: int) -> None:
+    """The lines of a shard, and its mark."""
+    found = db.execute("SELECT first FROM shards WHERE unit = ? AND shard = ?", (unit, shard)).fetchone()
+    if found is None:
+        return
+    lines = (found[0], found[0] + PLACES - 1)
+    old = "SELECT 'delete', n, said FROM takes WHERE n BETWEEN ? AND ?"
+    db.execute(f"INSERT INTO texts (texts, rowid, said) {old}", lines)
+    db.execute("DELETE FROM takes WHERE n BETWEEN ? AND ?", lines)
+    db.execute("DELETE FROM shards WHERE unit = ? AND shard = ?", (unit, shard))
+
+
+def column_of(head: str) -> str:
+    """The column of a score. Raises ConfigError for a name that is none."""
+    if not _HEAD.fullmatch(head):
+        raise ConfigError(f"score {head!r}: a head's name has small letters, digits and underscores, 60 at most")
+    return f"mos_{head}"
+
+
+def heads_of(db: sqlite3.Connection) -> list[str]:
+    """The scores that the index has a column for."""
+    columns = (name for _, name, *_ in db.execute("PRAGMA table_info(takes)"))
+    return [name.removeprefix("mos_") for name in columns if name.startswith("mos_")]
+
+
+def _add_head(db: sqlite3.Connection, head: str) -> None:
+    column = column_of(head)
+    with db:
+        db.execute(f"ALTER TABLE takes ADD COLUMN {column} REAL")
+        db.execute(f"CREATE INDEX takes_{column} ON takes ({column}, n)")
+
+
+def _finish(db: sqlite3.Connection, build_state: BuildState) -> None:
+    """The smallest partition of each training dialogue, the counts that the filters show, and figures for SQLite."""
+    cuts = _cuts(db, build_state)
+
+    def level(id_: str, language: str, user: str, agent: str) -> int:
+        return cuts.level(id_, language, (user, agent))
+
+    db.create_function("level_of", 4, level, deterministic=True)
+    with db:
+        train = "status = 'kept' AND split = 'train'"
+        db.execute(
+            "UPDATE takes SET level = level_of(id, language, user_voice, agent_voice) "
+            f"WHERE {train} AND level IS NOT level_of(id, language, user_voice, agent_voice)"
+        )
+        found: dict[str, object] = {
+            "names": cuts.names,
+            "takes": db.execute("SELECT count(*) FROM takes").fetchone()[0],
+        }
+        for name in _FACETS:
+            counted = db.execute(f"SELECT {name}, count(*) FROM takes GROUP BY {name} ORDER BY 2 DESC")
+            found[name] = [[value, n] for value, n in counted if value is not None]
+        _set_fact(db, "facets", json.dumps(found))
+    db.execute("ANALYZE")
+
+
+def _cuts(db: sqlite3.Connection, build_state: BuildState) -> Cuts:
+    """The cuts that an export of the whole build would make."""
+    dialogues = TrainingDialogues(build_state.pipeline.seed)
+    columns = "id, language, user_voice, agent_voice, seconds"
+    for line in db.execute(f"SELECT {columns} FROM takes WHERE status = ? AND split = 'train'", (KEPT,)):
+        dialogues.add(*line)
+    return cut_partitions(dialogues, build_state.pipeline.partitions).cuts
+
+
+def _fact(db: sqlite3.Connection, name: str) -> str | None:
+    found = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _set_fact(db: sqlite3.Connection, name: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def facets_of(db: sqlite3.Connection) -> dict[str, list[list[object]]]:
+    """What the filters offer: by column its values, each with its number of takes; `names`: the partitions'."""
+    found: dict[str, list[list[object]]] = json.loads(_fact(db, "facets") or "{}")
+    return found
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """The index in `file`; where there is none, or one of another version, an empty one."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--index {file}: {file.parent} cannot be made: {error.strerror}; name another file"
+        ) from None
+    with _named(file):
+        db = sqlite3.connect(file, timeout=60)
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found != VERSION:
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            if names and "takes" not in names:
+                db.close()
+                raise ConfigError(f"--index {file}: is a database of something else; name another file")
+            if names:
+                db.close()
+                remove(file)
+                db = sqlite3.connect(file, timeout=60)
+            db.executescript("PRAGMA journal_mode = WAL;" + _SCHEMA + f"PRAGMA user_version = {VERSION};")
+        db.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last shards, never half of one
+        db.execute("PRAGMA cache_size = -65536")  # 64 MB
+    return db
+
+
+def remove(file: Path) -> None:
+    """Deletes an index with the files that SQLite keeps beside it."""
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+
+
+def default_file(root: str, folder: Path) -> Path:
+    """The index of the build at `root`, in the cache folder."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", root.rstrip("/").rsplit("/", 1)[-1]).strip("-") or "build"
+    return folder / "view" / f"{name[:40]}-{stable_hash('view', root):016x}.sqlite"
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"--index {file}: {error}; it is only a cache: delete it and run kesc view again") from None

@@ -1,0 +1,223 @@
+"""The viewer's index: what is in it, that it goes on where it was killed, and that large ones are paged cheaply."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from kespeechchat.commands.export import Wanted, export
+from kespeechchat.commands.view import index as logic
+from kespeechchat.commands.view.query import BadQuery, Index, Query, TookTooLong
+from kespeechchat.commands.view.takes import Take, shards_of
+from kespeechchat.config.load import ConfigError
+from kespeechchat.state.finished_rows import FinishedRows
+from tests.commands.view.builds import QUICKSTART, ROUNDS, spoken_build, state_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patches:
+        return spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
+
+
+def all_of(index: Index, size: int = 5, **given: str) -> list[dict]:
+    """Every line, page by page; and the pages backwards are the same ones."""
+    query, lines, pages = Query.parse(given, index.heads), [], []
+    while True:
+        page = index.page(query, size)
+        lines += page.lines
+        pages.append(page.lines)
+        if page.later is None:
+            break
+        query = Query.parse(dict(parse_qsl(page.later.address())), index.heads)
+    while page.earlier is not None:
+        pages.pop()
+        page = index.page(Query.parse(dict(parse_qsl(page.earlier.address())), index.heads), size)
+        assert page.lines == pages[-1]
+    assert len(pages) == 1
+    return lines
+
+
+def dump(file: Path) -> list[tuple]:
+    with sqlite3.connect(file) as db:
+        return db.execute("SELECT * FROM takes ORDER BY n").fetchall()
+
+
+def test_it_holds_every_take_and_what_became_of_it(ground, tmp_path):
+    state, file = state_of(ground), tmp_path / "i.sqlite"
+    assert logic.update(state, file) == 16 + 8  # of the second round: those that the first refused
+    index = Index(file)
+    kept = list(FinishedRows(state.pipeline, ground.store, state))
+    lines = all_of(index)
+    assert [(line["id"], line["round"]) for line in lines] == [(row["id"], row["round"]) for row in kept]
+    assert [line["error_rate"] for line in lines] == [row["error_rate"] for row in kept]
+    assert lines[0]["said"].split("\n") == [t[k] for t in kept[0]["turns"] for k in ("text", "transcript")]
+    refused = all_of(index, status="rejected")
+    assert len(refused) == 8 + 4 and {line["reason"] for line in refused} == {"error_rate"}
+    assert {line["stage"] for line in refused} == {"gate", "gate.r1"}
+    assert all_of(index, status="any", round="1", language="zh", sort="error_rate", down="1", least_error_rate="0.5")
+    rates = [line["error_rate"] for line in all_of(index, status="any", sort="error_rate", down="1")]
+    assert rates == sorted(rates, reverse=True) and len(rates) == 24
+    voice = lines[0]["user_voice"]
+    assert {voice} <= {v for line in all_of(index, voice=voice) for v in (line["user_voice"], line["agent_voice"])}
+
+
+def test_partitions_are_those_of_an_export(ground, tmp_path):
+    state, file = state_of(ground), tmp_path / "i.sqlite"
+    logic.update(state, file)
+    index = Index(file)
+    for name in ("XS", "XL"):
+        to = tmp_path / name
+        export(state.pipeline, ground.store, str(to), Wanted("ke-omni", partition=name, audio=False))
+        exported = {line["id"] for line in all_of(index, partition=name)}
+        assert exported and all(f'"{id_}' in (text := _texts(to)) for id_ in exported), text[:500]
+    with pytest.raises(BadQuery, match="XXL: there is XS"):
+        index.page(Query.parse({"partition": "XXL"}, index.heads))
+
+
+def _texts(folder: Path) -> str:
+    return "".join(f.read_text("utf-8") for f in sorted(folder.rglob("*.json*")) if f.is_file())
+
+
+@pytest.mark.parametrize("text", ["question number 4", "QUESTION", "第0个", "个", "0%", "<script>", "_"])
+def test_text_is_found_as_it_is_written(ground, tmp_path, text):
+    """Also in two characters, which no trigram has, and with the wildcards of LIKE."""
+    logic.update(state_of(ground), tmp_path / "i.sqlite")
+    index = Index(tmp_path / "i.sqlite")
+    found = {(line["id"], line["round"]) for line in all_of(index, status="any", text=text)}
+    lines = all_of(index, status="any")
+    assert found == {(x["id"], x["round"]) for x in lines if text.lower() in x["said"].lower()}
+    assert bool(found) == (text not in ("0%", "_"))
+
+
+def test_a_killed_run_goes_on_and_a_shard_made_again_is_replaced(tmp_path, quickstart, monkeypatch):
+    ground = spoken_build(tmp_path, quickstart, monkeypatch)
+    state, file, whole = state_of(ground), tmp_path / "i.sqlite", tmp_path / "whole.sqlite"
+    logic.update(state, whole)
+    read: list[int] = []
+    takes_of, insert = logic.takes_of, logic._insert
+
+    def killed(db, takes, heads) -> None:
+        insert(db, takes, heads)
+        if takes and len(dump(file)) >= 8:
+            raise KeyboardInterrupt
+
+    def counted(build_state, shard) -> list[Take]:
+        read.append(shard.first)
+        return takes_of(build_state, shard)
+
+    monkeypatch.setattr(logic, "takes_of", counted)
+    monkeypatch.setattr(logic, "_insert", killed)
+    with pytest.raises(KeyboardInterrupt):
+        logic.update(state, file)
+    assert len(dump(file)) == 8  # two shards whole; the third one's lines went with its mark
+    monkeypatch.setattr(logic, "_insert", insert)
+    done = len(read)
+    logic.update(state, file)
+    assert dump(file) == dump(whole)
+    assert len(read) - done < len(list(shards_of(state)))
+    read.clear()
+    logic.update(state, file)
+    assert not read
+    ground.build("rounds=[seed]", "stages.gate={max_error: {zh: 1, en: 1}}")
+    changed = logic.BuildState(ground.pipeline(ROUNDS, "stages.gate={max_error: {zh: 1, en: 1}}"), ground.store)
+    assert logic.update(changed, file) == 16  # nothing is refused, so the second round has no take
+    assert {line[4] for line in dump(file)} == {"kept"}
+    logic.update(changed, tmp_path / "anew.sqlite")
+    assert dump(file) == dump(tmp_path / "anew.sqlite")
+    assert len(all_of(Index(file), text="number")) == len(all_of(Index(tmp_path / "anew.sqlite"), text="number")) > 0
+
+
+def test_another_database_is_left_alone_and_a_broken_index_says_so(ground, tmp_path):
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE mine (x)")
+    with pytest.raises(ConfigError, match=r"other\.sqlite: is a database of something else"):
+        logic.update(state_of(ground), other)
+    with sqlite3.connect(other) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+    other.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    with pytest.raises(ConfigError, match="delete it"):
+        logic.update(state_of(ground), other)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"colour": "red"}, "colour: no such filter"),
+        ({"sort": "n; DROP TABLE takes"}, "no such order"),
+        ({"least_error_rate": "low"}, "write a number"),
+        ({"least_nothing": "1"}, "no such filter"),
+        ({"after": "x~y"}, "not a place"),
+        ({"after": f"0~{1 << 64}"}, "not a place"),
+        ({"round": "-1"}, "whole number"),
+    ],
+)
+def test_an_address_that_asks_for_nothing_is_refused(given, told):
+    with pytest.raises(BadQuery, match=told):
+        Query.parse(given, ["dnsmos_ovrl"])
+
+
+LINES = 100_000
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """An index of generated takes, put in as a shard's are."""
+    file = tmp_path_factory.mktemp("large") / "large.sqlite"
+    db = logic._opened(file)
+    logic._add_head(db, "dnsmos_ovrl")
+    for start in range(0, LINES, 5000):
+        with db:
+            logic._insert(db, [_generated(n) for n in range(start, start + 5000)], ["dnsmos_ovrl"])
+    with db:
+        logic._set_fact(db, "facets", f'{{"names": ["XL"], "takes": {LINES}}}')
+    db.execute("ANALYZE")
+    db.close()
+    return file
+
+
+def _generated(n: int) -> Take:
+    language = "zh" if n % 2 else "en"
+    said = f"Question {n}\nquestion {n}\nAnswer {n * 7919 % LINES}\nanswer"
+    rate = (n * 7919 % 1000) / 1000
+    voices = f"u{n % 977}", f"a{n % 4}"
+    places = (n, n // 350, 0, f"id-{n}", "kept", "gate", None, None, language, "train")
+    return Take(*places, rate, 5.0, *voices, rate, rate, said, {"dnsmos_ovrl": 2 + n * 31 % 997 / 500})
+
+
+def test_pages_of_a_large_index_cost_little_wherever_they_are(large):
+    index = Index(large)
+    for given in ({}, {"sort": "error_rate"}, {"language": "zh", "sort": "dnsmos_ovrl", "down": "1"}, {"voice": "u5"}):
+        query, seen, slowest = Query.parse(given, index.heads), set(), 0.0
+        for _ in range(25):
+            begun = time.process_time()
+            page = index.page(query)
+            slowest = max(slowest, time.process_time() - begun)
+            ids = [line["id"] for line in page.lines]
+            assert not seen & set(ids)
+            seen |= set(ids)
+            if page.later is None:
+                break
+            query = page.later
+        assert slowest < 0.5, given  # some 10 ms; reading all lines and sorting them takes longer
+    assert index.page(Query.parse({"text": "Question 99999"}, index.heads)).matches == 1
+    assert index.page(Query.parse({"voice": "u5"}, index.heads)).matches == len(range(5, LINES, 977))
+    far = Query.parse({"sort": "error_rate", "after": f"0.5~{LINES}"}, index.heads)
+    assert index.page(far).lines[0]["error_rate"] > 0.5 and index.page(far).more
+
+
+def test_a_question_without_a_short_way_is_given_up(large, monkeypatch):
+    index = Index(large)
+    query = Query.parse({"text": "no such words", "sort": "error_rate"}, index.heads)
+    assert not index.page(query).lines
+    monkeypatch.setattr("kespeechchat.commands.view.query._PATIENCE", 0.0)
+    with pytest.raises(TookTooLong, match="add a filter"):
+        index.page(replace(query, text="er"))  # two characters: every line is read
