@@ -53,7 +53,7 @@ SECOND = {  # what the auditions of the quick start speak; DNSMOS of one voice d
 # Short questions show voices that slur, which a statement hides. English mixes slur none.
 SHORT = {"zh": ("一年有几个季节？", "怎样让新买的毛巾更吸水？", "请问附近有几家书店？", "第一次养猫需要准备什么？")}
 SEED = 2412
-SLURRED = 1  # syllables misheard in all short questions; the stock voices have 0, but for zf_xiaoni's 17 of 39
+SLURRED = 1  # syllables misheard in all short questions; of the stock voices, zf_xiaoxiao has 1, zf_xiaoni 17 of 38
 ERRORS = 0.12  # of the sentence: one syllable or word, as 12 of the 36 stock voices have it too
 STOCK = 30  # numbers below are stock voices
 BEYOND = (0.0, 0.25, 0.5, 0.25)  # how far the mixes in turn are pushed out, away from the mean of their gender
