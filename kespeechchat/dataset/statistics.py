@@ -141,7 +141,7 @@ class Part:
             "seconds_per_dialogue": _ratio(hours * 3600, self.counts["dialogues"]),
             "speakers": {role: len(names) for role, names in sorted(self.voices.items(), reverse=True)},
             "splits": splits,
-            "reviews": reviews,
+            **({"reviews": reviews} if reviews else {}),
             "rounds": {
                 str(round_): {"dialogues": m.count, "hours": round(m.total / _UNIT / 3600, 6)}
                 for round_, m in sorted(self.rounds.items())
