@@ -1,7 +1,7 @@
 """Takes the pictures of README and docs: the report, the viewer and a review of a build that has speech.
 
-    make demo test-browser                       # a build of the quick start, and the browser
-    python -m scripts.screenshots build/quickstart
+make demo test-browser                       # a build of the quick start, and the browser
+python -m scripts.screenshots build/quickstart
 """
 
 from __future__ import annotations
