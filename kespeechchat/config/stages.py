@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from kespeechchat.config.base import ADDED, PROMPT, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
+from kespeechchat.config.speech import ErrorUnits, LoudnessSettings, SilenceLimits
 from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.config.voices import BlendingSettings, MiningSettings, PrivacySettings
 from kespeechchat.records import Language
@@ -168,20 +169,6 @@ class Blend(StageSettings):
     blending: BlendingSettings = Field(BlendingSettings(), description="how many voices, of which parents")
 
 
-def _fits(units: dict[Language, str]) -> dict[Language, str]:
-    for language, unit in units.items():
-        if unit not in {"zh": ("character", "syllable"), "en": ("word",)}[language]:
-            raise ValueError(f"{language}: {unit!r} is no unit of that language")
-    return units
-
-
-ErrorUnits = Annotated[
-    dict[Language, Literal["character", "syllable", "word"]],
-    AfterValidator(_fits),
-    Field(description="what errors are counted in; syllable: Chinese pinyin with tones"),
-]
-
-
 class Audition(StageSettings):
     """Lets each candidate speak, and measures its speech."""
 
@@ -208,22 +195,6 @@ class Voices(StageSettings):
     )
 
     privacy: PrivacySettings = Field(PrivacySettings(), description="what a candidate must show")
-
-
-class SilenceLimits(Settings):
-    """The longest silence that a turn may have, in seconds; null: any."""
-
-    leading: float | None = Field(None, ge=0, description="seconds before the first sound")
-    trailing: float | None = Field(None, ge=0, description="seconds after the last sound")
-    inside: float | None = Field(None, ge=0, description="seconds between two sounds")
-
-
-class LoudnessSettings(Settings):
-    """The level of every utterance (EBU R128). One gain for the whole utterance; it is smaller where the true peak
-    would rise over its limit, so that nothing clips."""
-
-    lufs: float = Field(-23.0, ge=-70, le=0, description="integrated loudness in LUFS; EBU R128 has -23")
-    true_peak: float = Field(-1.0, ge=-20, le=0, description="highest true peak in dBTP; EBU R128 has -1")
 
 
 class Synthesize(StageSettings):

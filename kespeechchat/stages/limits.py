@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kespeechchat.config.stages import SilenceLimits
+from kespeechchat.config.speech import SilenceLimits
 
 
 def too_silent(leading: float, inside: float, trailing: float, limits: SilenceLimits) -> str | None:
