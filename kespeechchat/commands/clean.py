@@ -22,7 +22,7 @@ from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.segments import replaced_by
 from kespeechchat.store.commit import CLEANED, ShardKey, data_key, new_attempt, read_record, record_key
 from kespeechchat.store.interface import AlreadyExists, ObjectStore, StoreError
-from kespeechchat.store.journal import open_attempts
+from kespeechchat.store.journal import Attempt, entry_key, open_attempts
 from kespeechchat.store.screened import screened_branch
 from kespeechchat.store.shards import CorruptShard, read_checked, without_audio
 
@@ -54,7 +54,9 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
         if not current:
             continue  # nothing stands for what would go: a profile of other settings must not empty a stage
         records = dict(store.list(f"{name}/commits"))
-        running = {a.attempt for attempts in open_attempts(store, name).values() for a in attempts}
+        attempts = [a for attempts in open_attempts(store, name).values() for a in attempts]
+        running = {a.attempt for a in attempts}
+        yield from _closed_late(store, name, attempts, set(records))
         stems = {_stem(key) for key in records}
         yield from (Removal(k, size, "superseded") for k, size in records.items() if _stem(k) not in current)
         for key, size in store.list(f"{name}/data"):
@@ -77,6 +79,17 @@ def _other_screenings(pipeline: Pipeline, store: ObjectStore) -> Iterator[Remova
 def _stem(record: str) -> str:
     """shard-N.FP.gK of a record's key, whatever its kind."""
     return ".".join(record.rsplit("/", 1)[-1].split(".")[:3])
+
+
+def _closed_late(store: ObjectStore, name: str, attempts: list[Attempt], records: set[str]) -> Iterator[Removal]:
+    """Journal entries of attempts whose own commit stands: they were killed between the commit and the entry's end."""
+    sizes = dict(store.list(f"{name}/attempts"))
+    for attempt in attempts:
+        key = ShardKey(attempt.shard, attempt.fingerprint, attempt.generation)
+        entry = entry_key(name, key, attempt.attempt)
+        committed = entry in sizes and record_key(name, key) in records
+        if committed and f".{attempt.attempt}." in (read_record(store, name, key).file or ""):
+            yield Removal(entry, sizes[entry], "left over")
 
 
 def _losers(

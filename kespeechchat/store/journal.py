@@ -58,7 +58,7 @@ class Journal:
             socket.gethostname(),
             os.getpid(),
         )
-        return Entry(self._store, _key(self._unit, key, attempt), written)
+        return Entry(self._store, entry_key(self._unit, key, attempt), written)
 
     def left_open(self, key: ShardKey) -> list[Attempt]:
         """Attempts at the shard, under this fingerprint, that workers of this driver never ended."""
@@ -72,7 +72,7 @@ class Journal:
         """Adds to an open entry why its worker died, where that is found out later. Returns the new entry."""
         key = ShardKey(attempt.shard, attempt.fingerprint, attempt.generation)
         explained = replace(attempt, ended=why)
-        _write(self._store, _key(self._unit, key, attempt.attempt), explained)
+        _write(self._store, entry_key(self._unit, key, attempt.attempt), explained)
         return explained
 
     def forget(self, key: ShardKey) -> None:
@@ -134,5 +134,6 @@ def _is_of(match: re.Match[str], key: ShardKey) -> bool:
     return (int(match[1]), match[2]) == (key.shard, key.fingerprint)
 
 
-def _key(unit: str, key: ShardKey, attempt: str) -> str:
+def entry_key(unit: str, key: ShardKey, attempt: str) -> str:
+    """Where the entry of an attempt is in ROOT."""
     return f"{unit}/attempts/{key.stem}.{attempt}.json"

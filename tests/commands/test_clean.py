@@ -14,8 +14,8 @@ from kespeechchat.commands.verify import verify
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.store.commit import data_key, record_key
-from kespeechchat.store.journal import Journal
+from kespeechchat.store.commit import data_key, read_record, record_key
+from kespeechchat.store.journal import Journal, entry_key
 from kespeechchat.store.opening import open_store
 from kespeechchat.store.parquet import parquet_table
 
@@ -78,6 +78,18 @@ def test_left_over_data_goes_unless_its_attempt_runs(build):
     assert [(r.why, "a" * 16 in r.key) for r in removals] == [("left over", True)]
     clean(store, removals)
     assert not [problem for problem in verify(make(), store)[1] if "sha256" in problem]
+
+
+def test_the_entry_of_an_attempt_killed_behind_its_commit_goes_and_nobody_elses(build):
+    make, store = build
+    order = BuildState(make(), store).states("gate")[0].order
+    own = read_record(store, "gate", order.key).file.split(".")[-2]
+    for attempt in (own, "b" * 16):
+        Journal(store, "gate", "run", "here").open(order.key, attempt)
+    removals = list(removable(make(), store))
+    assert [(r.key, r.why) for r in removals] == [(entry_key("gate", order.key, own), "left over")]
+    clean(store, removals)
+    assert {key for key, _ in store.list("gate/attempts")} == {entry_key("gate", order.key, "b" * 16)}
 
 
 def test_what_a_killed_writer_left_goes_when_nobody_can_be_writing_it_any_more(build, monkeypatch):
