@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from kespeechchat.cli.builds import profile_of, store_of
-from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
+from kespeechchat.cli.exit_codes import EXIT_INTERRUPTED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, PipelineOrRoot, Root
 
 PURPOSE = "See it and hear it"
@@ -36,8 +36,8 @@ def view(
     read what is new. The server answers on this machine only, and only to who knows the address that it prints. Ctrl-C
     ends it.
 
-    Keys: n plays the next dialogue, b the one before, a plays it again, p plays every turn or pauses, m marks, ? lists
-    all keys. Any page is an address. A colleague who has the same build opens it with --page.
+    Keys: n plays the next dialogue, p the one before, a plays it again, Space pauses and goes on, m marks, ? lists all
+    keys. Any page is an address. A colleague who has the same build opens it with --page.
 
     \b
     kesc view --root build/quickstart --open
@@ -56,7 +56,11 @@ def view(
 
     build_state = BuildState(profile, store_of(profile))
     file = index_file(build_state.store.url, index, again)
-    serve(build_state, file, port, lambda line: typer.echo(line, err=True), ready)
+    try:
+        serve(build_state, file, port, lambda line: typer.echo(line, err=True), ready)
+    except KeyboardInterrupt:
+        typer.echo("kesc: the viewer has ended; what was marked is kept", err=True)
+        return EXIT_INTERRUPTED
     return EXIT_OK
 
 
