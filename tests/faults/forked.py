@@ -2,8 +2,9 @@
 
 A command is a line of JSON on stdin; its process id and, once it has ended, its exit code are lines on stdout. With
 `kill_at` N, the process is killed with SIGKILL at the N-th boundary of the store's writes that it reaches. Every call
-that makes something durable or visible (fsync, link, replace, unlink) has a boundary before it and one after; the
-middle of a write is a third. With `full_at` N the disk is full from the N-th write on. No hook stands in the product.
+that makes something durable or visible (fsync, link, replace, unlink) has a boundary before it, and a write one in its
+middle; the state after a call is that before the next one. With `full_at` N the disk is full from the N-th write on.
+No hook stands in the product.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ class Killer:
                     os.truncate(path, os.path.getsize(path) // 2)
                 self._boundary("half written", path)
             self._boundary(f"before {what}", path)
-            result = real(*args, **kwargs)
-            self._boundary(f"after {what}", path)
-            return result
+            return real(*args, **kwargs)
 
         return call
 
@@ -82,7 +81,10 @@ def serve() -> None:
     import pyarrow as pa
 
     from kespeechchat.cli import app
+    from kespeechchat.commands import summary  # and with it the stages and all that they read text with
+    from kespeechchat.execution import driver
 
+    assert summary and driver
     pa.array([0])  # loads pandas where it is installed, once here instead of in every fork
     for line in sys.stdin:
         asked = json.loads(line)
