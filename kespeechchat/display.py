@@ -61,6 +61,15 @@ def number(value: float) -> str:
     return f"{rounded:,.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many things: `one` is the word for a single one, `many` the plural where it is not `one` with an s.
+
+    >>> counted(1, "row"), counted(0, "row"), counted(1234, "row"), counted(2, "person", "people")
+    ('1 row', '0 rows', '1,234 rows', '2 people')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def size(count: float) -> str:
     """So many bytes, in the decimal unit that fits.
 

@@ -9,6 +9,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.display import counted
 from kespeechchat.engines.registry import names_of
 
 PURPOSE = "Check the result"
@@ -29,7 +30,7 @@ def verify(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
         typer.echo(problem)
     for stage in incomplete:
         typer.echo(f"not built yet: {stage}")
-    typer.echo(f"{checked} shards checked, {len(problems)} problems")
+    typer.echo(f"{counted(checked, 'shard')} checked, {counted(len(problems), 'problem')}")
     return EXIT_FAILED if problems else EXIT_OK
 
 

@@ -11,6 +11,7 @@ import typer
 from kespeechchat.cli.builds import check_stages, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, Overrides, Pipeline, PipelineOrRoot, Root
+from kespeechchat.display import counted
 
 PURPOSE = "Look at a build"
 
@@ -63,7 +64,7 @@ def errors(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
     for line in all_errors(profile, store_of(profile)):
         count += 1
         typer.echo(line)
-    typer.echo(f"{count} errors")
+    typer.echo(counted(count, "error"))
     return EXIT_FAILED if count else EXIT_OK
 
 

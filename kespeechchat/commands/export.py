@@ -18,7 +18,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
-from kespeechchat.display import hours, size
+from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.layout import AudioRates, HoldsSome, Layout, check_many_files
@@ -139,16 +139,17 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
 
 
 def _closing_lines(rows: FinishedRows, folder: Path, done: Done, reviews: CurrentReviews) -> Iterable[str]:
-    written = f", {done.written:,} files written" if done.written or done.kept else ""
+    written = f", {counted(done.written, 'file')} written" if done.written or done.kept else ""
     kept = f", {done.kept:,} of an earlier run kept" if done.kept else ""
-    yield f"export: {folder.resolve()} ({done.dialogues:,} dialogues{written}{kept})"
+    yield f"export: {folder.resolve()} ({counted(done.dialogues, 'dialogue')}{written}{kept})"
     yield from (f"        {note}" for note in done.notes)
     if rejected := reviews.counts.get("rejected"):
-        yield f"        {rejected:,} dialogues that annotators rejected are left out: `kesc review` tells more"
+        yield f"        left out {counted(rejected, 'dialogue')} that annotators rejected: `kesc review` tells more"
     if reviews.changed:
-        yield f"        {len(reviews.changed):,} dialogues sound different since their review, so it is void"
+        yield f"        {counted(len(reviews.changed), 'review')} void: the dialogue sounds different since"
     if rows.missing:
-        yield f"        {rows.missing} shards are not gated yet, so not exported: `kesc status` names their stages"
+        shards = counted(rows.missing, "shard")
+        yield f"        {shards} not gated yet, so not exported: `kesc status` names their stages"
     if done.example:
         yield f"listen: any player, for example {done.example}"
         yield f"check:  kesc detect {done.example}"
@@ -168,7 +169,7 @@ def _size_line(layout: Layout, dialogues: Dialogues, folder: Path, build: BuildF
     free = shutil.disk_usage(there).free
     short = f", but only {size(free)} are free at {there}" if count > free else ""
     weight = f"{about} {size(count)}{short}"
-    return f"{layout.name}: {len(dialogues):,} dialogues, {by_language or '0 h'}, {weight}"
+    return f"{layout.name}: {counted(len(dialogues), 'dialogue')}, {by_language or '0 h'}, {weight}"
 
 
 def _audio_rates(dialogues: Dialogues) -> AudioRates:

@@ -10,7 +10,7 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
 from kespeechchat.dataset.statistics import PAPER
 from kespeechchat.dataset.tables import made_line
-from kespeechchat.display import hours, markdown_table, percent
+from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import Split
 
 _SUBSETS = "\n- `subsets/asr.json`, `subsets/tts.json`: utterance ids to train and test recognizers and synthesizers on"
@@ -57,9 +57,9 @@ def _opening(facts: CardFacts) -> str:
     whole = facts.statistics["all"]
     return (
         f"# {facts.build.name}\n\nSpoken dialogues, each of one question and one answer, in virtual voices. "
-        f"**All speech here is synthetic and watermarked.** {whole['dialogues']:,} dialogues, {hours(whole['hours'])} "
-        f"hours, {whole['speakers']:,} voices, made by `kesc build` after the construction of Ke-SpeechChat "
-        "(arXiv 2412.01078)."
+        f"**All speech here is synthetic and watermarked.** {counted(whole['dialogues'], 'dialogue')}, "
+        f"{hours(whole['hours'])} hours, {counted(whole['speakers'], 'voice')}, made by `kesc build` "
+        "after the construction of Ke-SpeechChat (arXiv 2412.01078)."
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.guards import Guards
 from kespeechchat.execution.nothing_left import nothing_left
@@ -126,17 +127,17 @@ class Build:
         if unread and nothing_to_build(manifest):
             self.result.blocked.append(f"{branch}: no row can be read, so nothing can be built: " + "; ".join(unread))
         rows = sum(shard.rows for shard in manifest.shards)
-        self.progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
+        self.progress.say(f"{branch}: {counted(rows, 'row')} planned into {counted(len(manifest.shards), 'shard')}")
         summaries = [segment.summary for segment in manifest.segments]
         for corpus in summaries[-1].get("corpora", ()):
             self.progress.say(f"{branch}: {corpus}")
         if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:
             count = sum(summary.get("malformed", 0) for summary in summaries)
             reasons = "".join(f"\n  {problem}" for problem in problems)
-            self.progress.say(f"{branch}: {count} rows cannot be read and are refused as malformed:{reasons}")
+            self.progress.say(f"{branch}: {counted(count, 'row')} cannot be read, rejected as malformed:{reasons}")
         if gone := summaries[-1].get("rows_no_longer_in_inputs"):
             self.progress.say(
-                f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build"
+                f"{branch}: {counted(gone, 'planned row')} no longer in the inputs; this build keeps them"
             )
 
     def run_segments(self) -> BuildState | None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from kespeechchat.display import counted
 from kespeechchat.state.orders import Built, BuiltStatus
 
 if TYPE_CHECKING:
@@ -130,8 +131,8 @@ class Progress:
             left = p.left_seconds
             eta = f", {_clock(left)} left" if left else ""
             print(
-                f"[{_clock(time.monotonic() - self.began)}] {unit}: {p.done}/{p.total} shards, {p.kept} rows kept, "
-                f"{p.lost} refused{audio}{eta}",
+                f"[{_clock(time.monotonic() - self.began)}] {unit}: {p.done}/{counted(p.total, 'shard')}, "
+                f"{counted(p.kept, 'row')} kept, {p.lost} refused{audio}{eta}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES, Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
@@ -125,7 +126,8 @@ def check_many_files(layout: type[Layout] | Layout, dialogues: Dialogues, most: 
     nobody has asked for audio."""
     if dialogues.audio and layout.files_per_dialogue and len(dialogues) > most:
         raise ExportError(
-            f"{len(dialogues):,} dialogues make {layout.files_per_dialogue * len(dialogues):,} audio files: ask for "
+            f"{counted(len(dialogues), 'dialogue makes', 'dialogues make')} "
+            f"{layout.files_per_dialogue * len(dialogues):,} audio files: ask for "
             "them (--audio), or for the rest alone (--no-audio), or take a layout of shards: huggingface, webdataset, "
             "lhotse"
         )

@@ -24,6 +24,7 @@ import pyarrow as pa
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import NearDuplicates
 from kespeechchat.config.stages import Ingest
+from kespeechchat.display import counted
 from kespeechchat.inputs.excluded import ExcludedTexts, Found, questions, read_excluded
 from kespeechchat.inputs.near_duplicates import Keys, bands_of, keys_of, likenesses
 from kespeechchat.inputs.screened_texts import Record, ScreenedTexts
@@ -81,10 +82,10 @@ def told(screened: Manifest) -> list[str]:
     by_file: Counter[str] = Counter()
     for segment in screened.segments:
         by_file.update(segment.summary.get(CONTAMINATED, {}))
-    lines = [f"{near:,} rows say nearly the same as an earlier one and are refused as {NEAR_DUPLICATE}"] if near else []
+    lines = [f"{counted(near, 'row')} rejected as {NEAR_DUPLICATE}: nearly the same as an earlier one"] if near else []
     if by_file:
         files = ", ".join(f"{file} {count:,}" for file, count in by_file.most_common())
-        lines.append(f"{by_file.total():,} rows are in excluded files and are refused as {CONTAMINATED}: {files}")
+        lines.append(f"{counted(by_file.total(), 'row')} rejected as {CONTAMINATED}, found in excluded files: {files}")
     return lines
 
 

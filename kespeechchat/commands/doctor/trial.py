@@ -25,6 +25,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.traits import InputBranch, Reads, Scope
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT, LANGUAGES, REJECTED, SCHEMAS, Language, Outcome
 from kespeechchat.stages.base import Row, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
@@ -155,11 +156,11 @@ def _judged(stage: str, outcomes: Mapping[Language | None, Sequence[Outcome]], s
     failed = any(o.status not in (KEPT, REJECTED) for o in lost)
     ok = all(counts.values()) or (TRAITS[stage].may_keep_none and not failed)
     shares = ", ".join(
-        f"{language} {counts[language]} of {len(of_one)}" if language else f"{counts[language]} of {len(of_one)}"
+        f"{f'{language} ' if language else ''}{counts[language]} of {counted(len(of_one), 'row')}"
         for language, of_one in outcomes.items()
     )
     reasons = "; ".join(dict.fromkeys(f"{o.reason}: {o.detail}" for o in lost[:3]))
-    message = f"{shares} rows kept in {seconds:.0f} s" + (f" ({reasons[:400]})" if reasons else "")
+    message = f"{shares} kept in {seconds:.0f} s" + (f" ({reasons[:400]})" if reasons else "")
     fix = "" if ok else "the reasons are the stage's own: check the model, the prompt and the input"
     return Finding(ok, f"trial of {stage}", message, fix)
 

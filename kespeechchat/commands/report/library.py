@@ -13,6 +13,7 @@ import pyarrow as pa
 from kespeechchat.commands.report.drawing import Chart, Dot, Gate, Series, histogram, scatter
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT, LANGUAGES
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState, State
@@ -139,7 +140,9 @@ def _map(
         Dot(float(x), float(-y), css, shape, name) for (x, y), (_, css, shape, name, _) in zip(flat, drawn, strict=True)
     ]
     dots.sort(key=lambda d: {"cross": 0, "square": 1, "circle": 2}[d.shape])
-    label = f"Map of {len(dots)} voices, people and refused candidates by how they sound"
+    label = (
+        f"Map of {counted(len(dots), 'voice or person', 'voices, people and rejected candidates')} by how they sound"
+    )
     caption = f"The two directions in which the x-vectors differ most hold {share:.0%} of what differs."
     if len(dots) < len(spots):
         caption += f" {len(dots):,} of {len(spots):,} are drawn, by a hash of their names."

@@ -11,6 +11,7 @@ from kespeechchat.commands.review.sampling import COLUMNS, Drawn, draw
 from kespeechchat.config.base import pick
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.listening.page import render
 from kespeechchat.listening.speech import data_url
 from kespeechchat.records import LANGUAGES, Language, Role, Split
@@ -90,7 +91,8 @@ def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to:
     kinds = len({d.kind for d in drawn})
     return "\n".join(
         [
-            f"review: sample {name}: {len(items):,} dialogues{few}, of {kinds} kinds (language, split, error rate)",
+            f"review: sample {name}: {counted(len(items), 'dialogue')}{few}, of {counted(kinds, 'kind')} "
+            "(language, split, error rate)",
             *(f"        {file}" for file in files),
             "Send each annotator the pages of one name. What they save comes back with kesc review --import FILE...",
         ]

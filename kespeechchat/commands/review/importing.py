@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import counted
 from kespeechchat.state.reviews import Sample, Saved, latest, read_samples, read_saved, saved_key
 from kespeechchat.store.documents import parse
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
@@ -102,6 +103,6 @@ def _check_copies(files: Sequence[tuple[str, Saved]]) -> None:
 def lines(imported: Sequence[Imported]) -> Iterator[str]:
     """What to tell the user."""
     for one in imported:
-        how = "was imported before" if one.known else f"{one.verdicts:,} verdicts of {one.saved.annotator}"
+        how = "was imported before" if one.known else f"{counted(one.verdicts, 'verdict')} of {one.saved.annotator}"
         changed = f", {one.changed:,} of them changed since the last import" if one.changed and not one.known else ""
         yield f"review: {one.file}: {how}{changed}"

@@ -15,6 +15,7 @@ from kespeechchat.commands.view.pages import Pages
 from kespeechchat.commands.view.query import Index
 from kespeechchat.commands.view.sounds import Sounds
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import counted
 from kespeechchat.engines.models import cache_folder
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.state.build_state import BuildState
@@ -61,7 +62,7 @@ def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Cal
     listening = _listen(port)  # first: making an index can take minutes
     try:
         takes = update(build_state, file, tell)
-        tell(f"index: {takes:,} takes in {file}")
+        tell(f"index: {counted(takes, 'take')} in {file}")
         index = Index(file)
         sounds, dialogues = Sounds(build_state), Dialogues(build_state)
         viewer = Viewer(index, sounds, dialogues, Marks(marks_file(file)), Pages(build_state.pipeline, index))

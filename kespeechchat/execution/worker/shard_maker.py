@@ -20,6 +20,7 @@ from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, Outcome
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
@@ -210,7 +211,7 @@ def _conserved(stage: Stage[Any], rows: list[dict[str, Any]], outcomes: list[Out
         settled = sorted(outcome.row["id"] for outcome in outcomes)
         if settled != expected:
             raise RowsMiscounted(
-                f"stage {stage.name} got {len(expected)} rows to settle and settled {len(settled)} others"
+                f"stage {stage.name} got {counted(len(expected), 'row')} to settle and settled {len(settled)} others"
             )
     return count(len(rows), outcomes, stage.fan_out)
 

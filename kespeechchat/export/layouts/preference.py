@@ -34,6 +34,7 @@ import pyarrow as pa
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
 from kespeechchat.export.dialogues import Dialogues
@@ -205,10 +206,10 @@ class _Pairing:
         if not self.by_split:
             yield "no pairs: no dialogue was refused in one round of speech and kept in a later one (`rounds`)"
         else:
-            yield f"{self.by_split.total():,} pairs of turns"
+            yield f"{counted(self.by_split.total(), 'pair')} of turns"
         if self.left_out:
-            counted = ", ".join(f"{n:,} {why}" for why, n in sorted(self.left_out.items()))
-            yield f"refused turns that are in no pair: {counted}"
+            reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(self.left_out.items()))
+            yield f"refused turns that are in no pair: {reasons}"
 
 
 def _figures(side: str, turn: FinishedTurn, round_: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
@@ -72,7 +73,7 @@ class Whisper:
                     continue
                 lists[side].write(json_line(_line(row, files.user(row))))
                 written += 1
-        note = f"{written:,} of {len(dialogues):,} dialogues are in the ASR subset"
+        note = f"{written:,} of {counted(len(dialogues), 'dialogue')} in the ASR subset"
         return Done(written, folder.written, folder.kept, (note,))
 
 

@@ -61,7 +61,7 @@ def test_rows_of_every_language_pass_every_stage(pipeline, tried):
     assert {language for language, _ in tried["rewrite"]} == {"zh", "en"}
     assert tried["gate"] == [("zh", 1), ("en", 1)]
     assert {check for check, f in found.items() if not f.ok} == {"trial of audition"}
-    assert "0 of 1 rows kept" in found["trial of speakers"].message  # a recording of two clips
+    assert "0 of 1 row kept" in found["trial of speakers"].message  # a recording of two clips
 
 
 def test_an_engine_that_fails_is_named_with_its_model_and_the_audio_is_tried_all_the_same(pipeline, tried, behaves):

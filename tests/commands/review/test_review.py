@@ -136,7 +136,7 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
     whole, said = facts(ground, tmp_path / "x")
     assert len(whole) == 12 - 2 and not {"d00", "d04"} & set(whole)
     assert {k: v for k, v in whole.items() if v} == {"d01": "accepted", "d02": "disputed", "d05": "unsure"}
-    assert "2 dialogues that annotators rejected are left out" in said
+    assert "left out 2 dialogues that annotators rejected" in said
     figures = json.loads((tmp_path / "x" / "statistics.json").read_text())
     assert figures["all"]["dialogues"] == 10
     reviews = Counter()
@@ -200,9 +200,9 @@ def test_a_dialogue_whose_audio_changed_is_unreviewed_again(ground, tmp_path):
     now = current_reviews(BuildState(pipeline, ground.store))
     assert not now.counts and len(now.changed) + len(now.gone) == 12 and now.changed
     told = kesc("--root", ground.store.url)[1]
-    assert f"{len(now.changed)} dialogues sound different since, so they are unreviewed again" in told
+    assert f"{len(now.changed)} dialogues sound different since their review: d" in told
     told = export(pipeline, ground.store, str(tmp_path / "x"), Wanted(audio=False))
-    assert f"{len(now.changed)} dialogues sound different since their review, so it is void" in told
+    assert f"{len(now.changed)} reviews void: the dialogue sounds different since" in told
 
 
 @pytest.mark.parametrize(
