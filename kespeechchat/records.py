@@ -22,6 +22,28 @@ Status = Literal["kept", "rejected", "failed"]
 KEPT: Final = "kept"
 REJECTED: Final = "rejected"
 FAILED: Final = "failed"
+STATUSES: tuple[Status, ...] = (KEPT, REJECTED, FAILED)
+_OTHER_WORDS: dict[str, Status] = {  # that users try
+    **dict.fromkeys(("refused", "refuse", "reject", "rejects", "dropped", "discarded", "filtered"), REJECTED),
+    **dict.fromkeys(("keep", "accepted", "passed", "ok", "done"), KEPT),
+    **dict.fromkeys(("fail", "error", "errors", "broken"), FAILED),
+}
+
+
+def status_named(word: str) -> Status:
+    """The status of that name. Raises ValueError that names the right word, or the words that there are.
+
+    >>> status_named("rejected")
+    'rejected'
+    >>> status_named("refused")
+    Traceback (most recent call last):
+    ValueError: 'refused': write rejected, which is what such rows are called
+    """
+    if word in STATUSES:
+        return word
+    if right := _OTHER_WORDS.get(word.lower()):
+        raise ValueError(f"{word!r}: write {right}, which is what such rows are called")
+    raise ValueError(f"{word!r}: no such status; there are {', '.join(STATUSES)}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,7 @@ class Outcome:
 
 
 def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:
-    """The outcome of a row that the stage refuses, for the reason of this code."""
+    """The outcome of a row that the stage rejects, for the reason of this code."""
     return Outcome(row, REJECTED, reason, detail)
 
 

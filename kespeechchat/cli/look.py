@@ -74,10 +74,10 @@ def rows(
     pipeline: PipelineOrRoot = None,
     root: Root = None,
     status: Annotated[
-        Literal["kept", "rejected", "failed"] | None, typer.Option(help="Only rows of this status.")
+        str | None, typer.Option(metavar="[kept|rejected|failed]", help="Only rows of this status.")
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only rows that were refused for this reason, e.g. error_rate.")
+        str | None, typer.Option(metavar="CODE", help="Only rows that were rejected for this reason, e.g. error_rate.")
     ] = None,
     language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Only rows of this language.")] = None,
     split: Annotated[Literal["train", "dev", "test"] | None, typer.Option(help="Only rows of this split.")] = None,
@@ -92,7 +92,7 @@ def rows(
         str | None, typer.Option(metavar="FILE", show_default="standard output", help="File to write to.")
     ] = None,
 ) -> int:
-    """List the current rows of a stage: kept, refused and failed, with their reasons. Rows of old shards are left out.
+    """List the current rows of a stage: kept, rejected and failed, with their reasons. Rows of old shards are left out.
 
     Rows come shard by shard and are never held all at once. jsonl and parquet have all columns but the audio, which
     `kesc show` and `kesc export` write. Pass an id to `kesc show` to see its row. An id that ends in -v1 is the second
@@ -103,13 +103,13 @@ def rows(
     kesc rows --stage filter --reason clear --language zh --format jsonl --root build/quickstart
     kesc rows --stage spoken --status kept --format parquet --to spoken.parquet --root build/quickstart
     """
-    from kespeechchat.commands.rows import Wanted
+    from kespeechchat.commands.rows import Wanted, status_of
     from kespeechchat.commands.rows import rows as list_rows
     from kespeechchat.state.build_state import BuildState
 
     profile = profile_of(pipeline, root)
     check_stages("--stage", (stage,), profile)
-    wanted = Wanted(stage, status, reason, language, split, limit)
+    wanted = Wanted(stage, status_of(status), reason, language, split, limit)
     list_rows(BuildState(profile, store_of(profile)), wanted, format_, to)
     return EXIT_OK
 
@@ -190,7 +190,7 @@ def report(
 
     It tells what was made (beside the paper's figures), which rows left and why, how error rates, scores and lengths
     lie around the limits, how the voices keep apart, where the time went, what failed; and it plays dialogues: by
-    chance, at the gate's edge, the worst that were kept, and some of each refusal, with the transcript's differences
+    chance, at the gate's edge, the worst that were kept, and some of each rejection, with the transcript's differences
     marked. The file has all it needs in it and stays under 5 MB, so it can be sent. Of more than 50,000 dialogues it
     looks at a sample. An unfinished build gives a report of what is there.
 

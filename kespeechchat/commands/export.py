@@ -94,9 +94,9 @@ def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
         parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
         return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
     stages = status(rows.pipeline, rows.store, rows.build_state)["stages"]
-    lost = [(n, f"{s['name']} refused {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
+    lost = [(n, f"{s['name']} rejected {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
     named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]
-    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was refused'}"
+    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was rejected'}"
 
 
 def _of_folder(error: OSError, folder: Path) -> bool:

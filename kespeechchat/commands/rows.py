@@ -19,7 +19,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.display import NOTHING, columns, counted
-from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status
+from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status, status_named
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.shards import read_table
@@ -40,6 +40,14 @@ class Wanted:
     language: Language | None = None
     split: Split | None = None
     limit: int | None = None
+
+
+def status_of(word: str | None) -> Status | None:
+    """The status that `--status` names. Raises ConfigError with the right word."""
+    try:
+        return None if word is None else status_named(word)
+    except ValueError as error:
+        raise ConfigError(f"--status {error}") from None
 
 
 def schema_of(unit: Unit) -> pa.Schema:

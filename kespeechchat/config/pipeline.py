@@ -226,7 +226,7 @@ class Pipeline(Settings):
         return f"{round_}: {CHANGES[self.rounds[round_ - 1]]}" if round_ else "first"
 
     def decides(self, stage: str) -> bool:
-        """Whether what the stage refuses is out: no later round speaks it again."""
+        """Whether what the stage rejects is out: no later round speaks it again."""
         base, round_ = split_round(stage)
         return base not in SPEECH or round_ == len(self.rounds)
 
@@ -260,7 +260,7 @@ class Pipeline(Settings):
             "near_duplicates": ours.near_duplicates and ours.near_duplicates.relevant(),
             "exclude": [(self.excluded or {}).get(item.path, item.path) for item in ours.exclude],
             "overlap": ours.overlap.relevant() if ours.exclude else None,
-            "ingest": self.stages.ingest.relevant(),  # what it refuses stands for no other row
+            "ingest": self.stages.ingest.relevant(),  # what it rejects stands for no other row
         }
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:

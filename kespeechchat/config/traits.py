@@ -56,7 +56,7 @@ class Traits:
     renames_rows: of a stage that does not keep rows: one row comes out for each that went in, under a new id.
     speaks: makes the speech of dialogues. Target hours and `audio_ahead` hold shards back before this stage.
     replaces: the stage whose audio this stage's audio takes the place of.
-    may_keep_none: of a handful of sound rows it may refuse all, for good reason; `kesc doctor` does not mind.
+    may_keep_none: of a handful of sound rows it may reject all, for good reason; `kesc doctor` does not mind.
     """
 
     branch: Branch

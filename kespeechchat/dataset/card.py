@@ -148,7 +148,7 @@ def _voices(facts: CardFacts) -> str:
         [
             "## Voices\n",
             f"{_PARENTS[facts.build.corpus]} Each voice's own speech was compared with the clips of all speakers of "
-            "the corpus; a voice too close to a speaker was refused.\n",
+            "the corpus; a voice too close to a speaker was rejected.\n",
             f"- {facts.build.privacy['note']}",
             *extra,
         ]

@@ -61,14 +61,14 @@ def _counts(build_state: BuildState, stage: str, built: BuiltCounts) -> Iterable
 
 
 def _reasons(build_state: BuildState, stage: str, built: BuiltCounts) -> str:
-    """The commonest reasons of refusal in the stages of its branch up to `stage`, the commonest first."""
+    """The commonest reasons of rejection in the stages of its branch up to `stage`, the commonest first."""
     flow = build_state.pipeline.flow
     branch = TRAITS[split_round(stage)[0]].branch
     before = [s for s in flow[: flow.index(stage) + 1] if TRAITS[split_round(s)[0]].branch == branch]
     found = []
     for name in before:
         total = sum(_counts(build_state, name, built), Counts())
-        found += [(rows, f"{name} refused {rows:,} as {reason}") for reason, rows in total.rejected.items()]
+        found += [(rows, f"{name} rejected {rows:,} as {reason}") for reason, rows in total.rejected.items()]
         found += [(total.failed, f"{name} failed on {total.failed:,}")] if total.failed else []
     named = [text for _, text in sorted(found, key=lambda one: -one[0])[:_NAMED]]
     return f"{', '.join(named) or 'it got none'}; `kesc rows` lists a stage's rows with their reasons"

@@ -132,7 +132,7 @@ class Progress:
             eta = f", {_clock(left)} left" if left else ""
             print(
                 f"[{_clock(time.monotonic() - self.began)}] {unit}: {p.done}/{counted(p.total, 'shard')}, "
-                f"{counted(p.kept, 'row')} kept, {p.lost} refused{audio}{eta}",
+                f"{counted(p.kept, 'row')} kept, {p.lost} rejected{audio}{eta}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -145,7 +145,7 @@ class Progress:
 
         table = Table(title=f"kesc build  {_clock(time.monotonic() - self.began)}", title_justify="left")
         table.add_column("stage")
-        for column in ("shards", "failed", "rows kept", "refused", "audio", "left"):
+        for column in ("shards", "failed", "rows kept", "rejected", "audio", "left"):
             table.add_column(column, justify="right")
         for name, p in self.units.items():
             left = p.left_seconds

@@ -42,6 +42,8 @@ WRONG_USAGE = [
     (["status", "--root", "/nowhere"], "kesc: /nowhere: no build here"),
     (["status", QUICKSTART, "--why", "gate"], "kesc: --why gate: write STAGE/SHARD"),
     (["status", QUICKSTART, "--why", "gates/1"], "kesc: --why gates: no such stage"),
+    (["rows", QUICKSTART, "--stage", "gate", "--status", "refused"], "kesc: --status 'refused': write rejected"),
+    (["rows", QUICKSTART, "--stage", "gate", "--status", "x"], "'x': no such status; there are kept, rejected, failed"),
     (["export", QUICKSTART], "Missing option '--to'"),
     (["export", QUICKSTART, "--to", "x", "--format", "mp3"], "'mp3' is not one of ke-speechchat, huggingface"),
     (["export", QUICKSTART, "--to", "x", "--language", "fr"], "'zh', 'en'"),

@@ -39,7 +39,7 @@ def test_what_the_change_did_is_told_dialogue_by_dialogue(two) -> None:
     assert found.shared == 4 * ROWS and found.only == (0, 0)
     assert dict(((a, b), n) for a, b, n in found.verdicts) == {
         ("kept", "kept"): 4 * ROWS - 1,
-        ("refused", "kept"): 1,
+        ("rejected", "kept"): 1,
     }
     assert [line for line in found.settings if line.startswith("stages.gate.max_error.zh")] == [
         "stages.gate.max_error.zh: was 1.0, is 0.05"
@@ -47,7 +47,7 @@ def test_what_the_change_did_is_told_dialogue_by_dialogue(two) -> None:
     assert any(line.startswith("instructions.inputs.0.path: was ") for line in found.settings)  # they lie apart
     pairs = {title.partition(" (")[0]: own for title, own in found.pairs}
     (changed,) = pairs["The verdict changed"]
-    assert (changed.here.fate, changed.there.fate) == ("refused", "kept") and changed.here.id == changed.there.id
+    assert (changed.here.fate, changed.there.fate) == ("rejected", "kept") and changed.here.id == changed.there.id
     assert set(changed.here_sources) == set(changed.there_sources) == {"user", "agent"}
     (worse,) = pairs["The error rate changed most"]
     assert worse.here.error_rate == 0 < worse.there.error_rate and worse.here.language == "zh"
@@ -65,7 +65,7 @@ def test_the_page_has_both_players(two) -> None:
     ids = {a["id"] for a in page.all("article")}
     assert {i[5:] for i in ids if i.startswith("here-")} == {i[6:] for i in ids if i.startswith("there-")} != set()
     text = " ".join(" ".join(page.text).split())
-    assert "Side by side" in text and other.store.url in text and "refused here, kept there" in text
+    assert "Side by side" in text and other.store.url in text and "rejected here, kept there" in text
 
 
 def test_builds_alike_differ_in_nothing(two) -> None:

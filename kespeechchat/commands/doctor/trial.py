@@ -2,8 +2,8 @@
 
 Each unit runs in a process of its own with its resources and environment, as a build's actors do. All languages of the
 inputs go through it together, because a model may differ by language. Text, voices and speech are tried one after the
-other. What one cannot deliver (a model is missing, all rows were refused) is replaced by stand-ins, so that the next is
-tried too. The stand-in voice is the clip's own: good enough to speak with, and thrown away with everything else.
+other. What one cannot deliver (a model is missing, all rows were rejected) is replaced by stand-ins, so that the next
+is tried too. The stand-in voice is the clip's own: good enough to speak with, and thrown away with everything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kespeechchat.stages.base import Row, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.profile_models import engines_of
 
-_TRIED: dict[InputBranch, int] = {"instructions": 6, "speech": 2}  # rows of a language: filters refuse some on the way
+_TRIED: dict[InputBranch, int] = {"instructions": 6, "speech": 2}  # rows of a language: filters reject some on the way
 _PER_CLIP = tuple(stage for stage in VOICES if one_language(stage))
 
 
@@ -150,7 +150,7 @@ def _kept(rows: RowsOf, outcomes: Sequence[Sequence[Outcome]]) -> RowsOf:
 
 
 def _judged(stage: str, outcomes: Mapping[Language | None, Sequence[Outcome]], seconds: float) -> Finding:
-    """Ok where every language kept a row; of a stage that may keep none, also where it refused all for a reason."""
+    """Ok where every language kept a row; of a stage that may keep none, also where it rejected all for a reason."""
     counts = {language: len(output_kept(of_one)) for language, of_one in outcomes.items()}
     lost = [o for language, of_one in outcomes.items() if not counts[language] for o in of_one]
     failed = any(o.status not in (KEPT, REJECTED) for o in lost)

@@ -31,7 +31,7 @@ from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
 
 FAILURES = 20  # that are shown
-_PAPER_ERRORS = {"zh": "refuses CER over 5%", "en": "refuses WER over 10%"}  # arXiv 2412.01078: the gate's limits
+_PAPER_ERRORS = {"zh": "rejects CER over 5%", "en": "rejects WER over 10%"}  # arXiv 2412.01078: the gate's limits
 
 
 @dataclass(frozen=True)

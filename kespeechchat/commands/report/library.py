@@ -25,7 +25,7 @@ _COLUMNS = (
     *("role", "language", "gender", "reason", "parents", "xvectors"),
     *("nearest_speaker", "nearest_speaker_cosine", "nearest_voice_cosine"),
 )
-_DOTS = {"voice": 900, "refused": 300, "person": 400}  # that a map can show
+_DOTS = {"voice": 900, "rejected": 300, "person": 400}  # that a map can show
 _PEOPLE_SHARDS = 200  # of clips that are opened
 _PAIRS = 1500  # voices of which every pair is compared
 
@@ -116,13 +116,13 @@ def _people(build_state: BuildState) -> dict[str, _Person]:
 def _map(
     rows: Sequence[Mapping[str, Any]], means: Sequence[np.ndarray | None], people: Mapping[str, _Person]
 ) -> tuple[Chart | None, str]:
-    """People, voices and refused candidates in the two directions in which they differ most."""
+    """People, voices and rejected candidates in the two directions in which they differ most."""
     spots: list[tuple[str, str, str, str, np.ndarray]] = []  # kind, css, shape, name, vector
     for row, mean in zip(rows, means, strict=True):
         if mean is not None:
             good = row["status"] == KEPT
-            name = f"{row['id']}, {row['gender']}" if good else f"refused: {row['reason']}, {row['gender']}"
-            kind = "voice" if good else "refused"
+            name = f"{row['id']}, {row['gender']}" if good else f"rejected: {row['reason']}, {row['gender']}"
+            kind = "voice" if good else "rejected"
             spots.append((kind, f"{row['gender']} {kind}", "circle" if good else "cross", name, mean))
     for name, person in people.items():
         label = f"{name}, a person of the corpus, {person.gender}"
@@ -167,7 +167,7 @@ def _cosines(
     same = Gate(privacy.speaker_threshold, f"same person {privacy.speaker_threshold:g}")
     nearest = (
         Series("voices", "kept", _values(rows, kept, "nearest_speaker_cosine")),
-        Series("refused candidates", "left", _values(rows, out, "nearest_speaker_cosine")),
+        Series("rejected candidates", "left", _values(rows, out, "nearest_speaker_cosine")),
     )
     charts = []
     if any(len(s.values) for s in nearest):
