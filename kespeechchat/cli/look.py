@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kespeechchat.cli.builds import check_stages, profile_of, store_of
+from kespeechchat.cli.builds import build_at, check_stages, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, Overrides, Pipeline, PipelineOrRoot, Root
 from kespeechchat.display import counted
@@ -203,7 +203,7 @@ def report(
     from kespeechchat.commands.report.page import told
 
     profile = profile_of(pipeline, root)
-    other = profile_of(None, against) if against else None
+    other = build_at("--against", against) if against else None
     beside = (other, store_of(other)) if other else None
     typer.echo(told(*write_report(profile, store_of(profile), to, beside)))
     return EXIT_OK
