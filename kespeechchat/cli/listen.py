@@ -49,15 +49,15 @@ def view(
     profile = profile_of(pipeline, root)
 
     def ready(address: str) -> None:
-        address += page_of(page)
         typer.echo(f"view: {address}\n      Ctrl-C ends it")
         if open_:
             typer.launch(address)
 
+    begin = page_of(page)
     build_state = BuildState(profile, store_of(profile))
     file = index_file(build_state.store.url, index, again)
     try:
-        serve(build_state, file, port, lambda line: typer.echo(line, err=True), ready)
+        serve(build_state, file, port, lambda line: typer.echo(line, err=True), ready, begin)
     except KeyboardInterrupt:
         typer.echo("kesc: the viewer has ended; what was marked is kept", err=True)
         return EXIT_INTERRUPTED
