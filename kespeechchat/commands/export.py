@@ -68,7 +68,7 @@ def export(
             rows.content,
         )
         if not len(dialogues):
-            raise NothingToExport(_why_nothing(rows, wanted))
+            raise NothingToExport(_why_nothing(rows, wanted, reviews))
         needed = {"units": lambda: units_reader(pipeline), "refused": lambda: RefusedTakes(rows.build_state)}
         layout = make_layout(wanted.layout, needed, wanted.options)
         if wanted.audio is None:
@@ -87,9 +87,9 @@ def export(
     return "\n".join([*table, *_closing_lines(rows, folder, done, reviews)])
 
 
-def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
+def _why_nothing(rows: FinishedRows, wanted: Wanted, reviews: CurrentReviews) -> str:
     if wanted.only_reviewed:
-        return "no dialogue of these was accepted by annotators: `kesc review --sample N` draws some for them"
+        return _why_none_accepted(wanted, reviews)
     if next(iter(rows), None) is not None:
         parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
         return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
@@ -97,6 +97,23 @@ def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
     lost = [(n, f"{s['name']} rejected {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
     named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]
     return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was rejected'}"
+
+
+def _why_none_accepted(wanted: Wanted, reviews: CurrentReviews) -> str:
+    chosen = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
+    which = f" of {', '.join(chosen)}" if chosen else ""
+    given = ", ".join(f"{name} {n:,}" for name, n in sorted(reviews.counts.items()))
+    accepted = reviews.counts.get("accepted", 0)
+    if accepted and chosen:
+        others = counted(accepted, "accepted dialogue is", "accepted dialogues are")
+        fix = f"leave --{chosen[0].split()[0]} out"
+        return f"--only-reviewed: no dialogue{which} was accepted by annotators; {others} elsewhere: {fix}"
+    why = f"their verdicts come to: {given}" if given else "no dialogue of this build has a review that still holds"
+    return (
+        f"--only-reviewed: no dialogue{which} was accepted by annotators ({why}). Draw a sample with `kesc review "
+        "--sample N`, take in what annotators save with `kesc review --import FILE...`, and export again; or leave "
+        "--only-reviewed out"
+    )
 
 
 def _of_folder(error: OSError, folder: Path) -> bool:

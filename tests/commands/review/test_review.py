@@ -146,7 +146,9 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
     assert "| accepted |" in (tmp_path / "x" / "statistics.md").read_text()
     only, _ = facts(ground, tmp_path / "y", only_reviewed=True)
     assert only == {"d01": "accepted"}
-    with pytest.raises(NothingToExport, match="kesc review --sample"):
+    with pytest.raises(
+        NothingToExport, match=r"no dialogue of language .. .*; 1 accepted dialogue is elsewhere: leave --"
+    ):
         facts(
             ground,
             tmp_path / "z",
@@ -160,6 +162,19 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
 
 def _languages(folder: Path) -> set[str]:
     return {k for k in json.loads((folder / "statistics.json").read_text()) if k in ("zh", "en")}
+
+
+def test_where_nothing_is_accepted_it_says_which_why_and_what_to_do(ground, tmp_path):
+    with pytest.raises(NothingToExport, match=r"no dialogue was accepted by annotators \(no dialogue .* has a review"):
+        facts(ground, tmp_path / "x", only_reviewed=True)
+    first, _ = pages(ground, tmp_path / "to")
+    take(ground, saved(first, {"": "reject"}))
+    with pytest.raises(NothingToExport, match=r"language zh .*\(their verdicts come to: rejected 12\)\. Draw a sample"):
+        facts(ground, tmp_path / "x", only_reviewed=True, language="zh")
+    code, said = kesc("--sample", 5, "--to", tmp_path / "more", "--root", ground.store.url)
+    assert code == 2 and "--sample: every dialogue has a review already; `kesc review` shows" in said
+    code, said = kesc("--sample", 5, "--split", "dev", "--to", tmp_path / "more", "--root", ground.store.url)
+    assert code == 2 and "the dataset has no dialogue with --split dev" in said
 
 
 def test_an_export_is_made_anew_when_the_reviews_change(ground, tmp_path):
