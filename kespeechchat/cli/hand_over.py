@@ -9,6 +9,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.cli.terminal import say
 from kespeechchat.export.layouts import LAYOUTS
 
 PURPOSE = "Hand it over"
@@ -73,9 +74,9 @@ def export(
     profile = profile_of(pipeline, root)
     wanted = Wanted(layout, partition, language, release, audio, only_reviewed, _named(options or []))
     try:
-        typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
+        say(run_export(profile, store_of(profile), to, wanted, say))
     except NothingToExport as nothing:
-        typer.echo(f"kesc: {nothing}", err=True)
+        say(f"kesc: {nothing}", err=True)
         return EXIT_FAILED
     return EXIT_OK
 
@@ -106,7 +107,7 @@ def release(
     from kespeechchat.commands.release import release as run_release
 
     profile = profile_of(pipeline, root)
-    typer.echo(run_release(profile, store_of(profile), name, allow_partial))
+    say(run_release(profile, store_of(profile), name, allow_partial))
     return EXIT_OK
 
 

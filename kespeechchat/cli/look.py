@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,8 @@ import typer
 from kespeechchat.cli.builds import build_at, check_stages, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, Overrides, Pipeline, PipelineOrRoot, Root
-from kespeechchat.display import counted
+from kespeechchat.cli.terminal import say
+from kespeechchat.display import columns_of, counted
 
 PURPOSE = "Look at a build"
 
@@ -44,10 +46,13 @@ def status(
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
         from kespeechchat.commands.why import why as find_why
 
-        typer.echo("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
+        say("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
         return EXIT_OK
     found = logic.status(profile, store_of(profile))
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else logic.render(found))
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        typer.echo(logic.render(found, columns_of(sys.stdout)))
     return EXIT_OK
 
 
@@ -141,7 +146,7 @@ def show(
     profile = profile_of(pipeline, root)
     build_state = BuildState(profile, store_of(profile))
     shown = find_row(build_state, row)
-    typer.echo(render(shown, build_state.store.url))
+    say(render(shown, build_state.store.url))
     if audio is not None:
         try:
             files = write_audio(build_state, shown, audio)
@@ -173,7 +178,10 @@ def voices(
 
     profile = profile_of(pipeline, root)
     report = voice_report(profile, store_of(profile), recompute)
-    typer.echo(json.dumps(report, ensure_ascii=False, indent=1) if as_json else render(report))
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=1))
+    else:
+        say(render(report), indent=8)
     return EXIT_OK if well(report) else EXIT_FAILED
 
 
@@ -205,7 +213,7 @@ def report(
     profile = profile_of(pipeline, root)
     other = build_at("--against", against) if against else None
     beside = (other, store_of(other)) if other else None
-    typer.echo(told(*write_report(profile, store_of(profile), to, beside)))
+    say(told(*write_report(profile, store_of(profile), to, beside)))
     return EXIT_OK
 
 
@@ -224,7 +232,7 @@ def models(pipeline: Pipeline, overrides: Overrides = None) -> int:
 
     found = find_models(load_pipeline(pipeline, tuple(overrides or ())))
     for line in render(found):
-        typer.echo(line)
+        say(line)
     return EXIT_FAILED if any(model.problem for model in found) else EXIT_OK
 
 

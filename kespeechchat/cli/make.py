@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from kespeechchat.cli.builds import check_stages, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import Address, AsJson, Inline, Llm, Model, Overrides, Pipeline, Root
+from kespeechchat.cli.terminal import say
+from kespeechchat.display import columns_of
 
 PURPOSE = "Make a dataset"
 
@@ -70,9 +73,10 @@ def build(
     try:
         result = run_build(profile, progress, stages or (), address, inline, allow_partial, replace_voices, grace)
     except GuardStop as stop:
-        typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
+        say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
-    typer.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
+    typer.echo(summary(profile, store_of(profile), result.build_state, columns_of(sys.stdout)))
+    say(f"\n{result.lines()}")
     return EXIT_OK if result.ok else EXIT_FAILED
 
 
@@ -120,7 +124,10 @@ def plan(
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), address=address, inline=inline)
     forecast = make_forecast(profile, measured_in, store_of(measured_in), rows, gpus)
-    typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1) if as_json else render(forecast))
+    if as_json:
+        typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1))
+    else:
+        say(render(forecast))
     return EXIT_OK
 
 
@@ -149,9 +156,9 @@ def doctor(
     all_ok = True
     profile = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
     for finding in run_doctor(profile, address, inline):
-        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
+        say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
         if finding.fix:
-            typer.echo(f"      fix: {finding.fix}")
+            say(f"      fix: {finding.fix}", indent=5)
         all_ok &= finding.ok
     return EXIT_OK if all_ok else EXIT_FAILED
 

@@ -22,10 +22,13 @@ from kespeechchat.store.interface import ObjectStore
 _KEPT = "report.json"
 
 
-def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> str:
-    """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known."""
+def summary(
+    pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None, width: int | None = None
+) -> str:
+    """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known;
+    `width`: columns of the terminal, None where there is none."""
     build_state = build_state or BuildState(pipeline, store)
-    parts = [render(status(pipeline, store, build_state))]
+    parts = [render(status(pipeline, store, build_state), width)]
     try:
         rows = FinishedRows(pipeline, store, build_state)
     except ConfigError:
@@ -78,7 +81,7 @@ class _Counted:
 
 
 def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
-    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "DistillMOS", "watermark found")
+    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "DistillMOS", "marked")
     lines = [head, *(_line(language, figures[language]) for language in LANGUAGES if language in figures)]
     users = sum(1 for voice in rows.voices if voice["role"] == "user")
     library = f"voice library: {counted(users, 'user voice')}, {counted(len(rows.voices) - users, 'agent')}"
