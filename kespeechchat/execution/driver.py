@@ -5,6 +5,7 @@ A segment is a run of units that may overlap; between two segments is a reduce s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kespeechchat.config.flow import LIBRARY
@@ -14,6 +15,7 @@ from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.guards import Guards
 from kespeechchat.execution.nothing_left import nothing_left
+from kespeechchat.execution.pace import ahead_of
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
@@ -180,10 +182,14 @@ class Build:
             chains = runnable_orders(build_state, units, self._failed, closed)
             if not chains:
                 return build_state
-            shards = {unit: sum(order.unit == unit for chain in chains for order in chain) for unit in units}
-            running = [unit for unit in units if shards[unit]]
-            for unit in running:
-                self.progress.expect(unit.name, shards[unit])
+            left: Counter[tuple[Unit, str | None]] = Counter((o.unit, o.language) for chain in chains for o in chain)
+            running = [unit for unit in units if any(unit == of for of, _ in left)]
+            self.progress.expect(
+                {unit.name: {lang: n for (of, lang), n in left.items() if of == unit} for unit in running},
+                {unit.name: build_state.done(unit.name) for unit in units},
+                ahead_of(self.pipeline, running),
+                {unit.name: self.pipeline.resources_of(unit.first).shards_at_once for unit in running},
+            )
             self.runner.run(
                 self.pipeline, running, chains, lambda built: self.on_built(built, guards), lambda: self.targets.closed
             )

@@ -87,6 +87,10 @@ class BuildState:
         states = self.states(stage)
         return bool(states) and all(s.state is State.DONE for s in states.values())
 
+    def done(self, stage: str) -> int:
+        """How many shards of the stage are done."""
+        return sum(s.state is State.DONE for s in self.states(stage).values())
+
     def record(self, stage: str, shard: int = 0) -> CommitRecord:
         """The commit record of a shard that is done. Raises CorruptShard where it cannot be read."""
         order = self.states(stage)[shard].order
