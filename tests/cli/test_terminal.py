@@ -52,12 +52,12 @@ def test_a_build_and_its_status_fit_the_terminal(tmp_path, questions, columns: i
         assert max(map(cells, seen(text))) <= columns
         assert set(colours(text)) <= PLAIN
         told = " ".join(" ".join(seen(text)).split())
-        assert "ingest 1 1 0 0 0 9 1" in told
+        assert "ingest 2 2 0 0 0 9 1" in told
         for reason in ("duplicate 1", "task_translation 1", "task_code 1", "other_language 1", "malformed 1"):
             assert f" {reason}," in f" {told}," or f" {reason} " in told, told
     assert CONTROL.search(built)  # the live table
     assert not CONTROL.search(status)
-    assert "kesc build" in built and "1/1" in built
+    assert "kesc build" in built and "2/2" in built
 
 
 def test_in_a_pipe_there_are_no_codes_and_a_stage_is_a_line(tmp_path, questions) -> None:
@@ -65,14 +65,14 @@ def test_in_a_pipe_there_are_no_codes_and_a_stage_is_a_line(tmp_path, questions)
     ran = subprocess.run(_build(tmp_path / "root", questions), capture_output=True, text=True, env=env)
     assert ran.returncode == 0, ran.stderr
     assert "\x1b" not in ran.stdout + ran.stderr and "\r" not in ran.stdout + ran.stderr
-    assert "] ingest: 1/1 shard, 1 row kept, 8 rejected" in ran.stderr
+    assert "] ingest: 2/2 shards, 1 row kept, 8 rejected" in ran.stderr
     (line,) = [line for line in ran.stdout.splitlines() if line.startswith("ingest ")]
     assert line.count(",") >= 5  # every reason, on the stage's line
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path, questions) -> None:
     code, told = on_terminal(_build(tmp_path / "root", questions), 80, term="dumb")
-    assert code == 0 and not CONTROL.search(told) and "] ingest: 1/1 shard" in told
+    assert code == 0 and not CONTROL.search(told) and "] ingest: 2/2 shards" in told
 
 
 @pytest.mark.parametrize("columns", [80, 160])
