@@ -138,10 +138,16 @@ class Progress:
         table.add_column("stage", no_wrap=True)
         for column in ("shards", "failed", "kept", "rejected", "audio", "rows/s", "left"):
             table.add_column(column, justify="right", no_wrap=column != "failed")
-        room = self._live.console.height - 3 if self._live is not None and not self._whole else len(self.units)
-        left = self.left
-        for name in list(self.units)[-max(1, room) :]:
-            table.add_row(name, *_cells(self.units[name], left.get(name)))
+        room = self._live.console.height - 3 if self._live is not None and not self._whole else None
+        left, rows = self.left, list[list[str]]()
+        for name in reversed(list(self.units)):
+            cells = _cells(self.units[name], left.get(name))
+            room = None if room is None else room - 1 - cells[1].count("\n")
+            if room is not None and room < 0:
+                break
+            rows.append([name, *cells])
+        for row in reversed(rows):
+            table.add_row(*row)
         return table
 
 

@@ -80,7 +80,7 @@ def test_an_error_is_broken_between_words(tmp_path, columns: int) -> None:
     long = "a-folder-with-a-long-name/" * 3
     code, told = on_terminal([*KESC, "status", "--root", f"{tmp_path}/{long}"], columns)
     lines = seen(told)
-    assert code == 2 and lines[0].startswith("kesc: ") and not CONTROL.search(told)
+    assert code == 2 and lines[0].startswith("kesc:") and not CONTROL.search(told)
     assert all(cells(line) <= columns or " " not in line.strip() for line in lines if "`" not in line)
     assert f"run `kesc build PIPELINE --root {tmp_path}/{long.rstrip('/')}`" in told.replace("\r\n      ", " ")
 
