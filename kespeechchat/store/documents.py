@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from kespeechchat.store.interface import ObjectStore, StoreError
 
 Document = TypeVar("Document")
+_TYPES = {"int": "integer", "float": "number", "string": "text", "bool": "truth value", "tuple": "list"}
 _SHOWN = 60  # characters of a value
 
 
@@ -57,7 +58,7 @@ def _plain(error: ErrorDetails) -> str:
         case kind if kind.startswith("datetime"):
             return f"is {_shown(error)}, not a date and time"
         case kind if kind.endswith(("_type", "_parsing")):
-            wanted = kind.rpartition("_")[0].replace("_", " ").replace("string", "text")
+            wanted = _TYPES.get(name := kind.rpartition("_")[0], name.replace("_", " "))
             return f"is {_shown(error)}, not {'an' if wanted[0] in 'aeiou' else 'a'} {wanted}"
         case _:
             return f"is {_shown(error)}: {error['msg'].replace('Input should', 'must')}"
