@@ -101,7 +101,7 @@ class Progress:
             try:
                 yield self
             finally:
-                self._whole = True
+                self._whole, live.vertical_overflow = True, "visible"
                 live.refresh()
                 self._live = None
 
@@ -132,8 +132,9 @@ class Progress:
         from rich.table import Table
 
         clock = _clock(time.monotonic() - self.began)
+        gap = 2 if self._live is not None and self._live.console.width >= 100 else 1
         table = Table(
-            title=f"kesc build  {clock}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+            title=f"kesc build  {clock}", title_justify="left", title_style="bold", box=None, padding=(0, gap, 0, 0)
         )
         table.add_column("stage", no_wrap=True)
         for column in ("shards", "failed", "kept", "rejected", "audio", "rows/s", "left"):
@@ -201,6 +202,13 @@ def _audio(p: UnitProgress) -> str:
 
 
 def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds; from 100 hours on, days.
+
+    >>> _clock(75), _clock(4000), _clock(1e6)
+    ('1:15', '1:06:40', '11.6 days')
+    """
+    if seconds >= 360_000:
+        return f"{seconds / 86400:,.1f} days"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

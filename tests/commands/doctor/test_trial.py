@@ -93,7 +93,7 @@ def test_a_language_that_loses_all_its_rows_fails_and_the_other_goes_on(pipeline
     behaves("rewrite", chinese_only)
     found = _try(pipeline)
     assert not found["trial of rewrite"].ok
-    assert "zh 4 of 4, en 0 of 4" in found["trial of rewrite"].message
+    assert "zh 4 of 4 rows, en 0 of 4 rows" in found["trial of rewrite"].message
     assert "(echo: same)" in found["trial of rewrite"].message
     assert tried["spoken"] == [("zh", 4)]
     assert tried["gate"] == [("zh", 1), ("en", 1)]  # English by its stand-in
