@@ -36,7 +36,7 @@ class Shape:
 
 
 class Cache:
-    """Keys and values of the active rows, which are the first `len(lengths)`; each layer is [rows, heads, columns, size].
+    """Keys and values of the active rows, the first `len(lengths)`; each layer is [rows, heads, columns, size].
 
     `lengths`: positions of each active row. A row leaves by `drop`, which moves the last active row into its place.
     """
@@ -77,7 +77,7 @@ class Cache:
         self._mask = None
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fills the newest position ([rows, heads, size]); returns all keys and values, each [rows, heads, span, size]."""
+        """Fills the newest position ([rows, heads, size]); returns all keys and values, [rows, heads, span, size]."""
         rows, start = len(self.lengths), self._end - self.span
         self._keys[layer][:rows, :, self._end - 1] = keys
         self._values[layer][:rows, :, self._end - 1] = values

@@ -1,7 +1,8 @@
 """Speech tokens of many rows at once: rows of unlike length, and a waiting row takes the place of one that has ended.
 
-What one row gets depends on its neighbours by rounding alone. A row whose prefix raises, or whose logits are not finite,
-costs itself. An exception in a step belongs to no row: all that were under way are then decoded again, each alone.
+What one row gets depends on its neighbours by rounding alone. A row whose prefix raises, or whose logits are not
+finite, costs itself. An exception in a step belongs to no row: all that were under way are then decoded again, each
+alone.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class LanguageModel(Protocol):
 
 
 def text_and_prompt(inputs: Mapping[str, Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Prompt text and text as one int64 [1, n]; the prompt's speech tokens int64 [1, m]; the tokens of the text alone."""
+    """Prompt text and text as one int64 [1, n]; the prompt's speech tokens int64 [1, m]; how many are the text's."""
     import torch
 
     nothing = torch.zeros(1, 0, dtype=torch.int64)
@@ -67,3 +67,8 @@ def text_and_prompt(inputs: Mapping[str, Any], device: torch.device) -> tuple[to
     before = inputs.get("prompt_text", nothing).to(device, torch.int64)
     speech = inputs.get("llm_prompt_speech_token", nothing).to(device, torch.int64)
     return torch.cat([before, text], dim=1), speech, text.shape[1]
+
+
+def start_of(llm: Any) -> int:
+    """The row of `llm_embedding` that opens a sequence: `sos_eos` in older releases, `sos` in newer ones."""
+    return int(llm.sos if hasattr(llm, "sos") else llm.sos_eos)

@@ -1,8 +1,8 @@
 """Repetition-aware sampling of the next speech token for many rows, each with random numbers of its own.
 
-The rule is that of `cosyvoice.utils.common.ras_sampling` at ace7c47 (after VALL-E 2, arXiv 2406.05370, section 3.3): draw
-from the likeliest tokens; where the drawn one came too often lately, draw again from all others. Two uniform numbers a
-row and step decide, drawn whether needed or not, so what a row draws depends on nothing but its own generator.
+The rule is that of `cosyvoice.utils.common.ras_sampling` at ace7c47 (after VALL-E 2, arXiv 2406.05370, section 3.3):
+draw from the likeliest tokens; where the drawn one came too often lately, draw again from all others. Two uniform
+numbers a row and step decide, drawn whether needed or not, so what a row draws depends on its own generator alone.
 """
 
 from __future__ import annotations

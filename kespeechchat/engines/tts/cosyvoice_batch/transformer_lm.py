@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kespeechchat.engines.tts.cosyvoice_batch.cache import Cache, Shape
-from kespeechchat.engines.tts.cosyvoice_batch.language_model import LEAST, MOST, Prefilled, Prefix, text_and_prompt
+from kespeechchat.engines.tts.cosyvoice_batch.language_model import (
+    LEAST,
+    MOST,
+    Prefilled,
+    Prefix,
+    start_of,
+    text_and_prompt,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +49,7 @@ class TransformerLMRows:
         llm, weight = self._llm, self._llm.llm_embedding.weight
         text, speech, count = text_and_prompt(inputs, weight.device)
         encoded, _ = llm.encode(llm.text_embedding(text), torch.tensor([text.shape[1]], device=weight.device))
-        parts = [weight[llm_start(llm)].reshape(1, 1, -1)]
+        parts = [weight[start_of(llm)].reshape(1, 1, -1)]
         embedding = inputs.get("llm_embedding")
         if embedding is not None and embedding.shape[0]:
             voice = functional.normalize(embedding.to(weight.device, weight.dtype), dim=1)
@@ -101,7 +108,7 @@ class TransformerLMRows:
         return out
 
     def _distances(self, span: int) -> list[torch.Tensor]:
-        """For each layer [heads, size, at least `span`]: the last column is distance 0, the one before it distance 1."""
+        """For each layer [heads, size, at least `span`]: the last column is distance 0, the one before 1."""
         import torch
 
         if not self._positions or self._positions[0].shape[2] < span:
@@ -110,12 +117,10 @@ class TransformerLMRows:
             encoding.extend_pe(torch.zeros(1, wanted, 1, dtype=weight.dtype, device=weight.device))
             farthest_first = encoding.position_encoding(0, wanted)[0, :wanted]
             self._positions = [
-                layer.self_attn.linear_pos(farthest_first).view(wanted, layer.self_attn.h, -1).permute(1, 2, 0).contiguous()
+                layer.self_attn.linear_pos(farthest_first)
+                .view(wanted, layer.self_attn.h, -1)
+                .permute(1, 2, 0)
+                .contiguous()
                 for layer in self._layers
             ]
         return self._positions
-
-
-def llm_start(llm: Any) -> int:
-    """The row of `llm_embedding` that opens a sequence: `sos_eos` in older releases, `sos` in newer ones."""
-    return int(llm.sos if hasattr(llm, "sos") else llm.sos_eos)
