@@ -110,6 +110,7 @@ class _Loop:
                         return
                     raise MemoryError(self._too_long(prefix))
                 self._enter(number, prefix)
+                self._beat()
             except Exception as error:
                 if self._limits.fatal(error):
                     raise

@@ -91,7 +91,7 @@ class Flow:
         return [state[n : n + 1, :, row.prompt : row.frames].float() for n, row in enumerate(rows)]
 
     def _encoded(self, embedded: torch.Tensor, prompt: int, frames: int) -> torch.Tensor:
-        """[1, frames of prompt and row, 80] of `embedded` [1, tokens, D]; the first `prompt` tokens are the prompt's."""
+        """[1, frames of prompt and row, 80] of `embedded` [1, tokens, D]; the first `prompt` are the prompt's."""
         import torch
 
         flow, count = self._flow, torch.tensor([embedded.shape[1]], device=embedded.device)
