@@ -125,7 +125,8 @@ class CosyVoiceSettings(EngineSettings):
     `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
     the LLM reads `instruct_text`. `text_frontend`: let the library normalize and split; off, the text is spoken as it
     stands, in pieces of at most `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine
-    counts as hung; generous, for a slow machine loses its process too.
+    counts as hung; generous, for a slow machine loses its process too. `batch`: rows that the LLM decodes at once; over
+    1 a row's speech depends on its neighbours by rounding.
     """
 
     capability: ClassVar[str] = "tts"
@@ -139,6 +140,13 @@ class CosyVoiceSettings(EngineSettings):
     piece_tokens: int = Field(80, ge=10, description="80 is the library's own limit for a piece")
     fp16: bool = Field(False, description="half precision; only on a GPU")
     seconds_per_utterance_limit: Annotated[float, Field(gt=0), RUNTIME] = 600.0
+    batch: Batch = 1
+    cache_gigabytes: Annotated[
+        float, Field(gt=0, description="most memory for the LLM's keys and values; fewer rows go at once"), RUNTIME
+    ] = 4.0
+    flow_frames: Annotated[
+        int, Field(ge=1, description="spectrogram frames that the flow takes at once; a longer row goes alone"), RUNTIME
+    ] = 1
     device: Device = "auto"
 
     @model_validator(mode="after")
