@@ -31,6 +31,7 @@ from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.engines.tts import TTS, Utterance
 from kespeechchat.engines.tts import cosyvoice_library as library
+from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_text import pieces, speakable
 from kespeechchat.records import Audio, Language, RowError
 
@@ -81,7 +82,7 @@ class CosyVoice(TTS):
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
-        if np.shape(utterance.embedding) != (self.embedding_size,):
+        if not self._settings.prompted and np.shape(utterance.embedding) != (self.embedding_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
                 f"({self.embedding_size},); were these voices made for another TTS? Build the voice library with the "
@@ -90,7 +91,10 @@ class CosyVoice(TTS):
 
     def _defect(self, utterance: Utterance) -> RowError | None:
         embedding = np.asarray(utterance.embedding, dtype=np.float32)
-        if not np.isfinite(embedding).all() or not embedding.any():
+        if self._settings.prompted:
+            if unusable := prompts.unusable(utterance.prompt):
+                return unusable
+        elif not np.isfinite(embedding).all() or not embedding.any():
             return RowError("voice embedding is zero or not finite")
         if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
             return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
@@ -118,11 +122,8 @@ class CosyVoice(TTS):
 
     def _utter(self, utterance: Utterance) -> Audio | RowError:
         """Runs in a thread of its own; raises what the library, its LLM thread included, raised."""
-        import torch
-
         self._llm_errors.clear()
-        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
-        self._frontend.spk2info[_VOICE] = {"embedding": embedding.to(self._frontend.device)}
+        self._frontend.spk2info[_VOICE] = self._speaker(utterance)
         try:
             _seed(utterance.seed)
             parts = [part for piece in self._pieces(utterance.text) for part in self._run(piece, utterance.speed)]
@@ -135,10 +136,22 @@ class CosyVoice(TTS):
             return RowError(f"CosyVoice gave {len(samples) / self.sample_rate:.2f} s of speech or silence")
         return Audio(np.clip(samples, -1.0, 1.0), self.sample_rate)
 
+    def _speaker(self, utterance: Utterance) -> dict[str, Any]:
+        """The entry of the library's table of speakers."""
+        import torch
+
+        if self._settings.prompted:
+            assert utterance.prompt is not None
+            return prompts.speaker(self._cosyvoice, utterance.prompt, self._settings.text_frontend)
+        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
+        return {"embedding": embedding.to(self._frontend.device)}
+
     def _run(self, text: str, speed: float) -> list[Float32]:
         """What the library yields for `text`, each float32 [T]; one item a split of its own."""
         options: dict[str, Any] = {"stream": False, "speed": speed, "text_frontend": self._settings.text_frontend}
-        if self._instruct is None:
+        if self._settings.prompted:
+            yielded = self._cosyvoice.inference_zero_shot(text, "", None, zero_shot_spk_id=_VOICE, **options)
+        elif self._instruct is None:
             yielded = self._cosyvoice.inference_sft(text, _VOICE, **options)
         else:
             yielded = self._cosyvoice.inference_instruct(text, _VOICE, self._instruct, **options)
