@@ -77,9 +77,15 @@ def _tokens(frontend: Any, heard: Any) -> Any:
 
 
 def _features(cosyvoice: Any, audio: Audio) -> Any:
-    """The flow's filter banks float32 [1, frames, 80], at the model's own rate."""
-    import torch
+    """The flow's filter banks float32 [1, frames, 80], at the model's own rate.
 
+    Matcha keeps its window by device alone, so another version's, used in this process before, would be taken.
+    """
+    import torch
+    from matcha.utils import audio as matcha
+
+    matcha.mel_basis.clear()
+    matcha.hann_window.clear()
     samples = torch.from_numpy(np.array(resample(audio, cosyvoice.sample_rate).samples, dtype=np.float32))[None]
     return cosyvoice.frontend.feat_extractor(samples).squeeze(dim=0).transpose(0, 1)[None]
 
