@@ -164,12 +164,22 @@ _CANDIDATE = [
     ("seconds_per_character", pa.float32()),
     ("place", pa.int32()),  # of a voice chosen from a table: how early it was chosen, from 0; null: a blend
 ]
+_PROMPTS = pa.list_(
+    pa.struct(
+        [
+            ("language", pa.string()),
+            ("text", pa.string()),
+            ("audio", pa.binary()),  # FLAC, 16 bit, mono, watermarked: what a TTS speaks from that takes a recording
+        ]
+    )
+)
 _AUDITION = [
     *_CANDIDATE,
     ("xvectors", pa.list_(_vector())),  # of each probe sentence's speech, unit length
     ("error_rate", pa.float32()),  # CER (zh) or WER (en) pooled over the probes
     ("spoken_seconds_per_character", pa.float32()),
     ("scores", _SCORES),
+    ("prompts", _PROMPTS),  # one for each language that the voice speaks; null where the audition keeps none
 ]
 
 SCHEMAS: dict[str, pa.Schema] = {

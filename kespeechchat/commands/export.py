@@ -18,6 +18,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
+from kespeechchat.dataset.speaking import how_spoken
 from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -147,6 +148,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows) if built else {},
         audited=pipeline.stages.clips.auditor is not None,
+        spoken=how_spoken(pipeline),
         parents={voice["id"]: voice["parents"] for voice in rows.voices},
         subsets=pipeline.subsets,
         rejected={s["name"]: s["rejected"] for s in stages if s["rejected"] and pipeline.decides(s["name"])},

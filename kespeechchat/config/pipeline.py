@@ -130,6 +130,7 @@ class Pipeline(Settings):
                     raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
         self._rounds_fit()
         self._auditor_is_another()
+        self._prompts_fit()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -176,6 +177,22 @@ class Pipeline(Settings):
                     "the voices cannot judge them: name another engine of engines.speaker, or null; then "
                     "stages.clips.speaker judges, and the card says that the measure is circular"
                 )
+
+    def _prompts_fit(self) -> None:
+        """Voices speak from an embedding until they have spoken: then a TTS may speak from their recordings."""
+        stages = self.stages
+        for place, name in (("audition", stages.audition.tts), ("corpus", stages.corpus.tts)):
+            if name is not None and self.engine("tts", name).prompted:
+                raise ValueError(
+                    f"stages.{place}.tts: {name!r} speaks from a recording of the speaker, which a new voice has not "
+                    "yet: name an engine that speaks from an embedding"
+                )
+        if self.engine("tts", stages.synthesize.tts).prompted and stages.audition.prompts is None:
+            raise ValueError(
+                f"stages.synthesize.tts: {stages.synthesize.tts!r} speaks from a recording of the speaker, and no "
+                "voice keeps one: set stages.audition.prompts: {watermark: NAME}, or name an engine that speaks from "
+                "an embedding"
+            )
 
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts

@@ -169,6 +169,16 @@ class Blend(StageSettings):
     blending: BlendingSettings = Field(BlendingSettings(), description="how many voices, of which parents")
 
 
+class AuditionPrompts(Settings):
+    """Keeps a recording of each voice: its first probe sentence in each language that it speaks, marked as all speech.
+
+    Engines that speak from a recording of the speaker speak with these. One takes about 0.1 MB.
+    """
+
+    watermark: WatermarkName
+    payload: str | None = Field(None, description="hex; null: presence only")
+
+
 class Audition(StageSettings):
     """Lets each candidate speak, and measures its speech."""
 
@@ -180,6 +190,9 @@ class Audition(StageSettings):
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     probes: dict[Language, tuple[str, ...]] = Field(description="sentences that each candidate speaks")
     unit: Annotated[ErrorUnits, ADDED] = {"zh": "character", "en": "word"}
+    prompts: Annotated[AuditionPrompts | None, ADDED] = Field(
+        None, description="keep a recording of each voice for engines that speak from one; null: no audio is kept"
+    )
 
 
 class Voices(StageSettings):

@@ -42,8 +42,9 @@ class RoundFigures(TypedDict, total=False):
 class BuildFacts:
     """`parents`: voice → the speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose refusal
     is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it; `audited`: an
-    encoder that made no voice judged them. `corpus`: what the voices are blended of. `licences`: of models and inputs
-    alike. `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
+    encoder that made no voice judged them. `spoken`: from what the voices speak, in sentences
+    (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
+    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -53,6 +54,7 @@ class BuildFacts:
     watermark_threshold: float = 0.5
     privacy: Mapping[str, object] = field(default_factory=dict)
     audited: bool = False
+    spoken: Sequence[str] = ()
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     subsets: SubsetSettings = field(default_factory=SubsetSettings)
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

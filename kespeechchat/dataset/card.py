@@ -149,6 +149,7 @@ def _voices(facts: CardFacts) -> str:
             "## Voices\n",
             f"{_PARENTS[facts.build.corpus]} Each voice's own speech was compared with the clips of all speakers of "
             "the corpus; a voice too close to a speaker was rejected.\n",
+            *(f"- {sentence}" for sentence in facts.build.spoken),
             f"- {facts.build.privacy['note']}",
             *extra,
         ]

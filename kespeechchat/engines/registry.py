@@ -58,6 +58,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("judge", "llm"): Engine("judge.llm:LLMJudge", (), None),
     ("tts", "kokoro"): Engine("tts.kokoro:Kokoro", _KOKORO, "Apache-2.0 AND GPL-3.0-or-later"),  # GPL: phonemizer
     ("tts", "cosyvoice"): Engine("tts.cosyvoice:CosyVoice", ("torch", "cosyvoice.cli.cosyvoice"), "Apache-2.0"),
+    ("tts", "openai"): Engine("tts.openai:OpenAISpeech", ("httpx2", "soundfile"), "BSD-3-Clause"),
     ("speaker", "resemblyzer"): Engine("speaker.resemblyzer:Resemblyzer", ("torch", "resemblyzer"), "Apache-2.0"),
     ("speaker", "wavlm"): Engine("speaker.wavlm:WavLM", ("torch", "transformers"), "Apache-2.0"),
     ("speaker", "speechbrain"): Engine("speaker.speechbrain:SpeechBrain", ("torch", "speechbrain"), "Apache-2.0"),
@@ -66,6 +67,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
         "speaker.kokoro_projection:KokoroProjection", ("scipy.optimize",), "Apache-2.0"
     ),
     ("embedder", "kokoro_mixes"): Engine("speaker.kokoro_mixes:KokoroMixes", ("scipy.optimize",), "Apache-2.0"),
+    ("embedder", "stock_voices"): Engine("speaker.stock_voices:ServersVoices", (), None),
     ("embedder", "campplus"): Engine("speaker.campplus:CAMPlus", _CAMPPLUS, "MIT AND BSD-2-Clause"),
     ("gender", "f0"): Engine("gender.f0:F0Gender", ("soxr",), "LGPL-2.1-or-later"),
     ("gender", "classifier"): Engine("gender.classifier:ClassifierGender", ("torch", "transformers"), "Apache-2.0"),
@@ -75,6 +77,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
         "watermark.audioseal:AudioSealWatermark", ("torch", "audioseal", "omegaconf"), "MIT"
     ),
     ("asr", "faster_whisper"): Engine("asr.faster_whisper:FasterWhisper", ("faster_whisper",), "MIT"),
+    ("asr", "openai"): Engine("asr.openai:OpenAITranscription", ("httpx2", "soundfile"), "BSD-3-Clause"),
     ("mos", "dnsmos"): Engine("mos.dnsmos:DNSMOS", ("onnxruntime", "scipy.fft"), "MIT"),
     ("mos", "utmos"): Engine("mos.utmos:UTMOS", ("torch", "utmos_pytorch"), "MIT"),
     ("mos", "distillmos"): Engine("mos.distillmos:DistillMOS", ("torch", "distillmos"), "MIT"),

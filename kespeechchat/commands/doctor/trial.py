@@ -64,7 +64,7 @@ def check(pipeline: Pipeline, there: Machines, rows: Rows, blocked: Mapping[str,
         assert language is not None
         made = composed.get(language, [])[:1] or [dialogue(language, rows["instructions"][language][0])]
         dialogues[language] = [{**row, "split": "train"} for row in made]
-        trial.voices[language] = voice_library(language, (clips.get(language) or measured)[0])
+        trial.voices[language] = voice_library(language, (clips.get(language) or measured)[0], trial.prompts)
     yield from trial.run(SPEECH, dialogues)
 
 
@@ -75,6 +75,11 @@ class _Trial:
         self._pipeline, self._there, self._blocked = one_user_voice(pipeline), there, blocked
         self._kept: dict[str, list[Row]] = {}  # by stage, of all languages
         self.voices: dict[Language | None, pa.Table] = {}  # the library that each language is spoken with
+
+    @property
+    def prompts(self) -> list[Row]:
+        """Recordings that the tried auditions kept."""
+        return [prompt for row in self._kept.get("audition", []) for prompt in row.get("prompts") or ()]
 
     def run(self, stages: Sequence[str], rows: RowsOf) -> Generator[Finding, None, RowsOf]:
         """Yields a finding per stage; returns what the last one kept, of the languages that came so far."""

@@ -31,6 +31,7 @@ from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.engines.tts import TTS, Utterance
 from kespeechchat.engines.tts import cosyvoice_library as library
+from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
 from kespeechchat.engines.tts.cosyvoice_batch.speaking import BatchSpeaker, Piece
 from kespeechchat.engines.tts.cosyvoice_checks import checked, defect
@@ -84,8 +85,8 @@ class CosyVoice(TTS):
         for utterance in utterances:
             self._refuse(utterance)
         if self._batches is None:
-            return [defect(u) or self._within_limit(u) for u in utterances]
-        defects = [defect(u) for u in utterances]
+            return [defect(u, self._settings.prompted) or self._within_limit(u) for u in utterances]
+        defects = [defect(u, self._settings.prompted) for u in utterances]
         said = iter(self._together([u for u, bad in zip(utterances, defects, strict=True) if bad is None]))
         return [bad or next(said) for bad in defects]
 
@@ -94,7 +95,7 @@ class CosyVoice(TTS):
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
-        if np.shape(utterance.embedding) != (self.embedding_size,):
+        if not self._settings.prompted and np.shape(utterance.embedding) != (self.embedding_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
                 f"({self.embedding_size},); were these voices made for another TTS? Build the voice library with the "
@@ -147,6 +148,8 @@ class CosyVoice(TTS):
         return [Piece(inputs, (utterance.seed, number), utterance.speed) for number, inputs in enumerate(given)]
 
     def _frontend_inputs(self, text: str) -> dict[str, Any]:
+        if self._settings.prompted:
+            return dict(self._frontend.frontend_zero_shot(text, "", None, self.sample_rate, _VOICE))
         if self._instruct is None:
             return dict(self._frontend.frontend_sft(text, _VOICE))
         instruct = self._frontend.text_normalize(
@@ -167,10 +170,7 @@ class CosyVoice(TTS):
     @contextmanager
     def _voice(self, utterance: Utterance) -> Iterator[None]:
         """The utterance's voice in the library's table of speakers."""
-        import torch
-
-        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
-        self._frontend.spk2info[_VOICE] = {"embedding": embedding.to(self._frontend.device)}
+        self._frontend.spk2info[_VOICE] = self._speaker(utterance)
         try:
             yield
         finally:
@@ -184,10 +184,22 @@ class CosyVoice(TTS):
             parts = [part for piece in self._pieces(utterance.text) for part in self._run(piece, utterance.speed)]
         return checked(parts, self.sample_rate)
 
+    def _speaker(self, utterance: Utterance) -> dict[str, Any]:
+        """The entry of the library's table of speakers."""
+        import torch
+
+        if self._settings.prompted:
+            assert utterance.prompt is not None
+            return prompts.speaker(self._cosyvoice, utterance.prompt, self._settings.text_frontend)
+        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
+        return {"embedding": embedding.to(self._frontend.device)}
+
     def _run(self, text: str, speed: float) -> list[Float32]:
         """What the library yields for `text`, each float32 [T]; one item a split of its own."""
         options: dict[str, Any] = {"stream": False, "speed": speed, "text_frontend": self._settings.text_frontend}
-        if self._instruct is None:
+        if self._settings.prompted:
+            yielded = self._cosyvoice.inference_zero_shot(text, "", None, zero_shot_spk_id=_VOICE, **options)
+        elif self._instruct is None:
             yielded = self._cosyvoice.inference_sft(text, _VOICE, **options)
         else:
             yielded = self._cosyvoice.inference_instruct(text, _VOICE, self._instruct, **options)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_text import speakable
 from kespeechchat.records import Audio, RowError
 
@@ -17,10 +18,13 @@ _SHORTEST = 0.1  # seconds; less is no speech
 _MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>, [laughter]
 
 
-def defect(utterance: Utterance) -> RowError | None:
-    """Why `utterance` cannot be spoken, if it cannot."""
+def defect(utterance: Utterance, prompted: bool) -> RowError | None:
+    """Why `utterance` cannot be spoken, if it cannot; `prompted`: from the recording that it carries."""
     embedding = np.asarray(utterance.embedding, dtype=np.float32)
-    if not np.isfinite(embedding).all() or not embedding.any():
+    if prompted:
+        if unusable := prompts.unusable(utterance.prompt):
+            return unusable
+    elif not np.isfinite(embedding).all() or not embedding.any():
         return RowError("voice embedding is zero or not finite")
     if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
         return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
