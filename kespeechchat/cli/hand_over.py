@@ -50,6 +50,18 @@ def export(
             help="Write the audio or leave it out.",
         ),
     ] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Put the speech into a scene: one of the profile's `scenes` or a preset (docs/scenes.md), or clean.",
+            show_default="clean; asr for whisper",
+        ),
+    ] = None,
+    require_watermark: Annotated[
+        bool,
+        typer.Option("--require-watermark", help="Leave out dialogues that lose their watermark in the scene."),
+    ] = False,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,13 +78,15 @@ def export(
     \b
     kesc export --root build/quickstart --to my-dataset
     kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
+    kesc export --root build/quickstart --to my-calls --scene telephone
     kesc export --root build/quickstart --to my-tts --format cosyvoice --option recipe=cosyvoice3
     """
     from kespeechchat.commands.export import NothingToExport, Wanted
     from kespeechchat.commands.export import export as run_export
 
     profile = profile_of(pipeline, root)
-    wanted = Wanted(layout, partition, language, release, audio, only_reviewed, _named(options or []))
+    of_scene = (scene, require_watermark)
+    wanted = Wanted(layout, partition, language, release, audio, only_reviewed, *of_scene, _named(options or []))
     try:
         say(run_export(profile, store_of(profile), to, wanted, say))
     except NothingToExport as nothing:

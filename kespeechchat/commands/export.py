@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kespeechchat.commands.refused import RefusedTakes
 from kespeechchat.commands.release import read_release
+from kespeechchat.commands.scenes import SceneExport, scene_name
 from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs, summary
 from kespeechchat.commands.units import units_reader
@@ -31,6 +32,7 @@ from kespeechchat.state.reviews import CurrentReviews, current_reviews
 from kespeechchat.store.interface import ObjectStore
 
 _REASONS = 5  # that an empty export names
+_WEAKER = "choose a weaker scene, or leave --require-watermark out"
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
 
 
@@ -41,7 +43,9 @@ class NothingToExport(RuntimeError):
 @dataclass(frozen=True)
 class Wanted:
     """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number).
-    `only_reviewed`: what annotators accepted, and nothing else. `options`: the layout's own settings, as text."""
+    `only_reviewed`: what annotators accepted, and nothing else. `scene`: its name, `clean` for none, None for the
+    layout's own; `require_watermark`: leave out what it costs its mark. `options`: the layout's own settings, as
+    text."""
 
     layout: str = "ke-speechchat"
     partition: str | None = None
@@ -49,6 +53,8 @@ class Wanted:
     release: str | None = None
     audio: bool | None = None
     only_reviewed: bool = False
+    scene: str | None = None
+    require_watermark: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,9 +80,15 @@ def export(
         layout = make_layout(wanted.layout, needed, wanted.options)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
-        facts = _build_facts(rows, layout)
+        facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
         tell(_size_line(layout, dialogues, folder, facts))
+        if scene is not None:
+            dialogues, facts = scene.begin(dialogues), replace(facts, scenes=scene.shares)
+        if not len(dialogues):
+            raise NothingToExport(f"no dialogue keeps its watermark in this scene: {_WEAKER}")
         done = layout.export(dialogues, folder, facts)
+        if scene is not None:
+            done = replace(done, notes=(*done.notes, *scene.finish()))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
@@ -86,6 +98,20 @@ def export(
         raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
     return "\n".join([*table, *_closing_lines(rows, folder, done, reviews)])
+
+
+def _scene(
+    pipeline: Pipeline, layout: Layout, folder: Path, wanted: Wanted, dialogues: Dialogues
+) -> SceneExport | None:
+    name = scene_name(layout, wanted.scene, dialogues.audio)
+    if name is None:
+        if wanted.require_watermark:
+            raise ConfigError(
+                "--require-watermark: clean speech has its mark, the gate sees to it; add --scene, or leave it"
+            )
+        return None
+    options = tuple(sorted(wanted.options.items()))
+    return SceneExport(pipeline, name, folder, layout, wanted.require_watermark, options)
 
 
 def _why_nothing(rows: FinishedRows, wanted: Wanted, reviews: CurrentReviews) -> str:

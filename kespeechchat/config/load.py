@@ -20,6 +20,7 @@ from kespeechchat.config.pipeline import Pipeline
 
 _PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # libyaml's takes an eighth of the time
+_OF_SCENES = {"folder", "manifest", "impulse_responses"}  # settings of scenes that are paths
 _VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
 
 
@@ -174,6 +175,15 @@ def _resolve_paths(data: dict[str, Any], here: Path) -> None:
                     item["path"] = str((here / item["path"]).resolve())
     for branch in ("engines", "licences"):
         _resolve_models(data.get(branch), here)
+    _resolve_scenes(data.get("scenes"), here)
+
+
+def _resolve_scenes(node: Any, here: Path) -> None:
+    """Noise and impulse responses lie where the profile says, relative to it."""
+    for name, child in node.items() if isinstance(node, dict) else ():
+        if name in _OF_SCENES and isinstance(child, str):
+            node[name] = str((here / child).resolve())
+        _resolve_scenes(child, here)
 
 
 def _resolve_models(node: Any, here: Path) -> None:

@@ -20,6 +20,7 @@ from kespeechchat.config.inputs import Instructions, Speech
 from kespeechchat.config.phases import Phase, check_order
 from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
+from kespeechchat.config.scenes import SceneSettings
 from kespeechchat.config.stages import Stages
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
@@ -87,6 +88,13 @@ class Pipeline(Settings):
     )
     partitions: PartitionSettings = Field(PartitionSettings(), description="nested parts of the training data")
     subsets: SubsetSettings = Field(SubsetSettings(), description="parts for other tasks than dialogue")
+    scenes: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")], SceneSettings],
+        Field(
+            description="what `kesc export --scene NAME` does to clean speech, by name, beside those that come along"
+        ),
+        RUNTIME,
+    ] = {}
     phases: tuple[Phase, ...] = Field(description="which stages run overlapped, and which are fused")
     resources: Annotated[dict[str, Resources], RUNTIME] = Field(
         {}, description="by stage: what its actors get (of fused stages, the first one counts)"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.config.pipeline import Departure, Licence
 from kespeechchat.dataset.origins import Corpus
+from kespeechchat.dataset.scene_shares import SceneShares
 
 
 class StageYield(TypedDict):
@@ -44,7 +45,8 @@ class BuildFacts:
     is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it; `audited`: an
     encoder that made no voice judged them. `spoken`: from what the voices speak, in sentences
     (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
-    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
+    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`. `scenes`: what an export in a
+    scene knows once its audio is written."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -60,3 +62,4 @@ class BuildFacts:
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     yields: Sequence[StageYield] = ()
     rounds: RoundFigures = field(default_factory=RoundFigures)
+    scenes: Callable[[], SceneShares] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
+from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
 from kespeechchat.dataset.tables import made_line
 from kespeechchat.display import counted, hours, markdown_table, percent
@@ -41,7 +42,7 @@ class CardFacts:
 
 def card(facts: CardFacts) -> str:
     """README.md as text; the same facts give the same bytes."""
-    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _yields]
+    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _scene, _yields]
     body = [section(facts) for section in sections]
     body += [licence_table(facts.build.licences), _departures(facts), _layout(facts)]
     dialogues = facts.statistics["all"]["dialogues"]
@@ -162,6 +163,10 @@ def _watermark(facts: CardFacts) -> str:
         f"## Watermark\n\nEvery utterance carries an inaudible watermark{by}. To find it in a file:\n\n"
         "    kesc detect FILE...\n\nPlease leave it in: it lets others tell synthetic speech from real."
     )
+
+
+def _scene(facts: CardFacts) -> str:
+    return scene_section(facts.statistics["scenes"]) if "scenes" in facts.statistics else ""
 
 
 def _yields(facts: CardFacts) -> str:

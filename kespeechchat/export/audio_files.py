@@ -6,7 +6,7 @@ import io
 import re
 import wave
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,21 @@ from kespeechchat.seeds import stable_hash
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash
 Container = Literal["flac", "wav"]
 Speech = Mapping[Role, bytes]  # FLAC of each turn
+
+
+@runtime_checkable
+class WithChannels(Protocol):
+    """Speech that knows more than its turns' FLAC, such as that of a scene."""
+
+    def samples(self, role: Role) -> npt.NDArray[np.int16]:
+        """int16 [T] of the turn."""
+        ...
+
+    def channel(self, role: Role) -> npt.NDArray[np.int16]:
+        """int16 [T] of the role's channel, from the dialogue's beginning to its end."""
+        ...
+
+
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -44,16 +59,21 @@ def samples_of(turn: FinishedTurn) -> int:
 
 def check_fit(dialogue_id: str, turns: Iterable[FinishedTurn], speech: Speech) -> None:
     """Raises ExportError where the audio is not as long as its turn says, or has another sample rate."""
+    for turn in turns:
+        check_turn(dialogue_id, turn, speech[turn["role"]])
+
+
+def check_turn(dialogue_id: str, turn: FinishedTurn, flac: bytes) -> None:
+    """As `check_fit`, of one turn."""
     import soundfile
 
-    for turn in turns:
-        with soundfile.SoundFile(io.BytesIO(speech[turn["role"]])) as file:
-            found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
-        if found != expected:
-            raise ExportError(
-                f"dialogue {dialogue_id}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
-                f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
-            )
+    with soundfile.SoundFile(io.BytesIO(flac)) as file:
+        found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
+    if found != expected:
+        raise ExportError(
+            f"dialogue {dialogue_id}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
+            f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
+        )
 
 
 def channel_of(role: Role, left: Role = "user") -> int:
@@ -64,7 +84,10 @@ def channel_of(role: Role, left: Role = "user") -> int:
 def two_channels(row: FinishedRow, speech: Speech, left: Role = "user") -> npt.NDArray[np.int16]:
     """The dialogue as int16 [T, 2]: the very samples of each turn on its role's channel (`channel_of`), one turn after
     the other, silence on the other channel."""
-    turns = [(channel_of(turn["role"], left), _decoded(speech[turn["role"]])) for turn in row["turns"]]
+    if isinstance(speech, WithChannels):
+        sides = {channel_of(turn["role"], left): speech.channel(turn["role"]) for turn in row["turns"]}
+        return np.stack([sides[0], sides[1]], axis=1)
+    turns = [(channel_of(turn["role"], left), decoded(speech[turn["role"]])) for turn in row["turns"]]
     out = np.zeros((sum(len(samples) for _, samples in turns), 2), dtype=np.int16)
     clock = 0
     for channel, samples in turns:
@@ -82,18 +105,29 @@ def encoded(samples: npt.NDArray[np.int16], rate: int, container: Container = "f
     return out.getvalue()
 
 
+def turn_samples(speech: Speech, role: Role) -> npt.NDArray[np.int16]:
+    """int16 [T] of a turn."""
+    return speech.samples(role) if isinstance(speech, WithChannels) else decoded(speech[role])
+
+
 def wav_bytes(flac: bytes, rate: int) -> bytes:
     """A 16-bit mono WAV with a header of 44 bytes and the very samples of `flac`, which is at `rate` Hz."""
+    return wav_of(decoded(flac), rate)
+
+
+def wav_of(samples: npt.NDArray[np.int16], rate: int) -> bytes:
+    """A 16-bit mono WAV of int16 [T] at `rate` Hz, with a header of 44 bytes."""
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(_decoded(flac).astype("<i2").tobytes())
+        file.writeframes(samples.astype("<i2").tobytes())
     return out.getvalue()
 
 
-def _decoded(flac: bytes) -> npt.NDArray[np.int16]:
+def decoded(flac: bytes) -> npt.NDArray[np.int16]:
+    """int16 [T]: the very samples."""
     import soundfile
 
     samples: npt.NDArray[np.int16] = soundfile.read(io.BytesIO(flac), dtype="int16")[0]

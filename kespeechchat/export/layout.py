@@ -20,7 +20,7 @@ from kespeechchat.export.audio_files import MANY_FILES, Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done
-from kespeechchat.records import Audio, RowError
+from kespeechchat.records import Audio, Role, RowError
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
 Need = Literal["yields", "units", "refused"]
@@ -119,6 +119,27 @@ class HoldsSome(Protocol):
         """How much it writes at most, as a share of what it would write of all dialogues; for the estimate of its
         size."""
         ...
+
+
+@runtime_checkable
+class OneSide(Protocol):
+    """A layout that writes the speech of one side alone."""
+
+    side: ClassVar[Role]
+
+
+@runtime_checkable
+class WritesChannels(Protocol):
+    """A layout that writes each side's channel from the dialogue's beginning to its end."""
+
+    whole_channels: ClassVar[bool]
+
+
+@runtime_checkable
+class HasScene(Protocol):
+    """A layout whose task has a scene of its own, in which it is exported where the user names none."""
+
+    scene: ClassVar[str]
 
 
 def check_many_files(layout: type[Layout] | Layout, dialogues: Dialogues, most: int = MANY_FILES) -> None:

@@ -34,7 +34,7 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.dataset.subsets import Chosen
 from kespeechchat.display import counted
-from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, safe_name, wav_bytes
+from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, safe_name, turn_samples, wav_of
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
@@ -100,8 +100,9 @@ class CosyVoice:
         return Done(written, folder.written, folder.kept, tuple(_notes(dialogues, written, utterances)))
 
     def _encoded(self, turn: FinishedTurn, speech: Speech) -> bytes:
-        flac = speech[turn["role"]]
-        return flac if self.container == "flac" else wav_bytes(flac, turn["sample_rate"])
+        if self.container == "flac":
+            return speech[turn["role"]]
+        return wav_of(turn_samples(speech, turn["role"]), turn["sample_rate"])
 
 
 def _parts_of(chosen: Chosen) -> Mapping[str, str]:

@@ -45,6 +45,7 @@ class Moshi:
     writes: ClassVar[str] = "audio/ID.wav, agent left, user right; audio/ID.json with the agent's words; SPLIT.jsonl"
     read_by: ClassVar[str] = "moshi-finetune (`data.train_data: train.jsonl`)"
     loadable: ClassVar[bool] = False
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 2
     text_bytes: ClassVar[int] = 2000

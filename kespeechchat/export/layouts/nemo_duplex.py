@@ -39,6 +39,7 @@ class NemoDuplex:
     writes: ClassVar[str] = "SPLIT/cuts.NNNNNN.jsonl.gz, recording.NNNNNN.tar (user), target_audio.NNNNNN.tar (agent)"
     read_by: ClassVar[str] = "NeMo's DuplexS2SDataset (`shar_path: FOLDER/train`)"
     loadable: ClassVar[bool] = False
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 5000  # two tars pad

@@ -33,6 +33,7 @@ class Stereo:
     writes: ClassVar[str] = "audio/ID.flac, user left, agent right, one after the other; dialogues.jsonl"
     read_by: ClassVar[str] = "anything"
     loadable: ClassVar[bool] = False
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 700

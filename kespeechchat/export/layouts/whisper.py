@@ -25,7 +25,7 @@ from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.lists import json_line, split_files
 from kespeechchat.export.subsets import asr_partition, asr_side
-from kespeechchat.records import Split
+from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow
 
 _OURS = r"audio/(?:[0-9a-f]{2}/)?[^/]+\.flac|(?:train|test)\.jsonl"
@@ -41,6 +41,8 @@ class Whisper:
     writes: ClassVar[str] = "train.jsonl, test.jsonl and audio/ID.flac: the user utterances of the ASR subset"
     read_by: ClassVar[str] = "Whisper-Finetune (`--train_data train.jsonl --test_data test.jsonl`)"
     loadable: ClassVar[bool] = False
+    side: ClassVar[Role] = "user"
+    scene: ClassVar[str] = "asr"
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 400

@@ -74,6 +74,8 @@ class Figures:
         voices = self._overlap.voices
         held = {k: {"dialogues": n, "user_voices": len(voices.get(k, ()))} for k, n in sorted(splits.items())}
         figures = {**self._statistics.result(), "partitions": partitions, "splits": held}
+        if build.scenes is not None:
+            figures["scenes"] = build.scenes().result()
         if self.subsets and subset_files:
             figures["subsets"] = subset_files.close(self.subsets, build.parents)
         else:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
-from kespeechchat.export.audio_files import Speech, fan_out_folder, samples_of, wav_bytes
+from kespeechchat.export.audio_files import Speech, fan_out_folder, samples_of, turn_samples, wav_of
 from kespeechchat.export.folder import STATE, claim
 from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
@@ -75,7 +75,7 @@ class WavTree:
         for turn, path, _ in self._files(row):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = part_of(path)
-            part.write_bytes(wav_bytes(speech[turn["role"]], turn["sample_rate"]))
+            part.write_bytes(wav_of(turn_samples(speech, turn["role"]), turn["sample_rate"]))
             part.replace(path)
             self.written += 1
 
