@@ -317,3 +317,31 @@ SCHEMAS: dict[str, pa.Schema] = {
     }.items()
 }
 SCHEMAS["watermark"] = SCHEMAS["synthesize"]
+
+
+def _sequence(*of_speech: tuple[str, pa.DataType], codebook: bool = False) -> pa.Schema:
+    """A document in pieces, in order: joined, their texts are the document. A piece that is to be speech has `said`."""
+    piece = [("text", pa.string()), ("language", pa.string()), ("said", pa.string()), ("words", pa.int32())]
+    fields = [
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),  # 1-based; of Parquet the row; for the reader, never part of an id
+        ("language", pa.string()),  # of most of its words
+        ("words", pa.int32()),
+        ("spoken_words", pa.int32()),
+        ("unspeakable", pa.int32()),  # spans that were drawn and that no voice could say; they stay text
+        ("pieces", pa.list_(pa.struct([*piece, *of_speech]))),
+    ]
+    if codebook:
+        fields += [("rate", pa.float32()), ("codebooks", pa.int32()), ("codebook_size", pa.int32())]  # frames a second
+    return pa.schema([*COMMON, *(pa.field(n, t) for n, t in fields)])
+
+
+SCHEMAS["spans"] = _sequence()
+SCHEMAS["interleaved"] = _sequence(
+    ("voice", pa.string()),
+    ("seed", pa.int64()),
+    ("seconds", pa.float32()),  # of the audio behind the tokens; null where there was none
+    ("tokens", pa.list_(pa.int32())),  # frame by frame; of several codebooks all of a frame, then the next frame
+    codebook=True,
+)

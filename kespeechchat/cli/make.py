@@ -81,6 +81,63 @@ def build(
 
 
 @exit_codes
+def interleave(
+    pipeline: Pipeline,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Documents instead of the profile's: .txt, .jsonl or .parquet, or a folder; repeatable.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", show_default="ROOT/sequences", help="Folder to write the sequences to."),
+    ] = None,
+    overrides: Overrides = None,
+    root: Root = None,
+    address: Address = "local",
+    inline: Inline = False,
+    replace_tokens: Annotated[
+        bool, typer.Option("--replace-tokens", help="Accept another tokenizer or codebook; all tokens become stale.")
+    ] = False,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
+    ] = 20,
+    log_format: Annotated[
+        Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
+    ] = "auto",
+) -> int:
+    """Turn documents into sequences of text and speech tokens, in the voices of the build of PIPELINE.
+
+    It makes only what is missing, stale or failed, so the same command resumes. Build the voices first.
+
+    \b
+    kesc interleave pipelines/quickstart.yaml --input examples/documents.jsonl
+    kesc interleave mine.yaml --input corpus/ --to my-sequences --set interleave.stages.spans.ratio=0.5
+    """
+    from kespeechchat.commands.interleave import of_interleave, prepared, written
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.execution.driver import build as run_build
+    from kespeechchat.execution.guards import GuardStop
+    from kespeechchat.execution.progress import Progress
+
+    profile = of_interleave(
+        load_pipeline(pipeline, tuple(overrides or ()), documents=tuple(inputs or ()), root=root), to
+    )
+    progress = Progress(log_format)
+    profile = prepared(profile, store_of(profile), progress.say, replace_tokens)
+    try:
+        result = run_build(profile, progress, address=address, inline=inline, grace=grace)
+    except GuardStop as stop:
+        typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
+        return EXIT_FAILED
+    typer.echo(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
+    return EXIT_OK if result.ok else EXIT_FAILED
+
+
+@exit_codes
 def plan(
     pipeline: Pipeline,
     pilot: Annotated[
@@ -163,4 +220,4 @@ def doctor(
     return EXIT_OK if all_ok else EXIT_FAILED
 
 
-COMMANDS = (build, plan, doctor)
+COMMANDS = (build, interleave, plan, doctor)

@@ -13,6 +13,7 @@ from kespeechchat.commands.release import read_release
 from kespeechchat.commands.scenes import SceneExport, scene_name
 from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs, summary
+from kespeechchat.commands.tokens import tokens_reader
 from kespeechchat.commands.units import units_reader
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
@@ -76,7 +77,11 @@ def export(
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted, reviews))
-        needed = {"units": lambda: units_reader(pipeline), "refused": lambda: RefusedTakes(rows.build_state)}
+        needed = {
+            "units": lambda: units_reader(pipeline),
+            "refused": lambda: RefusedTakes(rows.build_state),
+            "tokens": lambda: tokens_reader(pipeline),
+        }
         layout = make_layout(wanted.layout, needed, wanted.options)
         if wanted.audio is None:
             check_many_files(layout, dialogues)

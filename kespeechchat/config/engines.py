@@ -25,6 +25,12 @@ from kespeechchat.config.speaker_engines import SenkoSettings as SenkoSettings
 from kespeechchat.config.speaker_engines import SpeakerSettings as SpeakerSettings
 from kespeechchat.config.speaker_engines import SpeechBrainSettings as SpeechBrainSettings
 from kespeechchat.config.speaker_engines import WavLMSettings as WavLMSettings
+from kespeechchat.config.token_engines import HubertTokensSettings as HubertTokensSettings
+from kespeechchat.config.token_engines import HubertUnitsSettings as HubertUnitsSettings
+from kespeechchat.config.token_engines import S3TokensSettings as S3TokensSettings
+from kespeechchat.config.token_engines import TokensSettings as TokensSettings
+from kespeechchat.config.token_engines import UnitsSettings as UnitsSettings
+from kespeechchat.config.token_engines import WhisperTokensSettings as WhisperTokensSettings
 from kespeechchat.records import Language
 
 
@@ -283,21 +289,6 @@ class AllMOSSettings(EngineSettings):
     )
 
 
-class HubertUnitsSettings(EngineSettings):
-    """HuBERT k-means units: `model` a HuBERT folder, `centroids` float32 [K, D] as .npy, `layer` of hidden states."""
-
-    capability: ClassVar[str] = "units"
-    model_settings: ClassVar[tuple[str, ...]] = ("model", "centroids")
-    use: Literal["hubert"]
-    model: str = "models/hubert"
-    centroids: str = "models/hubert/centroids.npy"
-    layer: int = Field(9, ge=0)
-    chunk: float = Field(20.0, ge=0, description="seconds that the model hears at once; 0: the whole utterance")
-    context: float = Field(1.0, ge=0, description="seconds heard on both sides of a chunk and left out again")
-    device: Device = "auto"
-    threads: Threads = 1
-
-
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
 TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings | OpenAISpeechSettings, Field(discriminator="use")]
 EmbedderSettings = Annotated[
@@ -311,4 +302,3 @@ ASRSettings = Annotated[FasterWhisperSettings | OpenAITranscriptionSettings, Fie
 MOSSettings = Annotated[
     DNSMOSSettings | UTMOSSettings | DistillMOSSettings | AllMOSSettings, Field(discriminator="use")
 ]
-UnitsSettings = HubertUnitsSettings

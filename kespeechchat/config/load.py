@@ -31,9 +31,9 @@ class ConfigError(ValueError):
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
     """The profile at `path`, with `key.sub=value` overrides and the changes of the command line.
 
-    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`, `llm` and `model` (another language
-    model, see `config.language_model`). Raises ConfigError, a line that names file, setting, value and what to do, for
-    whatever is wrong with the profile or its prompts.
+    `changes`: `inputs` (replaces the profile's instruction files), `documents` (replaces the files of `interleave`),
+    `limit`, `root`, `llm` and `model` (another language model, see `config.language_model`). Raises ConfigError, a line
+    that names file, setting, value and what to do, for whatever is wrong with the profile or its prompts.
     """
     file = Path(path)
     if not file.is_file():
@@ -50,6 +50,8 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     _resolve_paths(data, here)
     if inputs := changes.get("inputs"):
         data.setdefault("instructions", {})["inputs"] = [{"path": os.path.abspath(p)} for p in inputs]
+    if documents := changes.get("documents"):
+        data.setdefault("interleave", {})["inputs"] = [{"path": os.path.abspath(p)} for p in documents]
     if changes.get("limit") is not None:
         data.setdefault("instructions", {})["limit"] = changes["limit"]
     if changes.get("root"):
@@ -166,7 +168,7 @@ def _child(at: Any, part: str, key: str) -> Any:
 def _resolve_paths(data: dict[str, Any], here: Path) -> None:
     if isinstance(data.get("root"), str) and "://" not in data["root"]:
         data["root"] = str((here / data["root"]).resolve())
-    for branch in ("instructions", "speech"):
+    for branch in ("instructions", "speech", "interleave"):
         group = data.get(branch)
         lists = [group.get("inputs"), group.get("exclude")] if isinstance(group, dict) else []
         for items in lists:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kespeechchat.engines.llm import LLM
     from kespeechchat.engines.mos import MOS
     from kespeechchat.engines.speaker import SpeakerEncoder, TTSEmbedder
+    from kespeechchat.engines.tokens import Tokens
     from kespeechchat.engines.tts import TTS
     from kespeechchat.engines.units import Units
     from kespeechchat.engines.watermark import Watermark
@@ -83,6 +84,9 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("mos", "distillmos"): Engine("mos.distillmos:DistillMOS", ("torch", "distillmos"), "MIT"),
     ("mos", "all"): Engine("mos.combined:CombinedMOS", (), None),
     ("units", "hubert"): Engine("units.hubert:HubertUnits", ("torch", "transformers"), "Apache-2.0"),
+    ("tokens", "hubert"): Engine("tokens.hubert:HubertTokens", ("torch", "transformers"), "Apache-2.0"),
+    ("tokens", "whisper"): Engine("tokens.whisper:WhisperTokens", ("faster_whisper",), "MIT"),
+    ("tokens", "s3"): Engine("tokens.s3:S3Tokens", ("onnxruntime", "faster_whisper"), "MIT"),
 }
 
 
@@ -106,6 +110,8 @@ def load(settings: settings_of.ASRSettings) -> ASR: ...
 def load(settings: settings_of.MOSSettings) -> MOS: ...
 @overload
 def load(settings: settings_of.UnitsSettings) -> Units: ...
+@overload
+def load(settings: settings_of.TokensSettings) -> Tokens: ...
 def load(settings: EngineSettings) -> Any:
     """The engine of `settings`, its model loaded. Raises EngineError where a library or a model is missing."""
     row = row_of(settings)

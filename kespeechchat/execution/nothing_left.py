@@ -40,6 +40,8 @@ def _deciding(build_state: BuildState, stage: str) -> tuple[str, ...]:
 def _said(stage: str) -> str:
     if split_round(stage)[0] == GATE:
         return "no dialogue passed the gate"
+    if TRAITS[stage].branch == "interleave":
+        return f"stage {stage} kept no document, so there is nothing to interleave"
     if TRAITS[stage].branch == "text":
         return f"stage {stage} kept no row, so there is nothing to speak"
     return f"stage {stage} kept no row, so there are no voices to speak with"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.export.errors import ExportError
-from kespeechchat.records import Role
+from kespeechchat.records import Audio, Role
 from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash
 
@@ -132,3 +132,11 @@ def decoded(flac: bytes) -> npt.NDArray[np.int16]:
 
     samples: npt.NDArray[np.int16] = soundfile.read(io.BytesIO(flac), dtype="int16")[0]
     return samples
+
+
+def as_audio(flac: bytes) -> Audio:
+    """The speech of FLAC as an engine hears it."""
+    import soundfile
+
+    samples, rate = soundfile.read(io.BytesIO(flac), dtype="float32")
+    return Audio(samples, rate)

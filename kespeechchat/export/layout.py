@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.config.interleave import Marks
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES, Speech
@@ -23,9 +24,9 @@ from kespeechchat.export.folder import Done
 from kespeechchat.records import Audio, Role, RowError
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
-Need = Literal["yields", "units", "refused"]
+Need = Literal["yields", "units", "refused", "tokens"]
 """What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`),
-`refused` (a `RefusedReader`)."""
+`refused` (a `RefusedReader`), `tokens` (a `TokenReader`)."""
 
 
 class UnitReader(Protocol):
@@ -42,6 +43,27 @@ class UnitReader(Protocol):
 
     def units(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
         """Per utterance its units, int32 [n], or what is wrong with it."""
+        ...
+
+
+class TokenReader(Protocol):
+    """Speech → tokens, and how they are written into text. `rate`: frames a second, of `codebooks` tokens each;
+    `ratio`, `mean_words`: of the spans; `seed`: of their draws; `settings`: all that an export depends on."""
+
+    rate: float
+    codebooks: int
+    ratio: float
+    mean_words: float
+    marks: Marks
+    seed: int
+    settings: Mapping[str, Any]
+
+    def tokens(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
+        """Per utterance its tokens, int32 [codebooks, n], or what is wrong with it."""
+        ...
+
+    def vocabulary(self) -> dict[str, Any]:
+        """The marks, how many tokens there are, and what made them."""
         ...
 
 
