@@ -73,7 +73,7 @@ class FileReport:
             told.append(f"{names} {'is' if len(unused) == 1 else 'are'} not used")
         if self.several:
             what = "conversation has" if self.several == 1 else "conversations have"
-            told.append(f"{self.several:,} {what} several turns, of which the first exchange is used")
+            told.append(f"{self.several:,} {what} several turns, of which stages.ingest.max_turns are used")
         if self.malformed:
             told.append(f"{self.malformed:,} cannot be read")
         return "; ".join(told)

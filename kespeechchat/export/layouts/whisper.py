@@ -40,6 +40,7 @@ class Whisper:
     writes: ClassVar[str] = "train.jsonl, test.jsonl and audio/ID.flac: the user utterances of the ASR subset"
     read_by: ClassVar[str] = "Whisper-Finetune (`--train_data train.jsonl --test_data test.jsonl`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 400
