@@ -5,11 +5,12 @@ KESC := $(VENV)/bin/kesc
 READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
-WITHOUT_MODELS := not model and not faults and not vllm and not browser
+SERVERS := .venv-servers
+WITHOUT_MODELS := not model and not faults and not vllm and not browser and not servers
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-browser test-fast test-one-gpu test-vllm vllm lint types setup clean
+.PHONY: demo test test-browser test-fast test-one-gpu test-servers test-vllm vllm lint types setup clean
 
 setup: $(READY)
 
@@ -42,6 +43,14 @@ test-vllm: $(VLLM)/.ready $(TESTED)
 # The profile for one GPU on tiny weights: two vLLM servers and all else on the CPUs of one machine, so an hour here.
 test-one-gpu: $(VLLM)/.ready $(TESTED)
 	$(VENV)/bin/pytest -m vllm tests/test_one_gpu_profile.py
+
+# The speech engines that ask servers, against two real ones: Kokoro and Whisper, with the quick start's weights.
+test-servers: $(SERVERS)/.ready $(TESTED)
+	$(VENV)/bin/pytest -m servers tests/engines/test_speech_servers.py
+
+$(SERVERS)/.ready: requirements/speech-servers.txt scripts/speech_servers.sh | $(TESTED)
+	scripts/speech_servers.sh $(SERVERS) $(VENV)/bin/python
+	touch $@
 
 # The pages in a real browser: Debian's Chromium, which is installed where it is missing.
 test-browser: $(VENV)/.ready-browser

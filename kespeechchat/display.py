@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from collections.abc import Iterable, Sequence
+from typing import TextIO
+from unicodedata import combining, east_asian_width
 
 NOTHING = "–"  # in place of a figure that there is none of
+_NARROW = 40  # columns: a terminal that says less is taken for this
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")  # decimal, as disks are sold
 
 
@@ -19,10 +24,58 @@ def columns(lines: Sequence[Sequence[str]], align: str = "<>") -> list[str]:
     """
     if not lines:
         return []
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    widths = [max(cells(line[i]) for line in lines) for i in range(len(lines[0]))]
     signs = [align[min(i, len(align) - 1)] for i in range(len(widths))]
-    cells = ([f"{c:{s}{w}}" for c, s, w in zip(line, signs, widths, strict=True)] for line in lines)
-    return ["  ".join(line).rstrip() for line in cells]
+    rows = ([_padded(c, s, w) for c, s, w in zip(line, signs, widths, strict=True)] for line in lines)
+    return ["  ".join(row).rstrip() for row in rows]
+
+
+def _padded(cell: str, sign: str, width: int) -> str:
+    room = " " * (width - cells(cell))
+    return room + cell if sign == ">" else cell + room
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes on a terminal: two for a Chinese character, none for a combining mark.
+
+    >>> cells("gate"), cells("为什么？"), cells("e\u0301")
+    (4, 8, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Columns of the terminal behind `stream`; None where there is none, so that lines stay as they are for grep."""
+    return max(_NARROW, shutil.get_terminal_size().columns) if stream.isatty() else None
+
+
+def folded(text: str, width: int | None, indent: int = 4) -> str:
+    """`text` with lines of at most `width` columns, broken between words; what is behind a break is `indent` columns
+    further in than its line. A span in backticks stays whole, so that a command can be copied, and so does a word that
+    is longer than a line. None: as it is, which is what a pipe gets.
+
+    >>> print(folded("gate  error_rate 6, run `kesc rows --stage gate` to see", 24))
+    gate  error_rate 6, run
+        `kesc rows --stage gate`
+        to see
+    """
+    return text if width is None else "\n".join(_fold(line, width, indent) for line in text.split("\n"))
+
+
+def _fold(line: str, width: int, indent: int) -> str:
+    if cells(line) <= width:
+        return line
+    start = len(line) - len(line.lstrip())
+    words = re.findall(r" *(?:[^ `]*`[^`]*`[^ `]*|[^ ]+)", line)
+    lines, inner = [words[0]], " " * (start + indent)
+    for word in words[1:]:
+        if cells(lines[-1]) + cells(word) <= width:
+            lines[-1] += word
+        else:
+            lines.append(inner + word.lstrip())
+    return "\n".join(lines)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -59,6 +112,15 @@ def number(value: float) -> str:
     if rounded == int(rounded):
         return f"{rounded:,.0f}"
     return f"{rounded:,.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many things: `one` is the word for a single one, `many` the plural where it is not `one` with an s.
+
+    >>> counted(1, "row"), counted(0, "row"), counted(1234, "row"), counted(2, "person", "people")
+    ('1 row', '0 rows', '1,234 rows', '2 people')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def size(count: float) -> str:

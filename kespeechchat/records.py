@@ -24,6 +24,28 @@ Status = Literal["kept", "rejected", "failed"]
 KEPT: Final = "kept"
 REJECTED: Final = "rejected"
 FAILED: Final = "failed"
+STATUSES: tuple[Status, ...] = (KEPT, REJECTED, FAILED)
+_OTHER_WORDS: dict[str, Status] = {  # that users try
+    **dict.fromkeys(("refused", "refuse", "reject", "rejects", "dropped", "discarded", "filtered"), REJECTED),
+    **dict.fromkeys(("keep", "accepted", "passed", "ok", "done"), KEPT),
+    **dict.fromkeys(("fail", "error", "errors", "broken"), FAILED),
+}
+
+
+def status_named(word: str) -> Status:
+    """The status of that name. Raises ValueError that names the right word, or the words that there are.
+
+    >>> status_named("rejected")
+    'rejected'
+    >>> status_named("refused")
+    Traceback (most recent call last):
+    ValueError: 'refused': write rejected, which is what such rows are called
+    """
+    if word in STATUSES:
+        return word
+    if right := _OTHER_WORDS.get(word.lower()):
+        raise ValueError(f"{word!r}: write {right}, which is what such rows are called")
+    raise ValueError(f"{word!r}: no such status; there are {', '.join(STATUSES)}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +96,7 @@ class Outcome:
 
 
 def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:
-    """The outcome of a row that the stage refuses, for the reason of this code."""
+    """The outcome of a row that the stage rejects, for the reason of this code."""
     return Outcome(row, REJECTED, reason, detail)
 
 
@@ -170,12 +192,22 @@ _CANDIDATE = [
     ("seconds_per_character", pa.float32()),
     ("place", pa.int32()),  # of a voice chosen from a table: how early it was chosen, from 0; null: a blend
 ]
+_PROMPTS = pa.list_(
+    pa.struct(
+        [
+            ("language", pa.string()),
+            ("text", pa.string()),
+            ("audio", pa.binary()),  # FLAC, 16 bit, mono, watermarked: what a TTS speaks from that takes a recording
+        ]
+    )
+)
 _AUDITION = [
     *_CANDIDATE,
     ("xvectors", pa.list_(_vector())),  # of each probe sentence's speech, unit length
     ("error_rate", pa.float32()),  # CER (zh) or WER (en) pooled over the probes
     ("spoken_seconds_per_character", pa.float32()),
     ("scores", _SCORES),
+    ("prompts", _PROMPTS),  # one for each language that the voice speaks; null where the audition keeps none
 ]
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -315,3 +347,31 @@ SCHEMAS: dict[str, pa.Schema] = {
     }.items()
 }
 SCHEMAS["watermark"] = SCHEMAS["synthesize"]
+
+
+def _sequence(*of_speech: tuple[str, pa.DataType], codebook: bool = False) -> pa.Schema:
+    """A document in pieces, in order: joined, their texts are the document. A piece that is to be speech has `said`."""
+    piece = [("text", pa.string()), ("language", pa.string()), ("said", pa.string()), ("words", pa.int32())]
+    fields = [
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),  # 1-based; of Parquet the row; for the reader, never part of an id
+        ("language", pa.string()),  # of most of its words
+        ("words", pa.int32()),
+        ("spoken_words", pa.int32()),
+        ("unspeakable", pa.int32()),  # spans that were drawn and that no voice could say; they stay text
+        ("pieces", pa.list_(pa.struct([*piece, *of_speech]))),
+    ]
+    if codebook:
+        fields += [("rate", pa.float32()), ("codebooks", pa.int32()), ("codebook_size", pa.int32())]  # frames a second
+    return pa.schema([*COMMON, *(pa.field(n, t) for n, t in fields)])
+
+
+SCHEMAS["spans"] = _sequence()
+SCHEMAS["interleaved"] = _sequence(
+    ("voice", pa.string()),
+    ("seed", pa.int64()),
+    ("seconds", pa.float32()),  # of the audio behind the tokens; null where there was none
+    ("tokens", pa.list_(pa.int32())),  # frame by frame; of several codebooks all of a frame, then the next frame
+    codebook=True,
+)

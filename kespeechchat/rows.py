@@ -86,13 +86,13 @@ def samples_of(turn: FinishedTurn) -> int:
 
 def fault_of(turns: Sequence[FinishedTurn]) -> str | None:
     """Why these are not the turns of a dialogue, or None: a user's and an agent's, in turn, each by one voice, all at
-    one sample rate."""
+    one sample rate (where that column was read)."""
     roles = [turn["role"] for turn in turns]
     if len(turns) < 2 or len(turns) % 2 or roles != ["user", "agent"] * (len(turns) // 2):
         return f"expected a user's turn and an agent's, once or several times, got {roles}"
-    rate, user, agent = turns[0]["sample_rate"], turns[0]["voice"], turns[1]["voice"]
+    rate, user, agent = turns[0].get("sample_rate"), turns[0]["voice"], turns[1]["voice"]
     for index, turn in enumerate(turns):
-        if turn["sample_rate"] != rate:
+        if turn.get("sample_rate") != rate:
             rates = sorted({turn["sample_rate"] for turn in turns})
             return f"its turns have different sample rates: {rates}"
         if turn["voice"] != (agent if index % 2 else user):

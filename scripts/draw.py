@@ -143,12 +143,13 @@ def architecture() -> str:
 def flow() -> str:
     """docs/flow.svg: the stages of the two branches and what they have in common."""
     sys.path.insert(0, str(REPOSITORY))
+    from kespeechchat.config.flow import STAGES
     from kespeechchat.config.rounds import REPEATED
     from kespeechchat.stages.flow import STAGE_CLASSES
 
-    text, voice, speech = _branches({name: cls.source.stage for name, cls in STAGE_CLASSES.items()}, REPEATED)
+    text, voice, speech = _branches({name: STAGE_CLASSES[name].source.stage for name in STAGES}, REPEATED)
     file = PACKAGE / "stages"
-    boxes = {n: Box(n, _first_sentence(file / f"{n}.py").split(": ", 1)[1].split(" (arXiv")[0]) for n in STAGE_CLASSES}
+    boxes = {n: Box(n, _first_sentence(file / f"{n}.py").split(": ", 1)[1].split(" (arXiv")[0]) for n in STAGES}
     ends = [
         Box("instructions", "your files: JSON, Parquet, CSV, text", "made"),
         Box("speech", "a corpus to mine voices from", "made"),

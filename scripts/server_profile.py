@@ -56,7 +56,7 @@ DEPARTURES = """\
   - setting: stages.spoken.max_length
     where: {stages.spoken.max_length: {zh: 250, en: 150}}
     paper: at most 100 words asked for; dialogues reach 665 words (en) and 300 characters (zh)
-    here: as asked; refused over 150 words and 250 characters
+    here: as asked; rejected over 150 words and 250 characters
     reason: a spoken answer of several minutes is no answer
 """
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +15,12 @@ from hypothesis import strategies as st
 
 from kespeechchat import display
 
+_THINGS = re.compile(
+    r" (rows|shards|dialogues|files|clips|voices|speakers|models|settings|errors|problems|objects)\b(?!/)"
+)
+_NO_FIGURES = {  # values that are words, or at least two; and what `speakers` writes into its rows
+    *("name", "split", "self.min_clips", "len(core)", "len(good)", "len(clips.ids)"),
+}
 _CELL = st.text(alphabet="ab|1 ", max_size=6)
 
 
@@ -51,3 +62,21 @@ def test_hours_keep_what_matters(value):
 
 def test_bars_and_breaks_in_cells_are_escaped():
     assert display.markdown_table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y z |"
+
+
+def _counts_without_the_helper(file: Path) -> Iterator[str]:
+    """Places of a file where a figure stands before a plural: of one thing it would be wrong."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for value, text in pairwise(parts):
+            name = ast.unparse(value.value) if isinstance(value, ast.FormattedValue) else None
+            figure = name is not None and not name.lstrip("_").isupper() and name not in _NO_FIGURES
+            if figure and isinstance(text, ast.Constant) and _THINGS.match(text.value):
+                yield f"{file.name}:{node.lineno}: {ast.unparse(node)[:100]}"
+
+
+def test_one_thing_is_never_many():
+    """Every count of things goes through `display.counted`, but for figures that are never one."""
+    package = Path(display.__file__).parent
+    found = {place for file in package.rglob("*.py") for place in _counts_without_the_helper(file)}
+    assert not found, "\n".join(sorted(found))

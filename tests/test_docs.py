@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from kespeechchat.cli import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
@@ -31,6 +34,17 @@ def test_no_page_and_no_code_points_outside_the_repository() -> None:
     outside = re.compile(r"\b(?:DESIGN|HOUSE|CASES|ENGINES)(?:\.md| §|'s table)")
     files = [*PAGES, *ROOT.glob("kespeechchat/**/*.py"), *ROOT.glob("benchmarks/*.py")]
     assert not [str(f) for f in files if outside.search(f.read_text(encoding="utf-8"))]
+
+
+def test_the_readme_says_where_each_command_writes_by_default() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `kesc {name}"))
+        for option in command.params:
+            if option.name == "to" and option.default is not None and f"`{option.default}" not in row:
+                missing.append(f"kesc {name} writes to {option.default}")
+    assert not missing
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "commands.plan": {"commands", "execution", "state", "inputs", "stages", "store", *BELOW},
     "commands": {
         "listening",
+        "scenes",
         "state",
         "export",
         "export.layouts",
@@ -56,7 +57,8 @@ MAY_IMPORT = {
     "inputs": {"stages", "store", "text", *BELOW},
     "listening": {"state", "dataset", "store", "text", *BELOW},
     "export.layouts": {"export", "dataset", *BELOW},
-    "export": {"dataset", *BELOW},
+    "export": {"dataset", "scenes", *BELOW},
+    "scenes": BELOW,
     "stages": {"engines", "text", "voices", "dataset", "store", *BELOW},
     "dataset": {"text", "voices", *BELOW},
     "voices": BELOW,

@@ -194,3 +194,35 @@ def test_nothing_unmarked_lies_in_root(built):
     assert all(soundfile.info(io.BytesIO(s)).subtype == "PCM_16" for s in sounds)
     assert all(d.score >= 0.75 for d in Perth(PerthSettings(use="perth")).detect([decode(s) for s in sounds]))
     assert not (built / "synthesize").exists()
+
+
+def test_documents_become_text_and_tokens_in_its_voices(built, small, tmp_path):
+    """The real chain: a codebook fitted on this build's speech, Kokoro's audio, Whisper's encoder; and the same of the
+    dialogues."""
+    documents = tmp_path / "documents.jsonl"
+    texts = [
+        "The boats come in at 5:30, and by nine o'clock most of the fish is gone.",
+        "这家茶馆开了三十多年，门口的木牌已经看不清字了。",
+    ]
+    documents.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    changes = [word for n, word in enumerate(small) if "--set" in (word, small[n - 1])]
+    changes += ["--set", "engines.tokens.whisper.clusters=16"]
+    words = ["interleave", PROFILE, *changes, "--input", documents, "--inline"]
+    told = _kesc(*words, "--root", built, "--to", tmp_path / "out").stdout
+    assert "16 centroids fitted on" in told and "2 (1 en, 1 zh)" in told
+    lines = [json.loads(line) for line in (tmp_path / "out" / "sequences-00000.jsonl").open(encoding="utf-8")]
+    assert ["".join(piece["text"] for piece in line["pieces"]) for line in lines] == texts
+    for line in lines:
+        speech = [piece for piece in line["pieces"] if "tokens" in piece]
+        for piece in speech:
+            assert abs(len(piece["tokens"]) - 12.5 * piece["seconds"]) <= 1 and set(piece["tokens"]) <= set(range(16))
+        assert speech and len({token for piece in speech for token in piece["tokens"]}) > 3
+    again = _kesc(*words, "--root", built, "--to", tmp_path / "out").stdout
+    assert "nothing to do" in again and "fitted" not in again
+    refused = _kesc(*words, "--root", built, "--set", "engines.tokens.whisper.rate=25")
+    assert refused.returncode == 2 and "tokens of two codebooks must not meet" in refused.stderr
+    assert _kesc("status", "--root", built).returncode == 0, "the dialogues' own profile is still the last one"
+    _kesc("export", "--root", built, "--to", tmp_path / "x", "--format", "interleaved")
+    turns = [t for f in (tmp_path / "x").glob("*.jsonl") for line in f.open() for t in json.loads(line)["turns"]]
+    assert turns and all(set(turn["tokens"]) <= set(range(16)) for turn in turns)
+    assert any("tokens" in piece for turn in turns for piece in turn["pieces"])

@@ -16,18 +16,29 @@ def profile_of(file: Path | None, root: str | None, overrides: Sequence[str] | N
 
     Raises ConfigError if neither is given, or if `root` holds no build.
     """
-    from kespeechchat.config.load import ConfigError, absolute_root, load_pipeline
-    from kespeechchat.state.saved_profile import load_profile
+    from kespeechchat.config.load import ConfigError, load_pipeline
 
     if file:
         return load_pipeline(file, tuple(overrides or ()), root=root)
     if not root:
         raise ConfigError("name the PIPELINE file, or the ROOT of a build with --root URL")
+    return _saved(root, "{root}: no build here; run `kesc build PIPELINE --root {root}`")
+
+
+def build_at(option: str, root: str) -> Pipeline:
+    """The resolved profile of the build that `option` names. Raises ConfigError that names the option."""
+    return _saved(root, f"{option} {{root}}: no build here; name the ROOT of a build that is there")
+
+
+def _saved(root: str, missing: str) -> Pipeline:
+    from kespeechchat.config.load import ConfigError, absolute_root
+    from kespeechchat.state.saved_profile import load_profile
+
     url = absolute_root(root)
     try:
         return load_profile(url).model_copy(update={"contents": None})  # local models are hashed again
     except FileNotFoundError:
-        raise ConfigError(f"{url}: no build here; run `kesc build PIPELINE --root {url}`") from None
+        raise ConfigError(missing.replace("{root}", url)) from None
 
 
 def store_of(profile: Pipeline) -> ObjectStore:

@@ -9,6 +9,8 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.cli.terminal import say
+from kespeechchat.display import counted
 from kespeechchat.engines.registry import names_of
 
 PURPOSE = "Check the result"
@@ -26,10 +28,10 @@ def verify(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
     profile = profile_of(pipeline, root)
     checked, problems, incomplete = run_verify(profile, store_of(profile))
     for problem in problems:
-        typer.echo(problem)
+        say(problem)
     for stage in incomplete:
         typer.echo(f"not built yet: {stage}")
-    typer.echo(f"{checked} shards checked, {len(problems)} problems")
+    typer.echo(f"{counted(checked, 'shard')} checked, {counted(len(problems), 'problem')}")
     return EXIT_FAILED if problems else EXIT_OK
 
 

@@ -9,6 +9,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root
+from kespeechchat.display import counted
 
 PURPOSE = "Clean up"
 
@@ -33,12 +34,12 @@ def clean(
     profile = profile_of(pipeline, root)
     removals = list(removable(profile, store_of(profile), replaced_audio))
     for removal in removals:
-        typer.echo(f"{removal.why}: {removal.key} ({removal.size:,} bytes)")
+        typer.echo(f"{removal.why}: {removal.key} ({counted(removal.size, 'byte')})")
     if not yes:
         total = sum(removal.size for removal in removals)
-        typer.echo(f"{len(removals)} objects, {total:,} bytes would be deleted; --yes deletes them")
+        typer.echo(f"{counted(len(removals), 'object')}, {counted(total, 'byte')} would be deleted; --yes deletes them")
         return EXIT_OK
-    typer.echo(f"{len(removals)} objects, {run_clean(store_of(profile), removals):,} bytes removed")
+    typer.echo(f"{counted(len(removals), 'object')}, {counted(run_clean(store_of(profile), removals), 'byte')} removed")
     return EXIT_OK
 
 

@@ -11,6 +11,8 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
+from kespeechchat.cli.terminal import say
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 """Some rows or shards failed, or a check failed."""
@@ -38,10 +40,10 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
         try:
             code = command(*args, **kwargs)
         except (ConfigError, StoreError) as error:
-            typer.echo(f"kesc: {error}", err=True)
+            say(f"kesc: {error}", err=True)
             code = EXIT_USAGE
         except (EngineError, CorruptShard) as error:
-            typer.echo(f"kesc: {error}", err=True)
+            say(f"kesc: {error}", err=True)
             code = EXIT_FAILED
         except KeyboardInterrupt:
             typer.echo(f"kesc: interrupted. {_RESUME}", err=True)

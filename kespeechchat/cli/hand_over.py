@@ -9,6 +9,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
+from kespeechchat.cli.terminal import say
 from kespeechchat.export.layouts import LAYOUTS
 
 PURPOSE = "Hand it over"
@@ -49,6 +50,18 @@ def export(
             help="Write the audio or leave it out.",
         ),
     ] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Put the speech into a scene: one of the profile's `scenes` or a preset (docs/scenes.md), or clean.",
+            show_default="clean; asr for whisper",
+        ),
+    ] = None,
+    require_watermark: Annotated[
+        bool,
+        typer.Option("--require-watermark", help="Leave out dialogues that lose their watermark in the scene."),
+    ] = False,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,17 +78,19 @@ def export(
     \b
     kesc export --root build/quickstart --to my-dataset
     kesc export --root build/quickstart --to my-parquet --format huggingface --partition XS --language en
+    kesc export --root build/quickstart --to my-calls --scene telephone
     kesc export --root build/quickstart --to my-tts --format cosyvoice --option recipe=cosyvoice3
     """
     from kespeechchat.commands.export import NothingToExport, Wanted
     from kespeechchat.commands.export import export as run_export
 
     profile = profile_of(pipeline, root)
-    wanted = Wanted(layout, partition, language, release, audio, only_reviewed, _named(options or []))
+    of_scene = (scene, require_watermark)
+    wanted = Wanted(layout, partition, language, release, audio, only_reviewed, *of_scene, _named(options or []))
     try:
-        typer.echo(run_export(profile, store_of(profile), to, wanted, typer.echo))
+        say(run_export(profile, store_of(profile), to, wanted, say))
     except NothingToExport as nothing:
-        typer.echo(f"kesc: {nothing}", err=True)
+        say(f"kesc: {nothing}", err=True)
         return EXIT_FAILED
     return EXIT_OK
 
@@ -106,7 +121,7 @@ def release(
     from kespeechchat.commands.release import release as run_release
 
     profile = profile_of(pipeline, root)
-    typer.echo(run_release(profile, store_of(profile), name, allow_partial))
+    say(run_release(profile, store_of(profile), name, allow_partial))
     return EXIT_OK
 
 

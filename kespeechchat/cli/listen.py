@@ -11,6 +11,7 @@ import typer
 from kespeechchat.cli.builds import profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_INTERRUPTED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, PipelineOrRoot, Root
+from kespeechchat.cli.terminal import say
 
 PURPOSE = "See it and hear it"
 
@@ -49,15 +50,15 @@ def view(
     profile = profile_of(pipeline, root)
 
     def ready(address: str) -> None:
-        address += page_of(page)
         typer.echo(f"view: {address}\n      Ctrl-C ends it")
         if open_:
             typer.launch(address)
 
+    begin = page_of(page)
     build_state = BuildState(profile, store_of(profile))
     file = index_file(build_state.store.url, index, again)
     try:
-        serve(build_state, file, port, lambda line: typer.echo(line, err=True), ready)
+        serve(build_state, file, port, lambda line: say(line, err=True), ready, begin)
     except KeyboardInterrupt:
         typer.echo("kesc: the viewer has ended; what was marked is kept", err=True)
         return EXIT_INTERRUPTED
@@ -121,13 +122,16 @@ def review(
     store = store_of(profile)
     if sample is not None:
         wanted = Wanted(sample, annotators, seed, language, split)
-        told = draw_sample(profile, BuildState(profile, store), wanted, to, lambda line: typer.echo(line, err=True))
-        typer.echo(told)
+        told = draw_sample(profile, BuildState(profile, store), wanted, to, lambda line: say(line, err=True))
+        say(told)
         return EXIT_OK
     if import_:
-        typer.echo("\n".join(imported_lines(import_files(store, given))), err=as_json)
+        say("\n".join(imported_lines(import_files(store, given))), err=as_json)
     found = review_state(BuildState(profile, store))
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else render(found))
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        say(render(found))
     return EXIT_OK
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from kespeechchat.cli.builds import check_stages, profile_of, store_of
+from kespeechchat.cli.builds import build_at, check_stages, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, Overrides, Pipeline, PipelineOrRoot, Root
+from kespeechchat.cli.terminal import say
+from kespeechchat.display import columns_of, counted
 
 PURPOSE = "Look at a build"
 
@@ -43,10 +46,13 @@ def status(
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
         from kespeechchat.commands.why import why as find_why
 
-        typer.echo("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
+        say("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
         return EXIT_OK
     found = logic.status(profile, store_of(profile))
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else logic.render(found))
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        typer.echo(logic.render(found, columns_of(sys.stdout)))
     return EXIT_OK
 
 
@@ -63,7 +69,7 @@ def errors(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
     for line in all_errors(profile, store_of(profile)):
         count += 1
         typer.echo(line)
-    typer.echo(f"{count} errors")
+    typer.echo(counted(count, "error"))
     return EXIT_FAILED if count else EXIT_OK
 
 
@@ -73,10 +79,10 @@ def rows(
     pipeline: PipelineOrRoot = None,
     root: Root = None,
     status: Annotated[
-        Literal["kept", "rejected", "failed"] | None, typer.Option(help="Only rows of this status.")
+        str | None, typer.Option(metavar="[kept|rejected|failed]", help="Only rows of this status.")
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only rows that were refused for this reason, e.g. error_rate.")
+        str | None, typer.Option(metavar="CODE", help="Only rows that were rejected for this reason, e.g. error_rate.")
     ] = None,
     language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Only rows of this language.")] = None,
     split: Annotated[Literal["train", "dev", "test"] | None, typer.Option(help="Only rows of this split.")] = None,
@@ -91,7 +97,7 @@ def rows(
         str | None, typer.Option(metavar="FILE", show_default="standard output", help="File to write to.")
     ] = None,
 ) -> int:
-    """List the current rows of a stage: kept, refused and failed, with their reasons. Rows of old shards are left out.
+    """List the current rows of a stage: kept, rejected and failed, with their reasons. Rows of old shards are left out.
 
     Rows come shard by shard and are never held all at once. jsonl and parquet have all columns but the audio, which
     `kesc show` and `kesc export` write. Pass an id to `kesc show` to see its row. An id that ends in -v1 is the second
@@ -102,13 +108,13 @@ def rows(
     kesc rows --stage filter --reason clear --language zh --format jsonl --root build/quickstart
     kesc rows --stage spoken --status kept --format parquet --to spoken.parquet --root build/quickstart
     """
-    from kespeechchat.commands.rows import Wanted
+    from kespeechchat.commands.rows import Wanted, status_of
     from kespeechchat.commands.rows import rows as list_rows
     from kespeechchat.state.build_state import BuildState
 
     profile = profile_of(pipeline, root)
     check_stages("--stage", (stage,), profile)
-    wanted = Wanted(stage, status, reason, language, split, limit)
+    wanted = Wanted(stage, status_of(status), reason, language, split, limit)
     list_rows(BuildState(profile, store_of(profile)), wanted, format_, to)
     return EXIT_OK
 
@@ -140,7 +146,7 @@ def show(
     profile = profile_of(pipeline, root)
     build_state = BuildState(profile, store_of(profile))
     shown = find_row(build_state, row)
-    typer.echo(render(shown, build_state.store.url))
+    say(render(shown, build_state.store.url))
     if audio is not None:
         try:
             files = write_audio(build_state, shown, audio)
@@ -172,7 +178,10 @@ def voices(
 
     profile = profile_of(pipeline, root)
     report = voice_report(profile, store_of(profile), recompute)
-    typer.echo(json.dumps(report, ensure_ascii=False, indent=1) if as_json else render(report))
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=1))
+    else:
+        say(render(report), indent=8)
     return EXIT_OK if well(report) else EXIT_FAILED
 
 
@@ -189,7 +198,7 @@ def report(
 
     It tells what was made (beside the paper's figures), which rows left and why, how error rates, scores and lengths
     lie around the limits, how the voices keep apart, where the time went, what failed; and it plays dialogues: by
-    chance, at the gate's edge, the worst that were kept, and some of each refusal, with the transcript's differences
+    chance, at the gate's edge, the worst that were kept, and some of each rejection, with the transcript's differences
     marked. The file has all it needs in it and stays under 5 MB, so it can be sent. Of more than 50,000 dialogues it
     looks at a sample. An unfinished build gives a report of what is there.
 
@@ -202,9 +211,9 @@ def report(
     from kespeechchat.commands.report.page import told
 
     profile = profile_of(pipeline, root)
-    other = profile_of(None, against) if against else None
+    other = build_at("--against", against) if against else None
     beside = (other, store_of(other)) if other else None
-    typer.echo(told(*write_report(profile, store_of(profile), to, beside)))
+    say(told(*write_report(profile, store_of(profile), to, beside)))
     return EXIT_OK
 
 
@@ -223,7 +232,7 @@ def models(pipeline: Pipeline, overrides: Overrides = None) -> int:
 
     found = find_models(load_pipeline(pipeline, tuple(overrides or ())))
     for line in render(found):
-        typer.echo(line)
+        say(line)
     return EXIT_FAILED if any(model.problem for model in found) else EXIT_OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from kespeechchat.cli.builds import check_stages, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import Address, AsJson, Inline, Llm, Model, Overrides, Pipeline, Root
+from kespeechchat.cli.terminal import say
+from kespeechchat.display import columns_of
 
 PURPOSE = "Make a dataset"
 
@@ -70,9 +73,67 @@ def build(
     try:
         result = run_build(profile, progress, stages or (), address, inline, allow_partial, replace_voices, grace)
     except GuardStop as stop:
+        say(f"kesc: stopped by a guard: {stop}", err=True)
+        return EXIT_FAILED
+    typer.echo(summary(profile, store_of(profile), result.build_state, columns_of(sys.stdout)))
+    say(f"\n{result.lines()}")
+    return EXIT_OK if result.ok else EXIT_FAILED
+
+
+@exit_codes
+def interleave(
+    pipeline: Pipeline,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Documents instead of the profile's: .txt, .jsonl or .parquet, or a folder; repeatable.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", show_default="ROOT/sequences", help="Folder to write the sequences to."),
+    ] = None,
+    overrides: Overrides = None,
+    root: Root = None,
+    address: Address = "local",
+    inline: Inline = False,
+    replace_tokens: Annotated[
+        bool, typer.Option("--replace-tokens", help="Accept another tokenizer or codebook; all tokens become stale.")
+    ] = False,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
+    ] = 20,
+    log_format: Annotated[
+        Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
+    ] = "auto",
+) -> int:
+    """Turn documents into sequences of text and speech tokens, in the voices of the build of PIPELINE.
+
+    It makes only what is missing, stale or failed, so the same command resumes. Build the voices first.
+
+    \b
+    kesc interleave pipelines/quickstart.yaml --input examples/documents.jsonl
+    kesc interleave mine.yaml --input corpus/ --to my-sequences --set interleave.stages.spans.ratio=0.5
+    """
+    from kespeechchat.commands.interleave import of_interleave, prepared, written
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.execution.driver import build as run_build
+    from kespeechchat.execution.guards import GuardStop
+    from kespeechchat.execution.progress import Progress
+
+    profile = of_interleave(
+        load_pipeline(pipeline, tuple(overrides or ()), documents=tuple(inputs or ()), root=root), to
+    )
+    progress = Progress(log_format)
+    profile = prepared(profile, store_of(profile), progress.say, replace_tokens)
+    try:
+        result = run_build(profile, progress, address=address, inline=inline, grace=grace)
+    except GuardStop as stop:
         typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
-    typer.echo(f"{summary(profile, store_of(profile), result.build_state)}\n\n{result.lines()}")
+    typer.echo(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
     return EXIT_OK if result.ok else EXIT_FAILED
 
 
@@ -120,7 +181,10 @@ def plan(
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), address=address, inline=inline)
     forecast = make_forecast(profile, measured_in, store_of(measured_in), rows, gpus)
-    typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1) if as_json else render(forecast))
+    if as_json:
+        typer.echo(json.dumps(forecast.to_json(), ensure_ascii=False, indent=1))
+    else:
+        say(render(forecast))
     return EXIT_OK
 
 
@@ -149,11 +213,11 @@ def doctor(
     all_ok = True
     profile = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
     for finding in run_doctor(profile, address, inline):
-        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
+        say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
         if finding.fix:
-            typer.echo(f"      fix: {finding.fix}")
+            say(f"      fix: {finding.fix}", indent=5)
         all_ok &= finding.ok
     return EXIT_OK if all_ok else EXIT_FAILED
 
 
-COMMANDS = (build, plan, doctor)
+COMMANDS = (build, interleave, plan, doctor)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from kespeechchat.commands.refused import RefusedTakes
 from kespeechchat.commands.release import read_release
+from kespeechchat.commands.scenes import SceneExport, scene_name
 from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs, summary
+from kespeechchat.commands.tokens import tokens_reader
 from kespeechchat.commands.units import units_reader
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
@@ -20,8 +22,9 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.timing import TimingSettings
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
+from kespeechchat.dataset.speaking import how_spoken
 from kespeechchat.dataset.timeline import Timing
-from kespeechchat.display import hours, size
+from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
 from kespeechchat.export.layout import AudioRates, HoldsSome, Layout, check_many_files
@@ -33,6 +36,7 @@ from kespeechchat.state.reviews import CurrentReviews, current_reviews
 from kespeechchat.store.interface import ObjectStore
 
 _REASONS = 5  # that an empty export names
+_WEAKER = "choose a weaker scene, or leave --require-watermark out"
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
 
 
@@ -43,7 +47,9 @@ class NothingToExport(RuntimeError):
 @dataclass(frozen=True)
 class Wanted:
     """What the user asked for. `audio`: None for the layout's own rule (files of their own only up to a number).
-    `only_reviewed`: what annotators accepted, and nothing else. `options`: the layout's own settings, as text."""
+    `only_reviewed`: what annotators accepted, and nothing else. `scene`: its name, `clean` for none, None for the
+    layout's own; `require_watermark`: leave out what it costs its mark. `options`: the layout's own settings, as
+    text."""
 
     layout: str = "ke-speechchat"
     partition: str | None = None
@@ -51,6 +57,8 @@ class Wanted:
     release: str | None = None
     audio: bool | None = None
     only_reviewed: bool = False
+    scene: str | None = None
+    require_watermark: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,15 +80,25 @@ def export(
             Timing(pipeline.timing, pipeline.seed),
         )
         if not len(dialogues):
-            raise NothingToExport(_why_nothing(rows, wanted))
-        needed = {"units": lambda: units_reader(pipeline), "refused": lambda: RefusedTakes(rows.build_state)}
+            raise NothingToExport(_why_nothing(rows, wanted, reviews))
+        needed = {
+            "units": lambda: units_reader(pipeline),
+            "refused": lambda: RefusedTakes(rows.build_state),
+            "tokens": lambda: tokens_reader(pipeline),
+        }
         layout = make_layout(wanted.layout, needed, wanted.options)
         dialogues = replace(dialogues, first_alone=not layout.several)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
-        facts = _build_facts(rows, layout)
+        facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
         tell(_size_line(layout, dialogues, folder, facts))
+        if scene is not None:
+            dialogues, facts = scene.begin(dialogues), replace(facts, scenes=scene.shares)
+        if not len(dialogues):
+            raise NothingToExport(f"no dialogue keeps its watermark in this scene: {_WEAKER}")
         done = layout.export(dialogues, folder, facts)
+        if scene is not None:
+            done = replace(done, notes=(*done.notes, *scene.finish()))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
@@ -114,16 +132,47 @@ def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:
         )
 
 
-def _why_nothing(rows: FinishedRows, wanted: Wanted) -> str:
+def _scene(
+    pipeline: Pipeline, layout: Layout, folder: Path, wanted: Wanted, dialogues: Dialogues
+) -> SceneExport | None:
+    name = scene_name(layout, wanted.scene, dialogues.audio)
+    if name is None:
+        if wanted.require_watermark:
+            raise ConfigError(
+                "--require-watermark: clean speech has its mark, the gate sees to it; add --scene, or leave it"
+            )
+        return None
+    options = tuple(sorted(wanted.options.items()))
+    return SceneExport(pipeline, name, folder, layout, wanted.require_watermark, options)
+
+
+def _why_nothing(rows: FinishedRows, wanted: Wanted, reviews: CurrentReviews) -> str:
     if wanted.only_reviewed:
-        return "no dialogue of these was accepted by annotators: `kesc review --sample N` draws some for them"
+        return _why_none_accepted(wanted, reviews)
     if next(iter(rows), None) is not None:
         parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
         return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
     stages = status(rows.pipeline, rows.store, rows.build_state)["stages"]
-    lost = [(n, f"{s['name']} refused {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
+    lost = [(n, f"{s['name']} rejected {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
     named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]
-    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was refused'}"
+    return f"no dialogue passed the gate, so there is nothing to export: {', '.join(named) or 'nothing was rejected'}"
+
+
+def _why_none_accepted(wanted: Wanted, reviews: CurrentReviews) -> str:
+    chosen = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
+    which = f" of {', '.join(chosen)}" if chosen else ""
+    given = ", ".join(f"{name} {n:,}" for name, n in sorted(reviews.counts.items()))
+    accepted = reviews.counts.get("accepted", 0)
+    if accepted and chosen:
+        others = counted(accepted, "accepted dialogue is", "accepted dialogues are")
+        fix = f"leave --{chosen[0].split()[0]} out"
+        return f"--only-reviewed: no dialogue{which} was accepted by annotators; {others} elsewhere: {fix}"
+    why = f"their verdicts come to: {given}" if given else "no dialogue of this build has a review that still holds"
+    return (
+        f"--only-reviewed: no dialogue{which} was accepted by annotators ({why}). Draw a sample with `kesc review "
+        "--sample N`, take in what annotators save with `kesc review --import FILE...`, and export again; or leave "
+        "--only-reviewed out"
+    )
 
 
 def _of_folder(error: OSError, folder: Path) -> bool:
@@ -157,6 +206,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         watermark_threshold=pipeline.watermark_threshold,
         privacy=privacy_facts(rows) if built else {},
         audited=pipeline.stages.clips.auditor is not None,
+        spoken=how_spoken(pipeline),
         parents={voice["id"]: voice["parents"] for voice in rows.voices},
         subsets=pipeline.subsets,
         rejected={s["name"]: s["rejected"] for s in stages if s["rejected"] and pipeline.decides(s["name"])},
@@ -166,16 +216,17 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
 
 
 def _closing_lines(rows: FinishedRows, folder: Path, done: Done, reviews: CurrentReviews) -> Iterable[str]:
-    written = f", {done.written:,} files written" if done.written or done.kept else ""
+    written = f", {counted(done.written, 'file')} written" if done.written or done.kept else ""
     kept = f", {done.kept:,} of an earlier run kept" if done.kept else ""
-    yield f"export: {folder.resolve()} ({done.dialogues:,} dialogues{written}{kept})"
+    yield f"export: {folder.resolve()} ({counted(done.dialogues, 'dialogue')}{written}{kept})"
     yield from (f"        {note}" for note in done.notes)
     if rejected := reviews.counts.get("rejected"):
-        yield f"        {rejected:,} dialogues that annotators rejected are left out: `kesc review` tells more"
+        yield f"        left out {counted(rejected, 'dialogue')} that annotators rejected: `kesc review` tells more"
     if reviews.changed:
-        yield f"        {len(reviews.changed):,} dialogues sound different since their review, so it is void"
+        yield f"        {counted(len(reviews.changed), 'review')} void: the dialogue sounds different since"
     if rows.missing:
-        yield f"        {rows.missing} shards are not gated yet, so not exported: `kesc status` names their stages"
+        shards = counted(rows.missing, "shard")
+        yield f"        {shards} not gated yet, so not exported: `kesc status` names their stages"
     if done.example:
         yield f"listen: any player, for example {done.example}"
         yield f"check:  kesc detect {done.example}"
@@ -195,7 +246,7 @@ def _size_line(layout: Layout, dialogues: Dialogues, folder: Path, build: BuildF
     free = shutil.disk_usage(there).free
     short = f", but only {size(free)} are free at {there}" if count > free else ""
     weight = f"{about} {size(count)}{short}"
-    return f"{layout.name}: {len(dialogues):,} dialogues, {by_language or '0 h'}, {weight}"
+    return f"{layout.name}: {counted(len(dialogues), 'dialogue')}, {by_language or '0 h'}, {weight}"
 
 
 def _audio_rates(dialogues: Dialogues) -> AudioRates:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kespeechchat.config.engine_base import EngineSettings
 from kespeechchat.config.pipeline import Engines, Licence, Pipeline
-from kespeechchat.display import size
+from kespeechchat.display import counted, size
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import resolve
 from kespeechchat.engines.registry import row_of
@@ -56,7 +56,7 @@ def render(found: list[ModelStatus]) -> list[str]:
         if m.problem:
             lines.append(f"         {m.problem}")
     missing = sum(m.problem is not None for m in found)
-    return [*lines, f"{len(found)} models, {missing} missing"]
+    return [*lines, f"{counted(len(found), 'model')}, {missing} missing"]
 
 
 def size_of(model: ModelStatus) -> str:

@@ -1,5 +1,5 @@
-"""What earlier rounds of speech refused of the dialogues that later rounds kept. ROOT still has it: a changed threshold
-may take it."""
+"""What earlier rounds of speech rejected of the dialogues that later rounds kept. ROOT still has it: a changed
+threshold may take it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kespeechchat.store.shards import read_sound_record, read_table
 
 @dataclass
 class _Round:
-    """One round of one shard: its refused takes by dialogue id, and their speech once it was asked for."""
+    """One round of one shard: its rejected takes by dialogue id, and their speech once it was asked for."""
 
     takes: dict[str, RefusedTake]
     speech: dict[str, dict[str, bytes]] | None = None
@@ -37,7 +37,7 @@ class RefusedTakes:
 
     def takes(self, row: FinishedRow) -> Sequence[RefusedTake]:
         """As `RefusedReader.takes`. A round whose shard is not current has none, and neither has one that
-        `synthesize` refused: it left no audio."""
+        `synthesize` rejected: it left no audio."""
         found = (self._round(row["shard"], round_).takes.get(row["id"]) for round_ in range(row["round"]))
         return [take for take in found if take is not None]
 

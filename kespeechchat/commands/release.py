@@ -7,7 +7,7 @@ import json
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.releases import Release, checked_name, compare
-from kespeechchat.display import hours
+from kespeechchat.display import counted, hours
 from kespeechchat.export.selection import Selection, select
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
@@ -33,7 +33,8 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
         return "\n".join([f"{_key(name)} exists already and is never changed.", *_compared(standing, rows, today)])
     if rows.missing and not allow_partial:
         raise ConfigError(
-            f"{rows.missing} shards are not gated yet and would join the partitions later: run `kesc build` first, or "
+            f"{counted(rows.missing, 'shard is', 'shards are')} not gated yet and would join the partitions "
+            "later: run `kesc build` first, or "
             "freeze what is there with --allow-partial"
         )
     try:
@@ -43,7 +44,8 @@ def release(pipeline: Pipeline, store: ObjectStore, name: str, allow_partial: bo
             [f"{_key(name)} was just made by another process.", *_compared(read_release(store, name), rows, today)]
         )
     figures = [
-        f"  {part}: {sum(c.dialogues.values()):,} dialogues, {hours(sum(c.hours.values()))} h, {c.speakers:,} voices"
+        f"  {part}: {counted(sum(c.dialogues.values()), 'dialogue')}, {hours(sum(c.hours.values()))} h, "
+        f"{counted(c.speakers, 'voice')}"
         for part, c in new.contents.items()
     ]
     return "\n".join([f"released {name}: {store.url}/{_key(name)}", *figures, f"use it: kesc export --release {name}"])

@@ -16,7 +16,7 @@ def rounds_of(build_state: BuildState, rollup: Callable[[str], CountsCache]) -> 
     """{"names": of the rounds, "languages": {language: {"rows_in": [by round], "kept": [by round], "hours": [by
     round], "dropped": {reason: rows}}}}; empty where the profile has no rounds, or nothing is spoken.
 
-    Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round refused,
+    Rows are those of the shards that are done, hours those of kept dialogues; dropped is what the last round rejected,
     by reason, or could not make (`failed`). `rollup`: of the unit of that name.
     """
     pipeline = build_state.pipeline

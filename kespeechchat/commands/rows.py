@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
-from kespeechchat.display import NOTHING, columns
-from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status
+from kespeechchat.display import NOTHING, columns, counted
+from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status, status_named
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.shards import read_table
@@ -40,6 +40,14 @@ class Wanted:
     language: Language | None = None
     split: Split | None = None
     limit: int | None = None
+
+
+def status_of(word: str | None) -> Status | None:
+    """The status that `--status` names. Raises ConfigError with the right word."""
+    try:
+        return None if word is None else status_named(word)
+    except ValueError as error:
+        raise ConfigError(f"--status {error}") from None
 
 
 def schema_of(unit: Unit) -> pa.Schema:
@@ -171,7 +179,7 @@ def table_lines(tables: Iterable[pa.Table], limit: int) -> list[str]:
     names = [n for n in ("shard", "id", "status", "reason", "language", "split") if any(n in row for row in rows)]
     cells = [[*(_cell(row.get(n)) for n in names), _text(row), _cell(row["detail"])] for row in rows[:limit]]
     lines = columns([(*names, "text", "detail"), *map(tuple, cells)], "<")
-    more = f"the first {limit} rows; more with --limit N, all of them with --format jsonl"
+    more = f"the first {counted(limit, 'row')}; more with --limit N, all of them with --format jsonl"
     return [*lines, more] if len(rows) > limit else lines
 
 

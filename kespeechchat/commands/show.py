@@ -19,6 +19,7 @@ from kespeechchat.config.flow import AUDIO, TRAITS, of_branch, one_language
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.records import turn_names
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
@@ -72,7 +73,9 @@ def show(build_state: BuildState, id_: str) -> Shown:
         raise ConfigError(f"{id_}: no row has this id, and no id begins with it; `kesc rows --stage ingest` lists ids")
     if len(ids) > 1:
         more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-        raise ConfigError(f"{id_}: {len(ids)} ids begin with it: {', '.join(ids[:_NAMED])}{more}; write one of them")
+        raise ConfigError(
+            f"{id_}: {counted(len(ids), 'id')} begin with it: {', '.join(ids[:_NAMED])}{more}; write one of them"
+        )
     whole, at = ids[0], found[ids[0]]
     if at is None:
         return Shown(whole, None, (), tuple(_steps_of_library(build_state, whole)))

@@ -75,7 +75,7 @@ def _turn(turn: dict[str, Any]) -> Iterator[str]:
 
 def _verdict(verdict: dict[str, Any]) -> str:
     score = f" ({verdict['score']:.3f})" if verdict["score"] is not None else ""
-    return f"{'passed' if verdict['passed'] else 'refused'}{score}"
+    return f"{'passed' if verdict['passed'] else 'rejected'}{score}"
 
 
 def _plain(name: str, value: object) -> str:

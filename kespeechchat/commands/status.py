@@ -8,12 +8,15 @@ from typing import Any
 from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.tables import ended_line, made_line
-from kespeechchat.display import columns
+from kespeechchat.display import columns, folded
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.target_hours import Targets, hours_line
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
+
+_JOINED = "\N{NO-BREAK SPACE}"  # a reason and its count stay on one line
+_FOLDED = 6  # columns by which reasons that do not fit are further in than the stage's name
 
 
 def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> dict[str, Any]:
@@ -50,19 +53,20 @@ def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | Non
     return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(build_state, rollup)}
 
 
-def render(found: dict[str, Any]) -> str:
-    """The status as a table for a reader."""
-    head = ("stage", "shards", "done", "pending", "stale", "failed", "rows in", "kept", "rejected by reason")
+def render(found: dict[str, Any], width: int | None = None) -> str:
+    """The status as a table for a reader. `width`: columns of the terminal, into which reasons are folded; None: a line
+    for each stage."""
+    head = ("stage", "shards", "done", "pending", "stale", "failed", "rows in", "kept", "rejected")
     lines = [head]
     for s in found["stages"]:
-        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(s["rejected"].items(), key=lambda kv: -kv[1]))
+        reasons = [f"{reason}{_JOINED}{n}" for reason, n in sorted(s["rejected"].items(), key=lambda kv: -kv[1])]
         if s["failed_rows"]:
-            reasons = f"{reasons}{', ' if reasons else ''}FAILED {s['failed_rows']}"
+            reasons.append(f"FAILED{_JOINED}{s['failed_rows']}")
         numbers = [str(s[k]) for k in ("shards", "done", "pending", "stale", "failed", "rows_in", "kept")]
-        lines.append((s["name"], *numbers, reasons))
-    rows = columns(lines, "<>>>>>>><")
+        lines.append((s["name"], *numbers, ", ".join(reasons)))
+    rows = [folded(row, width, _FOLDED).replace(_JOINED, " ") for row in columns(lines, "<>>>>>>><")]
     made = [made_line(s) for s in found["stages"] if s.get("made")]
     made += [ended_line(s) for s in found["stages"] if s.get("ended")]
     targets = [f"target hours of {language}: {hours_line(f)}" for language, f in found["target_hours"].items()]
     rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
-    return "\n".join([f"root: {found['root']}", *rows, *made, *targets, *rounds])
+    return "\n".join([f"root: {found['root']}", *rows, *(folded(line, width) for line in (*made, *targets)), *rounds])

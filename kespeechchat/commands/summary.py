@@ -12,7 +12,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.origins import corpus_of, departures_of
 from kespeechchat.dataset.statistics import COLUMNS, Statistics
-from kespeechchat.display import NOTHING, columns, hours, percent
+from kespeechchat.display import NOTHING, columns, counted, hours, percent
 from kespeechchat.processes import spread
 from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.state.build_state import BuildState
@@ -22,10 +22,13 @@ from kespeechchat.store.interface import ObjectStore
 _KEPT = "report.json"
 
 
-def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> str:
-    """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known."""
+def summary(
+    pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None, width: int | None = None
+) -> str:
+    """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known;
+    `width`: columns of the terminal, None where there is none."""
     build_state = build_state or BuildState(pipeline, store)
-    parts = [render(status(pipeline, store, build_state))]
+    parts = [render(status(pipeline, store, build_state), width)]
     try:
         rows = FinishedRows(pipeline, store, build_state)
     except ConfigError:
@@ -33,7 +36,8 @@ def summary(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | No
     if rows is not None:
         parts.append(_quality(_figures(rows), rows))
     if departures := departures_of(pipeline, corpus_of(planned_inputs(build_state))):
-        parts.append(f"{len(departures)} settings depart from the paper; the dataset card gives each reason")
+        settings = counted(len(departures), "setting departs", "settings depart")
+        parts.append(f"{settings} from the paper; the dataset card gives each reason")
     return "\n\n".join(parts)
 
 
@@ -77,10 +81,10 @@ class _Counted:
 
 
 def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:
-    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "DistillMOS", "watermark found")
+    head = ("", "dialogues", "hours", "user voices", "error rate", "DNSMOS OVRL", "DistillMOS", "marked")
     lines = [head, *(_line(language, figures[language]) for language in LANGUAGES if language in figures)]
     users = sum(1 for voice in rows.voices if voice["role"] == "user")
-    library = f"voice library: {users} user voices, {len(rows.voices) - users} agents"
+    library = f"voice library: {counted(users, 'user voice')}, {counted(len(rows.voices) - users, 'agent')}"
     return "\n".join([*columns(lines, ">"), library])
 
 

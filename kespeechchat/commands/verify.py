@@ -19,6 +19,7 @@ from kespeechchat.config.flow import GATE, LIBRARY
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.dataset.overlaps import OverlapCheck
+from kespeechchat.display import counted
 from kespeechchat.ids import variants
 from kespeechchat.records import KEPT
 from kespeechchat.stages.base import Scope
@@ -86,7 +87,9 @@ class _Check:
         self.checked += 1
         doubled = [id_ for id_, n in Counter(id_ for id_, _, _ in rows).items() if n > 1]
         if doubled:
-            self.problems.append(f"{where}: {len(doubled)} ids occur twice, the first is {doubled[0]}")
+            self.problems.append(
+                f"{where}: {counted(len(doubled), 'id occurs', 'ids occur')} twice, the first is {doubled[0]}"
+            )
         self._keep(order, rows)
         self._check_counts(order, record, rows, where)
 
@@ -138,7 +141,7 @@ class _Check:
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here
             if settled != given:
                 lost, extra = Counter(given) - Counter(settled), Counter(settled) - Counter(given)
-                told = f"{sum(lost.values())} rows and has {sum(extra.values())} extra"
+                told = f"{counted(sum(lost.values()), 'row')} and has {sum(extra.values())} extra"
                 self.problems.append(f"{where}: {stage} lost {told}")
 
     def _given(self, order: Order, stage: str, fan_out: int) -> Iterator[str]:
@@ -162,5 +165,5 @@ def _incomplete(build_state: BuildState) -> list[str]:
         states = build_state.states(stage)
         waiting = sum(1 for s in states.values() if s.state is not State.DONE)
         if waiting or not states:
-            found.append(f"{stage} ({waiting} of {len(states)} shards)")
+            found.append(f"{stage} ({waiting} of {counted(len(states), 'shard')})")
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.display import columns, percent
+from kespeechchat.display import columns, counted, percent
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
@@ -79,7 +79,10 @@ def well(found: dict[str, Any]) -> bool:
 def render(found: dict[str, Any]) -> str:
     """The report for a terminal."""
     counts, margins, alike = found["voices"], found["privacy"], found["diversity"]
-    lines = [f"voice library {found['root']}: {counts['user']:,} user voices, {counts['agent']:,} agents", ""]
+    lines = [
+        f"voice library {found['root']}: {counted(counts['user'], 'user voice')}, {counted(counts['agent'], 'agent')}",
+        "",
+    ]
     lines += columns(
         [("role", "split", "language", "female", "male")]
         + [(c["role"], c["split"], c["language"] or "all", str(c["female"]), str(c["male"])) for c in found["genders"]],

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import PurePath
+from typing import Any
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -45,13 +47,28 @@ def why(pipeline: Pipeline, store: ObjectStore, stage: str, shard: int) -> list[
     return [f"{stage} shard {shard:05d} is stale:", *(f"  {line}" for line in lines)]
 
 
-def settings_that_differ(then: Pipeline, now: Pipeline) -> Iterator[str]:
+Digests = Mapping[str, str]  # path of an input or a model → digest of its content
+
+
+def settings_that_differ(then: Pipeline, now: Pipeline, digests: tuple[Digests, Digests] = ({}, {})) -> Iterator[str]:
     """A line for each setting or prompt in which two profiles differ, with the old and the new value. Where a build
-    lies and what runs it makes no difference."""
+    lies and what runs it makes no difference; nor does where a file lies whose content is in `digests` (then, now)."""
+    dumps = [_by_content(p.model_dump(mode="json"), known) for p, known in zip((then, now), digests, strict=True)]
     for name in ("seed", "instructions", "speech", "engines", "stages", "rounds", "prompts"):
-        old, new = (pipeline.model_dump(mode="json").get(name) for pipeline in (then, now))
+        old, new = (dump.get(name) for dump in dumps)
         if old != new:
             yield from _leaves(name, old, new)
+
+
+def _by_content(value: Any, digests: Digests) -> Any:
+    """`value` with each path whose content is known as its name and digest."""
+    if isinstance(value, dict):
+        return {key: _by_content(part, digests) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_by_content(part, digests) for part in value]
+    if isinstance(value, str) and value in digests:
+        return f"{PurePath(value).name} ({digests[value][:12]})"
+    return value
 
 
 def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -21,6 +21,7 @@ class EngineSettings(Settings):
     the engine's library, which leaves nothing to choose. `parallel_calls`: several threads may call the engine at once,
     so one actor can have several shards in flight; an engine that uses others can only if they can. `model_settings`:
     the settings that name a model, given once or by language; none where a server holds its model itself.
+    `prompted`: of a TTS, whether it speaks from a recording of the speaker in place of an embedding.
     """
 
     capability: ClassVar[str]
@@ -29,6 +30,11 @@ class EngineSettings(Settings):
     model_settings: ClassVar[tuple[str, ...]] = ("model",)
 
     use: str
+
+    @property
+    def prompted(self) -> bool:
+        """Whether the engine speaks from a recording of the speaker."""
+        return False
 
     def nested(self) -> Iterator[EngineSettings]:
         """The settings of the engines named inside these: a judge's LLM, each of several MOS engines."""

@@ -13,8 +13,11 @@ from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME
 from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads, WatermarkEngineSettings
+from kespeechchat.config.server_engines import OpenAISettings as OpenAISettings
+from kespeechchat.config.server_engines import OpenAISpeechSettings as OpenAISpeechSettings
+from kespeechchat.config.server_engines import OpenAITranscriptionSettings as OpenAITranscriptionSettings
+from kespeechchat.config.server_engines import StockVoicesSettings as StockVoicesSettings
 from kespeechchat.config.speaker_engines import CAMPlusSettings as CAMPlusSettings
-from kespeechchat.config.speaker_engines import EmbedderSettings as EmbedderSettings
 from kespeechchat.config.speaker_engines import KokoroMixesSettings as KokoroMixesSettings
 from kespeechchat.config.speaker_engines import KokoroProjectionSettings as KokoroProjectionSettings
 from kespeechchat.config.speaker_engines import ResemblyzerSettings as ResemblyzerSettings
@@ -22,6 +25,12 @@ from kespeechchat.config.speaker_engines import SenkoSettings as SenkoSettings
 from kespeechchat.config.speaker_engines import SpeakerSettings as SpeakerSettings
 from kespeechchat.config.speaker_engines import SpeechBrainSettings as SpeechBrainSettings
 from kespeechchat.config.speaker_engines import WavLMSettings as WavLMSettings
+from kespeechchat.config.token_engines import HubertTokensSettings as HubertTokensSettings
+from kespeechchat.config.token_engines import HubertUnitsSettings as HubertUnitsSettings
+from kespeechchat.config.token_engines import S3TokensSettings as S3TokensSettings
+from kespeechchat.config.token_engines import TokensSettings as TokensSettings
+from kespeechchat.config.token_engines import UnitsSettings as UnitsSettings
+from kespeechchat.config.token_engines import WhisperTokensSettings as WhisperTokensSettings
 from kespeechchat.records import Language
 
 
@@ -35,32 +44,6 @@ class LlamaCppSettings(EngineSettings):
     context: int = Field(2048, ge=256, description="context length in tokens, per slot")
     slots: int = Field(1, ge=1, description="requests decoded together; more than 1 is faster and not repeatable")
     threads: Threads = 2
-
-
-class OpenAISettings(EngineSettings):
-    """Any server with OpenAI's HTTP interface: `vllm serve`, llama.cpp's, a hosted one.
-
-    `model` is the server's own name of it, so name it with its revision where the server lets you: what the server
-    swaps unseen makes no shard stale. `chat: false` sends few-shot text to `/completions`, for base models. The key is
-    read from the environment variable that `key_variable` names; no profile, record, log or error contains it.
-    """
-
-    capability: ClassVar[str] = "llm"
-    parallel_calls: ClassVar[bool] = True
-    model_settings: ClassVar[tuple[str, ...]] = ()
-    use: Literal["openai"]
-    url: Annotated[str, RUNTIME] = Field(
-        pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$",
-        description="with the version part, e.g. http://HOST:8000/v1; no key in it",
-    )
-    model: str
-    chat: bool = Field(True, description="false: few-shot text for a base model")
-    extra: dict[str, Any] = Field({}, description="further fields of every request body, e.g. chat_template_kwargs")
-    key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), RUNTIME] = None
-    concurrency: Annotated[int, Field(ge=1, description="requests under way at once, per actor"), RUNTIME] = 32
-    timeout: Annotated[float, Field(gt=0, description="seconds that one try may take"), RUNTIME] = 120.0
-    retries: Annotated[int, Field(ge=0, description="tries after the first, on 429, 5xx, time-out"), RUNTIME] = 5
-    backoff: Annotated[float, Field(gt=0, description="seconds before the first retry; doubles"), RUNTIME] = 1.0
 
 
 class VLLMSettings(EngineSettings):
@@ -123,9 +106,11 @@ class CosyVoiceSettings(EngineSettings):
     """CosyVoice 1 (22,050 Hz) or 2 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); see docs/cosyvoice.md.
 
     `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
-    the LLM reads `instruct_text`. `text_frontend`: let the library normalize and split; off, the text is spoken as it
-    stands, in pieces of at most `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine
-    counts as hung; generous, for a slow machine loses its process too.
+    the LLM reads `instruct_text`; `zero_shot` speaks from the voice's recording (stages.audition.prompts).
+    `text_frontend`: let the library normalize and split; off, the text is spoken as it stands, in pieces of at most
+    `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine counts as hung; generous, for
+    a slow machine loses its process too. `batch`: rows that the LLM decodes at once; over 1 a row's speech depends on
+    its neighbours by rounding.
     """
 
     capability: ClassVar[str] = "tts"
@@ -133,13 +118,25 @@ class CosyVoiceSettings(EngineSettings):
     use: Literal["cosyvoice"]
     model: str
     version: Literal[1, 2] = 1
-    mode: Literal["sft", "instruct"] = "sft"
+    mode: Literal["sft", "instruct", "zero_shot"] = "sft"
     instruct_text: str | None = None
     text_frontend: bool = False
     piece_tokens: int = Field(80, ge=10, description="80 is the library's own limit for a piece")
     fp16: bool = Field(False, description="half precision; only on a GPU")
     seconds_per_utterance_limit: Annotated[float, Field(gt=0), RUNTIME] = 600.0
+    batch: Batch = 1
+    cache_gigabytes: Annotated[
+        float, Field(gt=0, description="most memory for the LLM's keys and values; fewer rows go at once"), RUNTIME
+    ] = 4.0
+    flow_frames: Annotated[
+        int, Field(ge=1, description="spectrogram frames that the flow takes at once; a longer row goes alone"), RUNTIME
+    ] = 1
     device: Device = "auto"
+
+    @property
+    def prompted(self) -> bool:
+        """Whether it speaks from a recording of the speaker."""
+        return self.mode == "zero_shot"
 
     @model_validator(mode="after")
     def _instruct(self) -> CosyVoiceSettings:
@@ -292,29 +289,16 @@ class AllMOSSettings(EngineSettings):
     )
 
 
-class HubertUnitsSettings(EngineSettings):
-    """HuBERT k-means units: `model` a HuBERT folder, `centroids` float32 [K, D] as .npy, `layer` of hidden states."""
-
-    capability: ClassVar[str] = "units"
-    model_settings: ClassVar[tuple[str, ...]] = ("model", "centroids")
-    use: Literal["hubert"]
-    model: str = "models/hubert"
-    centroids: str = "models/hubert/centroids.npy"
-    layer: int = Field(9, ge=0)
-    chunk: float = Field(20.0, ge=0, description="seconds that the model hears at once; 0: the whole utterance")
-    context: float = Field(1.0, ge=0, description="seconds heard on both sides of a chunk and left out again")
-    device: Device = "auto"
-    threads: Threads = 1
-
-
 JudgeSettings = Annotated[EmbeddingJudgeSettings | LLMJudgeSettings, Field(discriminator="use")]
-TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings, Field(discriminator="use")]
+TTSSettings = Annotated[KokoroSettings | CosyVoiceSettings | OpenAISpeechSettings, Field(discriminator="use")]
+EmbedderSettings = Annotated[
+    KokoroProjectionSettings | KokoroMixesSettings | CAMPlusSettings | StockVoicesSettings, Field(discriminator="use")
+]
 GenderSettings = Annotated[
     F0GenderSettings | ClassifierGenderSettings | ProbeGenderSettings, Field(discriminator="use")
 ]
 WatermarkSettings = Annotated[PerthSettings | AudioSealSettings, Field(discriminator="use")]
-ASRSettings = FasterWhisperSettings
+ASRSettings = Annotated[FasterWhisperSettings | OpenAITranscriptionSettings, Field(discriminator="use")]
 MOSSettings = Annotated[
     DNSMOSSettings | UTMOSSettings | DistillMOSSettings | AllMOSSettings, Field(discriminator="use")
 ]
-UnitsSettings = HubertUnitsSettings

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kespeechchat.config.interleave import InterleaveStages
 from kespeechchat.config.stages import Stages, StageSettings
 from kespeechchat.config.traits import Branch, InputBranch, Reads, Scope, Traits
 
 
 def _traits() -> dict[str, Traits]:
     found = {}
-    for name, info in Stages.model_fields.items():
+    for name, info in {**Stages.model_fields, **InterleaveStages.model_fields}.items():
         settings = info.annotation
         assert isinstance(settings, type) and issubclass(settings, StageSettings)
         found[name] = settings.traits
@@ -59,6 +60,7 @@ def input_branch(stage: str) -> InputBranch:
 
 
 STAGES: tuple[str, ...] = tuple(Stages.model_fields)  # of round 0; a pipeline's own are `Pipeline.flow`
+INTERLEAVE: tuple[str, ...] = tuple(InterleaveStages.model_fields)  # the chain of `kesc interleave`
 TRAITS: dict[str, Traits] = _traits()
 TEXT, VOICES, SPEECH = of_branch("text"), of_branch("voices"), of_branch("speech")
 REPLACED_BY: dict[str, str] = {t.replaces: name for name, t in TRAITS.items() if t.replaces}  # whose audio → by which

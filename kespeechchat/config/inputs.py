@@ -35,7 +35,7 @@ class InstructionInput(Settings):
 
     path: str = Field(description="JSON, Parquet, CSV or text file, or a folder of them, relative to the profile")
     language: Language | None = Field(
-        None, description="null: recognized row by row, and rows in other languages are refused"
+        None, description="null: recognized row by row, and rows in other languages are rejected"
     )
     source: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="null: the file's name")
     layout: InstructionLayout = Field("auto", description="auto: of each row by its keys")
@@ -53,7 +53,7 @@ class Instructions(Settings):
     shard_size: int = Field(350, ge=1, description="rows planned into one shard")
     limit: int | None = Field(None, ge=1, description="plan only the first N rows of each input")
     near_duplicates: NearDuplicates | None = Field(
-        None, description="refuses rows that say nearly the same as an earlier one; null: only exact duplicates are"
+        None, description="rejects rows that say nearly the same as an earlier one; null: only exact duplicates are"
     )
     exclude: tuple[InstructionInput, ...] = Field(
         (), description="files of texts that must not be in the dataset, such as benchmarks, in any form of `inputs`"
@@ -75,7 +75,7 @@ class SpeechInput(Settings):
         description="of a folder of audio, or of a manifest's paths: the level whose folders are people, from 1",
     )
     channel: Literal[0, 1, "mix"] | None = Field(
-        None, description="which channel of stereo holds the speech; null: stereo whose channels differ is refused"
+        None, description="which channel of stereo holds the speech; null: stereo whose channels differ is rejected"
     )
     origin: Annotated[str | None, RUNTIME] = Field(None, description=_ORIGIN)
     licence: Annotated[str | None, RUNTIME] = Field(None, description=_LICENCE)

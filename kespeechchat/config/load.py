@@ -20,6 +20,7 @@ from kespeechchat.config.pipeline import Pipeline
 
 _PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # libyaml's takes an eighth of the time
+_OF_SCENES = {"folder", "manifest", "impulse_responses"}  # settings of scenes that are paths
 _VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
 
 
@@ -30,9 +31,9 @@ class ConfigError(ValueError):
 def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (), **changes: Any) -> Pipeline:
     """The profile at `path`, with `key.sub=value` overrides and the changes of the command line.
 
-    `changes`: `inputs` (replaces the profile's instruction files), `limit`, `root`, `llm` and `model` (another language
-    model, see `config.language_model`). Raises ConfigError, a line that names file, setting, value and what to do, for
-    whatever is wrong with the profile or its prompts.
+    `changes`: `inputs` (replaces the profile's instruction files), `documents` (replaces the files of `interleave`),
+    `limit`, `root`, `llm` and `model` (another language model, see `config.language_model`). Raises ConfigError, a line
+    that names file, setting, value and what to do, for whatever is wrong with the profile or its prompts.
     """
     file = Path(path)
     if not file.is_file():
@@ -49,6 +50,8 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
     _resolve_paths(data, here)
     if inputs := changes.get("inputs"):
         data.setdefault("instructions", {})["inputs"] = [{"path": os.path.abspath(p)} for p in inputs]
+    if documents := changes.get("documents"):
+        data.setdefault("interleave", {})["inputs"] = [{"path": os.path.abspath(p)} for p in documents]
     if changes.get("limit") is not None:
         data.setdefault("instructions", {})["limit"] = changes["limit"]
     if changes.get("root"):
@@ -165,7 +168,7 @@ def _child(at: Any, part: str, key: str) -> Any:
 def _resolve_paths(data: dict[str, Any], here: Path) -> None:
     if isinstance(data.get("root"), str) and "://" not in data["root"]:
         data["root"] = str((here / data["root"]).resolve())
-    for branch in ("instructions", "speech"):
+    for branch in ("instructions", "speech", "interleave"):
         group = data.get(branch)
         lists = [group.get("inputs"), group.get("exclude")] if isinstance(group, dict) else []
         for items in lists:
@@ -174,6 +177,15 @@ def _resolve_paths(data: dict[str, Any], here: Path) -> None:
                     item["path"] = str((here / item["path"]).resolve())
     for branch in ("engines", "licences"):
         _resolve_models(data.get(branch), here)
+    _resolve_scenes(data.get("scenes"), here)
+
+
+def _resolve_scenes(node: Any, here: Path) -> None:
+    """Noise and impulse responses lie where the profile says, relative to it."""
+    for name, child in node.items() if isinstance(node, dict) else ():
+        if name in _OF_SCENES and isinstance(child, str):
+            node[name] = str((here / child).resolve())
+        _resolve_scenes(child, here)
 
 
 def _resolve_models(node: Any, here: Path) -> None:

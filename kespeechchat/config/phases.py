@@ -65,7 +65,7 @@ def _unknown(unit: Unit) -> str | None:
     if not unit.stages:
         return "an empty list fuses nothing; remove it"
     for stage in unit:
-        if stage not in TRAITS:
+        if stage not in STAGES:
             near = difflib.get_close_matches(stage, STAGES, n=1)
             return f"there is no stage {stage!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {_flow()}")
     return None

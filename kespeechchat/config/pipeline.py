@@ -15,13 +15,16 @@ from kespeechchat.config import engines as e
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
 from kespeechchat.config.dataset import PartitionSettings, SubsetSettings
 from kespeechchat.config.engine_base import concurrent, every_engine, name_of
-from kespeechchat.config.flow import SPEECH, STAGES
+from kespeechchat.config.flow import INTERLEAVE, SPEECH, STAGES
 from kespeechchat.config.inputs import Instructions, Speech
+from kespeechchat.config.interleave import Interleave
 from kespeechchat.config.phases import Phase, check_order
 from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
+from kespeechchat.config.scenes import SceneSettings
 from kespeechchat.config.stages import Stages
 from kespeechchat.config.timing import TimingSettings
+from kespeechchat.config.traits import Chain
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
 
@@ -39,6 +42,7 @@ class Engines(Settings):
     asr: dict[str, e.ASRSettings] = Field(description="speech recognition, by name")
     mos: dict[str, e.MOSSettings] = Field({}, description="speech quality, by name")
     units: dict[str, e.UnitsSettings] = Field({}, description="discrete speech units of some layouts, by name")
+    tokens: dict[str, e.TokensSettings] = Field({}, description="discrete speech tokens, by name")
 
 
 class Licence(Settings):
@@ -91,7 +95,15 @@ class Pipeline(Settings):
     )
     partitions: PartitionSettings = Field(PartitionSettings(), description="nested parts of the training data")
     subsets: SubsetSettings = Field(SubsetSettings(), description="parts for other tasks than dialogue")
+    scenes: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")], SceneSettings],
+        Field(
+            description="what `kesc export --scene NAME` does to clean speech, by name, beside those that come along"
+        ),
+        RUNTIME,
+    ] = {}
     phases: tuple[Phase, ...] = Field(description="which stages run overlapped, and which are fused")
+    interleave: Interleave | None = Field(None, description="documents whose parts become speech: `kesc interleave`")
     resources: Annotated[dict[str, Resources], RUNTIME] = Field(
         {}, description="by stage: what its actors get (of fused stages, the first one counts)"
     )
@@ -106,6 +118,9 @@ class Pipeline(Settings):
     )
     licences: Annotated[tuple[Licence, ...], RUNTIME] = Field((), description="of all models and data sets used")
     departures: Annotated[tuple[Departure, ...], RUNTIME] = Field((), description="from the paper, for the card")
+    chain: Annotated[Chain, RUNTIME] = Field(
+        "dialogues", description="filled in by `kesc interleave`: which of the two chains of stages runs"
+    )
     prompts: dict[str, dict[str, Any]] = Field({}, description="filled in from the prompts folder when loaded")
     versions: Annotated[dict[str, int] | None, RUNTIME] = Field(
         None,
@@ -136,14 +151,16 @@ class Pipeline(Settings):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Pipeline:
-        for stage in STAGES:
-            for mark, name in getattr(self.stages, stage).references():
+        for stage in (*STAGES, *(INTERLEAVE if self.interleave else ())):
+            for mark, name in self.settings_of(stage).references():
                 known = getattr(self.engines, mark.capability) if isinstance(mark, EngineRef) else self.prompts
                 if name not in known and not (known is self.prompts and not self.prompts):
                     what = f"{mark.capability} engine" if isinstance(mark, EngineRef) else "prompt"
-                    raise ValueError(f"stages.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
+                    path = "interleave.stages" if stage in INTERLEAVE else "stages"
+                    raise ValueError(f"{path}.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
         self._rounds_fit()
         self._auditor_is_another()
+        self._prompts_fit()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -152,8 +169,9 @@ class Pipeline(Settings):
                         f"target_hours.{language}.{split}: stages.spoken.splits draws no {split} dialogues"
                     )
         for group in ("resources", "guards"):
-            if unknown := set(getattr(self, group)) - set(self.flow):
-                raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {', '.join(self.flow)}")
+            if unknown := set(getattr(self, group)) - {*self._unit_of}:
+                stages = ", ".join(self._unit_of)
+                raise ValueError(f"{group}: unknown stage {sorted(unknown)[0]!r}; stages are {stages}")
         return self
 
     @model_validator(mode="after")
@@ -191,6 +209,22 @@ class Pipeline(Settings):
                     "stages.clips.speaker judges, and the card says that the measure is circular"
                 )
 
+    def _prompts_fit(self) -> None:
+        """Voices speak from an embedding until they have spoken: then a TTS may speak from their recordings."""
+        stages = self.stages
+        for place, name in (("audition", stages.audition.tts), ("corpus", stages.corpus.tts)):
+            if name is not None and self.engine("tts", name).prompted:
+                raise ValueError(
+                    f"stages.{place}.tts: {name!r} speaks from a recording of the speaker, which a new voice has not "
+                    "yet: name an engine that speaks from an embedding"
+                )
+        if self.engine("tts", stages.synthesize.tts).prompted and stages.audition.prompts is None:
+            raise ValueError(
+                f"stages.synthesize.tts: {stages.synthesize.tts!r} speaks from a recording of the speaker, and no "
+                "voice keeps one: set stages.audition.prompts: {watermark: NAME}, or name an engine that speaks from "
+                "an embedding"
+            )
+
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts
         engine = self.engine("tts", name)
@@ -203,7 +237,11 @@ class Pipeline(Settings):
     @cached_property
     def units_by_phase(self) -> tuple[tuple[Unit, ...], ...]:
         """The published units, phase by phase: a stage alone or stages fused. Rounds follow the unit that gates, in its
-        phase, fused as round 0 is."""
+        phase, fused as round 0 is. Of the chain of `kesc interleave`: its one unit."""
+        return ((Unit(INTERLEAVE),),) if self.chain == "interleave" else self._of_dialogues
+
+    @cached_property
+    def _of_dialogues(self) -> tuple[tuple[Unit, ...], ...]:
         phases = [phase.units for phase in self.phases]
         again = [unit for units in phases for unit in units if set(unit) & set(SPEECH)]
         for units in phases:
@@ -225,7 +263,12 @@ class Pipeline(Settings):
 
     @cached_property
     def _unit_of(self) -> dict[str, Unit]:
-        return {stage: unit for unit in self.units for stage in unit}
+        units = (*(unit for phase in self._of_dialogues for unit in phase), Unit(INTERLEAVE))
+        return {stage: unit for unit in units for stage in unit}
+
+    def of_chain(self, chain: Chain) -> Pipeline:
+        """This profile, for the stages of the other chain; a plain copy would keep the units of this one."""
+        return Pipeline.model_validate({name: getattr(self, name) for name in Pipeline.model_fields} | {"chain": chain})
 
     def unit_of(self, stage: str) -> Unit:
         """The unit that runs the stage. Raises KeyError."""
@@ -240,12 +283,14 @@ class Pipeline(Settings):
         return f"{round_}: {CHANGES[self.rounds[round_ - 1]]}" if round_ else "first"
 
     def decides(self, stage: str) -> bool:
-        """Whether what the stage refuses is out: no later round speaks it again."""
+        """Whether what the stage rejects is out: no later round speaks it again."""
         base, round_ = split_round(stage)
         return base not in SPEECH or round_ == len(self.rounds)
 
     def settings_of(self, stage: str) -> Any:
         """A stage of a round has the settings of its base."""
+        if stage in INTERLEAVE:
+            return getattr(self.interleave.stages, stage) if self.interleave else None
         return getattr(self.stages, split_round(stage)[0])
 
     def resources_of(self, stage: str) -> Resources:
@@ -274,7 +319,7 @@ class Pipeline(Settings):
             "near_duplicates": ours.near_duplicates and ours.near_duplicates.relevant(),
             "exclude": [(self.excluded or {}).get(item.path, item.path) for item in ours.exclude],
             "overlap": ours.overlap.relevant() if ours.exclude else None,
-            "ingest": self.stages.ingest.relevant(),  # what it refuses stands for no other row
+            "ingest": self.stages.ingest.relevant(),  # what it rejects stands for no other row
         }
 
     def relevant_to(self, stage: str, language: Language | None) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class Resources(Settings):
         {}, description="Ray's runtime_env: `py_executable` for an environment of its own, `env_vars`"
     )
 
+    @property
+    def shards_at_once(self) -> int:
+        """Shards that all actors together make at once."""
+        return self.max_actors * self.shards_in_flight
+
     @field_validator("num_gpus")
     @classmethod
     def _whole_or_a_share(cls, gpus: float) -> float:

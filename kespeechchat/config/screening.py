@@ -14,7 +14,7 @@ _Tokens = Annotated[int, Field(ge=1)]
 
 
 class NearDuplicates(Settings):
-    """Refuses a row that says nearly the same as an earlier one."""
+    """Rejects a row that says nearly the same as an earlier one."""
 
     threshold: float = Field(
         0.8, ge=0.5, le=1, description="least share of common n-grams (Jaccard), of all that either text has"

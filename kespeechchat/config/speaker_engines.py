@@ -108,6 +108,3 @@ class CAMPlusSettings(EngineSettings):
 SpeakerSettings = Annotated[
     ResemblyzerSettings | WavLMSettings | SpeechBrainSettings | SenkoSettings, Field(discriminator="use")
 ]
-EmbedderSettings = Annotated[
-    KokoroProjectionSettings | KokoroMixesSettings | CAMPlusSettings, Field(discriminator="use")
-]

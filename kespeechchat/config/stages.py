@@ -35,7 +35,7 @@ class StageSettings(Settings):
 
 
 class Ingest(StageSettings):
-    """Turns planned rows into instructions, or refuses them."""
+    """Turns planned rows into instructions, or rejects them."""
 
     traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
 
@@ -54,13 +54,13 @@ class Ingest(StageSettings):
     require_reference: Annotated[
         bool,
         ADDED,
-        Field(description="refuse a row whose source has no answer to what it asks, before a model is asked"),
+        Field(description="reject a row whose source has no answer to what it asks, before a model is asked"),
     ] = False
     safety_rules: Annotated[
-        bool, ADDED, Field(description="refuse by `filter.safety_rules` already here, before a model is asked")
+        bool, ADDED, Field(description="reject by `filter.safety_rules` already here, before a model is asked")
     ] = False
     suitability_rules: Annotated[
-        bool, ADDED, Field(description="refuse by `filter.suitability_rules` already here, before a model is asked")
+        bool, ADDED, Field(description="reject by `filter.suitability_rules` already here, before a model is asked")
     ] = False
 
     def relevant(self, language: str | None = None) -> dict[str, Any]:
@@ -106,13 +106,13 @@ class Criterion(Settings):
 
 
 class Filter(StageSettings):
-    """Refuses questions that are unfit for speech, unclear or unsafe."""
+    """Rejects questions that are unfit for speech, unclear or unsafe."""
 
     traits: ClassVar[Traits] = Traits("text", Reads("rewrite"))
 
     criteria: tuple[Criterion, ...] = Field(description="all must be passed")
-    safety_rules: bool = Field(True, description="also refuse by the readable rules of text.safety")
-    suitability_rules: bool = Field(True, description="also refuse forms that no voice can give (text.suitability)")
+    safety_rules: bool = Field(True, description="also reject by the readable rules of text.safety")
+    suitability_rules: bool = Field(True, description="also reject forms that no voice can give (text.suitability)")
 
 
 class FollowUps(Settings):
@@ -154,7 +154,7 @@ class Spoken(StageSettings):
     follow_ups: Annotated[
         FollowUps | None, ADDED, Field(description="further exchanges, written by a chat model; null: none")
     ] = None
-    require_reference: bool = Field(False, description="refuse a row whose source has no answer to its question")
+    require_reference: bool = Field(False, description="reject a row whose source has no answer to its question")
     candidates: int = Field(1, ge=1, description="completions tried before a row is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
     max_tokens: int = Field(512, ge=8, description="most tokens of one completion")
@@ -188,8 +188,8 @@ class Clips(StageSettings):
     gender: GenderName
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     asr: ASRName | None = Field(None, description="recognizer of clips without a transcript")
-    min_seconds: float = Field(0.5, ge=0, description="shorter clips are refused")
-    max_seconds: float = Field(30.0, gt=0, description="longer clips are refused")
+    min_seconds: float = Field(0.5, ge=0, description="shorter clips are rejected")
+    max_seconds: float = Field(30.0, gt=0, description="longer clips are rejected")
 
 
 class Speakers(StageSettings):
@@ -208,6 +208,16 @@ class Blend(StageSettings):
     blending: BlendingSettings = Field(BlendingSettings(), description="how many voices, of which parents")
 
 
+class AuditionPrompts(Settings):
+    """Keeps a recording of each voice: its first probe sentence in each language that it speaks, marked as all speech.
+
+    Engines that speak from a recording of the speaker speak with these. One takes about 0.1 MB.
+    """
+
+    watermark: WatermarkName
+    payload: str | None = Field(None, description="hex; null: presence only")
+
+
 class Audition(StageSettings):
     """Lets each candidate speak, and measures its speech."""
 
@@ -219,6 +229,9 @@ class Audition(StageSettings):
     mos: MOSName | None = Field(None, description="engine in `engines.mos`; null: no quality is measured")
     probes: dict[Language, tuple[str, ...]] = Field(description="sentences that each candidate speaks")
     unit: Annotated[ErrorUnits, ADDED] = {"zh": "character", "en": "word"}
+    prompts: Annotated[AuditionPrompts | None, ADDED] = Field(
+        None, description="keep a recording of each voice for engines that speak from one; null: no audio is kept"
+    )
 
 
 class Voices(StageSettings):
@@ -288,16 +301,16 @@ class Gate(StageSettings):
     )
     unit: ErrorUnits = {"zh": "character", "en": "word"}
     max_silence: Annotated[SilenceLimits, ADDED] = Field(
-        SilenceLimits(), description="of any turn; longer ones are refused as `silence`"
+        SilenceLimits(), description="of any turn; longer ones are rejected as `silence`"
     )
     min_mos: Annotated[dict[str, float], ADDED] = Field(
-        {}, description="lowest score of any turn by head (`dnsmos_ovrl`); lower ones are refused as `low_mos`"
+        {}, description="lowest score of any turn by head (`dnsmos_ovrl`); lower ones are rejected as `low_mos`"
     )
     min_own_voice: Annotated[float | None, Field(ge=-1, le=1), ADDED] = Field(
         None, description="lowest cosine of a turn to its own voice, by measure.auditor; lower ones are `other_voice`"
     )
     hallucinations: Annotated[bool, ADDED] = Field(
-        False, description="refuse a turn heard as a phrase that recognizers invent (text.hallucinations)"
+        False, description="reject a turn heard as a phrase that recognizers invent (text.hallucinations)"
     )
 
     @model_validator(mode="before")

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-Branch = Literal["text", "voices", "speech"]
-InputBranch = Literal["instructions", "speech"]  # whose planned rows a flow begins with: `inputs` in the profile
+Branch = Literal["text", "voices", "speech", "interleave"]
+InputBranch = Literal["instructions", "speech", "documents"]  # whose planned rows a chain of stages begins with
+Chain = Literal["dialogues", "interleave"]  # what is built: `kesc build`, `kesc interleave`
 
 
 class Scope(Enum):
@@ -49,14 +50,14 @@ class Traits:
     """What a stage is, apart from what it does.
 
     branch: `text` makes dialogues, `voices` makes the voice library, `speech` speaks dialogues and judges the speech.
-        A round repeats the stages of `speech`.
+        A round repeats the stages of `speech`. `interleave` is a chain of its own, which speaks parts of documents.
     source: whose rows the stage must account for, one by one.
     also: what else it reads.
     keeps_rows: a row in is a row out (or its variants). False: other things come out than went in.
     renames_rows: of a stage that does not keep rows: one row comes out for each that went in, under a new id.
     speaks: makes the speech of dialogues. Target hours and `audio_ahead` hold shards back before this stage.
     replaces: the stage whose audio this stage's audio takes the place of.
-    may_keep_none: of a handful of sound rows it may refuse all, for good reason; `kesc doctor` does not mind.
+    may_keep_none: of a handful of sound rows it may reject all, for good reason; `kesc doctor` does not mind.
     """
 
     branch: Branch

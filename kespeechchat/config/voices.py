@@ -86,7 +86,7 @@ class BlendingSettings(Settings):
     weight_max: float = Field(0.6, gt=0, lt=1, description="greatest weight of a parent")
     rate_bin: float = Field(0.01, gt=0, description="parents share this bin of seconds per character")
     same_language: bool = Field(False, description="parents share a language, and the voice speaks it alone")
-    oversample: float = Field(1.2, ge=1, description="candidates per voice wanted: auditions refuse some")
+    oversample: float = Field(1.2, ge=1, description="candidates per voice wanted: auditions reject some")
     agent_candidates: int = Field(4, ge=1, description="candidates per agent voice wanted")
     allow_fewer: bool = Field(False, description="too few pairs for a target: make what there is, instead of an error")
     least_spare: Annotated[int, ADDED] = Field(

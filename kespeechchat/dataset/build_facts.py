@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.config.pipeline import Departure, Licence
 from kespeechchat.dataset.origins import Corpus
+from kespeechchat.dataset.scene_shares import SceneShares
 
 
 class StageYield(TypedDict):
@@ -44,8 +45,10 @@ class RoundFigures(TypedDict, total=False):
 class BuildFacts:
     """`parents`: voice → the speakers whose blend it is. `rejected`: stage → reason → rows, of the stages whose refusal
     is final. `privacy`: what `voices.privacy.circularity` found, and what the voice library adds to it; `audited`: an
-    encoder that made no voice judged them. `corpus`: what the voices are blended of. `licences`: of models and inputs
-    alike. `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`."""
+    encoder that made no voice judged them. `spoken`: from what the voices speak, in sentences
+    (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
+    `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`. `scenes`: what an export in a
+    scene knows once its audio is written."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -55,8 +58,10 @@ class BuildFacts:
     watermark_threshold: float = 0.5
     privacy: Mapping[str, object] = field(default_factory=dict)
     audited: bool = False
+    spoken: Sequence[str] = ()
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     subsets: SubsetSettings = field(default_factory=SubsetSettings)
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     yields: Sequence[StageYield] = ()
     rounds: RoundFigures = field(default_factory=RoundFigures)
+    scenes: Callable[[], SceneShares] | None = None

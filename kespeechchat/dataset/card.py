@@ -8,9 +8,10 @@ from typing import Any
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
+from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
 from kespeechchat.dataset.tables import ended_line, made_line, timeline_sentence, timeline_table
-from kespeechchat.display import hours, markdown_table, percent
+from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import Split
 
 _SUBSETS = "\n- `subsets/asr.json`, `subsets/tts.json`: utterance ids to train and test recognizers and synthesizers on"
@@ -41,7 +42,7 @@ class CardFacts:
 
 def card(facts: CardFacts) -> str:
     """README.md as text; the same facts give the same bytes."""
-    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _yields]
+    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _scene, _yields]
     body = [section(facts) for section in sections]
     body += [licence_table(facts.build.licences), _departures(facts), _layout(facts)]
     dialogues = facts.statistics["all"]["dialogues"]
@@ -57,9 +58,9 @@ def _opening(facts: CardFacts) -> str:
     whole = facts.statistics["all"]
     return (
         f"# {facts.build.name}\n\nSpoken dialogues, each of one question and one answer, in virtual voices. "
-        f"**All speech here is synthetic and watermarked.** {whole['dialogues']:,} dialogues, {hours(whole['hours'])} "
-        f"hours, {whole['speakers']:,} voices, made by `kesc build` after the construction of Ke-SpeechChat "
-        "(arXiv 2412.01078)."
+        f"**All speech here is synthetic and watermarked.** {counted(whole['dialogues'], 'dialogue')}, "
+        f"{hours(whole['hours'])} hours, {counted(whole['speakers'], 'voice')}, made by `kesc build` "
+        "after the construction of Ke-SpeechChat (arXiv 2412.01078)."
     )
 
 
@@ -156,7 +157,8 @@ def _voices(facts: CardFacts) -> str:
         [
             "## Voices\n",
             f"{_PARENTS[facts.build.corpus]} Each voice's own speech was compared with the clips of all speakers of "
-            "the corpus; a voice too close to a speaker was refused.\n",
+            "the corpus; a voice too close to a speaker was rejected.\n",
+            *(f"- {sentence}" for sentence in facts.build.spoken),
             f"- {facts.build.privacy['note']}",
             *extra,
         ]
@@ -169,6 +171,10 @@ def _watermark(facts: CardFacts) -> str:
         f"## Watermark\n\nEvery utterance carries an inaudible watermark{by}. To find it in a file:\n\n"
         "    kesc detect FILE...\n\nPlease leave it in: it lets others tell synthetic speech from real."
     )
+
+
+def _scene(facts: CardFacts) -> str:
+    return scene_section(facts.statistics["scenes"]) if "scenes" in facts.statistics else ""
 
 
 def _yields(facts: CardFacts) -> str:

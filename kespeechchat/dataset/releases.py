@@ -12,6 +12,7 @@ from re import fullmatch
 from typing import Any
 
 from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts
+from kespeechchat.display import counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Change:
     def __str__(self) -> str:
         gone = f", AT LEAST {self.released - self.now:,} GONE" if self.now < self.released else ""
         return (
-            f"{self.partition} {self.language}: {self.released:,} dialogues released ({self.released_hours:.2f} h), "
+            f"{self.partition} {self.language}: {counted(self.released, 'dialogue')} released "
+            f"({self.released_hours:.2f} h), "
             f"{self.now:,} under its cut now ({self.hours:.2f} h){gone}; a new cut would hold {self.recut:,}"
         )
 

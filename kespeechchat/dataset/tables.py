@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
+from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER, ROLES
 from kespeechchat.display import hours, markdown_table, percent
 from kespeechchat.records import LANGUAGES
@@ -35,6 +36,7 @@ def statistics_markdown(figures: Figures, quality: Figures) -> str:
         *_subsets(figures),
         *_splits(figures),
         *_reviews(figures),
+        *([scene_section(figures["scenes"])] if "scenes" in figures else []),
         *_quality(quality),
         *_rounds(quality.get("rounds")),
         *_yields(quality.get("yields", ())),

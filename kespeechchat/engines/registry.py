@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kespeechchat.engines.llm import LLM
     from kespeechchat.engines.mos import MOS
     from kespeechchat.engines.speaker import SpeakerEncoder, TTSEmbedder
+    from kespeechchat.engines.tokens import Tokens
     from kespeechchat.engines.tts import TTS
     from kespeechchat.engines.units import Units
     from kespeechchat.engines.watermark import Watermark
@@ -58,6 +59,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("judge", "llm"): Engine("judge.llm:LLMJudge", (), None),
     ("tts", "kokoro"): Engine("tts.kokoro:Kokoro", _KOKORO, "Apache-2.0 AND GPL-3.0-or-later"),  # GPL: phonemizer
     ("tts", "cosyvoice"): Engine("tts.cosyvoice:CosyVoice", ("torch", "cosyvoice.cli.cosyvoice"), "Apache-2.0"),
+    ("tts", "openai"): Engine("tts.openai:OpenAISpeech", ("httpx2", "soundfile"), "BSD-3-Clause"),
     ("speaker", "resemblyzer"): Engine("speaker.resemblyzer:Resemblyzer", ("torch", "resemblyzer"), "Apache-2.0"),
     ("speaker", "wavlm"): Engine("speaker.wavlm:WavLM", ("torch", "transformers"), "Apache-2.0"),
     ("speaker", "speechbrain"): Engine("speaker.speechbrain:SpeechBrain", ("torch", "speechbrain"), "Apache-2.0"),
@@ -66,6 +68,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
         "speaker.kokoro_projection:KokoroProjection", ("scipy.optimize",), "Apache-2.0"
     ),
     ("embedder", "kokoro_mixes"): Engine("speaker.kokoro_mixes:KokoroMixes", ("scipy.optimize",), "Apache-2.0"),
+    ("embedder", "stock_voices"): Engine("speaker.stock_voices:ServersVoices", (), None),
     ("embedder", "campplus"): Engine("speaker.campplus:CAMPlus", _CAMPPLUS, "MIT AND BSD-2-Clause"),
     ("gender", "f0"): Engine("gender.f0:F0Gender", ("soxr",), "LGPL-2.1-or-later"),
     ("gender", "classifier"): Engine("gender.classifier:ClassifierGender", ("torch", "transformers"), "Apache-2.0"),
@@ -75,11 +78,15 @@ ENGINES: dict[tuple[str, str], Engine] = {
         "watermark.audioseal:AudioSealWatermark", ("torch", "audioseal", "omegaconf"), "MIT"
     ),
     ("asr", "faster_whisper"): Engine("asr.faster_whisper:FasterWhisper", ("faster_whisper",), "MIT"),
+    ("asr", "openai"): Engine("asr.openai:OpenAITranscription", ("httpx2", "soundfile"), "BSD-3-Clause"),
     ("mos", "dnsmos"): Engine("mos.dnsmos:DNSMOS", ("onnxruntime", "scipy.fft"), "MIT"),
     ("mos", "utmos"): Engine("mos.utmos:UTMOS", ("torch", "utmos_pytorch"), "MIT"),
     ("mos", "distillmos"): Engine("mos.distillmos:DistillMOS", ("torch", "distillmos"), "MIT"),
     ("mos", "all"): Engine("mos.combined:CombinedMOS", (), None),
     ("units", "hubert"): Engine("units.hubert:HubertUnits", ("torch", "transformers"), "Apache-2.0"),
+    ("tokens", "hubert"): Engine("tokens.hubert:HubertTokens", ("torch", "transformers"), "Apache-2.0"),
+    ("tokens", "whisper"): Engine("tokens.whisper:WhisperTokens", ("faster_whisper",), "MIT"),
+    ("tokens", "s3"): Engine("tokens.s3:S3Tokens", ("onnxruntime", "faster_whisper"), "MIT"),
 }
 
 
@@ -103,6 +110,8 @@ def load(settings: settings_of.ASRSettings) -> ASR: ...
 def load(settings: settings_of.MOSSettings) -> MOS: ...
 @overload
 def load(settings: settings_of.UnitsSettings) -> Units: ...
+@overload
+def load(settings: settings_of.TokensSettings) -> Tokens: ...
 def load(settings: EngineSettings) -> Any:
     """The engine of `settings`, its model loaded. Raises EngineError where a library or a model is missing."""
     row = row_of(settings)

@@ -5,18 +5,23 @@ A segment is a run of units that may overlap; between two segments is a reduce s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.traits import InputBranch
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.guards import Guards
 from kespeechchat.execution.nothing_left import nothing_left
+from kespeechchat.execution.pace import ahead_of
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.result import Result
 from kespeechchat.execution.runner import Runner
 from kespeechchat.execution.sigterm import GracefulStop
+from kespeechchat.inputs.documents import shard_documents
 from kespeechchat.inputs.excluded import with_excluded_digests
 from kespeechchat.inputs.language_check import check_languages
 from kespeechchat.inputs.read_report import nothing_to_build, told
@@ -24,7 +29,7 @@ from kespeechchat.inputs.screening import screen
 from kespeechchat.inputs.screening import told as told_of_screening
 from kespeechchat.inputs.sharding import shard_inputs
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BRANCHES, BuildState, State
 from kespeechchat.state.counts_cache import update_counts_cache
 from kespeechchat.state.model_digests import unknown, with_model_digests
 from kespeechchat.state.orders import Built, BuiltStatus
@@ -33,6 +38,7 @@ from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.state.segments import segments
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.state.voice_pin import pin, read_pin
+from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import Manifest
 from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import CorruptShard
@@ -107,9 +113,9 @@ class Build:
     def take_in_inputs(self) -> None:
         """Gives the rows of the user's files their shards, and checks that the profile knows their languages."""
         stages = {stage for unit in self.wanted for stage in unit}
-        for branch in ("instructions", "speech"):
+        for branch in BRANCHES[self.pipeline.chain]:
             if any(stage_class(stage).source.stage == branch for stage in stages):
-                manifest = shard_inputs(self.store, self.pipeline, branch)
+                manifest = _planned(self.store, self.pipeline, branch)
                 self._say_what_was_read(branch, manifest)
                 if branch == "instructions" and (screened := screen(self.store, self.pipeline, manifest)):
                     for line in told_of_screening(screened):
@@ -126,17 +132,17 @@ class Build:
         if unread and nothing_to_build(manifest):
             self.result.blocked.append(f"{branch}: no row can be read, so nothing can be built: " + "; ".join(unread))
         rows = sum(shard.rows for shard in manifest.shards)
-        self.progress.say(f"{branch}: {rows} rows planned into {len(manifest.shards)} shards")
+        self.progress.say(f"{branch}: {counted(rows, 'row')} planned into {counted(len(manifest.shards), 'shard')}")
         summaries = [segment.summary for segment in manifest.segments]
-        for corpus in summaries[-1].get("corpora", ()):
+        for corpus in summaries[-1].get("corpora", ()) if summaries else ():
             self.progress.say(f"{branch}: {corpus}")
         if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:
             count = sum(summary.get("malformed", 0) for summary in summaries)
             reasons = "".join(f"\n  {problem}" for problem in problems)
-            self.progress.say(f"{branch}: {count} rows cannot be read and are refused as malformed:{reasons}")
-        if gone := summaries[-1].get("rows_no_longer_in_inputs"):
+            self.progress.say(f"{branch}: {counted(count, 'row')} cannot be read, rejected as malformed:{reasons}")
+        if gone := summaries and summaries[-1].get("rows_no_longer_in_inputs"):
             self.progress.say(
-                f"{branch}: {gone} planned rows are no longer in the inputs; they stay part of this build"
+                f"{branch}: {counted(gone, 'planned row')} no longer in the inputs; this build keeps them"
             )
 
     def run_segments(self) -> BuildState | None:
@@ -179,10 +185,14 @@ class Build:
             chains = runnable_orders(build_state, units, self._failed, closed)
             if not chains:
                 return build_state
-            shards = {unit: sum(order.unit == unit for chain in chains for order in chain) for unit in units}
-            running = [unit for unit in units if shards[unit]]
-            for unit in running:
-                self.progress.expect(unit.name, shards[unit])
+            left: Counter[tuple[Unit, str | None]] = Counter((o.unit, o.language) for chain in chains for o in chain)
+            running = [unit for unit in units if any(unit == of for of, _ in left)]
+            self.progress.expect(
+                {unit.name: {lang: n for (of, lang), n in left.items() if of == unit} for unit in running},
+                {unit.name: build_state.done(unit.name) for unit in units},
+                ahead_of(self.pipeline, running),
+                {unit.name: self.pipeline.resources_of(unit.first).shards_at_once for unit in running},
+            )
             self.runner.run(
                 self.pipeline, running, chains, lambda built: self.on_built(built, guards), lambda: self.targets.closed
             )
@@ -241,3 +251,8 @@ class Build:
 
     def _look(self) -> BuildState:
         return BuildState(self.pipeline, self.store, self._allow_partial)
+
+
+def _planned(store: ObjectStore, pipeline: Pipeline, branch: InputBranch) -> Manifest:
+    """The manifest of `branch`, brought up to date."""
+    return shard_documents(store, pipeline) if branch == "documents" else shard_inputs(store, pipeline, branch)

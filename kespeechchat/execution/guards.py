@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from kespeechchat.config.resources import Guard
+from kespeechchat.display import counted
 from kespeechchat.state.orders import Built
 
 
 class GuardStop(RuntimeError):
-    """A stage's yield is out of range. The message shows refused rows and says what to do."""
+    """A stage's yield is out of range. The message shows rejected rows and says what to do."""
 
 
 class Guards:
@@ -39,9 +40,10 @@ class Guards:
         kept, rows = (sum(column) for column in zip(*self._seen[stage], strict=True))
         share = kept / rows if rows else guard.min_kept
         if not guard.min_kept <= share <= guard.max_kept:
-            examples = "\n  ".join(self._examples[stage][:5]) or "(none were refused)"
+            examples = "\n  ".join(self._examples[stage][:5]) or "(none was rejected)"
             raise GuardStop(
-                f"{stage}: {kept} of {rows} rows kept ({share:.0%}) over its first {guard.after_shards} shards; the "
-                f"profile expects {guard.min_kept:.0%} to {guard.max_kept:.0%}. Refused, for example:\n  {examples}\n"
+                f"{stage}: {kept:,} of {counted(rows, 'row')} kept ({share:.0%}) over its first "
+                f"{counted(guard.after_shards, 'shard')}; the profile expects {guard.min_kept:.0%} "
+                f"to {guard.max_kept:.0%}. Rejected, for example:\n  {examples}\n"
                 f"Fix the prompt, model or threshold and build again; or widen guards.{stage} with --set"
             )

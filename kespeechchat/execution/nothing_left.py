@@ -40,6 +40,8 @@ def _deciding(build_state: BuildState, stage: str) -> tuple[str, ...]:
 def _said(stage: str) -> str:
     if split_round(stage)[0] == GATE:
         return "no dialogue passed the gate"
+    if TRAITS[stage].branch == "interleave":
+        return f"stage {stage} kept no document, so there is nothing to interleave"
     if TRAITS[stage].branch == "text":
         return f"stage {stage} kept no row, so there is nothing to speak"
     return f"stage {stage} kept no row, so there are no voices to speak with"
@@ -61,14 +63,14 @@ def _counts(build_state: BuildState, stage: str, built: BuiltCounts) -> Iterable
 
 
 def _reasons(build_state: BuildState, stage: str, built: BuiltCounts) -> str:
-    """The commonest reasons of refusal in the stages of its branch up to `stage`, the commonest first."""
+    """The commonest reasons of rejection in the stages of its branch up to `stage`, the commonest first."""
     flow = build_state.pipeline.flow
     branch = TRAITS[split_round(stage)[0]].branch
     before = [s for s in flow[: flow.index(stage) + 1] if TRAITS[split_round(s)[0]].branch == branch]
     found = []
     for name in before:
         total = sum(_counts(build_state, name, built), Counts())
-        found += [(rows, f"{name} refused {rows:,} as {reason}") for reason, rows in total.rejected.items()]
+        found += [(rows, f"{name} rejected {rows:,} as {reason}") for reason, rows in total.rejected.items()]
         found += [(total.failed, f"{name} failed on {total.failed:,}")] if total.failed else []
     named = [text for _, text in sorted(found, key=lambda one: -one[0])[:_NAMED]]
     return f"{', '.join(named) or 'it got none'}; `kesc rows` lists a stage's rows with their reasons"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kespeechchat.display import counted
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.counts_cache import StageCounts
 from kespeechchat.state.orders import Built, BuiltStatus
@@ -43,19 +44,20 @@ class Result:
         """The closing lines of a build, for a reader."""
         if self.blocked:
             return "stopped: " + "; ".join(self.blocked)
+        built = f"{counted(self.built, 'shard')} built"
         if self.unread:
-            return "\n".join([f"{self.built} shards built, but nothing from some inputs:", *self.unread])
-        rows = f"{self.rows_failed} rows failed: `kesc errors` says why" if self.rows_failed else ""
+            return "\n".join([f"{built}, but nothing from some inputs:", *self.unread])
+        rows = f"{counted(self.rows_failed, 'row')} failed: `kesc errors` says why" if self.rows_failed else ""
         if self.failed:
-            shards = f"{self.built} shards built, {self.failed} failed: `kesc errors` says why; build again to retry"
+            shards = f"{built}, {self.failed:,} failed: `kesc errors` says why; build again to retry"
             return f"{shards}\n{rows}".strip()
         if self.built:
-            return f"{self.built} shards built, {f'{rows}; all others are done' if rows else 'all well'}{self._held()}"
+            return f"{built}, {f'{rows}; all others are done' if rows else 'all well'}{self._held()}"
         return f"nothing to do{self._held() or ': all shards are up to date'}"
 
     def _held(self) -> str:
         return "".join(
-            f"\n{language} has reached its target hours, {n} of its shards were not begun: raise "
+            f"\n{language} has reached its target hours, {counted(n, 'shard')} of it not begun: raise "
             f"target_hours.{language} and build again to make them"
             for language, n in sorted(self.held.items())
         )

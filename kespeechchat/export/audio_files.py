@@ -6,20 +6,36 @@ import io
 import re
 import wave
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from kespeechchat.dataset.timeline import Place, length_of
 from kespeechchat.export.errors import ExportError
-from kespeechchat.records import Role, turn_names
+from kespeechchat.records import Audio, Role, turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
 from kespeechchat.seeds import stable_hash
 
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash
 Container = Literal["flac", "wav"]
+SampleT = TypeVar("SampleT", np.int16, np.float32)
 Speech = Mapping[str, bytes]  # FLAC of each turn, by its name (`records.turn_names`)
+
+
+@runtime_checkable
+class WithChannels(Protocol):
+    """Speech that knows more than its turns' FLAC, such as that of a scene."""
+
+    def samples(self, name: str) -> npt.NDArray[np.int16]:
+        """int16 [T] of the turn."""
+        ...
+
+    def channel(self, role: Role) -> npt.NDArray[np.int16]:
+        """int16 [T] of the role's channel, from the dialogue's beginning to its end."""
+        ...
+
+
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -40,17 +56,22 @@ def fan_out_folder(dialogue_id: str, fan_out: bool) -> str:
 
 def check_fit(dialogue_id: str, turns: Iterable[FinishedTurn], speech: Speech) -> None:
     """Raises ExportError where the audio is not as long as its turn says, or has another sample rate."""
-    import soundfile
-
     all_turns = list(turns)
     for name, turn in zip(turn_names(turn["role"] for turn in all_turns), all_turns, strict=True):
-        with soundfile.SoundFile(io.BytesIO(speech[name])) as file:
-            found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
-        if found != expected:
-            raise ExportError(
-                f"dialogue {dialogue_id}, {name}: the audio has {found[0]} samples at {found[1]} Hz, its row "
-                f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
-            )
+        check_turn(dialogue_id, name, turn, speech[name])
+
+
+def check_turn(dialogue_id: str, name: str, turn: FinishedTurn, flac: bytes) -> None:
+    """As `check_fit`, of one turn, whose name in the dialogue is `name`."""
+    import soundfile
+
+    with soundfile.SoundFile(io.BytesIO(flac)) as file:
+        found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
+    if found != expected:
+        raise ExportError(
+            f"dialogue {dialogue_id}, {name}: the audio has {found[0]} samples at {found[1]} Hz, its row "
+            f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
+        )
 
 
 def channel_of(role: Role, left: Role = "user") -> int:
@@ -63,21 +84,25 @@ def two_channels(
 ) -> npt.NDArray[np.int16]:
     """The dialogue as int16 [T, 2]: each turn at its place on its role's channel (`channel_of`), the very samples but
     for a fade where it is cut; silence everywhere else."""
+    if isinstance(speech, WithChannels):
+        sides = {channel_of(turn["role"], left): speech.channel(turn["role"]) for turn in row["turns"][:2]}
+        return np.stack([sides[0], sides[1]], axis=1)
     out = np.zeros((length_of(places), 2), dtype=np.int16)
     names = turn_names(turn["role"] for turn in row["turns"])
     for name, turn, place in zip(names, row["turns"], places, strict=True):
-        out[place.start : place.end, channel_of(turn["role"], left)] = heard(_decoded(speech[name]), place)
+        out[place.start : place.end, channel_of(turn["role"], left)] = heard(decoded(speech[name]), place)
     return out
 
 
-def heard(samples: npt.NDArray[np.int16], place: Place) -> npt.NDArray[np.int16]:
-    """int16 [T]: what is heard of a turn's samples."""
+def heard(samples: npt.NDArray[SampleT], place: Place) -> npt.NDArray[SampleT]:
+    """[T]: what is heard of a turn's samples, which are int16 or float32."""
     if not place.cut:
         return samples
     kept = samples[: place.samples].copy()
     if place.fade:
         ramp = np.linspace(1.0, 0.0, place.fade)
-        kept[-place.fade :] = np.rint(kept[-place.fade :] * ramp).astype(np.int16)
+        faded = kept[-place.fade :] * ramp
+        kept[-place.fade :] = (np.rint(faded) if kept.dtype == np.int16 else faded).astype(kept.dtype)
     return kept
 
 
@@ -90,11 +115,18 @@ def encoded(samples: npt.NDArray[np.int16], rate: int, container: Container = "f
     return out.getvalue()
 
 
-def wav_bytes(flac: bytes, rate: int, place: Place | None = None) -> bytes:
-    """A 16-bit mono WAV with a header of 44 bytes and the very samples of `flac`, which is at `rate` Hz; of a turn at
-    its `place`, as much as is heard."""
-    samples = _decoded(flac)
-    samples = samples if place is None else heard(samples, place)
+def turn_samples(speech: Speech, name: str) -> npt.NDArray[np.int16]:
+    """int16 [T] of a turn."""
+    return speech.samples(name) if isinstance(speech, WithChannels) else decoded(speech[name])
+
+
+def wav_bytes(flac: bytes, rate: int) -> bytes:
+    """A 16-bit mono WAV with a header of 44 bytes and the very samples of `flac`, which is at `rate` Hz."""
+    return wav_of(decoded(flac), rate)
+
+
+def wav_of(samples: npt.NDArray[np.int16], rate: int) -> bytes:
+    """A 16-bit mono WAV of int16 [T] at `rate` Hz, with a header of 44 bytes."""
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
@@ -104,8 +136,17 @@ def wav_bytes(flac: bytes, rate: int, place: Place | None = None) -> bytes:
     return out.getvalue()
 
 
-def _decoded(flac: bytes) -> npt.NDArray[np.int16]:
+def decoded(flac: bytes) -> npt.NDArray[np.int16]:
+    """int16 [T]: the very samples."""
     import soundfile
 
     samples: npt.NDArray[np.int16] = soundfile.read(io.BytesIO(flac), dtype="int16")[0]
     return samples
+
+
+def as_audio(flac: bytes) -> Audio:
+    """The speech of FLAC as an engine hears it."""
+    import soundfile
+
+    samples, rate = soundfile.read(io.BytesIO(flac), dtype="float32")
+    return Audio(samples, rate)

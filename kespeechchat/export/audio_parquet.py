@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import LICENCE_FILE, DataFiles, front_matter, licence_file, licence_table
+from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.lists import SPLITS
 from kespeechchat.whole_file import write_text
@@ -82,5 +83,6 @@ def write_card(
     head = front_matter(build, sorted(dialogues.selection.hours), sum(counts.values()), data_files)
     listed = "\n".join(f"- {split}: {counts[split]:,} {called}" for split in names)
     heard = "" if dialogues.audio else "\n\nThis export is without audio."
-    write_text(to / "README.md", f"{head}\n{about}\n\n{listed}{heard}\n\n{licence_table(build.licences)}\n")
+    scene = f"\n\n{scene_section(build.scenes().result())}" if build.scenes is not None else ""
+    write_text(to / "README.md", f"{head}\n{about}\n\n{listed}{heard}{scene}\n\n{licence_table(build.licences)}\n")
     write_text(to / LICENCE_FILE, licence_file(build.licences))

@@ -23,6 +23,7 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import PART, part_of, put_in_place, whole_file, write_text
 
 STATE = ".kesc-export.json"
+JOURNAL = ".kesc-scenes.sqlite"  # what is known of the scenes of an export's turns
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,12 @@ class ExportFolder:
         content, digest = dialogues.content, dialogues.selection.digest()
         facts = {"layout": layout, "content": content, "selection": digest, "options": options}
         note = json.dumps(facts, sort_keys=True)
-        same = claim(to, layout, note, lambda: all(path.name == STATE + PART for path in to.iterdir()))
+        same = claim(
+            to,
+            layout,
+            note,
+            lambda: all(path.name == STATE + PART or path.name.startswith(JOURNAL) for path in to.iterdir()),
+        )
         self._trusted = bool(content) and same
         self._remove(parts_only=self._trusted)
         write_text(to / STATE, note)

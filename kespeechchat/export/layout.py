@@ -14,17 +14,19 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.config.interleave import Marks
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES, Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done
-from kespeechchat.records import Audio, RowError
+from kespeechchat.records import Audio, Role, RowError
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
-Need = Literal["yields", "units", "refused"]
+Need = Literal["yields", "units", "refused", "tokens"]
 """What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`),
-`refused` (a `RefusedReader`)."""
+`refused` (a `RefusedReader`), `tokens` (a `TokenReader`)."""
 
 
 class UnitReader(Protocol):
@@ -41,6 +43,27 @@ class UnitReader(Protocol):
 
     def units(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
         """Per utterance its units, int32 [n], or what is wrong with it."""
+        ...
+
+
+class TokenReader(Protocol):
+    """Speech → tokens, and how they are written into text. `rate`: frames a second, of `codebooks` tokens each;
+    `ratio`, `mean_words`: of the spans; `seed`: of their draws; `settings`: all that an export depends on."""
+
+    rate: float
+    codebooks: int
+    ratio: float
+    mean_words: float
+    marks: Marks
+    seed: int
+    settings: Mapping[str, Any]
+
+    def tokens(self, audios: Sequence[Audio]) -> list[npt.NDArray[np.int32] | RowError]:
+        """Per utterance its tokens, int32 [codebooks, n], or what is wrong with it."""
+        ...
+
+    def vocabulary(self) -> dict[str, Any]:
+        """The marks, how many tokens there are, and what made them."""
         ...
 
 
@@ -121,12 +144,34 @@ class HoldsSome(Protocol):
         ...
 
 
+@runtime_checkable
+class OneSide(Protocol):
+    """A layout that writes the speech of one side alone."""
+
+    side: ClassVar[Role]
+
+
+@runtime_checkable
+class WritesChannels(Protocol):
+    """A layout that writes each side's channel from the dialogue's beginning to its end."""
+
+    whole_channels: ClassVar[bool]
+
+
+@runtime_checkable
+class HasScene(Protocol):
+    """A layout whose task has a scene of its own, in which it is exported where the user names none."""
+
+    scene: ClassVar[str]
+
+
 def check_many_files(layout: type[Layout] | Layout, dialogues: Dialogues, most: int = MANY_FILES) -> None:
     """Raises ExportError where audio files, some for each dialogue, would be very many. Ask before an export that
     nobody has asked for audio."""
     if dialogues.audio and layout.files_per_dialogue and len(dialogues) > most:
         raise ExportError(
-            f"{len(dialogues):,} dialogues make {layout.files_per_dialogue * len(dialogues):,} audio files: ask for "
+            f"{counted(len(dialogues), 'dialogue makes', 'dialogues make')} "
+            f"{layout.files_per_dialogue * len(dialogues):,} audio files: ask for "
             "them (--audio), or for the rest alone (--no-audio), or take a layout of shards: huggingface, webdataset, "
             "lhotse"
         )

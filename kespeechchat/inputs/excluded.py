@@ -25,6 +25,7 @@ from kespeechchat.config.inputs import InstructionInput
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import Overlap
+from kespeechchat.display import counted
 from kespeechchat.inputs.files import expanded
 from kespeechchat.inputs.reading import check_exists, input_batches, input_digest
 from kespeechchat.records import Language
@@ -180,6 +181,6 @@ def _texts(item: InstructionInput, overlap: Overlap) -> Iterator[tuple[list[set[
     if problems:
         more = "".join(f"\n  {problem}" for problem in problems[:_TOLD])
         raise ConfigError(
-            f"instructions.exclude: {item.path}: {len(problems):,} rows cannot be read, so what they say could be in "
-            f"the dataset: correct the file, or set the input's `layout` or `columns`; the first:{more}"
+            f"instructions.exclude: {item.path}: {counted(len(problems), 'row')} cannot be read, so what they say "
+            f"could be in the dataset: correct the file, or set the input's `layout` or `columns`; the first:{more}"
         )

@@ -14,6 +14,7 @@ from kespeechchat.config.base import EngineRef
 from kespeechchat.config.flow import STAGES, TRAITS, input_branch, one_language
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.records import LANGUAGES
 from kespeechchat.store.manifest import Manifest
 
@@ -58,12 +59,14 @@ def _voices(of_dialogues: Mapping[str, int], of_speech: Mapping[str, int]) -> _P
     for stage in (name for name, traits in TRAITS.items() if traits.speaks):
         for language, count in of_dialogues.items():
             if language not in of_speech:
-                why = f"{_counted(count, _OF_DIALOGUES, language)}, but no speech is, and voices keep to their language"
+                why = (
+                    f"{_rows_are(count, _OF_DIALOGUES, language)}, but no speech is, and voices keep to their language"
+                )
                 yield stage, f"{why}: add speech to mine, or set stages.blend.blending.same_language to false"
 
 
-def _counted(count: int, branch: str, language: str) -> str:
-    return f"{count:,} rows of the {branch} are {language}"
+def _rows_are(count: int, branch: str, language: str) -> str:
+    return f"{counted(count, 'row')} of the {branch} {'is' if count == 1 else 'are'} {language}"
 
 
 def _named(pipeline: Pipeline, stage: str, capability: str | None) -> list[str]:
@@ -78,7 +81,7 @@ def _prompts(pipeline: Pipeline, stage: str, rows: Mapping[str, int]) -> _Proble
     for name in _named(pipeline, stage, None):
         for language, count in rows.items():
             if not pipeline.prompts.get(name, {}).get(language):
-                why = f"{_counted(count, branch, language)}, but prompt {name!r} of stage {stage} has no such part"
+                why = f"{_rows_are(count, branch, language)}, but prompt {name!r} of stage {stage} has no such part"
                 yield stage, f"{why}: add a top-level key {language!r} to its file, {_or_input(branch)}"
 
 
@@ -88,7 +91,9 @@ def _recognizers(pipeline: Pipeline, stage: str, rows: Mapping[str, int]) -> _Pr
         model = pipeline.engine("asr", name).model
         for language, count in rows.items() if isinstance(model, dict) else ():
             if language not in model:
-                why = f"{_counted(count, branch, language)}, but stages.{stage}.asr: {name} has no model for {language}"
+                why = (
+                    f"{_rows_are(count, branch, language)}, but stages.{stage}.asr: {name} has no model for {language}"
+                )
                 yield stage, f"{why}: name one in engines.asr.{name}.model.{language}, {_or_input(branch)}"
 
 

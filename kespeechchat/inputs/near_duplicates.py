@@ -1,13 +1,13 @@
 """Which texts say nearly the same as an earlier one: MinHash finds candidates, their n-grams decide.
 
 A signature of `permutations` hashes is cut into bands; texts that agree in a whole band are candidates (locality
-sensitive hashing). A candidate is then compared n-gram by n-gram, so nothing is refused that is less alike than the
+sensitive hashing). A candidate is then compared n-gram by n-gram, so nothing is rejected that is less alike than the
 threshold says. What bands miss is said by their probability: of two texts with the share J of their n-grams in common,
 1 - (1 - J^rows)^bands are found. One more key is of the whole text, so the same tokens are always found.
 
-Texts are held to the earlier ones that were kept, never to refused ones: what is alike does not chain, and a later text
-changes nothing of an earlier one. A band that `FULL` texts share which are no duplicates of each other is of a pattern
-("How far is …"), and is not looked at any more; so the work is bounded whatever the texts are.
+Texts are held to the earlier ones that were kept, never to rejected ones: what is alike does not chain, and a later
+text changes nothing of an earlier one. A band that `FULL` texts share which are no duplicates of each other is of a
+pattern ("How far is …"), and is not looked at any more; so the work is bounded whatever the texts are.
 
 Memory: 4 bytes of each band and text, and 5 of each group of texts that share one: for ten million texts at the default
 threshold (14 bands and the whole text) 0.6 GB.

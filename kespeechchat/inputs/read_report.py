@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from kespeechchat.config.inputs import InstructionInput
+from kespeechchat.display import counted
 from kespeechchat.inputs.files import InputFile, Kind
 from kespeechchat.inputs.layouts import LAYOUTS, detect
 from kespeechchat.store.manifest import Manifest
 
 _TOLD = 3  # reasons and sets of keys that are told
+_LANGUAGE_KEYS = {
+    "language",
+    "lang",
+    "locale",
+    "lang_id",
+    "langid",
+    "language_code",
+    "lang_code",
+    "language_id",
+    "语言",
+}
 _MOST_KEYS = 12  # keys that are named as not used
 
 
@@ -64,19 +76,30 @@ class FileReport:
         )
 
     def __str__(self) -> str:
-        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        rows = counted(self.rows, "row")
         which = f"the first {rows} of {self.file.kind}" if self.limited else f"{self.file.kind} of {rows}"
         told = [f"{self.file.path.name}: {which}{self._layout()}"]
         if unused := self._unused():
             names = ", ".join(f"`{key}`" for key in unused[:_MOST_KEYS])
             names += f" and {len(unused) - _MOST_KEYS} more" if len(unused) > _MOST_KEYS else ""
             told.append(f"{names} {'is' if len(unused) == 1 else 'are'} not used")
+            told += self._language_hint(unused)
         if self.several:
-            what = "conversation has" if self.several == 1 else "conversations have"
-            told.append(f"{self.several:,} {what} several turns, of which stages.ingest.max_turns are used")
+            what = counted(self.several, "conversation has", "conversations have")
+            told.append(f"{what} several turns, of which stages.ingest.max_turns are used")
         if self.malformed:
             told.append(f"{self.malformed:,} cannot be read")
         return "; ".join(told)
+
+    def _language_hint(self, unused: list[str]) -> list[str]:
+        """What to do where an unused column seems to name each row's language."""
+        named = next((key for key in unused if key.lower().replace("-", "_") in _LANGUAGE_KEYS), None)
+        if named is None or self.item.language:
+            return []
+        return [
+            f"each row's language is recognized from its text; where that is not what `{named}` says, split the file "
+            f"by `{named}` and set `language: zh` or `language: en` on each input"
+        ]
 
     def _names(self) -> Counter[str]:
         """Layout → its rows."""
@@ -122,7 +145,7 @@ def _unread(file: FileSummary) -> str:
     if not file["rows"]:
         return f"{file['path']}: no row in it"
     reasons = "".join(f"\n  {problem}" for problem in file["problems"])
-    return f"{file['path']}: none of its {file['rows']:,} rows can be read; the first reasons:{reasons}"
+    return f"{file['path']}: none of its {counted(file['rows'], 'row')} can be read; the first reasons:{reasons}"
 
 
 def nothing_to_build(manifest: Manifest) -> bool:

@@ -1,12 +1,12 @@
 """The screening of planned rows, before any model: rows that are like an excluded text, and rows that are like an
-earlier row. What it finds is kept in ROOT beside the plan (`store/screened.py`), and `ingest` refuses by it.
+earlier row. What it finds is kept in ROOT beside the plan (`store/screened.py`), and `ingest` rejects by it.
 
 Shards are read by several processes, which cut texts into n-grams, hold them to the excluded texts and make the keys of
 near duplicates. One process then goes through the rows of each language in the order of the plan, so what it finds is
 the same whatever their number. A shard that was screened is never screened again under the same settings: rows that
 come later are held to the keys that ROOT keeps of those before.
 
-Only rows that `ingest` would take stand for others: what is malformed, an exact duplicate, contaminated, or refused by
+Only rows that `ingest` would take stand for others: what is malformed, an exact duplicate, contaminated, or rejected by
 `ingest` for what it says itself (too long, a task for code, no reference where one is required) is in no index.
 """
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import NearDuplicates
 from kespeechchat.config.stages import Ingest
+from kespeechchat.display import counted
 from kespeechchat.inputs.excluded import ExcludedTexts, Found, questions, read_excluded
 from kespeechchat.inputs.near_duplicates import Keys, bands_of, keys_of, likenesses
 from kespeechchat.inputs.screened_texts import Record, ScreenedTexts
@@ -81,16 +82,16 @@ def told(screened: Manifest) -> list[str]:
     by_file: Counter[str] = Counter()
     for segment in screened.segments:
         by_file.update(segment.summary.get(CONTAMINATED, {}))
-    lines = [f"{near:,} rows say nearly the same as an earlier one and are refused as {NEAR_DUPLICATE}"] if near else []
+    lines = [f"{counted(near, 'row')} rejected as {NEAR_DUPLICATE}: nearly the same as an earlier one"] if near else []
     if by_file:
         files = ", ".join(f"{file} {count:,}" for file, count in by_file.most_common())
-        lines.append(f"{by_file.total():,} rows are in excluded files and are refused as {CONTAMINATED}: {files}")
+        lines.append(f"{counted(by_file.total(), 'row')} rejected as {CONTAMINATED}, found in excluded files: {files}")
     return lines
 
 
 @dataclass
 class _Sifted:
-    """What a process found of some shards: the refused rows by shard, and of the rows to be compared their shard,
+    """What a process found of some shards: the rejected rows by shard, and of the rows to be compared their shard,
     place, keys and record."""
 
     refused: dict[int, list[Refusal]] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class _Sift:
     def _clean(
         self, shard: int, asked: list[tuple[int, str, list[str]]], language: Language, found: _Sifted
     ) -> Iterator[tuple[int, str, list[str]]]:
-        """The rows that overlap with no excluded text; the others are refused."""
+        """The rows that overlap with no excluded text; the others are rejected."""
         overlaps: list[Found | None] = [None] * len(asked)
         if self.excluded is not None:
             overlaps = self.excluded.find([texts for _, _, texts in asked], language)

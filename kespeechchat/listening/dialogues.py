@@ -23,7 +23,7 @@ from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.text.error_rate import characters
 
-Fate = Literal["kept", "refused", "failed"]
+Fate = Literal["kept", "rejected", "failed"]
 _FATES: dict[str, Fate] = {KEPT: "kept", FAILED: "failed"}
 _PROMPT = ".prompt:"  # in the name of a fingerprint's ingredient: rewrite.prompt:rewrite-directive
 _PLAIN = ("language", "split", "source", "metric", "error_rate", "edits", "units", "seconds")
@@ -90,7 +90,7 @@ class Made:
 @dataclass(frozen=True)
 class Heard:
     """One dialogue. `round`: of speech, that settled it, 0 being the first; `stage`: that settled it; `reason` and
-    `detail`: why it was refused or failed. `metric`: CER, WER or SER; `error_rate` is `edits` by `units`."""
+    `detail`: why it was rejected or failed. `metric`: CER, WER or SER; `error_rate` is `edits` by `units`."""
 
     id: str
     language: Language
@@ -207,7 +207,7 @@ class Dialogues:
         return None if state is None else self.build_state.standing_record(state.order)
 
     def _settled(self, shard: int, round_: int) -> Iterator[dict[str, Any]]:
-        """Rows that a unit of the round refused, failed at or, at the gate, kept."""
+        """Rows that a unit of the round rejected, failed at or, at the gate, kept."""
         for unit in self._speech[round_]:
             record = self._record(unit, shard)
             if record is None:
@@ -248,7 +248,7 @@ class Dialogues:
         self, shard: int, round_: int, row: dict[str, Any], origin: dict[str, Any], made: tuple[Made, ...]
     ) -> Heard:
         language = row["language"]
-        fate = _FATES.get(row["status"], "refused")
+        fate = _FATES.get(row["status"], "rejected")
         turns = tuple(self._turn(turn, language) for turn in row.get("turns") or ())
         seconds = [turn.seconds for turn in turns if turn.seconds is not None]
         return Heard(

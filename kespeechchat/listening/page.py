@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kespeechchat.display import hours, number, percent, size
+from kespeechchat.display import counted, hours, number, percent, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,7 +36,7 @@ def templates(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "hours": hours, "size": size, "count": _count}
+    found.filters |= {"percent": percent, "hours": hours, "size": size, "count": _count, "counted": counted}
     found.filters |= {"score_name": score_name, "duration": duration, "number": number}
     found.globals["main_scores"] = MAIN_SCORES
     return found

@@ -1,4 +1,8 @@
-"""audition: each candidate speaks its probe sentences, and its speech is measured. Nothing of it is kept."""
+"""audition: each candidate speaks its probe sentences, and its speech is measured.
+
+Nothing of it is kept, or, marked, the first sentence in each language: what engines speak from that take a recording of
+the speaker. It is measured before it is marked, so keeping it changes no voice.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,10 @@ from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.tts import Utterance
-from kespeechchat.records import LANGUAGES, Audio, Language, Outcome, RowError, failed
+from kespeechchat.records import KEPT, LANGUAGES, Audio, Language, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.store.audio import decode, encode_flac
 from kespeechchat.text.error_rate import characters, edits_in, pooled
 
 
@@ -29,7 +34,7 @@ class _Probe:
 
 
 class Audition(Stage[settings.Audition]):
-    """Speaks and measures each candidate; keeps no audio."""
+    """Speaks and measures each candidate; keeps no audio, or one marked sentence a language."""
 
     name: ClassVar[str] = "audition"
     version: ClassVar[int] = 2
@@ -39,6 +44,7 @@ class Audition(Stage[settings.Audition]):
         self.speaker = self._engine("speaker", self.settings.speaker)
         self.asr = self._engine("asr", self.settings.asr)
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
+        self.mark = self._engine("watermark", self.settings.prompts.watermark) if self.settings.prompts else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each candidate with its probe sentences as they were spoken and heard; failed where one could not be."""
@@ -47,7 +53,8 @@ class Audition(Stage[settings.Audition]):
         for row, own in zip(task.rows, probes, strict=True):
             out = {k: v for k, v in row.items() if k in self.schema.names}
             errors = [x.message for probe in own for x in (probe.audio, probe.heard) if isinstance(x, RowError)]
-            yield failed(out, "; ".join(errors)) if errors else self._measured(out, own)
+            measured = failed(out, "; ".join(errors)) if errors else self._measured(out, own)
+            yield self._prompted(measured, own) if self.settings.prompts and measured.status == KEPT else measured
 
     def _spoken(self, rows: Sequence[Row]) -> list[list[_Probe]]:
         """Per candidate its probe sentences, spoken, in each language that its voice speaks."""
@@ -95,6 +102,33 @@ class Audition(Stage[settings.Audition]):
                 "scores": [{"head": h, "value": float(np.mean([s[h] for s in scores]))} for h in heads],
             }
         )
+
+    def _prompted(self, measured: Outcome, probes: Sequence[_Probe]) -> Outcome:
+        """The candidate with its first probe of each language, marked; failed where the mark is not found in one."""
+        assert self.mark is not None and self.settings.prompts is not None
+        first = {probe.language: probe for probe in reversed(probes)}
+        audios = [probe.audio for probe in first.values() if isinstance(probe.audio, Audio)]
+        marked = self.mark.embed(audios, self.settings.prompts.payload)
+        if errors := [audio.message for audio in marked if isinstance(audio, RowError)]:
+            return failed(measured.row, "; ".join(errors))
+        files = [encode_flac(audio) for audio in marked if isinstance(audio, Audio)]
+        if lost := self._unmarked(files):
+            return failed(measured.row, lost)
+        prompts = [
+            {"language": p.language, "text": p.text, "audio": f} for p, f in zip(first.values(), files, strict=True)
+        ]
+        return Outcome(measured.row | {"prompts": prompts})
+
+    def _unmarked(self, files: Sequence[bytes]) -> str | None:
+        """What to say of FLAC files in which the detector does not find the mark."""
+        assert self.mark is not None and self.settings.prompts is not None
+        threshold = self.pipeline.engine("watermark", self.settings.prompts.watermark).threshold
+        for found in self.mark.detect([decode(file) for file in files]):
+            if isinstance(found, RowError):
+                return found.message
+            if found.score < threshold:
+                return f"its prompt's watermark is not found: score {found.score:.2f}, wanted {threshold}"
+        return None
 
 
 def _languages(row: Row) -> Sequence[Language]:

@@ -86,6 +86,11 @@ class Stage(ABC, Generic[S]):
         """An outcome for each row of `task.rows` (for each of its variants)."""
 
     @property
+    def prompted(self) -> bool:
+        """Whether it needs the recordings of the library's voices, which are most of the library."""
+        return False
+
+    @property
     def fan_out(self) -> int:
         """Rows out per row in."""
         return 1

@@ -18,7 +18,7 @@ from kespeechchat.text.suitability import unsuitable
 
 
 class Filter(Stage[settings.Filter]):
-    """Refuses a question by the judges' scores and by readable rules."""
+    """Rejects a question by the judges' scores and by readable rules."""
 
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 1

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from kespeechchat.config.flow import GATE, SPEECH, STAGES
+from kespeechchat.config.flow import GATE, INTERLEAVE, SPEECH, STAGES
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.stages.base import Stage
 
@@ -21,7 +21,7 @@ def _class_of(name: str) -> type[Stage[Any]]:
     raise LookupError(f"stages/{name}.py has no Stage with `name = {name!r}`")
 
 
-STAGE_CLASSES: dict[str, type[Stage[Any]]] = {name: _class_of(name) for name in STAGES}
+STAGE_CLASSES: dict[str, type[Stage[Any]]] = {name: _class_of(name) for name in (*STAGES, *INTERLEAVE)}
 
 
 def stage_class(name: str) -> type[Stage[Any]]:

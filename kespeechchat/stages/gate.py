@@ -1,6 +1,6 @@
 """gate: keeps a dialogue whose speech says what its text says, and whose mark is found (arXiv 2412.01078, sec. 3.3).
 
-It can also refuse by silence, by quality and by what recognizers invent. All of it is judged from stored figures.
+It can also reject by silence, by quality and by what recognizers invent. All of it is judged from stored figures.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 
 class Gate(Stage[settings.Gate]):
-    """Refuses a dialogue that is not marked, not understood, or does not sound as it should."""
+    """Rejects a dialogue that is not marked, not understood, or does not sound as it should."""
 
     name: ClassVar[str] = "gate"
     version: ClassVar[int] = 2

@@ -1,4 +1,4 @@
-"""ingest: planned rows become instructions, or are refused by what they are (arXiv 2412.01078, section 3.1)."""
+"""ingest: planned rows become instructions, or are rejected by what they are (arXiv 2412.01078, section 3.1)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kespeechchat.text.suitability import unsuitable
 
 
 class Ingest(Stage[config.Ingest]):
-    """Refuses malformed, duplicate and unsuitable instructions, those that the screening found to be too like others,
+    """Rejects malformed, duplicate and unsuitable instructions, those that the screening found to be too like others,
     and those that are neither Chinese nor English."""
 
     name: ClassVar[str] = "ingest"
-    version: ClassVar[int] = 2  # 2: other languages are refused
+    version: ClassVar[int] = 2  # 2: other languages are rejected
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:
@@ -71,9 +71,9 @@ Refusal = tuple[str, str]  # reason, detail
 
 
 def refused_by_itself(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
-    """Why a planned row (its `raw`, parsed) is refused, whatever other rows there are; None where it is taken.
+    """Why a planned row (its `raw`, parsed) is rejected, whatever other rows there are; None where it is taken.
 
-    The language identifier is not asked: it takes longer than all else, and what it refuses is like nothing that is
+    The language identifier is not asked: it takes longer than all else, and what it rejects is like nothing that is
     taken.
     """
     return _by_filters(planned, language, settings) or _by_rules(planned, language, settings)
@@ -111,7 +111,7 @@ def _by_filters(planned: Row, language: Language, settings: config.Ingest) -> Re
 
 
 def _by_rules(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
-    """What a later stage would refuse by rule anyway, after a model had worked on it; then foreign words."""
+    """What a later stage would reject by rule anyway, after a model had worked on it; then foreign words."""
     instruction, given = planned["instruction"], planned["input"] or ""
     if settings.safety_rules:
         for text in (instruction, given):

@@ -34,7 +34,7 @@ _COLUMNS = (
 
 
 class Speakers(Stage[settings.Speakers]):
-    """Real speakers with their splits; refused recordings with the reason."""
+    """Real speakers with their splits; rejected recordings with the reason."""
 
     name: ClassVar[str] = "speakers"
     version: ClassVar[int] = 1

@@ -10,14 +10,14 @@ import numpy as np
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.loudness import levelled
 from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected, turn_names
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.limits import too_silent
-from kespeechchat.store.audio import encode_flac
+from kespeechchat.store.audio import decode, encode_flac
 from kespeechchat.text.error_rate import characters
 from kespeechchat.voices.casting import VoiceIndex, voices_after
 
@@ -36,6 +36,7 @@ class _Turn:
     voice: str
     text: str
     embedding: np.ndarray
+    prompt: Prompt | None = None
     tries: int = 0
     seed: int = 0
     audio: Audio | RowError | None = None
@@ -64,6 +65,11 @@ class Synthesize(Stage[settings.Synthesize]):
     def setup(self) -> None:
         self.tts = self._engine("tts", self.settings.tts)
 
+    @property
+    def prompted(self) -> bool:
+        prompted: bool = self.pipeline.engine("tts", self.settings.tts).prompted
+        return prompted
+
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each dialogue with its turns' speech, by the voices that split and id choose; rejected beyond a limit."""
         voices = {v["id"]: v for v in task.also["voices"].to_pylist()}
@@ -80,9 +86,13 @@ class Synthesize(Stage[settings.Synthesize]):
         cast: dict[Role, str] = {"user": user, "agent": agent}
         said = turns_of(row)
 
+        def prompt(voice: str) -> Prompt | None:
+            return _prompt(voices[voice], row["language"]) if self.prompted else None
+
         def turn(name: str, role: Role, text: str) -> _Turn:
-            embedding = np.asarray(voices[cast[role]]["embedding"], dtype=np.float32)
-            return _Turn(row["id"], name, role, cast[role], text, embedding)
+            voice = cast[role]
+            embedding = np.asarray(voices[voice]["embedding"], dtype=np.float32)
+            return _Turn(row["id"], name, role, voice, text, embedding, prompt(voice))
 
         names = turn_names(role for role, _ in said)
         return [turn(name, role, text) for name, (role, text) in zip(names, said, strict=True)]
@@ -95,7 +105,7 @@ class Synthesize(Stage[settings.Synthesize]):
                 turn.tries = attempt + 1
                 turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.name, attempt)
             audios: list[Audio | RowError] = self.tts.speak(
-                [Utterance(t.text, task.one_language, t.embedding, t.seed) for t in waiting]
+                [Utterance(t.text, task.one_language, t.embedding, t.seed, prompt=t.prompt) for t in waiting]
             )
             for turn, audio in zip(waiting, audios, strict=True):
                 turn.audio = audio
@@ -127,6 +137,12 @@ def turns_of(row: Row) -> list[tuple[Role, str]]:
     """(role, text) of all turns of a row of stage `spoken`."""
     exchanges = [row, *(row.get("later") or ())]
     return [(role, e[column]) for e in exchanges for role, column in _SAID]
+
+
+def _prompt(voice: Row, language: str) -> Prompt | None:
+    """The voice's own recording in that language; None where the library has none of it."""
+    own = {prompt["language"]: prompt for prompt in voice.get("prompts") or ()}
+    return Prompt(decode(own[language]["audio"]), own[language]["text"]) if language in own else None
 
 
 def _settle(row: Row, turns: Sequence[_Turn]) -> Outcome:

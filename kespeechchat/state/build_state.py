@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.traits import Chain, InputBranch
 from kespeechchat.config.units import Unit
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
@@ -26,6 +27,9 @@ from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.manifest import Manifest, PlannedShard
 from kespeechchat.store.screened import screened_branch
 from kespeechchat.store.shards import read_sound_record
+
+BRANCHES: dict[Chain, tuple[InputBranch, ...]] = {"dialogues": ("instructions", "speech"), "interleave": ("documents",)}
+"""Whose planned rows the stages of each chain begin with."""
 
 
 class State(Enum):
@@ -55,7 +59,9 @@ class BuildState:
     def __init__(self, pipeline: Pipeline, store: ObjectStore, partial: bool = False) -> None:
         self.pipeline = pipeline if pipeline.contents is not None else with_model_digests(pipeline)
         self.store, self.partial = store, partial
-        self.manifests = {branch: Manifest(store, branch) for branch in ("instructions", "speech")}
+        self.manifests: dict[str, Manifest] = {
+            branch: Manifest(store, branch) for branch in BRANCHES[self.pipeline.chain]
+        }
         self.screened = self._screened()
         self.pin = read_pin(store)
         self._orders = Orders(self.pipeline, self.pin)
@@ -87,6 +93,10 @@ class BuildState:
         states = self.states(stage)
         return bool(states) and all(s.state is State.DONE for s in states.values())
 
+    def done(self, stage: str) -> int:
+        """How many shards of the stage are done."""
+        return sum(s.state is State.DONE for s in self.states(stage).values())
+
     def record(self, stage: str, shard: int = 0) -> CommitRecord:
         """The commit record of a shard that is done. Raises CorruptShard where it cannot be read."""
         order = self.states(stage)[shard].order
@@ -102,7 +112,7 @@ class BuildState:
     def _screened(self) -> dict[int, PlannedShard]:
         """Shard of instructions → what the screening found, of the shards of which it refuses rows. One that was not
         screened yet is missing: a build screens before it orders."""
-        if (relevant := self.pipeline.screening) is None:
+        if self.pipeline.chain != "dialogues" or (relevant := self.pipeline.screening) is None:
             return {}
         return {s.number: s for s in Manifest(self.store, screened_branch(relevant)).shards if s.checksum}
 

@@ -33,7 +33,7 @@ class Order:
     key: ShardKey
     language: Language | None
     planned: PlannedShard | None = None  # rows of the planning pass, for a unit that starts a branch
-    screened: PlannedShard | None = None  # what the screening found of them, where it refuses some
+    screened: PlannedShard | None = None  # what the screening found of them, where it rejects some
     inputs: tuple[Input, ...] = ()
     library: PinnedVoices | None = None
     ingredients: dict[str, str] = field(default_factory=dict)  # of the fingerprint, see `state.expected`
@@ -66,7 +66,7 @@ class Built:
     audio_seconds: float = 0.0
     error: str | None = None
     isolated: str | None = None  # why its rows were made a few at a time
-    examples: tuple[str, ...] = ()  # a few refused rows, for the guards' message
+    examples: tuple[str, ...] = ()  # a few rejected rows, for the guards' message
     stem: str = ""  # of the commit record's name, where there is one
 
     @classmethod

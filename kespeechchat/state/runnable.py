@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
@@ -65,7 +66,7 @@ def _missing(build_state: BuildState, reader: str, reads: Reads) -> str | None:
         return f"{reader} reads {reads.stage}, and none of its shards is there: build {reads.stage} first"
     if missing and reads.scope is not Scope.SHARD and not build_state.partial:
         return (
-            f"{reader} needs all of {reads.stage}, and {len(missing)} of {len(states)} shards are missing "
+            f"{reader} needs all of {reads.stage}, and of {counted(len(states), 'shard')} {len(missing):,} not done "
             f"({', '.join(f'{n:05d}' for n in missing[:5])}…): see `kesc errors`, or pass --allow-partial"
         )
     return None

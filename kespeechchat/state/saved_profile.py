@@ -11,22 +11,25 @@ import hashlib
 
 from kespeechchat.config.load import from_json
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.traits import Chain
 from kespeechchat.stages.flow import stage_versions
 from kespeechchat.store.interface import AlreadyExists
 from kespeechchat.store.opening import open_store
 
 LAST = "pipeline.json"
+_LAST_OF: dict[Chain, str] = {"dialogues": LAST, "interleave": "interleave.json"}
 
 
 def save_profile(pipeline: Pipeline) -> str:
-    """Writes the profile into its ROOT, as the last one and under its hash. Returns the hash (16 hex digits).
+    """Writes the profile into its ROOT, as the last one of its chain and under its hash. Returns the hash.
 
-    With it goes the version of each stage's code, by which those who name only ROOT judge what is stale.
+    The hash has 16 hex digits. With it goes the version of each stage's code, by which those who name only ROOT judge
+    what is stale.
     """
     whole = pipeline.model_copy(update={"versions": stage_versions()})
     store, data = open_store(pipeline.root), whole.to_json().encode()
     hash_ = hashlib.sha256(data).hexdigest()[:16]
-    store.put(LAST, data)
+    store.put(_LAST_OF[pipeline.chain], data)
     with contextlib.suppress(AlreadyExists):  # the name is the hash of the content, so the content is the same
         store.create(f"pipelines/{hash_}.json", data)
     return hash_

@@ -34,7 +34,7 @@ class Targets:
 
     def __init__(self, pipeline: Pipeline, store: ObjectStore) -> None:
         self.pipeline = pipeline
-        gates = pipeline.in_rounds(GATE) if pipeline.target_hours else ()
+        gates = pipeline.in_rounds(GATE) if pipeline.target_hours and pipeline.chain == "dialogues" else ()
         self._counts = {gate: CountsCache(store, gate) for gate in gates}
         # (gate, shard) → (language, split) → seconds
         self._shards: dict[tuple[str, int], Counter[tuple[str, str]]] = {}

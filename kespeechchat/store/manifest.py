@@ -3,7 +3,8 @@
 Its segments are the files `ROOT/plan/BRANCH/NNNNN.json`. One planning pass publishes one segment in one atomic step:
 the inputs it read (with their sha256), the shards it added, and the totals. Segments are only ever appended: a source
 added or a line inserted later gets new shards and disturbs none. The rows are copied into ROOT as they came, in
-Parquet, so a build no longer needs the input files.
+Parquet, so a build no longer needs the input files. Documents are not copied: a shard of them names its part of the
+user's file and what that part holds (`store.references`).
 
 The Parquet files of many shards are joined to one object, a pack: tens of thousands of small objects would take longer
 to write than their rows take to read. A shard's entry in its segment says which bytes of which pack are its own.
@@ -25,6 +26,7 @@ from kespeechchat.records import Language
 from kespeechchat.store.documents import read_document
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
+from kespeechchat.store.references import Reference, referenced_rows
 
 _FIX = "restore it from a copy: it says which row is in which shard, and cannot be made again"
 ROW = pa.schema(
@@ -56,7 +58,7 @@ class PlannedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedShard:
-    """A shard of planned rows, and where in ROOT they are."""
+    """A shard of planned rows, and where in ROOT they are; with a `reference`, where in the user's file they are."""
 
     number: int
     language: Language | None
@@ -65,6 +67,7 @@ class PlannedShard:
     checksum: str  # sha256 of the rows' content: what the shard's fingerprint depends on
     start: int = 0  # first byte of its rows in the pack
     size: int | None = None  # bytes of its rows; None: `file` holds only this shard, as ROOTs older than packs have it
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,13 @@ class Manifest:
 
 
 def planned_rows(store: ObjectStore, shard: PlannedShard, columns: list[str] | None = None) -> pa.Table:
-    """The rows of a planned shard, schema ROW (or these columns of it). Raises FileNotFoundError."""
+    """The rows of a planned shard, schema ROW (or these columns of it). Raises FileNotFoundError; StoreError where a
+    file that is referenced is gone or was changed."""
+    if shard.reference is not None:
+        assert shard.size is not None
+        rows = referenced_rows(shard.file, shard.start, shard.size, shard.checksum, shard.reference)
+        table = pa.Table.from_pylist(rows, schema=ROW)
+        return table.select(columns) if columns else table
     if shard.size is None:
         return parquet_table(store.get(shard.file), columns)
     return parquet_table(store.get_range(shard.file, shard.start, shard.size), columns)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kespeechchat.config.voices import BlendingSettings
+from kespeechchat.display import counted
 from kespeechchat.records import Gender, Role, Split
 from kespeechchat.seeds import mix, stable_hash, stable_hashes
 from kespeechchat.voices.speaker_splits import SPLITS, largest_remainder
@@ -192,7 +193,7 @@ def _shortage(
     width = max(1, round(settings.rate_bin * 1000))
     sizes = ", ".join(f"{b * width} ms: {len(groups[b])}" for b in sorted(groups)) or "none"
     return (
-        f"blending: {cell}: {wanted} voices wanted, {possible} pairs left; speakers by time per character: {sizes}. "
-        f"Mine more speakers, lower `users`, widen `rate_bin` (now {settings.rate_bin} s), or let a pair give more "
-        f"voices (`voices_per_pair`, now {settings.voices_per_pair})"
+        f"blending: {cell}: {counted(wanted, 'voice')} wanted, {counted(possible, 'pair')} left; speakers by time per "
+        f"character: {sizes}. Mine more speakers, lower `users`, widen `rate_bin` (now {settings.rate_bin} s), or let "
+        f"a pair give more voices (`voices_per_pair`, now {settings.voices_per_pair})"
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from kespeechchat.config.voices import BlendingSettings, PrivacySettings
+from kespeechchat.display import counted
 from kespeechchat.records import LANGUAGES
 from kespeechchat.voices.blending import GENDERS, targets
 from kespeechchat.voices.columns import matrices
@@ -126,7 +127,7 @@ def _blended(rows: Sequence[Mapping[str, Any]], blending: BlendingSettings) -> P
 def _pairs_once(rows: Sequence[Mapping[str, Any]], most: int) -> Promise:
     pairs = Counter(tuple(sorted(r["parents"])) for r in rows)
     over = sorted(pair for pair, n in pairs.items() if n > most)
-    told = f"{len(over)} are, e.g. {' + '.join(over[0])}" if over else f"{len(pairs):,} pairs"
+    told = f"{len(over)} are, e.g. {' + '.join(over[0])}" if over else f"{counted(len(pairs), 'pair')}"
     name = "no pair of parents used twice" if most == 1 else f"no pair of parents used more than {most} times"
     return Promise(name, not over, told)
 
@@ -137,7 +138,7 @@ def _parents_apart(rows: Sequence[Mapping[str, Any]]) -> Promise:
         for parent in row["parents"]:
             splits[parent].add(row["split"])
     shared = sorted(p for p, own in splits.items() if len(own) > 1)
-    told = f"{len(shared)} do, e.g. {shared[0]}" if shared else f"{len(splits):,} speakers"
+    told = f"{len(shared)} do, e.g. {shared[0]}" if shared else f"{counted(len(splits), 'speaker')}"
     return Promise("no real speaker stands behind two splits", not shared, told)
 
 
@@ -196,7 +197,7 @@ def _spread(alike: Mapping[str, Mapping[str, Any]], privacy: PrivacySettings) ->
 
 def _as_recorded(rows: Sequence[Mapping[str, Any]], again: Sequence[float]) -> Promise:
     off = [r["id"] for r, cosine in zip(rows, again, strict=True) if abs(r["nearest_speaker_cosine"] - cosine) > 1e-3]
-    told = f"{len(off)} are not, e.g. {', '.join(off[:3])}" if off else f"{len(again):,} voices measured anew"
+    told = f"{len(off)} are not, e.g. {', '.join(off[:3])}" if off else f"{counted(len(again), 'voice')} measured anew"
     return Promise("the recorded similarities to real speakers are what the clips give", not off, told)
 
 

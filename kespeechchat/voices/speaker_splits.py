@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from kespeechchat.config.voices import SpeakerSplitSettings
+from kespeechchat.display import counted
 from kespeechchat.records import Split
 from kespeechchat.seeds import stable_hash
 
@@ -51,7 +52,7 @@ def _counts(speakers: int, settings: SpeakerSplitSettings, cell: tuple[str, str]
     rest = speakers - sum(held.values())
     if rest < 0:
         raise ValueError(
-            f"splits.per_cell: {held} asks for {sum(held.values())} speakers, {' '.join(cell)} has {speakers}; "
-            "lower it or mine more recordings"
+            f"splits.per_cell: {held} asks for {counted(sum(held.values()), 'speaker')}, {' '.join(cell)} has "
+            f"{speakers}; lower it or mine more recordings"
         )
     return {"train": rest, **held}

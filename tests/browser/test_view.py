@@ -18,7 +18,7 @@ def test_filters_filter_and_the_address_says_which(browser, viewer):
     assert browser.text("h1").startswith("6 of 24")
     address = browser.driver.current_url
     assert "status=rejected" in address and "language=zh" in address and "reason" not in address
-    assert all("refused: error rate" in card.text for card in browser.all(".take"))
+    assert all("rejected: error rate" in card.text for card in browser.all(".take"))
     assert browser.all(".take del") and browser.all(".take ins")
     browser.one("summary").click()
     browser.one('input[name="least_error_rate"]').send_keys("2")

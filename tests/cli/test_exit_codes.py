@@ -15,6 +15,7 @@ import kespeechchat
 from kespeechchat.cli import app
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.store.interface import StoreError
 from kespeechchat.store.shards import CorruptShard
@@ -41,6 +42,8 @@ WRONG_USAGE = [
     (["status", "--root", "/nowhere"], "kesc: /nowhere: no build here"),
     (["status", QUICKSTART, "--why", "gate"], "kesc: --why gate: write STAGE/SHARD"),
     (["status", QUICKSTART, "--why", "gates/1"], "kesc: --why gates: no such stage"),
+    (["rows", QUICKSTART, "--stage", "gate", "--status", "refused"], "kesc: --status 'refused': write rejected"),
+    (["rows", QUICKSTART, "--stage", "gate", "--status", "x"], "'x': no such status; there are kept, rejected, failed"),
     (["export", QUICKSTART], "Missing option '--to'"),
     (["export", QUICKSTART, "--to", "x", "--format", "mp3"], "'mp3' is not one of ke-speechchat, huggingface"),
     (["export", QUICKSTART, "--to", "x", "--language", "fr"], "'zh', 'en'"),
@@ -84,7 +87,10 @@ def test_a_command_returns_its_exit_code(code: int, monkeypatch) -> None:
     problems = ["no such folder"] if code else []
     monkeypatch.setattr("kespeechchat.commands.errors.errors", lambda *_: problems)
     ran = CliRunner().invoke(app, ["errors", QUICKSTART])
-    assert (ran.exit_code, ran.stdout) == (code, "".join(f"{p}\n" for p in problems) + f"{len(problems)} errors\n")
+    assert (ran.exit_code, ran.stdout) == (
+        code,
+        "".join(f"{p}\n" for p in problems) + f"{counted(len(problems), 'error')}\n",
+    )
 
 
 def test_sigterm_is_143_and_a_line() -> None:

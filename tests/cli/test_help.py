@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from kespeechchat.cli import app
 
 GROUPS = {
-    "Make a dataset": ["build", "plan", "doctor"],
+    "Make a dataset": ["build", "interleave", "plan", "doctor"],
     "Look at a build": ["status", "report", "rows", "show", "errors", "voices", "models"],
     "See it and hear it": ["view", "review"],
     "Check the result": ["verify", "detect"],

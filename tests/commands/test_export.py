@@ -98,7 +98,7 @@ def test_a_release_wants_whole_data_and_a_good_name(build):
     pipeline, store = build(8)
     (gate, *_) = [key for key, _ in store.list("gate/commits")]
     store.delete(gate)
-    with pytest.raises(ConfigError, match=r"1 shards are not gated yet.*--allow-partial"):
+    with pytest.raises(ConfigError, match=r"1 shard is not gated yet.*--allow-partial"):
         release(pipeline, store, "v1")
     assert "released v1" in release(pipeline, store, "v1", allow_partial=True)
     for way in (lambda: release(pipeline, store, "../x"), lambda: export(pipeline, store, "x", Wanted(release="../x"))):

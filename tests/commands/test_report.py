@@ -180,4 +180,4 @@ def test_failures_are_told_with_their_errors(ground) -> None:
     ground.build()
     page = check_page(_report(ground))
     assert "failures-h" in {a["id"] for a in page.all("h2")}
-    assert "1 shards and rows failed" in _words(page) and "out of <b>breath</b>" in _words(page)
+    assert "1 shard or row failed" in _words(page) and "out of <b>breath</b>" in _words(page)

@@ -50,9 +50,9 @@ def test_the_bins_hold_all_values_and_gates(values, gates, whole) -> None:
 
 @given(_VALUES, _VALUES)
 def test_bars_of_two_series_are_stacked_inside_the_drawing(kept, left) -> None:
-    svg = histogram([Series("kept", "en", np.array(kept)), Series("refused", "left", np.array(left))], "x")
+    svg = histogram([Series("kept", "en", np.array(kept)), Series("rejected", "left", np.array(left))], "x")
     found = _bars(svg)
-    assert sum(n for name, n, _ in found if name == "refused") == len(left)
+    assert sum(n for name, n, _ in found if name == "rejected") == len(left)
     for _, count, at in found:
         assert count > 0 and float(at["y"]) >= 0 and float(at["x"]) >= 0
         assert float(at["x"]) + float(at["width"]) <= WIDTH + 1 and float(at["height"]) > 0
@@ -60,13 +60,13 @@ def test_bars_of_two_series_are_stacked_inside_the_drawing(kept, left) -> None:
 
 def test_a_gate_stands_between_what_it_keeps_and_what_it_refuses() -> None:
     kept, left = np.array([0.0, 0.02, 0.04]), np.array([0.07, 0.2])
-    svg = histogram([Series("kept", "zh", kept), Series("refused", "left", left)], "x", [Gate(0.05, "gate 5%")], True)
+    svg = histogram([Series("kept", "zh", kept), Series("rejected", "left", left)], "x", [Gate(0.05, "gate 5%")], True)
     tree = ElementTree.fromstring(svg)
     (line,) = [float(e.get("x1")) for e in tree.iter("line") if e.get("class") == "gate"]
-    ends = {name: [] for name in ("kept", "refused")}
+    ends = {name: [] for name in ("kept", "rejected")}
     for name, _, at in _bars(svg):
         ends[name].append(float(at["x"]) + (float(at["width"]) if name == "kept" else 0))
-    assert max(ends["kept"]) <= line <= min(ends["refused"])
+    assert max(ends["kept"]) <= line <= min(ends["rejected"])
     assert [e.text for e in tree.iter("text") if e.get("class") == "gate-label"] == ["gate 5%"]
 
 

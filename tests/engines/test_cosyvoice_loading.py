@@ -33,9 +33,10 @@ def test_settings_that_contradict_each_other(change, says):
         settings("x", **change)
 
 
-def test_only_the_time_limit_and_the_device_leave_the_output_alone():
+def test_limits_the_batch_and_the_device_make_no_shard_stale():
     kept = settings("x").relevant()
-    assert "seconds_per_utterance_limit" not in kept and "device" not in kept and {"mode", "fp16", "model"} <= set(kept)
+    assert not {"seconds_per_utterance_limit", "batch", "cache_gigabytes", "flow_frames"} & set(kept)
+    assert "device" not in kept and {"mode", "fp16", "model"} <= set(kept)
 
 
 def test_a_folder_that_is_not_whole_or_of_another_version(tmp_path):

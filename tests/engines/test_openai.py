@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.llm import Completion, Message, Request
 from kespeechchat.engines.llm.openai import OpenAIServer
 from kespeechchat.records import RowError
+from tests.engines.moody import KEY, Moody, nobody, serving
 
-KEY = "secret-key-of-the-test"
 SCHEMA = {
     "type": "object",
     "properties": {"answer": {"type": "string", "maxLength": 40}},
@@ -37,81 +36,18 @@ def ask(text: str, **more: Any) -> Request:
     return Request((*shots, Message("user", text)), **({"seed": 7, "schema": SCHEMA, "max_tokens": 40} | more))
 
 
-class Moody(ThreadingHTTPServer):
-    """Answers each completion with the text of its last message; before that, once each, with what `moods` says for
-    that text: a status, a status with Retry-After, `garbage`, `hang` or `drop`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.moods: dict[str, list[Any]] = {}
-        self.bodies: list[dict[str, Any]] = []
-        self.keys: set[str | None] = set()
-        self.now = self.most = 0
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Moody
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._send(200, {"data": [{"id": "m"}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = body["messages"][-1]["content"]
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.keys.add(self.headers["Authorization"])
-            moods = self.server.moods.get(text, [])
-            mood = moods.pop(0) if moods else None
-            self.server.now += 1
-            self.server.most = max(self.server.most, self.server.now)
-        time.sleep(0.02)
-        with self.server.lock:
-            self.server.now -= 1
-        self._answer(text, mood)
-
-    def _answer(self, text: str, mood: Any) -> None:
-        if mood == "hang":
-            time.sleep(1.0)
-        elif mood == "drop":
-            self.close_connection = True
-        elif mood == "garbage":
-            self._send(200, b"<html>gateway</html>")
-        elif mood is not None:
-            self._send(mood, {"error": {"message": f"no, {self.headers['Authorization']}"}})
-        else:
-            message = {"role": "assistant", "content": f" said {text} "}
-            usage = {"completion_tokens": 3}
-            self._send(200, {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
-
-    def _send(self, status: int, body: Any) -> None:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        if status == 429:
-            self.send_header("Retry-After", "0.3")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+def understand(path: str, headers: Any, raw: bytes) -> Any:
+    body = json.loads(raw)
+    text = body["messages"][-1]["content"]
+    message = {"role": "assistant", "content": f" said {text} "}
+    usage = {"completion_tokens": 3}
+    return text, body, lambda: {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
 
 
 @pytest.fixture
 def server() -> Iterator[Moody]:
-    moody = Moody()
-    thread = threading.Thread(target=moody.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield moody
-    moody.shutdown()
-    moody.server_close()
+    with serving(understand) as moody:
+        yield moody
 
 
 @pytest.fixture
@@ -181,6 +117,14 @@ def test_the_servers_own_wait_is_kept(engine: OpenAIServer, server: Moody):
     assert time.monotonic() - began >= 0.3
 
 
+def test_a_wait_that_the_server_names_by_its_end_is_kept(engine: OpenAIServer, server: Moody):
+    server.moods["x"] = [429]
+    server.retry_after = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    began = time.time()
+    engine.complete([ask("x")])
+    assert 0.8 <= time.time() - began < 5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mood", [500, "garbage", "hang", "drop"])
 def test_what_does_not_pass_fails_its_row_alone(engine: OpenAIServer, server: Moody, mood: Any):
@@ -215,9 +159,7 @@ def test_what_no_row_can_help_stops_the_build(engine: OpenAIServer, server: Mood
 
 def test_no_server_is_an_error_with_its_address_and_the_cure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KESC_TEST_KEY", KEY)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    url = nobody()
     with pytest.raises(EngineError, match=rf"no server at {url}.*vllm serve"):
         OpenAIServer(settings(url))
 

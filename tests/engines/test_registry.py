@@ -23,6 +23,7 @@ from kespeechchat.engines.llm import LLM
 from kespeechchat.engines.mos import MOS
 from kespeechchat.engines.registry import ENGINES, libraries_of, load, names_of
 from kespeechchat.engines.speaker import SpeakerEncoder, TTSEmbedder
+from kespeechchat.engines.tokens import Tokens
 from kespeechchat.engines.tts import TTS
 from kespeechchat.engines.units import Units
 from kespeechchat.engines.watermark import Watermark
@@ -35,6 +36,7 @@ PROTOCOLS: dict[str, type] = {
     "llm": LLM,
     "mos": MOS,
     "speaker": SpeakerEncoder,
+    "tokens": Tokens,
     "tts": TTS,
     "units": Units,
     "watermark": Watermark,

@@ -48,7 +48,7 @@ def test_no_voice_is_made_for_text_of_which_nothing_is_left(refused):
         told, code, begun = refused()
         last = told.splitlines()[-1]
         assert (code, begun) == (1, []), told
-        assert last.startswith("stopped: stage filter kept no row, so there is nothing to speak: filter refused 8 as ")
+        assert last.startswith("stopped: stage filter kept no row, so there is nothing to speak: filter rejected 8 as ")
         assert "all well" not in told
 
 
@@ -58,7 +58,9 @@ def test_a_corpus_of_which_every_clip_is_malformed_is_not_well(tmp_path, quickst
     words = ["build", str(quickstart), "--inline", "--root", str(tmp_path / "root"), "--stage", "corpus"]
     ran = CliRunner().invoke(app, [*words, "--set", f"speech.inputs=[{{path: {tmp_path / 'm.jsonl'}}}]"])
     assert ran.exit_code == 1 and "all well" not in ran.output
-    assert "stage corpus kept no row, so there are no voices to speak with: corpus refused 4 as malformed" in ran.output
+    assert (
+        "stage corpus kept no row, so there are no voices to speak with: corpus rejected 4 as malformed" in ran.output
+    )
 
 
 @pytest.mark.slow
@@ -67,11 +69,11 @@ def test_a_build_and_an_export_without_any_dialogue(tmp_path, quickstart, monkey
     ground.engines.mumbles = lambda u, before: True
     result = ground.build("rounds=[seed]")
     assert not result.ok
-    assert "no dialogue passed the gate: gate refused 16 as error_rate, gate.r1 refused 16 as" in result.lines()
+    assert "no dialogue passed the gate: gate rejected 16 as error_rate, gate.r1 rejected 16 as" in result.lines()
     to = tmp_path / "out"
     ran = CliRunner().invoke(app, ["export", "--root", ground.pipeline().root, "--to", str(to)])
     assert (ran.exit_code, to.exists()) == (1, False), ran.output
-    assert "no dialogue passed the gate, so there is nothing to export: gate refused 16 as error_rate" in ran.output
+    assert "no dialogue passed the gate, so there is nothing to export: gate rejected 16 as error_rate" in ran.output
 
 
 @pytest.mark.slow

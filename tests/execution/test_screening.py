@@ -52,8 +52,8 @@ def test_both_are_counted_said_and_shown(ingest, tmp_path):
     bench.write_text('{"question": "Why do cats purr?", "answer": "They are calm."}\n')
     built, kept, reasons = ingest(f"instructions.exclude=[{{path: {bench}}}]")
     assert (built, kept, reasons) == (3, 3, {"near_duplicate": 1, "contaminated": 1})
-    assert "instructions: 1 rows say nearly the same as an earlier one and are refused as near_duplicate" in ingest.told
-    assert any(line.endswith("refused as contaminated: bench.jsonl 1") for line in ingest.told)
+    assert "instructions: 1 row rejected as near_duplicate: nearly the same as an earlier one" in ingest.told
+    assert any(line.endswith("found in excluded files: bench.jsonl 1") for line in ingest.told)
     words = ["rows", "--root", ingest.root, "--stage", "ingest", "--status", "rejected", "--format", "jsonl"]
     rows = [json.loads(line) for line in CliRunner().invoke(app, words).output.splitlines()]
     details = {row["reason"]: row["detail"] for row in rows}

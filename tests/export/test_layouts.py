@@ -24,6 +24,7 @@ from tests.export.gated_rows import GENDERS, RATE, ROWS, dialogue, flac, pcm, re
 pytestmark = pytest.mark.slow
 
 LAYOUTS = ["huggingface", "webdataset", "lhotse", "stereo", "ke-omni", "messages", "moshi", "nemo-duplex"]
+OF_TOKENS = ["interleaved"]  # it needs an engine, and has tests of its own
 PARTIAL = ["whisper", "cosyvoice", "preference"]  # they hold some of the dialogues, and have tests of their own
 SHARDED = ["huggingface", "webdataset", "lhotse", "nemo-duplex"]
 BY_ID = {r["id"]: r for r in ROWS}
@@ -242,7 +243,7 @@ def test_nothing_to_export(layout, tmp_path):
 def test_a_layout_says_what_it_is(layout):
     cls = layout_class(layout)
     assert cls.name == layout and cls.writes and cls.read_by and cls.text_bytes > 0
-    assert layout in {*LAYOUTS, *PARTIAL, "ke-speechchat"}
+    assert layout in {*LAYOUTS, *PARTIAL, *OF_TOKENS, "ke-speechchat"}
     assert isinstance(make_layout(layout), HoldsSome) is (layout in PARTIAL)
 
 
@@ -254,7 +255,7 @@ def test_a_layout_gets_what_it_needs_and_is_not_asked_otherwise():
     assert make_layout("stereo", {"units": asked}).name == "stereo"
 
 
-@pytest.mark.parametrize("layout", [name for name in NAMES if name not in PARTIAL])
+@pytest.mark.parametrize("layout", [name for name in NAMES if name not in (*PARTIAL, *OF_TOKENS)])
 def test_a_layout_knows_its_weight(layout, tmp_path):
     """The estimate is near what is written: of longer audio, the rest is soon forgotten."""
     rates = AudioRates(flac=_flac_rate(), pcm=2 * RATE, user_share=selected().user_share)

@@ -97,11 +97,11 @@ def test_the_turn_at_fault_makes_the_pair(reason, tmp_path):
     takes = sum(row["round"] for row in ROWS)
     if reason == "watermark_not_found":
         assert not list((tmp_path).rglob("*.parquet")) and done.dialogues == 0
-        assert f"refused turns that are in no pair: {2 * takes} refused as watermark_not_found" in done.notes
+        assert f"rejected turns that are in no pair: {2 * takes} rejected as watermark_not_found" in done.notes
     else:
         found = [pair for split in ("train", "dev", "test") for pair in pairs(tmp_path, split)]
         assert len(found) == takes and {pair["role"] for pair in found} == {"user"}
-        assert f"refused turns that are in no pair: {takes} not worse than what was kept" in done.notes
+        assert f"rejected turns that are in no pair: {takes} not worse than what was kept" in done.notes
 
 
 def test_pairs_of_two_voices_can_be_left_out(tmp_path):

@@ -241,7 +241,7 @@ READERS: Mapping[str, tuple[Callable[[Path], Heard], set[tuple[str, str]] | None
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "interleaved"])  # it holds no audio
 def test_every_reader_hears_the_same_samples(layout, tmp_path):
     read, wanted = READERS[layout]
     made = make_layout(layout, {"refused": Refused})

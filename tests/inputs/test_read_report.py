@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmarks.recorded import questions, recipe
@@ -44,6 +46,25 @@ def test_a_file_without_a_row_is_told_and_the_others_go_on(built, tmp_path):
         assert "all well" not in result.lines()
         assert any("good.jsonl: JSON lines of 4 rows in Alpaca's layout" in line for line in lines)
     assert (tmp_path / "root" / "ingest" / "commits").exists()
+
+
+@pytest.mark.parametrize("key", ["language", "Lang", "language-code"])
+def test_a_column_that_names_languages_is_told_with_what_to_set(built, tmp_path, key):
+    file = tmp_path / "faq.jsonl"
+    file.write_text(json.dumps({"question": "Why is the sea salty?", key: "en", "mood": "calm"}) + "\n")
+    _, lines = built(file)
+    line = next(line for line in lines if "faq.jsonl" in line)
+    assert line.startswith("instructions: faq.jsonl: JSON lines of 1 row in the layout question/answer; ")
+    assert f"`{key}`, `mood` are not used; each row's language is recognized from its text" in line
+    assert f"split the file by `{key}` and set `language: zh` or `language: en` on each input" in line
+    assert "instructions: 1 row planned into 1 shard" in lines
+
+
+def test_other_columns_are_told_without_a_hint(built, tmp_path):
+    file = tmp_path / "faq.jsonl"
+    file.write_text('{"question": "Why is the sea salty?", "mood": "calm"}\n')
+    _, lines = built(file)
+    assert any(line.endswith("the layout question/answer; `mood` is not used") for line in lines)
 
 
 def test_nothing_is_built_where_no_input_has_a_row(built, tmp_path):

@@ -63,7 +63,7 @@ def test_the_first_wins_and_the_other_says_which(tmp_path, first):
     (refused,) = (refusal for _, _, refusal in rows if refusal)
     original = next(id_ for id_, raw, _ in rows if json.loads(raw)["instruction"] == first)
     assert refused[1].endswith(f"% like {original}")
-    assert told(screened) == ["1 rows say nearly the same as an earlier one and are refused as near_duplicate"]
+    assert told(screened) == ["1 row rejected as near_duplicate: nearly the same as an earlier one"]
 
 
 def test_the_same_text_of_another_source_is_found_and_what_ingest_refuses_stands_for_nothing(tmp_path):
@@ -97,7 +97,7 @@ def test_a_text_of_an_excluded_file_is_contaminated_and_stands_for_nothing(tmp_p
     rows, screened = _screened(tmp_path / "root", file, exclude=[bench])
     assert [refusal and refusal[0] for _, _, refusal in rows] == ["contaminated", None]
     assert rows[0][2][1] == "has 100% of its n-grams in common with bench.jsonl:2"
-    assert told(screened) == ["1 rows are in excluded files and are refused as contaminated: bench.jsonl 1"]
+    assert told(screened) == ["1 row rejected as contaminated, found in excluded files: bench.jsonl 1"]
 
 
 def test_another_content_of_an_excluded_file_is_another_screening_and_another_path_is_not(tmp_path):

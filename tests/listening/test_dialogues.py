@@ -36,8 +36,8 @@ def test_each_dialogue_is_told_once_as_its_last_round_left_it(ground) -> None:
     counts = Counter(heard.fate for heard in found.values())
     stages = {s["name"]: s for s in status(ground.pipeline(TWO), ground.store)["stages"]}
     assert counts["kept"] == sum(stages[g]["kept"] for g in ("gate", "gate.r1", "gate.r2"))
-    assert counts["refused"] == sum(stages["gate.r2"]["rejected"].values()) == 1
-    (refused,) = [heard for heard in found.values() if heard.fate == "refused"]
+    assert counts["rejected"] == sum(stages["gate.r2"]["rejected"].values()) == 1
+    (refused,) = [heard for heard in found.values() if heard.fate == "rejected"]
     assert (refused.round, refused.stage, refused.reason) == (2, "gate.r2", "error_rate")
     assert refused.turns[0].transcript == "嗯啊" and refused.turns[0].error_rate > 0.5
     assert next(p.kind for p in refused.differences(refused.turns[0])) != "same"

@@ -39,7 +39,7 @@ def _heard(**changes) -> Heard:
     )
     made = Made(HOSTILE, {HOSTILE: HOSTILE}, {HOSTILE: "abc"})
     origin = Origin(HOSTILE, HOSTILE, 3, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    fields = {"id": f'x"{HOSTILE}', "language": "en", "split": "train", "shard": 0, "round": 1, "fate": "refused"}
+    fields = {"id": f'x"{HOSTILE}', "language": "en", "split": "train", "shard": 0, "round": 1, "fate": "rejected"}
     fields |= {"stage": "gate.r1", "reason": HOSTILE, "detail": HOSTILE, "metric": "WER", "error_rate": 0.5}
     return Heard(**(fields | {"seconds": 1.5, "turns": (turn,), "origin": origin, "made": (made,)} | changes))
 

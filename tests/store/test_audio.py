@@ -152,7 +152,7 @@ def test_an_mp3_of_variable_rate_without_a_length_is_read_to_its_end(tmp_path, l
 def test_an_mp3_that_says_its_length_is_read_by_libsndfile(tmp_path, monkeypatch):
     samples = 0.3 * np.sin(np.arange(32000) / 10)
     path = _mp3(tmp_path / "xing.mp3", samples, 16000)
-    monkeypatch.setattr("kespeechchat.store.audio._counted_mp3", None)
+    monkeypatch.setattr("kespeechchat.sound_file._counted_mp3", None)
     assert read(path).seconds == pytest.approx(2, abs=0.2)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AudioError, match="cut short"):

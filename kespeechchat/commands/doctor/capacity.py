@@ -18,6 +18,7 @@ from kespeechchat.config.flow import STAGES
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.resources import Resources
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.state.profile_models import engines_of
 from kespeechchat.state.segments import segments
 
@@ -88,7 +89,7 @@ def _amounts(bundle: dict[str, float]) -> str:
 def _offered(there: Machines) -> str:
     has = _sum(m.has for m in there.all)
     has = {k: v for k, v in has.items() if not k.startswith(("node:", "accelerator_type"))}
-    return f"{_amounts({'GPU': 0.0, **has})} on {len(there.all)} machine{'s' if len(there.all) > 1 else ''}"
+    return f"{_amounts({'GPU': 0.0, **has})} on {counted(len(there.all), 'machine')}"
 
 
 # --- what the engines' settings ask for

@@ -11,6 +11,7 @@ from itertools import islice
 from kespeechchat.commands.doctor.finding import CheckFailed, Finding, look
 from kespeechchat.config.inputs import InstructionInput, SpeechInput
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.inputs.language_check import lacking
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.store.audio import AudioError, read
@@ -50,7 +51,7 @@ def _input(item: InstructionInput | SpeechInput, found: dict[str, list[PlannedRo
         known = found.setdefault(row.language or "en", [])
         known += [row] if len(known) < _KEPT else []
     all_of_it = next(rows, None) is None
-    message = f"{_counted(seen, len(problems), all_of_it)}{'; the first: ' + problems[0] if problems else ''}"
+    message = f"{_parsed(seen, len(problems), all_of_it)}{'; the first: ' + problems[0] if problems else ''}"
     if not seen:
         raise CheckFailed(f"no usable row: {message}", "set the input's `layout` or `columns` to what the file has")
     if len(problems) > sum(seen.values()):
@@ -58,8 +59,8 @@ def _input(item: InstructionInput | SpeechInput, found: dict[str, list[PlannedRo
     return message + _decoded(clips)
 
 
-def _counted(seen: Counter[str], bad: int, all_of_it: bool) -> str:
-    whole = f"all {sum(seen.values()) + bad:,} rows" if all_of_it else f"the first {_ROWS:,} rows"
+def _parsed(seen: Counter[str], bad: int, all_of_it: bool) -> str:
+    whole = counted(sum(seen.values()) + bad, "row") if all_of_it else f"the first {_ROWS:,} rows"
     languages = ", ".join(f"{language} {n:,}" for language, n in sorted(seen.items(), reverse=True))
     return f"{whole} parsed: {languages or 'none is usable'}{f', malformed {bad:,}' if bad else ''}"
 
@@ -76,7 +77,7 @@ def _decoded(clips: list[PlannedRow]) -> str:
             broken.append(str(error))
     if broken:
         raise CheckFailed(
-            f"{len(broken)} of {len(chosen)} clips cannot be read; the first: {broken[0]}",
+            f"{len(broken)} of {counted(len(chosen), 'clip')} cannot be read; the first: {broken[0]}",
             "paths are relative to the manifest; every machine must see them at the same place",
         )
-    return f"; {len(chosen)} clips decoded" if chosen else ""
+    return f"; {counted(len(chosen), 'clip')} decoded" if chosen else ""

@@ -47,11 +47,14 @@ def speakers(clip: Mapping[str, Any]) -> list[Row]:
     return [{**speaker, "id": name, "recording": name, "gender": gender} for gender, name in names]
 
 
-def voice_library(language: Language, clip: Mapping[str, Any]) -> pa.Table:
-    """A library of one user and one agent that both speak as the clip does."""
+def voice_library(language: Language, clip: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+    """A library of one user and one agent that both speak as the clip does; `prompts`: of the auditions that were
+    tried, of which they have one."""
     gender = clip["gender"] if clip["gender"] in ("female", "male") else "female"
     voice = {"language": language, "gender": gender, "split": "train", "embedding": clip["tts_embedding"]}
     voice["xvectors"] = [clip["auditor_xvector"] or clip["xvector"]]
+    own = [prompt for prompt in prompts if prompt["language"] == language] or prompts
+    voice["prompts"] = [{**own[0], "language": language}] if own else None
     return table_of(LIBRARY, [{**voice, "id": f"trial-{role}", "role": role} for role in ("user", "agent")])
 
 

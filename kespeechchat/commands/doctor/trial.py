@@ -2,8 +2,8 @@
 
 Each unit runs in a process of its own with its resources and environment, as a build's actors do. All languages of the
 inputs go through it together, because a model may differ by language. Text, voices and speech are tried one after the
-other. What one cannot deliver (a model is missing, all rows were refused) is replaced by stand-ins, so that the next is
-tried too. The stand-in voice is the clip's own: good enough to speak with, and thrown away with everything else.
+other. What one cannot deliver (a model is missing, all rows were rejected) is replaced by stand-ins, so that the next
+is tried too. The stand-in voice is the clip's own: good enough to speak with, and thrown away with everything else.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.traits import InputBranch, Reads, Scope
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT, LANGUAGES, REJECTED, SCHEMAS, Language, Outcome
 from kespeechchat.stages.base import Row, Task, output_kept
 from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.profile_models import engines_of
 
-_TRIED: dict[InputBranch, int] = {"instructions": 6, "speech": 2}  # rows of a language: filters refuse some on the way
+_TRIED: dict[InputBranch, int] = {"instructions": 6, "speech": 2}  # rows of a language: filters reject some on the way
 _PER_CLIP = tuple(stage for stage in VOICES if one_language(stage))
 
 
@@ -63,7 +64,7 @@ def check(pipeline: Pipeline, there: Machines, rows: Rows, blocked: Mapping[str,
         assert language is not None
         made = composed.get(language, [])[:1] or [dialogue(language, rows["instructions"][language][0])]
         dialogues[language] = [{**row, "split": "train"} for row in made]
-        trial.voices[language] = voice_library(language, (clips.get(language) or measured)[0])
+        trial.voices[language] = voice_library(language, (clips.get(language) or measured)[0], trial.prompts)
     yield from trial.run(SPEECH, dialogues)
 
 
@@ -74,6 +75,11 @@ class _Trial:
         self._pipeline, self._there, self._blocked = one_user_voice(pipeline), there, blocked
         self._kept: dict[str, list[Row]] = {}  # by stage, of all languages
         self.voices: dict[Language | None, pa.Table] = {}  # the library that each language is spoken with
+
+    @property
+    def prompts(self) -> list[Row]:
+        """Recordings that the tried auditions kept."""
+        return [prompt for row in self._kept.get("audition", []) for prompt in row.get("prompts") or ()]
 
     def run(self, stages: Sequence[str], rows: RowsOf) -> Generator[Finding, None, RowsOf]:
         """Yields a finding per stage; returns what the last one kept, of the languages that came so far."""
@@ -149,17 +155,17 @@ def _kept(rows: RowsOf, outcomes: Sequence[Sequence[Outcome]]) -> RowsOf:
 
 
 def _judged(stage: str, outcomes: Mapping[Language | None, Sequence[Outcome]], seconds: float) -> Finding:
-    """Ok where every language kept a row; of a stage that may keep none, also where it refused all for a reason."""
+    """Ok where every language kept a row; of a stage that may keep none, also where it rejected all for a reason."""
     counts = {language: len(output_kept(of_one)) for language, of_one in outcomes.items()}
     lost = [o for language, of_one in outcomes.items() if not counts[language] for o in of_one]
     failed = any(o.status not in (KEPT, REJECTED) for o in lost)
     ok = all(counts.values()) or (TRAITS[stage].may_keep_none and not failed)
     shares = ", ".join(
-        f"{language} {counts[language]} of {len(of_one)}" if language else f"{counts[language]} of {len(of_one)}"
+        f"{f'{language} ' if language else ''}{counts[language]} of {counted(len(of_one), 'row')}"
         for language, of_one in outcomes.items()
     )
     reasons = "; ".join(dict.fromkeys(f"{o.reason}: {o.detail}" for o in lost[:3]))
-    message = f"{shares} rows kept in {seconds:.0f} s" + (f" ({reasons[:400]})" if reasons else "")
+    message = f"{shares} kept in {seconds:.0f} s" + (f" ({reasons[:400]})" if reasons else "")
     fix = "" if ok else "the reasons are the stage's own: check the model, the prompt and the input"
     return Finding(ok, f"trial of {stage}", message, fix)
 

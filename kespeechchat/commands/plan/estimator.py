@@ -23,6 +23,7 @@ from kespeechchat.commands.plan.arithmetic import (
 from kespeechchat.commands.plan.chains import chains, shard_size
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.resources import Resources
+from kespeechchat.display import counted
 from kespeechchat.state.segments import segments
 
 
@@ -113,7 +114,9 @@ class Estimator:
         """So many rows go in that `wanted` dialogues come out, in the shares of languages that `rows` give."""
         size, ways = self._begun(title, rows)
         if missing := [language for language in sorted(rows) if not ways[language].rounds]:
-            size.unknown.append(f"{wanted:,} dialogues ({', '.join(missing)} has not been measured up to the gate)")
+            size.unknown.append(
+                f"{counted(wanted, 'dialogue')} ({', '.join(missing)} has not been measured up to the gate)"
+            )
             return self._finished(size, ways, {}, voices)
         given = {language: ways[language].dialogues(count) for language, count in rows.items()}
         total = sum(given.values())

@@ -17,6 +17,7 @@ from kespeechchat.commands.plan.measurements import (
 )
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.store.interface import ObjectStore
 
 
@@ -66,7 +67,7 @@ def forecast(
     own = own_rows(pipeline, figures, rows, notes)
     estimator = Estimator(pipeline, figures, own_clips(pipeline, figures, notes), gpus)
     voices = candidates(pipeline)
-    sizes = [estimator.of_rows(f"{sum(own.values()):,.0f} rows", own, voices)]
+    sizes = [estimator.of_rows(counted(round(sum(own.values())), "row"), own, voices)]
     if wanted := dialogues_for_targets(pipeline, figures):
         sizes.append(estimator.of_targets("the target hours", own, wanted, voices))
     sizes.append(estimator.of_dialogues("the paper's size", own, PAPER_DIALOGUES, candidates(pipeline, PAPER_USERS)))

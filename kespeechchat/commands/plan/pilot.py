@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 
@@ -43,7 +44,7 @@ def pilot_of(pipeline: Pipeline, rows: int, clips: int | None = None) -> Pipelin
 
 def run_pilot(pilot: Pipeline, progress: Progress, **how: Unpack[RunOptions]) -> None:
     """Builds the pilot, or what is missing of it. Says what stops it half-way; what it measured so far is used."""
-    progress.say(f"pilot: the first {pilot.instructions.limit} rows of each input, in {pilot.root}")
+    progress.say(f"pilot: the first {counted(pilot.instructions.limit or 0, 'row')} of each input, in {pilot.root}")
     try:
         result = build(pilot, progress, **how)
     except ConfigError as error:
@@ -52,4 +53,6 @@ def run_pilot(pilot: Pipeline, progress: Progress, **how: Unpack[RunOptions]) ->
     for blocked in result.blocked:
         progress.say(f"the pilot stopped: {blocked}", "error")
     if result.failed:
-        progress.say(f"{result.failed} shards of the pilot failed: `kesc errors --root {pilot.root}`", "error")
+        progress.say(
+            f"{counted(result.failed, 'shard')} of the pilot failed: `kesc errors --root {pilot.root}`", "error"
+        )

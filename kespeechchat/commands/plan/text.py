@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kespeechchat.commands.plan.arithmetic import Figures, Range
 from kespeechchat.commands.plan.estimator import Size
 from kespeechchat.commands.plan.forecast import Forecast
-from kespeechchat.display import columns, number, percent, size
+from kespeechchat.display import columns, counted, number, percent, size
 
 
 def render(found: Forecast) -> str:
@@ -80,7 +80,7 @@ def _summary(found: Forecast) -> str:
     lines.append(("actor-hours", *(ranged(s.total("actor_hours"), number) for s in sizes)))
     lines.append(("GPU-hours", *(ranged(s.total("gpu_hours"), number) for s in sizes)))
     lines.append(("storage", *(ranged(s.total("storage"), size) for s in sizes)))
-    cluster = f"{found.gpus} GPUs" if found.gpus is not None else "all actors the profile allows"
+    cluster = counted(found.gpus, "GPU") if found.gpus is not None else "all actors the profile allows"
     lines.append((f"wall time, {cluster}", *(_wall(s) for s in sizes)))
     notes = (
         "wall time: Σ over segments of the slowest stage's actor-hours ÷ actors; loading, waiting and failures come on "

@@ -40,7 +40,7 @@ def choose(dialogues: Dialogues, seen: Survey) -> list[Group]:
     groups = []
     wanted = [(kind, kind.key, _SHOWN[kind.key]) for kind in KINDS]
     for reason in seen.reasons():
-        title = f"Refused: {reason.replace('_', ' ')}"
+        title = f"Rejected: {reason.replace('_', ' ')}"
         kind = Kind(f"reason-{reason}", title, "Drawn by a hash of their ids.")
         wanted.append((kind, f"reason:{reason}", _OF_REASON))
     for kind, key, count in wanted:

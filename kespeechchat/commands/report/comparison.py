@@ -83,7 +83,7 @@ def compare(here: Build, there: Build) -> Comparison:
         for of in (_error_rate, _score)
     )
     charts, _ = rows(here.pipeline, here.seen, there.seen)
-    differing = list(settings_that_differ(there.pipeline, here.pipeline))
+    differing = list(settings_that_differ(there.pipeline, here.pipeline, (_digests(there), _digests(here))))
     return Comparison(
         root=there.build_state.store.url,
         name=there.pipeline.name,
@@ -100,6 +100,13 @@ def compare(here: Build, there: Build) -> Comparison:
         score_change=_change(scores, lambda v: f"{v:.3f}"),
         pairs=tuple(_pairs(here, there, ours, theirs, errors, scores)),
     )
+
+
+def _digests(build: Build) -> dict[str, str]:
+    """Path → digest of its content, of the build's inputs and local models."""
+    manifests = build.build_state.manifests.values()
+    inputs = {path: digest for m in manifests for segment in m.segments for digest, path in segment.inputs.items()}
+    return inputs | (build.build_state.pipeline.contents or {})
 
 
 def _error_rate(brief: _Brief) -> float | None:
@@ -167,8 +174,12 @@ def _change(differences: list[tuple[str, float]], form: Callable[[float], str]) 
     lower, higher = sum(d < 0 for _, d in differences), sum(d > 0 for _, d in differences)
     mean = sum(d for _, d in differences) / len(differences)
     same = len(differences) - lower - higher
-    way = "lower" if mean < 0 else "higher"
-    return f"lower in {lower:,}, higher in {higher:,}, the same in {same:,}; on average {form(abs(mean))} {way}"
+    if not lower and not higher:
+        return f"the same in all {same:,}"
+    counts = f"lower in {lower:,}, higher in {higher:,}, the same in {same:,}"
+    if form(abs(mean)) == form(0.0):
+        return f"{counts}; on average the same"
+    return f"{counts}; on average {form(abs(mean))} {'lower' if mean < 0 else 'higher'}"
 
 
 def _pairs(

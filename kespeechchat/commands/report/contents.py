@@ -21,7 +21,7 @@ from kespeechchat.config.pipeline import Departure, Pipeline
 from kespeechchat.dataset.origins import Corpus, corpus_of, departures_of
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.statistics import PAPER
-from kespeechchat.display import NOTHING, hours, percent
+from kespeechchat.display import NOTHING, counted, hours, percent
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.listening.page import score_name
 from kespeechchat.records import LANGUAGES
@@ -31,7 +31,7 @@ from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
 
 FAILURES = 20  # that are shown
-_PAPER_ERRORS = {"zh": "refuses CER over 5%", "en": "refuses WER over 10%"}  # arXiv 2412.01078: the gate's limits
+_PAPER_ERRORS = {"zh": "rejects CER over 5%", "en": "rejects WER over 10%"}  # arXiv 2412.01078: the gate's limits
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def tiles(build: Build) -> Iterator[Tile]:
         yield Tile("Speech", _spoken(sum(build.hours.values())), each, f"{PAPER['hours']} hours")
     if build.voices:
         users = sum(n for (role, _), n in build.voices.counts.items() if role == "user")
-        told = f"{users:,} users, {build.voices.voices - users:,} agents; of {build.voices.people:,} people"
+        people = counted(build.voices.people, "person", "people")
+        told = f"{counted(users, 'user')}, {counted(build.voices.voices - users, 'agent')}; of {people}"
         yield Tile("Voices", f"{build.voices.voices:,}", told, PAPER["speakers"])
     for (language, metric), (edits, units) in sorted(seen.edits.items(), reverse=True):
         rates = seen.of("error_rate", language, True)
@@ -173,4 +174,4 @@ def _missing(build: Build) -> Iterator[str]:
             yield f"{stage['name']}: no shard yet; the stages before it come first."
         elif undone:
             told = ", ".join(f"{n:,} {state}" for state, n in undone.items())
-            yield f"{stage['name']}: {told} of {stage['shards']:,} shards."
+            yield f"{stage['name']}: {told} of {counted(stage['shards'], 'shard')}."

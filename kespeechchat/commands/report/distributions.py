@@ -90,7 +90,7 @@ def rows(pipeline: Pipeline, seen: Survey, other: Survey | None = None) -> tuple
 
 def _chart(quantity: Quantity, language: Language, seen: Survey, other: Survey | None) -> Chart | None:
     kept, left = (seen.of(quantity.key, language, fate) for fate in (True, False))
-    series = [Series("kept", language, kept), Series("refused", "left", left)]
+    series = [Series("kept", language, kept), Series("rejected", "left", left)]
     if other is not None:
         series = [Series("here", language, kept)]
         series.append(Series("there", "against", other.of(quantity.key, language, True), line=True))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from kespeechchat.commands.report.drawing import Chart, Dot, Gate, Series, histogram, scatter
 from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT, LANGUAGES
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState, State
@@ -24,7 +25,7 @@ _COLUMNS = (
     *("role", "language", "gender", "reason", "parents", "xvectors"),
     *("nearest_speaker", "nearest_speaker_cosine", "nearest_voice_cosine"),
 )
-_DOTS = {"voice": 900, "refused": 300, "person": 400}  # that a map can show
+_DOTS = {"voice": 900, "rejected": 300, "person": 400}  # that a map can show
 _PEOPLE_SHARDS = 200  # of clips that are opened
 _PAIRS = 1500  # voices of which every pair is compared
 
@@ -115,13 +116,13 @@ def _people(build_state: BuildState) -> dict[str, _Person]:
 def _map(
     rows: Sequence[Mapping[str, Any]], means: Sequence[np.ndarray | None], people: Mapping[str, _Person]
 ) -> tuple[Chart | None, str]:
-    """People, voices and refused candidates in the two directions in which they differ most."""
+    """People, voices and rejected candidates in the two directions in which they differ most."""
     spots: list[tuple[str, str, str, str, np.ndarray]] = []  # kind, css, shape, name, vector
     for row, mean in zip(rows, means, strict=True):
         if mean is not None:
             good = row["status"] == KEPT
-            name = f"{row['id']}, {row['gender']}" if good else f"refused: {row['reason']}, {row['gender']}"
-            kind = "voice" if good else "refused"
+            name = f"{row['id']}, {row['gender']}" if good else f"rejected: {row['reason']}, {row['gender']}"
+            kind = "voice" if good else "rejected"
             spots.append((kind, f"{row['gender']} {kind}", "circle" if good else "cross", name, mean))
     for name, person in people.items():
         label = f"{name}, a person of the corpus, {person.gender}"
@@ -139,7 +140,9 @@ def _map(
         Dot(float(x), float(-y), css, shape, name) for (x, y), (_, css, shape, name, _) in zip(flat, drawn, strict=True)
     ]
     dots.sort(key=lambda d: {"cross": 0, "square": 1, "circle": 2}[d.shape])
-    label = f"Map of {len(dots)} voices, people and refused candidates by how they sound"
+    label = (
+        f"Map of {counted(len(dots), 'voice or person', 'voices, people and rejected candidates')} by how they sound"
+    )
     caption = f"The two directions in which the x-vectors differ most hold {share:.0%} of what differs."
     if len(dots) < len(spots):
         caption += f" {len(dots):,} of {len(spots):,} are drawn, by a hash of their names."
@@ -164,7 +167,7 @@ def _cosines(
     same = Gate(privacy.speaker_threshold, f"same person {privacy.speaker_threshold:g}")
     nearest = (
         Series("voices", "kept", _values(rows, kept, "nearest_speaker_cosine")),
-        Series("refused candidates", "left", _values(rows, out, "nearest_speaker_cosine")),
+        Series("rejected candidates", "left", _values(rows, out, "nearest_speaker_cosine")),
     )
     charts = []
     if any(len(s.values) for s in nearest):

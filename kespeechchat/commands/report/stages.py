@@ -14,6 +14,7 @@ from kespeechchat.commands.rows import schema_of
 from kespeechchat.config.flow import SPEECH, TEXT
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState, State
@@ -99,7 +100,7 @@ def _step(build_state: BuildState, stage: Mapping[str, Any], widest: int) -> Ste
     left = tuple(Left(why, n, n / max(out, 1), tuple(examples.get(why, ()))) for why, n in reasons.items())
     parts = [("kept", stage["kept"], "kept"), *((one.reason, one.rows, "left") for one in left)]
     parts.append(("failed", stage["failed_rows"], "failed"))
-    told = f"{stage['name']}: {stage['kept']:,} of {stage['rows_in']:,} rows kept"
+    told = f"{stage['name']}: {stage['kept']:,} of {counted(stage['rows_in'], 'row')} kept"
     return Step(
         name=stage["name"],
         rows_in=stage["rows_in"],

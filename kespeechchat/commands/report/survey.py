@@ -35,7 +35,7 @@ class Kind:
     about: str
 
 
-OUTSIDE = Kind("outside", "Just outside the gate", "Refused for their error rate by the least.")
+OUTSIDE = Kind("outside", "Just outside the gate", "Rejected for their error rate by the least.")
 INSIDE = Kind("inside", "Just inside the gate", "Kept with the highest error rates.")
 LOW = Kind("low", "Lowest quality that was kept", "Kept dialogues whose worst turn has the lowest score.")
 RANDOM = Kind("random", "By chance", "Kept dialogues, drawn by a hash of their ids.")
@@ -80,7 +80,7 @@ class Survey:
         return [found[3] for found in sorted(self._best.get((kind, language), ()), key=lambda e: (-e[0], e[1]))]
 
     def reasons(self) -> list[str]:
-        """Of refusals, and `error` of failures, the commonest first."""
+        """Of rejections, and `error` of failures, the commonest first."""
         counts: dict[str, int] = defaultdict(int)
         for (_, fate, reason), n in self.dialogues.items():
             if fate != "kept":

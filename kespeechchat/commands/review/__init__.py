@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kespeechchat.commands.review.agreement import agreements
-from kespeechchat.display import columns, percent
+from kespeechchat.display import columns, counted, percent
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.reviews import current_reviews, latest, read_samples, read_saved
 
@@ -52,13 +52,14 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for pair in found["agreement"]:
         kappa = "not defined, both gave one verdict to all" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
         yield (
-            f"agreement of {pair['first']} and {pair['second']} on {pair['both']:,} dialogues of {pair['sample']}: "
+            f"agreement of {pair['first']} and {pair['second']} on {counted(pair['both'], 'dialogue')} of "
+            f"{pair['sample']}: "
             f"{percent(pair['same'], 0)}, Cohen's kappa {kappa}"
         )
-    for name, told in (
-        ("changed", "sound different since, so they are unreviewed again"),
-        ("gone", "are not in it now"),
+    for name, one, many in (
+        ("changed", "dialogue sounds different since its review", "dialogues sound different since their review"),
+        ("gone", "reviewed dialogue is not in the dataset now", "reviewed dialogues are not in the dataset now"),
     ):
         if ids := found[name]:
             more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-            yield f"{len(ids):,} dialogues {told}: {', '.join(ids[:_NAMED])}{more}"
+            yield f"{counted(len(ids), one, many)}: {', '.join(ids[:_NAMED])}{more}"

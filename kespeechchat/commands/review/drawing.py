@@ -11,6 +11,7 @@ from kespeechchat.commands.review.sampling import COLUMNS, Drawn, draw
 from kespeechchat.config.base import pick
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted
 from kespeechchat.listening.page import render
 from kespeechchat.listening.speech import data_url
 from kespeechchat.records import LANGUAGES, Language, Role, Split, turn_names
@@ -51,6 +52,10 @@ class Wanted:
     language: Language | None = None
     split: Split | None = None
 
+    def takes(self, row: FinishedRow) -> bool:
+        """Whether the row is of the language and split."""
+        return self.language in (None, row["language"]) and self.split in (None, row["split"])
+
 
 @dataclass(frozen=True)
 class _Card:
@@ -63,6 +68,18 @@ class _Card:
     turns: Sequence[tuple[Role, str, str]]
 
 
+def _why_none(pipeline: Pipeline, build_state: BuildState, wanted: Wanted) -> str:
+    chosen = [f"--{name} {of}" for name in ("language", "split") if (of := getattr(wanted, name))]
+    which = f" with {' '.join(chosen)}" if chosen else ""
+    everything = FinishedRows(pipeline, build_state.store, build_state)  # what annotators rejected too
+    if not any(wanted.takes(row) for part in everything.parts() for row in part.rows(COLUMNS)):
+        return f"--sample: the dataset has no dialogue{which}: `kesc status` shows what the gates kept"
+    return (
+        f"--sample: every dialogue{which} has a review already; `kesc review` shows what they come to. Build more "
+        "dialogues, or draw from another language or split"
+    )
+
+
 def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to: Path, tell: Tell) -> str:
     """Draws dialogues that have no review yet, and writes the pages of each annotator into `to`. The same command
     writes the same pages. Returns what to tell the user; raises ConfigError where there is nothing to draw, or `to`
@@ -72,7 +89,7 @@ def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to:
     limits: dict[str, float | None] = {lang: pick(pipeline.stages.gate.max_error, lang) for lang in LANGUAGES}
     drawn = draw(_unreviewed(rows, wanted), wanted.count, wanted.seed, limits)
     if not drawn:
-        raise ConfigError("--sample: no dialogue of these is without a review; `kesc review` shows how far it is")
+        raise ConfigError(_why_none(pipeline, build_state, wanted))
     speech = SingleSpeech(build_state)
     items = tuple(
         Item(d.id, d.shard, audio_digest(speech.flac(*_place(d))), made_of(build_state, d.shard, d.round))
@@ -90,7 +107,8 @@ def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to:
     kinds = len({d.kind for d in drawn})
     return "\n".join(
         [
-            f"review: sample {name}: {len(items):,} dialogues{few}, of {kinds} kinds (language, split, error rate)",
+            f"review: sample {name}: {counted(len(items), 'dialogue')}{few}, of {counted(kinds, 'kind')} "
+            "(language, split, error rate)",
             *(f"        {file}" for file in files),
             "Send each annotator the pages of one name. What they save comes back with kesc review --import FILE...",
         ]
@@ -100,8 +118,7 @@ def draw_sample(pipeline: Pipeline, build_state: BuildState, wanted: Wanted, to:
 def _unreviewed(rows: FinishedRows, wanted: Wanted) -> Iterator[FinishedRow]:
     for part in rows.parts():
         for row in part.rows(COLUMNS):
-            chosen = wanted.language in (None, row["language"]) and wanted.split in (None, row["split"])
-            if chosen and not row.get("review"):
+            if wanted.takes(row) and not row.get("review"):
                 yield row
 
 

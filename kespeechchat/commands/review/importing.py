@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import counted
 from kespeechchat.state.reviews import Sample, Saved, latest, read_samples, read_saved, saved_key
 from kespeechchat.store.documents import parse
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
@@ -51,6 +52,11 @@ def import_files(store: ObjectStore, files: Sequence[Path]) -> list[Imported]:
 
 def _read(file: Path) -> tuple[Saved, bytes]:
     try:
+        if _is_page(file):
+            raise ConfigError(
+                f"{file}: is a review page, not what it saves; open it in a browser, judge, press “Save” (s), and "
+                "import the .json file that it saves into the downloads"
+            )
         if file.stat().st_size > _LARGEST:
             raise ConfigError(f"{file}: has {file.stat().st_size:,} bytes; a saved review has {_LARGEST:,} at most")
         data = file.read_bytes()
@@ -62,6 +68,11 @@ def _read(file: Path) -> tuple[Saved, bytes]:
         raise ConfigError(
             f"{file}: is not what a review page saves: {error}; press “Save” in the page again, and import that file"
         ) from None
+
+
+def _is_page(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(256).lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _check(file: Path, saved: Saved, samples: dict[str, Sample]) -> None:
@@ -102,6 +113,6 @@ def _check_copies(files: Sequence[tuple[str, Saved]]) -> None:
 def lines(imported: Sequence[Imported]) -> Iterator[str]:
     """What to tell the user."""
     for one in imported:
-        how = "was imported before" if one.known else f"{one.verdicts:,} verdicts of {one.saved.annotator}"
+        how = "was imported before" if one.known else f"{counted(one.verdicts, 'verdict')} of {one.saved.annotator}"
         changed = f", {one.changed:,} of them changed since the last import" if one.changed and not one.known else ""
         yield f"review: {one.file}: {how}{changed}"

@@ -7,14 +7,15 @@ import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from kespeechchat.commands.view.index import default_file, remove, update
 from kespeechchat.commands.view.marks import Marks, marks_file
 from kespeechchat.commands.view.pages import Pages
-from kespeechchat.commands.view.query import Index
+from kespeechchat.commands.view.query import BadQuery, Index, Query
 from kespeechchat.commands.view.sounds import Sounds
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import counted
 from kespeechchat.engines.models import cache_folder
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.state.build_state import BuildState
@@ -23,6 +24,7 @@ __all__ = ["Tell", "index_file", "page_of", "serve"]
 
 Tell = Callable[[str], None]
 _ADDRESS = "127.0.0.1"
+_PAGES = ("", "dialogue")  # that have an address of their own
 
 
 def index_file(root: str, named: Path | None, again: bool) -> Path:
@@ -34,7 +36,8 @@ def index_file(root: str, named: Path | None, again: bool) -> Path:
 
 
 def page_of(link: str | None) -> str:
-    """What follows the token in a link that a colleague's viewer made; a page without its server works too.
+    """What follows the token in a link that a colleague's viewer made; a page without its server works too. Raises
+    ConfigError for what no viewer makes.
 
     >>> page_of("http://127.0.0.1:8741/Qm9/dialogue?id=a-1"), page_of("?language=zh"), page_of(None)
     ('dialogue?id=a-1', '?language=zh', '')
@@ -43,13 +46,32 @@ def page_of(link: str | None) -> str:
         return ""
     parts = urlsplit(link)
     path = parts.path.lstrip("/").partition("/")[2] if parts.netloc else parts.path.lstrip("/")
+    if path not in _PAGES:
+        raise ConfigError(f"--page {link}: not an address of the viewer; it ends in /, /?FILTERS or /dialogue?id=ID")
     return f"{path}?{parts.query}" if parts.query else path
 
 
-def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Callable[[str], None]) -> None:
-    """Brings the index up to date and serves until Ctrl-C. `ready` gets the address that leads to the pages.
+def check_page(index: Index, page: str) -> None:
+    """Raises ConfigError where this build has no such page (of `page_of`)."""
+    path, _, query = page.partition("?")
+    given = dict(parse_qsl(query))
+    try:
+        if path == "dialogue":
+            if not index.takes(given.get("id", "")):
+                raise BadQuery(f"id={given.get('id', '')}: this build has no such row; is it the build of the sender?")
+        else:
+            index.check(Query.parse(given, index.heads))
+    except BadQuery as error:
+        raise ConfigError(f"--page: {error}") from None
 
-    Raises ConfigError where the port is taken or the index cannot be used, KeyboardInterrupt at Ctrl-C.
+
+def serve(
+    build_state: BuildState, file: Path, port: int, tell: Tell, ready: Callable[[str], None], page: str = ""
+) -> None:
+    """Brings the index up to date and serves until Ctrl-C. `ready` gets the address that leads to `page`.
+
+    Raises ConfigError where the port is taken, the index cannot be used or the page is none, KeyboardInterrupt at
+    Ctrl-C.
     """
     try:
         import uvicorn
@@ -61,8 +83,9 @@ def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Cal
     listening = _listen(port)  # first: making an index can take minutes
     try:
         takes = update(build_state, file, tell)
-        tell(f"index: {takes:,} takes in {file}")
+        tell(f"index: {counted(takes, 'take')} in {file}")
         index = Index(file)
+        check_page(index, page)
         sounds, dialogues = Sounds(build_state), Dialogues(build_state)
         viewer = Viewer(index, sounds, dialogues, Marks(marks_file(file)), Pages(build_state.pipeline, index))
         token, taken = secrets.token_urlsafe(24), listening.getsockname()[1]
@@ -76,7 +99,7 @@ def serve(build_state: BuildState, file: Path, port: int, tell: Tell, ready: Cal
             ws="none",
             timeout_graceful_shutdown=2,
         )
-        ready(f"http://{_ADDRESS}:{taken}/{token}/")
+        ready(f"http://{_ADDRESS}:{taken}/{token}/{page}")
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         listening.close()

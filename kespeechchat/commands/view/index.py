@@ -18,6 +18,7 @@ from pathlib import Path
 from kespeechchat.commands.view.takes import PLACES, Shard, Take, shards_of, takes_of
 from kespeechchat.config.load import ConfigError
 from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, cut_partitions
+from kespeechchat.display import counted
 from kespeechchat.records import KEPT
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState
@@ -78,7 +79,7 @@ def _fill(db: sqlite3.Connection, build_state: BuildState, fresh: list[Shard], o
     for k, takes in enumerate(prefetch(lambda shard: takes_of(build_state, shard), fresh)):
         shard = fresh[k]
         if k % _BATCH == 0:
-            tell(f"index: {of - len(fresh) + k:,} of {of:,} shards")
+            tell(f"index: {of - len(fresh) + k:,} of {counted(of, 'shard')}")
         for head in sorted({head for take in takes for head in take.scores} - heads):
             _add_head(db, head)
             heads.add(head)

@@ -97,7 +97,7 @@ class Pages:
             split=line["split"],
             shard=line["shard"],
             round=line["round"],
-            fate=_FATES.get(line["status"], "refused"),
+            fate=_FATES.get(line["status"], "rejected"),
             stage=line["stage"],
             reason=line["reason"],
             detail=line["detail"],

@@ -6,17 +6,19 @@ lines, so the hundred-thousandth page costs what the first one does.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from kespeechchat.commands.view.index import column_of, facets_of, heads_of
 from kespeechchat.commands.view.marks import marks_file
+from kespeechchat.records import KEPT, Language, Split, status_named
 
 SIZE = 20  # takes of a page
 _COUNTED = 10_000  # matches that are counted; beyond, "more than"
@@ -65,7 +67,7 @@ class Query:
         if sort not in ("", *figures):
             raise BadQuery(f"sort={sort}: no such order; there are {', '.join(figures)}")
         equal = {name: given[name] for name in _EQUAL if name in given}
-        if equal.setdefault("status", "kept") == "any":
+        if equal.setdefault("status", KEPT) == "any":
             del equal["status"]
         return cls(
             equal=equal,
@@ -74,11 +76,11 @@ class Query:
             voice=given.get("voice"),
             id=given.get("id"),
             text=given.get("text"),
-            marked="marked" in given,
+            marked=_ticked(given, "marked"),
             least={name: _number(given, f"least_{name}") for name in figures if f"least_{name}" in given},
             most={name: _number(given, f"most_{name}") for name in figures if f"most_{name}" in given},
             sort=sort,
-            down="down" in given,
+            down=_ticked(given, "down"),
             after=_place(given, "after"),
             before=_place(given, "before"),
         )
@@ -123,8 +125,29 @@ class Index:
         """Names of the partitions, smallest first."""
         return [str(name) for name in self.facets.get("names", [])]
 
+    def check(self, query: Query) -> None:
+        """Raises BadQuery, with the values that there are, for one that no take can have."""
+        for name, value in query.equal.items():
+            if name != "status":
+                _among(name, value, self._values(name))
+                continue
+            try:
+                status_named(value)
+            except ValueError as error:
+                raise BadQuery(f"status={error}; any shows every row") from None
+        if query.round is not None:
+            _among("round", str(query.round), self._values("round"))
+        if query.partition is not None:
+            _among("partition", query.partition, self.partitions)
+
+    def _values(self, name: str) -> list[str]:
+        """What a filter may be: what the index has, and what every build may have."""
+        always: dict[str, tuple[str, ...]] = {"language": get_args(Language), "split": get_args(Split)}
+        return [*dict.fromkeys([*always.get(name, ()), *(str(value) for value, _ in self.facets.get(name, []))])]
+
     def page(self, query: Query, size: int = SIZE) -> Page:
         """The lines of a page. Raises BadQuery, and TookTooLong after ten seconds."""
+        self.check(query)
         where, values = self._where(query)
         with self._reading() as db:
             lines = _lines(db, query, where, values, size)
@@ -159,8 +182,6 @@ class Index:
             parts.append("(user_voice = ? OR agent_voice = ?)")
             values += [query.voice] * 2
         if query.partition:
-            if query.partition not in self.partitions:
-                raise BadQuery(f"partition={query.partition}: there is {', '.join(self.partitions)}")
             parts.append("level <= ?")
             values.append(self.partitions.index(query.partition))
         if query.text:
@@ -216,11 +237,25 @@ def _column(name: str) -> str:
     return name if name in ("error_rate", "seconds") else column_of(name)
 
 
+def _among(name: str, value: str, there: Sequence[str]) -> None:
+    if value not in there:
+        raise BadQuery(f"{name}={value}: no such {name}; there is {', '.join(there) or 'none in this build'}")
+
+
+def _ticked(given: Mapping[str, str], name: str) -> bool:
+    if given.get(name, "1") != "1":
+        raise BadQuery(f"{name}={given[name]}: write {name}=1, or leave it out")
+    return name in given
+
+
 def _number(given: Mapping[str, str], name: str) -> float:
     try:
-        return float(given[name])
+        value = float(given[name])
     except ValueError:
-        raise BadQuery(f"{name}={given[name]}: write a number") from None
+        value = math.nan
+    if math.isnan(value):
+        raise BadQuery(f"{name}={given[name]}: write a number")
+    return value
 
 
 def _whole(given: Mapping[str, str], name: str) -> int | None:
@@ -239,6 +274,6 @@ def _place(given: Mapping[str, str], name: str) -> tuple[float, int] | None:
         found = float(value), int(n)
     except ValueError:
         raise BadQuery(f"{name}={given[name]}: not a place that a page of the viewer names") from None
-    if not 0 <= found[1] < 1 << 63:
+    if not 0 <= found[1] < 1 << 63 or math.isnan(found[0]):
         raise BadQuery(f"{name}={given[name]}: not a place that a page of the viewer names")
     return found

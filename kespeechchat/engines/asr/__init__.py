@@ -12,17 +12,19 @@ from kespeechchat.records import Audio, Language, RowError, Word
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was recognized in one utterance, with Whisper's three scores (Radford et al. 2022, sec. 4.5).
+    """What was recognized in one utterance, with Whisper's three scores (Radford et al. 2022, sec. 4.5), which are None
+    where the recognizer gives none.
 
     `text`: as the recognizer gave it; the gate normalizes it. `avg_logprob`: natural log-probability per token, at most
     0. `compression_ratio`: bytes of the text to bytes of its zlib, 0.0 for empty text. `no_speech_prob`: 0..1. `words`:
-    the same text in order, with times: words (en), characters or short runs of them (zh), punctuation with its word.
+    the same text in order, with times, none where the recognizer gives none: words (en), characters or short runs of
+    them (zh), punctuation with its word.
     """
 
     text: str
-    avg_logprob: float
-    compression_ratio: float
-    no_speech_prob: float
+    avg_logprob: float | None
+    compression_ratio: float | None
+    no_speech_prob: float | None
     words: tuple[Word, ...] = ()
 
 

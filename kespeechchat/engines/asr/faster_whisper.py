@@ -145,8 +145,8 @@ def _window(seconds: float, padding: float | None) -> int:
 
 def _failed(heard: Transcript) -> bool:
     return (
-        heard.compression_ratio > _REPETITIVE
-        or heard.avg_logprob < _UNLIKELY
+        (heard.compression_ratio or 0.0) > _REPETITIVE
+        or (heard.avg_logprob or 0.0) < _UNLIKELY
         or _TWICE.search(re.sub(r"\W+", "", heard.text.lower())) is not None
     )
 

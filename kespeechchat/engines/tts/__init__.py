@@ -12,10 +12,19 @@ from kespeechchat.records import Audio, Language, RowError
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """A recording of the speaker, and what is said in it."""
+
+    audio: Audio
+    text: str
+
+
+@dataclass(frozen=True)
 class Utterance:
     """One utterance to speak.
 
     `embedding`: float32 [D] in the engine's own speaker space. `speed`: times the engine's own pace, which is 1.0.
+    `prompt`: what an engine speaks from that takes a recording of the speaker in place of an embedding.
     """
 
     text: str
@@ -23,13 +32,15 @@ class Utterance:
     embedding: Float32
     seed: int
     speed: float = 1.0
+    prompt: Prompt | None = None
 
 
 class TTS(Engine, Protocol):
     """A speech synthesizer with virtual voices.
 
     `seeded`: another seed gives other speech; if not, a second try with a new seed is in vain. `sample_rate`: Hz, of
-    everything it speaks. `embedding_size`: the D of `Utterance.embedding`.
+    everything it speaks. `embedding_size`: the D of `Utterance.embedding`, which engines that speak from a
+    prompt do not read.
     """
 
     seeded: bool

@@ -3,7 +3,8 @@
 Sources: Du et al., arXiv 2407.05407 (version 1) and arXiv 2412.10117 (version 2).
 
 A virtual voice is put into the library's table of speakers for one call; nothing is ever written to its `spk2info.pt`.
-Utterances are spoken one at a time (its flow takes a batch of one), each after seeding every generator it draws from.
+With `batch: 1` utterances are spoken by the library, one at a time, each after seeding every generator it draws from;
+with more they go together through the loops of `cosyvoice_batch`, where each row has generators of its own.
 
 Traps, and what is done about them:
 
@@ -18,9 +19,8 @@ Traps, and what is done about them:
 from __future__ import annotations
 
 import random
-import re
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,15 @@ from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.engines.tts import TTS, Utterance
 from kespeechchat.engines.tts import cosyvoice_library as library
-from kespeechchat.engines.tts.cosyvoice_text import pieces, speakable
+from kespeechchat.engines.tts import cosyvoice_prompts as prompts
+from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
+from kespeechchat.engines.tts.cosyvoice_batch.speaking import BatchSpeaker, Piece
+from kespeechchat.engines.tts.cosyvoice_checks import checked, defect
+from kespeechchat.engines.tts.cosyvoice_text import pieces
+from kespeechchat.engines.tts.cosyvoice_watch import Hung, Watch
 from kespeechchat.records import Audio, Language, RowError
 
 _VOICE = "kespeechchat-virtual"  # the one name under which voices pass through the library's table
-_SPEEDS = (0.5, 2.0)  # outside, stretching the spectrogram is heard
-_SHORTEST = 0.1  # seconds; less is no speech
-_MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>, [laughter]
 
 
 class CosyVoice(TTS):
@@ -52,7 +54,8 @@ class CosyVoice(TTS):
         library.check_folder(folder, settings.version)
         device = library.check_device(settings)
         self._cosyvoice = library.load(folder, settings)
-        self.deterministic = device == "cpu"  # the same seed on a GPU: alike, not bit for bit
+        # the same seed on a GPU, or among other rows: alike, not bit for bit
+        self.deterministic = device == "cpu" and settings.batch == 1
         self.sample_rate: int = self._cosyvoice.sample_rate
         self.embedding_size = library.embedding_size(self._cosyvoice)
         self._frontend, self._model = self._cosyvoice.frontend, self._cosyvoice.model
@@ -60,6 +63,13 @@ class CosyVoice(TTS):
         self._model.llm_job = self._watched(self._model.llm_job)
         self._instruct = self._instruction()
         self._dead: str | None = None
+        self._watch = Watch()
+        self._batches = self._batch_speaker() if settings.batch > 1 else None
+
+    def _batch_speaker(self) -> BatchSpeaker:
+        cache = int(self._settings.cache_gigabytes * 2**30)
+        limits = Limits(self._settings.batch, cache, _broke_gpu)
+        return BatchSpeaker(self._model, limits, self._settings.flow_frames, self._watch.beat)
 
     def identity(self) -> dict[str, str]:
         """The model, a digest of the library's code, and the versions of what it runs on."""
@@ -74,71 +84,122 @@ class CosyVoice(TTS):
         of 0.5–2, an exception inside and silent or broken output are a RowError."""
         for utterance in utterances:
             self._refuse(utterance)
-        return [self._defect(u) or self._within_limit(u) for u in utterances]
+        if self._batches is None:
+            return [defect(u, self._settings.prompted) or self._within_limit(u) for u in utterances]
+        defects = [defect(u, self._settings.prompted) for u in utterances]
+        said = iter(self._together([u for u, bad in zip(utterances, defects, strict=True) if bad is None]))
+        return [bad or next(said) for bad in defects]
 
     def _refuse(self, utterance: Utterance) -> None:
         if self._dead:
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
-        if np.shape(utterance.embedding) != (self.embedding_size,):
+        if not self._settings.prompted and np.shape(utterance.embedding) != (self.embedding_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
                 f"({self.embedding_size},); were these voices made for another TTS? Build the voice library with the "
                 "profile's own `embedder` (campplus)"
             )
 
-    def _defect(self, utterance: Utterance) -> RowError | None:
-        embedding = np.asarray(utterance.embedding, dtype=np.float32)
-        if not np.isfinite(embedding).all() or not embedding.any():
-            return RowError("voice embedding is zero or not finite")
-        if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
-            return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
-        if not speakable(utterance.text):
-            return RowError(f"nothing to speak in {utterance.text[:40]!r}")
-        if mark := _MARK.search(utterance.text):
-            return RowError(f"{mark.group()!r} is a control mark to CosyVoice; it takes plain text")
-        return None
-
     def _within_limit(self, utterance: Utterance) -> Audio | RowError:
+        said: Audio | RowError | Exception = self._watched_run(lambda: self._utter(utterance), utterance.text)
+        if isinstance(said, Exception):
+            self._forget_session()
+            return RowError(f"CosyVoice: {type(said).__name__}: {said}")
+        return said
+
+    def _watched_run(self, work: Callable[[], Any], text: str) -> Any:
+        """What `work` returns, or the exception that it raised; EngineDead where it hangs or broke the GPU."""
         if self._dead:
             raise EngineDead(self._dead)
-        result: list[Audio | RowError | BaseException] = []
-        thread = threading.Thread(target=_into, args=(result, self._utter, utterance), name="cosyvoice", daemon=True)
-        thread.start()
-        thread.join(limit := self._settings.seconds_per_utterance_limit)
-        if not result:
-            raise self._die(f"CosyVoice has not answered for {limit:g} s on {utterance.text[:40]!r}")
-        if not isinstance(result[0], BaseException):
-            return result[0]
-        self._forget_session()
-        if _broke_gpu(result[0]):
-            raise self._die(f"CosyVoice's GPU context is broken: {result[0]}") from result[0]
-        return RowError(f"CosyVoice: {type(result[0]).__name__}: {result[0]}")
+        try:
+            return self._watch.run(work, self._settings.seconds_per_utterance_limit)
+        except Hung as error:
+            raise self._die(f"CosyVoice {error} on {text[:40]!r}") from error
+        except Exception as error:
+            if _broke_gpu(error):
+                self._forget_session()
+                raise self._die(f"CosyVoice's GPU context is broken: {error}") from error
+            return error
+
+    def _together(self, utterances: Sequence[Utterance]) -> list[Audio | RowError]:
+        """All of them in one batch; an exception that is no row's own makes the engine useless."""
+        if not utterances:
+            return []
+        assert self._batches is not None
+        speaker = self._batches
+        pieces = [self._inputs(utterance) for utterance in utterances]
+        asked = [piece for own in pieces if not isinstance(own, RowError) for piece in own]
+        said = self._watched_run(lambda: speaker.speak(asked), f"{len(utterances)} utterances")
+        if isinstance(said, Exception):
+            raise EngineError(f"CosyVoice: {type(said).__name__}: {said}") from said
+        parts = iter(said)
+        return [own if isinstance(own, RowError) else self._joined([next(parts) for _ in own]) for own in pieces]
+
+    def _inputs(self, utterance: Utterance) -> list[Piece] | RowError:
+        """What the library's frontend makes of each piece of `utterance`."""
+        try:
+            with self._voice(utterance):
+                texts = [part for piece in self._pieces(utterance.text) for part in self._normalized(piece)]
+                given = [self._frontend_inputs(text) for text in texts]
+        except Exception as error:
+            return RowError(f"CosyVoice: {type(error).__name__}: {error}")
+        return [Piece(inputs, (utterance.seed, number), utterance.speed) for number, inputs in enumerate(given)]
+
+    def _frontend_inputs(self, text: str) -> dict[str, Any]:
+        if self._settings.prompted:
+            return dict(self._frontend.frontend_zero_shot(text, "", None, self.sample_rate, _VOICE))
+        if self._instruct is None:
+            return dict(self._frontend.frontend_sft(text, _VOICE))
+        instruct = self._frontend.text_normalize(
+            self._instruct, split=False, text_frontend=self._settings.text_frontend
+        )
+        return dict(self._frontend.frontend_instruct(text, _VOICE, instruct))
+
+    def _normalized(self, text: str) -> list[str]:
+        return list(self._frontend.text_normalize(text, split=True, text_frontend=self._settings.text_frontend))
+
+    def _joined(self, parts: Sequence[Float32 | RowError]) -> Audio | RowError:
+        """One utterance of its pieces; the first that failed fails it."""
+        for part in parts:
+            if isinstance(part, RowError):
+                return part
+        return checked([part for part in parts if not isinstance(part, RowError)], self.sample_rate)
+
+    @contextmanager
+    def _voice(self, utterance: Utterance) -> Iterator[None]:
+        """The utterance's voice in the library's table of speakers."""
+        self._frontend.spk2info[_VOICE] = self._speaker(utterance)
+        try:
+            yield
+        finally:
+            self._frontend.spk2info.pop(_VOICE, None)
 
     def _utter(self, utterance: Utterance) -> Audio | RowError:
         """Runs in a thread of its own; raises what the library, its LLM thread included, raised."""
-        import torch
-
         self._llm_errors.clear()
-        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
-        self._frontend.spk2info[_VOICE] = {"embedding": embedding.to(self._frontend.device)}
-        try:
+        with self._voice(utterance):
             _seed(utterance.seed)
             parts = [part for piece in self._pieces(utterance.text) for part in self._run(piece, utterance.speed)]
-        finally:
-            self._frontend.spk2info.pop(_VOICE, None)
-        samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        if not np.isfinite(samples).all():
-            return RowError("CosyVoice gave NaN or infinite samples")
-        if len(samples) < _SHORTEST * self.sample_rate or not samples.any():
-            return RowError(f"CosyVoice gave {len(samples) / self.sample_rate:.2f} s of speech or silence")
-        return Audio(np.clip(samples, -1.0, 1.0), self.sample_rate)
+        return checked(parts, self.sample_rate)
+
+    def _speaker(self, utterance: Utterance) -> dict[str, Any]:
+        """The entry of the library's table of speakers."""
+        import torch
+
+        if self._settings.prompted:
+            assert utterance.prompt is not None
+            return prompts.speaker(self._cosyvoice, utterance.prompt, self._settings.text_frontend)
+        embedding = torch.from_numpy(np.array(utterance.embedding, dtype=np.float32))[None]
+        return {"embedding": embedding.to(self._frontend.device)}
 
     def _run(self, text: str, speed: float) -> list[Float32]:
         """What the library yields for `text`, each float32 [T]; one item a split of its own."""
         options: dict[str, Any] = {"stream": False, "speed": speed, "text_frontend": self._settings.text_frontend}
-        if self._instruct is None:
+        if self._settings.prompted:
+            yielded = self._cosyvoice.inference_zero_shot(text, "", None, zero_shot_spk_id=_VOICE, **options)
+        elif self._instruct is None:
             yielded = self._cosyvoice.inference_sft(text, _VOICE, **options)
         else:
             yielded = self._cosyvoice.inference_instruct(text, _VOICE, self._instruct, **options)
@@ -192,15 +253,6 @@ class CosyVoice(TTS):
     def _die(self, why: str) -> EngineDead:
         self._dead = f"{why}; this process must be started again"
         return EngineDead(self._dead)
-
-
-def _into(
-    result: list[Audio | RowError | BaseException], work: Callable[[Utterance], Audio | RowError], utterance: Utterance
-) -> None:
-    try:
-        result.append(work(utterance))
-    except BaseException as error:
-        result.append(error)
 
 
 def _seed(seed: int) -> None:

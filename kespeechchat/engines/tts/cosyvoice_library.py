@@ -76,6 +76,8 @@ def load(folder: Path, settings: CosyVoiceSettings) -> Any:
     library.tqdm = lambda items: items
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.autocast", category=FutureWarning)
     _check(model, folder, settings)
+    if settings.version == 2:
+        _hear_what_was_said(model.model.llm)
     return model
 
 
@@ -139,6 +141,23 @@ def _check(model: Any, folder: Path, settings: CosyVoiceSettings) -> None:
         raise EngineError(f"{folder}: this release takes instructions only where the folder's name holds '-Instruct'")
     if settings.text_frontend and not _normalizes(model.frontend):
         raise EngineError("text_frontend: true, but neither ttsfrd nor wetext is installed beside CosyVoice")
+
+
+def _hear_what_was_said(llm: Any) -> None:
+    """Gives each cached step of version 2's LLM a mask of all positions so far; the library gives it one of length 1.
+
+    transformers 4 ignores that mask. transformers 5 takes all that is missing for padding, so the LLM hears nothing
+    but the first position, without an error. Under either, a step then equals the LLM without a cache.
+    """
+    import torch
+
+    step = llm.llm.forward_one_step
+
+    def forward_one_step(xs: Any, masks: Any, cache: Any = None) -> Any:
+        heard = (cache.get_seq_length() if cache is not None else 0) + xs.shape[1]
+        return step(xs, torch.ones(1, 1, heard, dtype=torch.bool, device=xs.device), cache)
+
+    llm.llm.forward_one_step = forward_one_step
 
 
 def _normalizes(frontend: Any) -> bool:

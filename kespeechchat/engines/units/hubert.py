@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kespeechchat.config.engines import HubertUnitsSettings
+from kespeechchat.config.token_engines import HubertSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32, Int32
 from kespeechchat.engines.batches import heard
@@ -39,7 +39,7 @@ class HubertStates:
     `settings` without its centroids is enough: they are made from these states.
     """
 
-    def __init__(self, settings: HubertUnitsSettings) -> None:
+    def __init__(self, settings: HubertSettings) -> None:
         """Raises EngineError where the model is missing, is no HuBERT or has not that layer."""
         try:
             from transformers import AutoConfig, HubertModel
@@ -80,7 +80,7 @@ class HubertStates:
 class HubertUnits(Units):
     """Nearest centroids of the hidden states."""
 
-    def __init__(self, settings: HubertUnitsSettings) -> None:
+    def __init__(self, settings: HubertSettings) -> None:
         """Raises EngineError where model or centroids are missing or do not fit each other."""
         self._settings = settings
         self._hubert = HubertStates(settings)

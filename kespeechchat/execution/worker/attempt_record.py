@@ -75,6 +75,8 @@ def _content(rows: list[dict[str, Any]]) -> str:
         facts = {k: row[k] for k in ("id", "role", "language", "gender", "split", "seconds_per_character")}
         digest.update(json.dumps(facts, sort_keys=True).encode())
         digest.update(pa.array(row["embedding"], pa.float32()).to_numpy().tobytes())
+        for prompt in row.get("prompts") or ():
+            digest.update(f"{prompt['language']} {prompt['text']}".encode() + prompt["audio"])
     return digest.hexdigest()[:16]
 
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kespeechchat.display import counted
 from kespeechchat.execution.worker.shard_maker import NO_ROWS_FAULT, MadeRows, one_line
 from kespeechchat.ids import parent
 from kespeechchat.store.journal import Attempt
@@ -108,7 +109,9 @@ class Isolation:
             made.add(self._make_group(group))
             if len(made.raised) > RAISED_SHARE * len(rows):
                 error = made.raised[-1]
-                raise ShardGivenUp(f"{one_line(error)} ({len(made.raised)} of its {len(rows)} rows)") from error
+                raise ShardGivenUp(
+                    f"{one_line(error)} ({len(made.raised)} of its {counted(len(rows), 'row')})"
+                ) from error
         self._note(())
         _in_order(made, rows)
         return made
@@ -136,7 +139,9 @@ def _deadly(rows: list[Row], deaths: Deaths) -> dict[str, str]:
     deadly = {row["id"]: error for row in rows if (error := deaths.error_of(row["id"]))}
     if len(deadly) > min(MAX_DEADLY, max(1, int(DEADLY_SHARE * len(rows)))):
         row, last = list(deadly.items())[-1]
-        raise ShardGivenUp(f"{len(deadly)} of its {len(rows)} rows killed their worker; the last: {row}: {last}")
+        raise ShardGivenUp(
+            f"{len(deadly)} of its {counted(len(rows), 'row')} killed their worker; the last: {row}: {last}"
+        )
     return deadly
 
 

@@ -20,8 +20,9 @@ from kespeechchat.config.flow import LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
-from kespeechchat.records import KEPT, Outcome
+from kespeechchat.records import KEPT, SCHEMAS, Outcome
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.model_digests import check_here
@@ -85,7 +86,7 @@ class ShardMaker:
         self._unit, self._store = unit, store
         self._lock = threading.Lock()
         self._ready = False
-        self._library: tuple[str, pa.Table] | None = None
+        self._library: tuple[tuple[str, bool], pa.Table] | None = None  # (content, with recordings), voices
 
     @property
     def keeps_rows(self) -> bool:
@@ -174,7 +175,7 @@ class ShardMaker:
             if not reads.asked_for(stage.settings):
                 continue
             if reads.scope is Scope.LIBRARY:
-                tables[reads.stage] = self._voices(order)
+                tables[reads.stage] = self._voices(order, stage.prompted)
             elif reads.stage not in self._unit:
                 tables[reads.stage] = self._read(_input(order, reads.stage), reads.columns)
         return tables
@@ -184,13 +185,18 @@ class ShardMaker:
         table = pa.concat_tables(read_table(self._store, given.unit, record, columns) for record in records)
         return table.slice(given.start, None if given.stop is None else given.stop - given.start)
 
-    def _voices(self, order: Order) -> pa.Table:
+    def _voices(self, order: Order, prompts: bool) -> pa.Table:
+        """The pinned library, with the voices' recordings or without, read once."""
         if order.library is None:
             raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
         with self._lock:
-            if self._library is None or self._library[0] != order.library.content:
+            wanted = (order.library.content, prompts)
+            if self._library is None or self._library[0] != wanted:
                 record = read_sound_record(self._store, LIBRARY, order.library.key)
-                self._library = (order.library.content, read_table(self._store, LIBRARY, record))
+                columns = (
+                    None if prompts else [n for n in SCHEMAS[LIBRARY].names if n not in ("id", "status", "prompts")]
+                )
+                self._library = (wanted, read_table(self._store, LIBRARY, record, columns))
             return self._library[1]
 
 
@@ -210,7 +216,7 @@ def _conserved(stage: Stage[Any], rows: list[dict[str, Any]], outcomes: list[Out
         settled = sorted(outcome.row["id"] for outcome in outcomes)
         if settled != expected:
             raise RowsMiscounted(
-                f"stage {stage.name} got {len(expected)} rows to settle and settled {len(settled)} others"
+                f"stage {stage.name} got {counted(len(expected), 'row')} to settle and settled {len(settled)} others"
             )
     return count(len(rows), outcomes, stage.fan_out)
 

@@ -17,6 +17,7 @@ from typing import Any
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.execution.worker.attempt_record import commit_record
 from kespeechchat.execution.worker.blame import Deaths, Isolation, ShardGivenUp, free_memory
@@ -188,7 +189,9 @@ class Worker:
 
             def on_timeout(seconds: float) -> None:
                 with contextlib.suppress(StoreError):
-                    entry.ends(f"{stage.name} gave no answer within {seconds:g} s for {rows} rows (seconds_per_row)")
+                    entry.ends(
+                        f"{stage.name} gave no answer within {seconds:g} s for {counted(rows, 'row')} (seconds_per_row)"
+                    )
                 leave()
 
             return time_limit(limit * max(1, rows), on_timeout, alone)

@@ -25,6 +25,7 @@ _CLASSES = {  # name → module : class; modules are imported when their layout 
     "whisper": "whisper:Whisper",
     "cosyvoice": "cosyvoice:CosyVoice",
     "preference": "preference:Preference",
+    "interleaved": "interleaved:Interleaved",
 }
 LAYOUTS = tuple(_CLASSES)
 """Their names; the first is the default."""

@@ -33,7 +33,8 @@ from typing import ClassVar, Literal, TextIO
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.dataset.subsets import Chosen
-from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, safe_name, wav_bytes
+from kespeechchat.display import counted
+from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, safe_name, turn_samples, wav_of
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
@@ -100,8 +101,9 @@ class CosyVoice:
         return Done(written, folder.written, folder.kept, tuple(_notes(dialogues, written, utterances)))
 
     def _encoded(self, turn: FinishedTurn, speech: Speech) -> bytes:
-        flac = speech[turn["role"]]
-        return flac if self.container == "flac" else wav_bytes(flac, turn["sample_rate"])
+        if self.container == "flac":
+            return speech[turn["role"]]
+        return wav_of(turn_samples(speech, turn["role"]), turn["sample_rate"])
 
 
 def _parts_of(chosen: Chosen) -> Mapping[str, str]:
@@ -118,7 +120,8 @@ def _utterances(row: FinishedRow, parts: Mapping[str, str]) -> Iterator[tuple[st
 
 
 def _notes(dialogues: Dialogues, written: int, utterances: int) -> Iterator[str]:
-    yield f"{utterances:,} utterances of {written:,} of {len(dialogues):,} dialogues are in the TTS subset"
+    dialogues_ = f"{written:,} of {counted(len(dialogues), 'dialogue')}"
+    yield f"{counted(utterances, 'utterance')} of {dialogues_} in the TTS subset"
     if low := [rate for rate in dialogues.selection.rates if rate < _LEAST_RATE]:
         yield f"CosyVoice leaves out audio below {_LEAST_RATE:,} Hz, and this build has audio of {low[0]:,} Hz"
 

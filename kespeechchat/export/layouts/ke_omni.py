@@ -10,14 +10,13 @@ of its characters). `stage2/units.json` says how many different units there are,
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.durations import character_frames
-from kespeechchat.export.audio_files import MANY_FILES, Speech, safe_name
+from kespeechchat.export.audio_files import MANY_FILES, Speech, as_audio, safe_name
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
@@ -124,7 +123,7 @@ class _Stage2:
         if row["turns"][1].get("words") is None:
             self._left_out.append(f"{row['id']}: {_NO_WORDS}")
             return
-        self._waiting.append((row, _decoded(speech["agent"])))
+        self._waiting.append((row, as_audio(speech["agent"])))
         if len(self._waiting) == _BATCH:
             self._flush()
 
@@ -153,10 +152,3 @@ class _Stage2:
 def _words(row: FinishedRow) -> list[Word]:
     """What `measure` heard of the agent."""
     return [Word(w["text"], w["start"], w["end"]) for w in row["turns"][1].get("words") or ()]
-
-
-def _decoded(flac: bytes) -> Audio:
-    import soundfile
-
-    samples, rate = soundfile.read(io.BytesIO(flac), dtype="float32")
-    return Audio(samples, rate)

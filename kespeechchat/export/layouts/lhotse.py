@@ -38,6 +38,7 @@ class Lhotse:
     read_by: ClassVar[str] = 'lhotse.CutSet.from_shar(in_dir="FOLDER/train")'
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 2600  # tar pads

@@ -30,7 +30,7 @@ from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.lists import SPLITS, json_line, split_files
-from kespeechchat.records import Split
+from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow
 
 _OURS = r"audio/(?:[0-9a-f]{2}/)?[^/]+\.flac|(?:train|dev|test)\.jsonl|dataset_info\.json"
@@ -46,6 +46,7 @@ class Messages:
     read_by: ClassVar[str] = "ms-swift (`--dataset train.jsonl`), LLaMA-Factory (`--dataset kespeechchat_train`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    side: ClassVar[Role] = "user"
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 400

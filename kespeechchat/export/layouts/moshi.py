@@ -48,6 +48,7 @@ class Moshi:
     read_by: ClassVar[str] = "moshi-finetune (`data.train_data: train.jsonl`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 2
     text_bytes: ClassVar[int] = 2000

@@ -41,6 +41,7 @@ class NemoDuplex:
     read_by: ClassVar[str] = "NeMo's DuplexS2SDataset (`shar_path: FOLDER/train`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 5000  # two tars pad

@@ -1,16 +1,16 @@
 """Pairs of takes of one text, for direct preference optimization (DPO) of a speech synthesizer, in Parquet.
 
-A dialogue that a round refused and a later round kept was spoken twice with the same text. `data/SPLIT-NNNNN.parquet`
+A dialogue that a round rejected and a later round kept was spoken twice with the same text. `data/SPLIT-NNNNN.parquet`
 has a row for each such turn, with the names that TRL's preference trainers use:
 
     prompt     the text that both say
-    chosen     the turn as it was kept, and rejected: as it was refused; Audio columns of `datasets`
-    reason     why the gate refused the dialogue: error_rate, hallucination, silence or low_mos; detail is for a reader
+    chosen     the turn as it was kept, and rejected: as a round rejected it; Audio columns of `datasets`
+    reason     why the gate rejected the dialogue: error_rate, hallucination, silence or low_mos; detail is for a reader
 
 `chosen_X` and `rejected_X` are each take's voice, seed, round of speech, seconds, error_rate, transcript and scores. A
-gate refuses whole dialogues, so a turn is a pair only where its refused take is worse in what the dialogue was refused
-for: more errors, more silence, lower scores. A mark that was not found says nothing of the speech: it makes no pair. A
-take that `synthesize` refused for its pace left no audio in ROOT, and is in no pair either.
+gate rejects whole dialogues, so a turn is a pair only where its rejected take is worse in what the dialogue was
+rejected for: more errors, more silence, lower scores. A mark that was not found says nothing of the speech: it makes no
+pair. A take that `synthesize` rejected for its pace left no audio in ROOT, and is in no pair either.
 
 A round `voice` speaks with another voice: `voices=same` leaves out pairs of two voices.
 
@@ -33,6 +33,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
 from kespeechchat.export.dialogues import Dialogues
@@ -85,7 +86,7 @@ _WORSE: Mapping[str, Callable[[FinishedTurn], float]] = {  # reason → what is 
 @dataclass(frozen=True)
 class Preference:
     """`voices`: `same` leaves out pairs of two voices; `per_shard`: dialogues of a file; `row_group`: pairs that a
-    reader takes at once. `refused` reads what earlier rounds refused."""
+    reader takes at once. `refused` reads what earlier rounds rejected."""
 
     name: ClassVar[str] = "preference"
     writes: ClassVar[str] = "data/SPLIT-NNNNN.parquet: prompt, chosen and rejected (Audio columns), reason, figures"
@@ -106,7 +107,7 @@ class Preference:
         return 2 * rates.flac
 
     def share(self, dialogues: Dialogues, build: BuildFacts) -> float:
-        """As `HoldsSome.share`: refused takes for each kept dialogue."""
+        """As `HoldsSome.share`: rejected takes for each kept dialogue."""
         selection = dialogues.selection
         return selection.refused / max(1, selection.splits.total())
 
@@ -139,7 +140,7 @@ def _columns(audio: bool) -> dict[str, pa.DataType]:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One turn, kept and refused; `index` and `name`: its place in the dialogue, and what its speech is found by."""
+    """One turn, kept and rejected; `index` and `name`: its place in the dialogue, and what its speech is found by."""
 
     index: int
     name: str
@@ -159,7 +160,7 @@ class _Pairing:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def dealt(self) -> Iterator[FinishedRow]:
-        """The dialogues that have a pair. Only what a later round kept was refused before."""
+        """The dialogues that have a pair. Only what a later round kept was rejected before."""
         for row in self.dialogues:
             if row["round"] and (found := self.pairs(row, self.left_out)):
                 self.by_split[row["split"]] += len(found)
@@ -181,7 +182,7 @@ class _Pairing:
     def _no_pair(self, take: RefusedTake, chosen: FinishedTurn, rejected: FinishedTurn) -> str | None:
         worse = _WORSE.get(take.reason)
         if worse is None:
-            return f"refused as {take.reason}"
+            return f"rejected as {take.reason}"
         if chosen["text"] != rejected["text"]:
             return "of another text"
         if not worse(rejected) > worse(chosen):
@@ -207,12 +208,12 @@ class _Pairing:
     def notes(self) -> Iterator[str]:
         """What the user should know."""
         if not self.by_split:
-            yield "no pairs: no dialogue was refused in one round of speech and kept in a later one (`rounds`)"
+            yield "no pairs: no dialogue was rejected in one round of speech and kept in a later one (`rounds`)"
         else:
-            yield f"{self.by_split.total():,} pairs of turns"
+            yield f"{counted(self.by_split.total(), 'pair')} of turns"
         if self.left_out:
-            counted = ", ".join(f"{n:,} {why}" for why, n in sorted(self.left_out.items()))
-            yield f"refused turns that are in no pair: {counted}"
+            reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(self.left_out.items()))
+            yield f"rejected turns that are in no pair: {reasons}"
 
 
 def _figures(side: str, turn: FinishedTurn, round_: int) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Stereo:
     read_by: ClassVar[str] = "anything"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 700

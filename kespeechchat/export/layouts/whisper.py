@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
@@ -24,7 +25,7 @@ from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.lists import json_line, split_files
 from kespeechchat.export.subsets import asr_partition, asr_side
-from kespeechchat.records import Split
+from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow
 
 _OURS = r"audio/(?:[0-9a-f]{2}/)?[^/]+\.flac|(?:train|test)\.jsonl"
@@ -41,6 +42,8 @@ class Whisper:
     read_by: ClassVar[str] = "Whisper-Finetune (`--train_data train.jsonl --test_data test.jsonl`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = False
+    side: ClassVar[Role] = "user"
+    scene: ClassVar[str] = "asr"
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 400
@@ -73,7 +76,7 @@ class Whisper:
                     continue
                 lists[side].write(json_line(_line(row, files.user(row))))
                 written += 1
-        note = f"{written:,} of {len(dialogues):,} dialogues are in the ASR subset"
+        note = f"{written:,} of {counted(len(dialogues), 'dialogue')} in the ASR subset"
         return Done(written, folder.written, folder.kept, (note,))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from kespeechchat.config.inputs import SpeechInput
+from kespeechchat.display import counted
 from kespeechchat.ids import content_id, source_of
 from kespeechchat.inputs.speech import lhotse
 from kespeechchat.inputs.speech.folders import folder
@@ -54,16 +55,12 @@ class CorpusFacts:
 
     def line(self) -> str:
         """`dev-clean: LibriSpeech, 40 people in 97 recordings, 2,703 clips, 5.4 h`."""
-        people = f"{_count(len(self.people), 'person', 'people')} in " if self.people else ""
-        recordings = _count(len(self.recordings), "recording", "recordings")
-        told = f"{self.name}: {self.layout}, {people}{recordings}, {_count(self.clips, 'clip', 'clips')}"
+        people = f"{counted(len(self.people), 'person', 'people')} in " if self.people else ""
+        recordings = counted(len(self.recordings), "recording")
+        told = f"{self.name}: {self.layout}, {people}{recordings}, {counted(self.clips, 'clip')}"
         if self.clips and self.stated == self.clips:
             told += f", {self.seconds / 3600:.1f} h"
         return told + (f"; {self.malformed:,} malformed" if self.malformed else "")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def speech_rows(item: SpeechInput, facts: CorpusFacts | None = None) -> Iterator[PlannedRow]:

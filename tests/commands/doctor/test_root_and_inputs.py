@@ -89,15 +89,15 @@ def test_rows_are_counted_and_malformed_ones_told(make, tmp_path):
         file.write('{"no": "instruction"}\n{broken\n')
     findings, rows = _inputs(make())
     assert [f.ok for f in findings] == [True, True]
-    assert "all 10 rows parsed: zh 4, en 4, malformed 2; the first: questions.jsonl:9" in findings[0].message
+    assert "10 rows parsed: zh 4, en 4, malformed 2; the first: questions.jsonl:9" in findings[0].message
     assert {language: len(found) for language, found in rows["instructions"].items()} == {"zh": 4, "en": 4}
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "no usable row: all 0 rows parsed"),
-        ("nonsense\n" * 3, "no usable row: all 3 rows parsed: none is usable, malformed 3"),
+        ("", "no usable row: 0 rows parsed"),
+        ("nonsense\n" * 3, "no usable row: 3 rows parsed: none is usable, malformed 3"),
         ('{"instruction": "How high is it?"}\n' + "nonsense\n" * 3, "most rows cannot be read"),
     ],
 )

@@ -61,7 +61,7 @@ def test_rows_of_every_language_pass_every_stage(pipeline, tried):
     assert {language for language, _ in tried["rewrite"]} == {"zh", "en"}
     assert tried["gate"] == [("zh", 1), ("en", 1)]
     assert {check for check, f in found.items() if not f.ok} == {"trial of audition"}
-    assert "0 of 1 rows kept" in found["trial of speakers"].message  # a recording of two clips
+    assert "0 of 1 row kept" in found["trial of speakers"].message  # a recording of two clips
 
 
 def test_an_engine_that_fails_is_named_with_its_model_and_the_audio_is_tried_all_the_same(pipeline, tried, behaves):
@@ -93,7 +93,7 @@ def test_a_language_that_loses_all_its_rows_fails_and_the_other_goes_on(pipeline
     behaves("rewrite", chinese_only)
     found = _try(pipeline)
     assert not found["trial of rewrite"].ok
-    assert "zh 4 of 4, en 0 of 4" in found["trial of rewrite"].message
+    assert "zh 4 of 4 rows, en 0 of 4 rows" in found["trial of rewrite"].message
     assert "(echo: same)" in found["trial of rewrite"].message
     assert tried["spoken"] == [("zh", 4)]
     assert tried["gate"] == [("zh", 1), ("en", 1)]  # English by its stand-in

@@ -136,7 +136,7 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
     whole, said = facts(ground, tmp_path / "x")
     assert len(whole) == 12 - 2 and not {"d00", "d04"} & set(whole)
     assert {k: v for k, v in whole.items() if v} == {"d01": "accepted", "d02": "disputed", "d05": "unsure"}
-    assert "2 dialogues that annotators rejected are left out" in said
+    assert "left out 2 dialogues that annotators rejected" in said
     figures = json.loads((tmp_path / "x" / "statistics.json").read_text())
     assert figures["all"]["dialogues"] == 10
     reviews = Counter()
@@ -146,7 +146,9 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
     assert "| accepted |" in (tmp_path / "x" / "statistics.md").read_text()
     only, _ = facts(ground, tmp_path / "y", only_reviewed=True)
     assert only == {"d01": "accepted"}
-    with pytest.raises(NothingToExport, match="kesc review --sample"):
+    with pytest.raises(
+        NothingToExport, match=r"no dialogue of language .. .*; 1 accepted dialogue is elsewhere: leave --"
+    ):
         facts(
             ground,
             tmp_path / "z",
@@ -160,6 +162,19 @@ def test_verdicts_come_back_and_an_export_heeds_them(ground, tmp_path):
 
 def _languages(folder: Path) -> set[str]:
     return {k for k in json.loads((folder / "statistics.json").read_text()) if k in ("zh", "en")}
+
+
+def test_where_nothing_is_accepted_it_says_which_why_and_what_to_do(ground, tmp_path):
+    with pytest.raises(NothingToExport, match=r"no dialogue was accepted by annotators \(no dialogue .* has a review"):
+        facts(ground, tmp_path / "x", only_reviewed=True)
+    first, _ = pages(ground, tmp_path / "to")
+    take(ground, saved(first, {"": "reject"}))
+    with pytest.raises(NothingToExport, match=r"language zh .*\(their verdicts come to: rejected 12\)\. Draw a sample"):
+        facts(ground, tmp_path / "x", only_reviewed=True, language="zh")
+    code, said = kesc("--sample", 5, "--to", tmp_path / "more", "--root", ground.store.url)
+    assert code == 2 and "--sample: every dialogue has a review already; `kesc review` shows" in said
+    code, said = kesc("--sample", 5, "--split", "dev", "--to", tmp_path / "more", "--root", ground.store.url)
+    assert code == 2 and "the dataset has no dialogue with --split dev" in said
 
 
 def test_an_export_is_made_anew_when_the_reviews_change(ground, tmp_path):
@@ -200,28 +215,32 @@ def test_a_dialogue_whose_audio_changed_is_unreviewed_again(ground, tmp_path):
     now = current_reviews(BuildState(pipeline, ground.store))
     assert not now.counts and len(now.changed) + len(now.gone) == 12 and now.changed
     told = kesc("--root", ground.store.url)[1]
-    assert f"{len(now.changed)} dialogues sound different since, so they are unreviewed again" in told
+    assert f"{len(now.changed)} dialogues sound different since their review: d" in told
     told = export(pipeline, ground.store, str(tmp_path / "x"), Wanted(audio=False))
-    assert f"{len(now.changed)} dialogues sound different since their review, so it is void" in told
+    assert f"{len(now.changed)} reviews void: the dialogue sounds different since" in told
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda f: "{", "is not what a review page saves"),
-        (lambda f: "[]", "is not what a review page saves"),
-        (lambda f: f | {"kind": "other"}, "kind: Input should be 'kesc-review'"),
-        (lambda f: f | {"version": 2}, "version: Input should be 1"),
+        (lambda f: "{", "is not what a review page saves: not JSON: EOF while parsing"),
+        (lambda f: "[]", "is not what a review page saves: is a list, not an object; press"),
+        (lambda f: {k: v for k, v in f.items() if k != "copy"}, "copy: is missing; press"),
+        (lambda f: f | {"items": 5}, "items: is 5, not a tuple|items: is 5, not a list"),
+        (lambda f: f | {"saved": "2026-01-02T03:04:05"}, "saved: is .*, without a time zone"),
+        (lambda f: "<!doctype html><title>x", "is a review page, not what it saves; open it in a browser"),
+        (lambda f: f | {"kind": "other"}, 'kind: is "other", not kesc-review'),
+        (lambda f: f | {"version": 2}, "version: is 2, not 1"),
         (lambda f: f | {"sample": "0" * 12}, "was not drawn from this build"),
-        (lambda f: f | {"sample": "../../etc/passwd"}, "sample: String should match pattern"),
-        (lambda f: f | {"annotator": "../x"}, "annotator: String should match pattern"),
+        (lambda f: f | {"sample": "../../etc/passwd"}, r"sample: is \"\.\./\.\./etc/passwd\", not of the form"),
+        (lambda f: f | {"annotator": "../x"}, r"annotator: is \"\.\./x\", not of the form"),
         (lambda f: f | {"annotator": "annotator-9"}, "has pages for annotator-1, annotator-2"),
-        (lambda f: f | {"saved": "yesterday"}, "saved: Input should be a valid datetime"),
+        (lambda f: f | {"saved": "yesterday"}, 'saved: is "yesterday", not a date and time'),
         (lambda f: _item(f, id="d99"), "items.0.id 'd99': is not in sample"),
         (lambda f: _item(f, audio="0" * 64), "items.0.audio of d.*: is not what the page played"),
-        (lambda f: _item(f, verdict="perfect"), "items.0.verdict: Input should be 'accept'"),
-        (lambda f: _item(f, reasons=["ugly"]), "items.0.reasons.0: Input should be"),
-        (lambda f: _item(f, comment="x" * 4001), "items.0.comment: String should have at most 4000"),
+        (lambda f: _item(f, verdict="perfect"), 'items.0.verdict: is "perfect", not accept, reject, unsure'),
+        (lambda f: _item(f, reasons=["ugly"]), 'items.0.reasons.0: is "ugly", not words, unclear, voice'),
+        (lambda f: _item(f, comment="x" * 4001), "items.0.comment: is longer than 4,000 characters"),
         (lambda f: f | {"items": f["items"] * 2}, "is judged twice"),
     ],
 )
@@ -232,7 +251,14 @@ def test_a_file_that_no_page_saved_is_refused_and_nothing_is_stored(ground, tmp_
     bad.write_text(changed if isinstance(changed, str) else json.dumps(changed), encoding="utf-8")
     code, said = kesc("--import", good, bad, "--root", ground.store.url)
     assert code == 2 and str(bad) in said and re.search(told, said), said
+    assert "Input should" not in said and "the whole" not in said
     assert not list(ground.store.list("reviews/verdicts"))
+
+
+def test_the_page_in_place_of_what_it_saves_is_told(ground, tmp_path):
+    page, _ = pages(ground, tmp_path / "to")
+    code, said = kesc("--import", page, "--root", ground.store.url)
+    assert code == 2 and f"{page}: is a review page, not what it saves" in said and "import the .json file" in said
 
 
 def _item(file: dict, **changes: Any) -> dict:

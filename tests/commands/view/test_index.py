@@ -78,7 +78,7 @@ def test_partitions_are_those_of_an_export(ground, tmp_path):
         export(state.pipeline, ground.store, str(to), Wanted("ke-omni", partition=name, audio=False))
         exported = {line["id"] for line in all_of(index, partition=name)}
         assert exported and all(f'"{id_}' in (text := _texts(to)) for id_ in exported), text[:500]
-    with pytest.raises(BadQuery, match="XXL: there is XS"):
+    with pytest.raises(BadQuery, match="XXL: no such partition; there is XS"):
         index.page(Query.parse({"partition": "XXL"}, index.heads))
 
 

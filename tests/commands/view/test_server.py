@@ -18,7 +18,7 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
-from kespeechchat.commands.view import index_file, page_of, serve
+from kespeechchat.commands.view import check_page, index_file, page_of, serve
 from kespeechchat.commands.view.index import update
 from kespeechchat.commands.view.marks import Marks, marks_file
 from kespeechchat.commands.view.pages import Pages
@@ -169,6 +169,54 @@ def test_text_of_the_dataset_is_never_html(client):
         assert Tags.of(answer.text) <= OUR_TAGS
     refused = client.get(f"/{TOKEN}/?sort={hostile}")
     assert refused.status_code == 400 and TEXT in unescape(refused.text) and "<img" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("status=nonsense", "status='nonsense': no such status; there are kept, rejected, failed; any shows every row"),
+        ("status=refused", "status='refused': write rejected"),
+        ("reason=nonsense", "reason=nonsense: no such reason; there is error_rate"),
+        ("language=fr", "language=fr: no such language; there is zh, en"),
+        ("split=all", "split=all: no such split; there is train, dev, test"),
+        ("stage=gates", "stage=gates: no such stage; there is "),
+        ("round=7", "round=7: no such round; there is 0, 1"),
+        ("partition=XXL", "partition=XXL: no such partition; there is XS"),
+        ("sort=nonsense", "sort=nonsense: no such order; there are error_rate, seconds"),
+        ("page=2", "page: no such filter; there are after, before"),
+        ("after=x", "after=x: not a place"),
+        ("after=nan~1", "after=nan~1: not a place"),
+        ("down=maybe", "down=maybe: write down=1, or leave it out"),
+        ("marked=0", "marked=0: write marked=1, or leave it out"),
+        ("least_error_rate=low", "least_error_rate=low: write a number"),
+        ("most_seconds=nan", "most_seconds=nan: write a number"),
+    ],
+)
+def test_an_address_that_asks_for_nothing_that_there_is_says_what_there_is(client, ground, tmp_path, query, told):
+    answer = client.get(f"/{TOKEN}/?{query}")
+    assert answer.status_code == 400 and told in unescape(answer.text)
+    index = Index(tmp_path / "i.sqlite")
+    with pytest.raises(ConfigError, match="^--page: " + re.escape(told[:30])):
+        check_page(index, f"?{query}")
+
+
+@pytest.mark.parametrize("query", ["status=failed", "split=dev", "voice=none", "id=none", "text=none+of+them"])
+def test_what_a_build_may_have_and_this_one_has_not_is_an_empty_page(client, query):
+    answer = client.get(f"/{TOKEN}/?{query}")
+    assert answer.status_code == 200 and "Nothing matches" in answer.text
+
+
+@pytest.mark.parametrize("link", ["nonsense", "http://127.0.0.1:8741/abc/nonsense", "audio?id=d00", f"{HOST}/a/b/c"])
+def test_a_link_that_is_none_of_the_viewers_is_told_before_anything_is_read(link):
+    with pytest.raises(ConfigError, match=r"--page .*: not an address of the viewer; it ends in /, /\?FILTERS"):
+        page_of(link)
+
+
+def test_a_dialogue_that_this_build_lacks_is_told(ground, tmp_path):
+    with pytest.raises(ConfigError, match="--page: id=d99: this build has no such row"):
+        serve(state_of(ground), tmp_path / "i.sqlite", 0, print, print, "dialogue?id=d99")
+    check_page(Index(tmp_path / "i.sqlite"), "dialogue?id=d00")
+    check_page(Index(tmp_path / "i.sqlite"), "?round=1&status=any")
 
 
 def test_audio_is_the_builds_own_and_comes_in_ranges(client, ground):

@@ -81,6 +81,8 @@ class Figures:
         figures = {**self._statistics.result(), "partitions": partitions, "splits": held}
         if timelines := self._timelines.result():
             figures["timeline"] = timelines
+        if build.scenes is not None:
+            figures["scenes"] = build.scenes().result()
         if self.subsets and subset_files:
             figures["subsets"] = subset_files.close(self.subsets, build.parents)
         else:

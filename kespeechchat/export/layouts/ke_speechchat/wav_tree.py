@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.timeline import Place
-from kespeechchat.export.audio_files import Speech, fan_out_folder, wav_bytes
+from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
 from kespeechchat.export.folder import STATE, claim
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow
@@ -80,7 +80,7 @@ class WavTree:
         for name, turn, place, (path, _) in parts:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = part_of(path)
-            part.write_bytes(wav_bytes(speech[name], turn["sample_rate"], place))
+            part.write_bytes(wav_of(heard(turn_samples(speech, name), place), turn["sample_rate"]))
             part.replace(path)
             self.written += 1
 

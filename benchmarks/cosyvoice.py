@@ -1,0 +1,219 @@
+"""CosyVoice in batches against the library's own loop: the real code with random weights of the published size.
+
+    python -m benchmarks.cosyvoice                        # versions 1 and 2, then whole utterances of version 1
+    python -m benchmarks.cosyvoice --shortest 40 --longest 90 --rounds 1   # a quick look: no figures
+    python -m benchmarks.cosyvoice --tiny --rounds 1      # toy sizes: proves only that it runs
+
+Rows have 40 tokens of text, a voice of their own and a length that is drawn; with random weights no row ends by
+itself, so the length is forced. The library speaks one row after the other by its own `inference`; ours decodes
+`--rows` rows, at most 8 at once, and one row alone (what its loop gains without a batch). The sides alternate; each
+figure is a median over the rounds. The library's whole utterance is its `inference` of LLM and flow and its vocoder.
+Of a row's time, the share of each part is printed. Float32, two threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bounds import Bounds
+from benchmarks.cosyvoice_models import PUBLISHED, TINY, VOICE, Size, qwen_lm, version_1
+from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
+from kespeechchat.engines.tts.cosyvoice_batch.language_model import Prefix
+from kespeechchat.engines.tts.cosyvoice_batch.speaking import BatchSpeaker, Piece
+
+TEXT = 40  # text tokens of a row
+BATCH = 8
+CACHE = 8 * 2**30  # bytes
+PARTS = ("llm", "flow", "vocoder")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row is spoken from. `text`: int64 [1, 40]; `voice`: float32 [1, 192]; `length`: speech tokens."""
+
+    text: Any
+    voice: Any
+    length: int
+    seed: int
+
+    def piece(self) -> Piece:
+        voice = {"llm_embedding": self.voice, "flow_embedding": self.voice}
+        return Piece({"text": self.text, "length": self.length, **voice}, (self.seed,))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="alternations; each figure is their median")
+    parser.add_argument("--rows", type=int, default=16, help="rows of ours that a round decodes in batches")
+    parser.add_argument("--shortest", type=int, default=200, help="speech tokens of a row, at least")
+    parser.add_argument("--longest", type=int, default=500, help="and at most")
+    parser.add_argument("--tiny", action="store_true", help="toy sizes: proves only that this runs")
+    options = parser.parse_args()
+    sys.exit(measure(options, TINY if options.tiny else PUBLISHED))
+
+
+def measure(options: argparse.Namespace, size: Size) -> int:
+    """The exit code: 1 where a bound does not hold."""
+    import torch
+
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    bounds, draw = Bounds(), np.random.default_rng(0)
+
+    def rows(count: int) -> list[Row]:
+        return [_row(draw, size, options.shortest, options.longest) for _ in range(count)]
+
+    one = version_1(size)
+    _tokens("version 1", one.llm, one, options, rows, bounds, 5)
+    _whole(one, options, rows, bounds)
+    del one
+    two = qwen_lm(size)
+    _tokens("version 2", two, version_2_parts(two, size), options, rows, bounds, 3)
+    return bounds.close()
+
+
+def version_2_parts(llm: Any, size: Size) -> Any:
+    """Beside version 2's LLM the flow and vocoder of version 1, which its figures do not use."""
+    parts = version_1(replace(size, layers=1, text_layers=1, words=9, blocks=1, middle=1, flow_layers=1, vocoder=16))
+    parts.llm = llm
+    return parts
+
+
+def _row(draw: np.random.Generator, size: Size, shortest: int, longest: int) -> Row:
+    import torch
+
+    text = torch.from_numpy(draw.integers(0, min(size.words, size.qwen_words), (1, TEXT)))
+    voice = torch.from_numpy(draw.standard_normal((1, VOICE)).astype(np.float32))
+    return Row(text, voice, int(draw.integers(shortest, longest + 1)), int(draw.integers(2**31)))
+
+
+def _tokens(
+    name: str,
+    llm: Any,
+    model: Any,
+    options: argparse.Namespace,
+    rows: Callable[[int], list[Row]],
+    bounds: Bounds,
+    least: float,
+) -> None:
+    """Speech tokens a second of the LLM on each side; ours at a batch of 8 must be `least` times the library's."""
+    many, single = speaker(model, BATCH), speaker(model, 1)
+    sides: dict[str, Callable[[], int]] = {
+        "the library's loop": lambda: sum(len(library_tokens(llm, row)) for row in rows(1)),
+        "ours, one row": lambda: _said(single, rows(1)),
+        f"ours, a batch of {BATCH}": lambda: _said(many, rows(options.rows)),
+    }
+    rates: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(options.rounds):
+        for side, run in sides.items():
+            begun = time.perf_counter()
+            count = run()
+            rates[side].append(count / (time.perf_counter() - begun))
+    (library, theirs), (one, ours), (batch, together) = ((side, median(found)) for side, found in rates.items())
+    bounds.compare((f"{name}: {one}", ours), (library, theirs), "tokens/s")
+    bounds.at_least(f"{name}: {batch} {together:.3g} tokens/s, {library} {theirs:.3g}, ratio", together / theirs, least)
+
+
+def _whole(model: Any, options: argparse.Namespace, rows: Callable[[int], list[Row]], bounds: Bounds) -> None:
+    """Whole utterances of version 1: seconds of work for a speech token, and each part's share of them."""
+    theirs: list[dict[str, float]] = []
+    ours: list[dict[str, float]] = []
+    for _ in range(options.rounds):
+        theirs.append(library_whole(model, rows(1)))
+        ours.append(our_whole(model, rows(BATCH)))
+    costs = {}
+    for side, found in (("the library", theirs), (f"ours, a batch of {BATCH}", ours)):
+        parts = {part: median(each[part] for each in found) for part in PARTS}
+        costs[side] = median(sum(each.values()) for each in found)
+        shares = ", ".join(f"{part} {parts[part] / sum(parts.values()):.0%}" for part in PARTS)
+        print(f"version 1, whole utterances, {side}: {costs[side] * 1000:.3g} ms a token ({shares})", flush=True)
+    library, batch = costs.values()
+    bounds.at_least("version 1: whole utterances, times the library's speed", library / batch, 2)
+
+
+def speaker(model: Any, batch: int) -> BatchSpeaker:
+    """Ours over `model`, with the lengths of its rows forced."""
+    made = BatchSpeaker(model, Limits(batch, CACHE), 1)
+    free = made.llm.prefix
+
+    def prefix(inputs: Any) -> Prefix:
+        return replace(free(inputs), least=inputs["length"], most=inputs["length"])
+
+    made.llm.prefix = prefix  # type: ignore[method-assign]
+    return made
+
+
+def _said(ours: BatchSpeaker, rows: Sequence[Row]) -> int:
+    return sum(map(len, _tokens_of(ours, [row.piece() for row in rows])))
+
+
+def _tokens_of(ours: BatchSpeaker, pieces: Sequence[Piece]) -> list[list[int]]:
+    tokens = [said for said in ours.tokens(pieces, ours.choose) if isinstance(said, list)]
+    if [len(said) for said in tokens] != [piece.inputs["length"] for piece in pieces]:
+        raise RuntimeError("a row failed or has another length than it was given")
+    return tokens
+
+
+def library_tokens(llm: Any, row: Row) -> list[int]:
+    """Speech tokens of the library's own loop."""
+    import torch
+
+    nothing, none = torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0])
+    ratio = (row.length + 0.5) / TEXT
+    limits = {"min_token_text_ratio": ratio, "max_token_text_ratio": ratio}
+    given = (row.text, torch.tensor([TEXT]), nothing, none, nothing, none, row.voice)
+    return [int(token) for token in llm.inference(*given, **limits)]
+
+
+def library_whole(model: Any, rows: Sequence[Row]) -> dict[str, float]:
+    """Seconds a token in each part, of the library's own methods."""
+    import torch
+
+    nothing, none, count = torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0]), sum(row.length for row in rows)
+    spent = dict.fromkeys(PARTS, 0.0)
+    for row in rows:
+        times = [time.perf_counter()]
+        tokens = torch.tensor([library_tokens(model.llm, row)])
+        times.append(time.perf_counter())
+        length, feat = torch.tensor([tokens.shape[1]]), torch.zeros(1, 0, 80)
+        mel, _ = model.flow.inference(
+            tokens, length, nothing, none, feat, none, row.voice, flow_cache=torch.zeros(1, 80, 0, 2)
+        )
+        times.append(time.perf_counter())
+        model.hift.inference(speech_feat=mel)
+        times.append(time.perf_counter())
+        for part, before, after in zip(PARTS, times, times[1:], strict=False):
+            spent[part] += (after - before) / count
+    return spent
+
+
+def our_whole(model: Any, rows: Sequence[Row]) -> dict[str, float]:
+    """The same of ours; all rows go through the LLM together."""
+    import torch
+
+    ours, count = speaker(model, BATCH), sum(row.length for row in rows)
+    pieces = [row.piece() for row in rows]
+    begun = time.perf_counter()
+    tokens = _tokens_of(ours, pieces)
+    spent = {"llm": (time.perf_counter() - begun) / count, "flow": 0.0, "vocoder": 0.0}
+    begun = time.perf_counter()
+    with torch.inference_mode():
+        for number, mel in ours._mels(pieces, dict(enumerate(tokens))):
+            middle = time.perf_counter()
+            ours._samples(pieces[number], mel)  # type: ignore[arg-type]
+            spent["flow"] += (middle - begun) / count
+            begun = time.perf_counter()
+            spent["vocoder"] += (begun - middle) / count
+    return spent
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Utterances in a batch, from what the library's frontend made of them to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.tts.cosyvoice_batch import library_code
+from kespeechchat.engines.tts.cosyvoice_batch.decoding import Ask, Limits, broken, decode
+from kespeechchat.engines.tts.cosyvoice_batch.flow import Flow, groups
+from kespeechchat.engines.tts.cosyvoice_batch.language_model import LanguageModel
+from kespeechchat.engines.tts.cosyvoice_batch.qwen_lm import QwenLMRows
+from kespeechchat.engines.tts.cosyvoice_batch.sampling import Choice, RepetitionAware
+from kespeechchat.engines.tts.cosyvoice_batch.transformer_lm import TransformerLMRows
+from kespeechchat.engines.tts.cosyvoice_batch.vocoder import samples
+from kespeechchat.records import RowError
+
+if TYPE_CHECKING:
+    import torch
+
+Made = TypeVar("Made")
+_LLMS: dict[str, Callable[[Any], LanguageModel]] = {"TransformerLM": TransformerLMRows, "Qwen2LM": QwenLMRows}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an utterance that is spoken as a whole.
+
+    `inputs`: of the library's `frontend_sft`, `frontend_instruct` or `frontend_zero_shot`. `seed`: pieces with
+    other seeds draw other numbers.
+    """
+
+    inputs: Mapping[str, Any]
+    seed: tuple[int, ...]
+    speed: float = 1.0
+
+    def part_seed(self, part: int) -> int:
+        """A seed for flow (0) or vocoder (1)."""
+        return int(np.random.SeedSequence([*self.seed, 1 + part]).generate_state(1)[0])
+
+
+class BatchSpeaker:
+    """The LLM with continuous batching, the flow in groups of alike lengths, the vocoder row by row."""
+
+    def __init__(self, model: Any, limits: Limits, flow_frames: int, beat: Callable[[], None] = lambda: None) -> None:
+        """`model`: the library's CosyVoiceModel or CosyVoice2Model. `flow_frames`: of a group, padding included.
+
+        Raises EngineError for a version of the library that this was not tested with.
+        """
+        library_code.check()
+        self._model, self._limits, self._frames, self._beat = model, limits, flow_frames, beat
+        kind = type(model.llm).__name__
+        if kind not in _LLMS:
+            raise EngineError(f"batches know CosyVoice's {', '.join(_LLMS)}, not {kind}: set batch: 1")
+        self.llm, self.choose = _LLMS[kind](model.llm), RepetitionAware.of(model.llm)
+        self.flow = Flow(model.flow)
+
+    def speak(self, pieces: Sequence[Piece]) -> list[Float32 | RowError]:
+        """Samples of each piece, float32 [T]; a RowError for a piece that fails. Raises what `limits` call fatal."""
+        with self._precision():
+            tokens = self.tokens(pieces, self.choose)
+        return self.audio(pieces, tokens)
+
+    def tokens(self, pieces: Sequence[Piece], choose: Choice) -> list[list[int] | RowError]:
+        """Speech tokens of each piece."""
+        asks = [Ask(piece.inputs, [*piece.seed, 0]) for piece in pieces]
+        return decode(self.llm, asks, choose, self._limits, self._beat)
+
+    def audio(self, pieces: Sequence[Piece], tokens: Sequence[list[int] | RowError]) -> list[Float32 | RowError]:
+        """Samples of each piece, given its speech tokens."""
+        import torch
+
+        out: list[Float32 | RowError] = [said if isinstance(said, RowError) else RowError("not run") for said in tokens]
+        spoken = {number: said for number, said in enumerate(tokens) if not isinstance(said, RowError)}
+        with torch.inference_mode():
+            for number, mel in self._mels(pieces, spoken):
+                out[number] = mel if isinstance(mel, RowError) else self._try(self._samples, pieces[number], mel)
+                self._beat()
+        return out
+
+    def _samples(self, piece: Piece, mel: torch.Tensor) -> Float32:
+        return samples(self._model.hift, mel, piece.speed, piece.part_seed(1))
+
+    def _mels(
+        self, pieces: Sequence[Piece], spoken: Mapping[int, list[int]]
+    ) -> Iterator[tuple[int, torch.Tensor | RowError]]:
+        """Spectrograms by the number of their piece; where a group raises, each of its rows is solved alone."""
+        numbers = list(spoken)
+        frames = [self.flow.frames(len(spoken[number]), pieces[number].inputs) for number in numbers]
+        for places in groups(frames, self._frames):
+            group = [numbers[place] for place in places]
+            mels = self._try(self._solve, [(pieces[number], spoken[number]) for number in group])
+            if not isinstance(mels, RowError):
+                yield from zip(group, mels, strict=True)
+                continue
+            for number in group:
+                alone = mels if len(group) == 1 else self._try(self._solve, [(pieces[number], spoken[number])])
+                yield number, alone if isinstance(alone, RowError) else alone[0]
+
+    def _solve(self, rows: Sequence[tuple[Piece, list[int]]]) -> list[torch.Tensor]:
+        with self._precision():
+            return self.flow.solve([self.flow.conditions(said, p.inputs, p.part_seed(0)) for p, said in rows])
+
+    def _try(self, work: Callable[..., Made], *args: Any) -> Made | RowError:
+        try:
+            return work(*args)
+        except Exception as error:
+            if self._limits.fatal(error):
+                raise
+            return broken(error)
+
+    def _precision(self) -> torch.autocast:
+        """Half precision where the library was told to use it."""
+        import torch
+
+        return torch.autocast("cuda", enabled=bool(self._model.fp16))

@@ -1,0 +1,116 @@
+"""Dialogues in which some words are the tokens of their own speech, as `kesc interleave` makes them of documents.
+
+    SPLIT.jsonl    {"id": …, "language": …, "turns": [{"role": "user", "text": "How far <|begin_of_speech|>…", "pieces":
+                   […], "tokens": […]}, …]}, a line a dialogue
+    tokens.json    the marks, how many tokens there are, how many frames a second
+
+`pieces` are the turn's text in order; a piece with `tokens` has the seconds of the turn's audio that they stand for.
+The turn's own `tokens` are those of all its speech. So text, tokens and audio are parallel. The spans lie where the
+recognizer of the build heard their words; a turn without word times is left out, and counted.
+
+After "Scaling Speech-Text Pre-training with Synthetic Interleaved Data" (arXiv 2411.17607), but from recorded turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.interleaving import marked, turn_pieces
+from kespeechchat.export.audio_files import as_audio
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import Done, ExportFolder
+from kespeechchat.export.layout import AudioRates, Need, TokenReader
+from kespeechchat.export.lists import SPLITS, json_line, split_files
+from kespeechchat.records import RowError, Word, turn_names
+from kespeechchat.rows import FinishedRow
+from kespeechchat.whole_file import write_json
+
+_OURS = r"(?:train|dev|test)\.jsonl|tokens\.json"
+_BATCH = 16  # dialogues whose speech is given to the engine at once
+_NO_WORDS = "no word times (`words` of stage gate); `kesc build` with this version stores them"
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """`tokens` makes the tokens; without it there is nothing to write."""
+
+    name: ClassVar[str] = "interleaved"
+    writes: ClassVar[str] = "SPLIT.jsonl with text, tokens and their times; tokens.json"
+    read_by: ClassVar[str] = "anything; each line is a dialogue as text and marked speech tokens"
+    loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"tokens"})
+    files_per_dialogue: ClassVar[int] = 0
+    text_bytes: ClassVar[int] = 6000
+
+    tokens: TokenReader | None = None
+
+    def audio_bytes_per_second(self, rates: AudioRates) -> float:
+        """None: the audio is heard and not written."""
+        return 0.0
+
+    def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
+        """As `Layout.export`; raises ExportError also where the profile names no tokens engine, or without audio."""
+        reader = self.tokens
+        if reader is None:
+            raise ExportError("layout interleaved: the profile has no `interleave`, which names the tokens engine")
+        if not dialogues.audio:
+            raise ExportError("layout interleaved: tokens are made of the audio: export without --no-audio")
+        folder = ExportFolder(to, self.name, _OURS, dialogues, {**reader.settings, "version": 1})
+        left_out: list[str] = []
+        with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
+            for rows in _batches(dialogues):
+                for row, line in zip(rows, _lines(rows, dialogues, reader), strict=True):
+                    if isinstance(line, str):
+                        left_out.append(f"{row['id']}: {line}")
+                    else:
+                        lists[row["split"]].write(json_line(line))
+        write_json(to / "tokens.json", reader.vocabulary())
+        notes = (f"{len(left_out)} dialogues have no tokens and are left out, e.g. {left_out[0]}",) if left_out else ()
+        return Done(len(dialogues) - len(left_out), folder.written, folder.kept, notes)
+
+
+def _batches(dialogues: Dialogues) -> Iterator[list[FinishedRow]]:
+    rows = iter(dialogues)
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
+
+
+def _lines(rows: list[FinishedRow], dialogues: Dialogues, reader: TokenReader) -> Iterator[dict[str, Any] | str]:
+    """Per dialogue its line, or why it has none."""
+    speech = map(dialogues.speech, rows)
+    audios = [as_audio(own[name]) for row, own in zip(rows, speech, strict=True) for name in _names(row)]
+    tokens = iter(reader.tokens(audios))
+    for row in rows:
+        of_turns = list(islice(tokens, len(row["turns"])))
+        try:
+            turns = [_turn(row, place, own, reader) for place, own in enumerate(of_turns)]
+        except ValueError as error:
+            yield str(error)
+            continue
+        yield {"id": row["id"], "language": row["language"], "turns": turns}
+
+
+def _names(row: FinishedRow) -> list[str]:
+    return turn_names(turn["role"] for turn in row["turns"])
+
+
+def _turn(row: FinishedRow, place: int, tokens: Any, reader: TokenReader) -> dict[str, Any]:
+    turn = row["turns"][place]
+    if isinstance(tokens, RowError) or (heard := turn.get("words")) is None:
+        raise ValueError(f"{_names(row)[place]}: {tokens.message if isinstance(tokens, RowError) else _NO_WORDS}")
+    words = [Word(w["text"], w["start"], w["end"]) for w in heard]
+    draws = (reader.seed, "turn spans", row["id"], place)
+    pieces = turn_pieces(turn["text"], words, tokens, reader.rate, reader.ratio, reader.mean_words, *draws)
+    text = "".join(
+        marked(piece["tokens"], reader.marks, reader.codebooks) if "tokens" in piece else piece["text"]
+        for piece in pieces
+    )
+    said = {"role": turn["role"], "voice": turn["voice"], "text": text}
+    return {**said, "pieces": pieces, "tokens": tokens.T.ravel().tolist()}

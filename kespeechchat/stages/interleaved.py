@@ -1,0 +1,123 @@
+"""interleaved: speech tokens for each span, in a voice drawn by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kespeechchat.config import interleave as settings
+from kespeechchat.config.load import ConfigError
+from kespeechchat.engines import EngineError
+from kespeechchat.engines.tokens import Tokens, TokensOfText
+from kespeechchat.engines.tts import Utterance
+from kespeechchat.records import Audio, Outcome, RowError, failed
+from kespeechchat.seeds import seed_for, stable_hash
+from kespeechchat.stages.base import Row, Stage, Task
+
+_AT_ONCE = 64  # spans whose audio is in memory together
+
+
+@dataclass
+class _Spoken:
+    """A piece of a document that is to be speech, and its tokens: int32 [codebooks, n]."""
+
+    piece: Row
+    utterance: Utterance
+    seconds: float | None = None
+    tokens: np.ndarray | RowError | None = None
+
+
+class Interleaved(Stage[settings.Interleaved]):
+    """The spans' tokens: through the speech of a TTS, or from their text where the tokens engine can."""
+
+    name: ClassVar[str] = "interleaved"
+    version: ClassVar[int] = 1
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"voices": ("language", "split", "embedding")}
+
+    def setup(self) -> None:
+        self.tokens = self._engine("tokens", self.settings.tokens)
+        self.tts = self._engine("tts", self.settings.tts) if self.settings.tts else None
+        if self.tts is None and not isinstance(self.tokens, TokensOfText):
+            raise ConfigError(
+                f"interleave.stages.interleaved.tts: is null, but the tokens engine {self.settings.tokens!r} hears "
+                "speech and takes no text: name a TTS"
+            )
+
+    def process(self, task: Task) -> Iterable[Outcome]:
+        """Each document with its tokens; failed where one of its spans could not be spoken or heard."""
+        voices = _by_language(task.also["voices"].to_pylist())
+        spoken = {row["id"]: [self._prepared(row, n, voices) for n in _speech(row)] for row in task.rows}
+        together = [one for of_row in spoken.values() for one in of_row]
+        for start in range(0, len(together), _AT_ONCE):
+            self._tokenize(together[start : start + _AT_ONCE])
+        for row in task.rows:
+            own = spoken[row["id"]]
+            errors = [
+                f"{one.utterance.text[:40]!r}: {one.tokens.message}" for one in own if isinstance(one.tokens, RowError)
+            ]
+            out = {k: v for k, v in row.items() if k in self.schema.names}
+            if errors:
+                yield failed(out | {"pieces": None}, "; ".join(errors))
+                continue
+            for one in own:
+                one.piece |= {"seconds": one.seconds, "tokens": self._checked(one.tokens)}
+            engine: Tokens = self.tokens
+            yield Outcome(out | {"rate": engine.rate, "codebooks": engine.codebooks, "codebook_size": engine.size})
+
+    def _prepared(self, row: Row, place: int, voices: Mapping[str, Sequence[Row]]) -> _Spoken:
+        piece = row["pieces"][place]
+        seed = seed_for(self.pipeline.seed, self.name, row["id"], place)
+        voice = _drawn(voices, piece["language"], stable_hash(self.pipeline.seed, "span voice", row["id"], place))
+        piece |= {"voice": voice["id"], "seed": seed}
+        embedding = np.asarray(voice["embedding"], dtype=np.float32)
+        return _Spoken(piece, Utterance(piece["said"], piece["language"], embedding, seed))
+
+    def _tokenize(self, spans: Sequence[_Spoken]) -> None:
+        utterances = [span.utterance for span in spans]
+        if self.tts is None:
+            for span, tokens in zip(spans, self.tokens.tokens_of_text(utterances), strict=True):
+                span.tokens = tokens
+            return
+        heard: list[tuple[_Spoken, Audio]] = []
+        for span, audio in zip(spans, self.tts.speak(utterances), strict=True):
+            if isinstance(audio, RowError):
+                span.tokens = audio
+            else:
+                span.seconds = audio.seconds
+                heard.append((span, audio))
+        for (span, _), tokens in zip(heard, self.tokens.tokens([audio for _, audio in heard]), strict=True):
+            span.tokens = tokens
+
+    def _checked(self, tokens: Any) -> list[int]:
+        """The ids, frame by frame. Raises EngineError for an id outside of the codebook: the engine is broken."""
+        engine: Tokens = self.tokens
+        if len(tokens) != engine.codebooks or (tokens.size and not 0 <= tokens.min() <= tokens.max() < engine.size):
+            raise EngineError(
+                f"tokens engine {self.settings.tokens!r}: gave ids of shape {list(tokens.shape)} from {tokens.min()} "
+                f"to {tokens.max()}, but has {engine.codebooks} codebooks of {engine.size}: is its codebook the right "
+                "file?"
+            )
+        ids: list[int] = tokens.T.ravel().tolist()
+        return ids
+
+
+def _speech(row: Row) -> list[int]:
+    """The places of the pieces that are to be speech."""
+    return [n for n, piece in enumerate(row["pieces"]) if piece["said"] is not None]
+
+
+def _by_language(voices: Sequence[Row]) -> dict[str, list[Row]]:
+    """The voices of the training split that speak each language, by id."""
+    of_train = sorted((v for v in voices if v["split"] in ("train", None)), key=lambda voice: str(voice["id"]))
+    return {lang: [v for v in of_train if v["language"] in (lang, None)] for lang in ("zh", "en")}
+
+
+def _drawn(voices: Mapping[str, Sequence[Row]], language: str, draw: int) -> Row:
+    if not (own := voices[language]):
+        raise ConfigError(
+            f"the voice library has no training voice that speaks {language}: raise its number in stages.blend.blending"
+        )
+    return own[draw % len(own)]

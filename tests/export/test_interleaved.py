@@ -1,0 +1,95 @@
+"""The layout `interleaved`: text, tokens and audio of each turn are parallel."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from kespeechchat.config.interleave import Marks
+from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.layouts.interleaved import Interleaved
+from kespeechchat.records import RowError
+from tests.export.gated_rows import GENDERS, ROWS, dialogue, read_audio, selected, snapshot
+
+BY_ID = {r["id"]: r for r in ROWS}
+
+
+class Reader:
+    """Numbers in order for tokens; one dialogue's user cannot be heard."""
+
+    rate, codebooks, ratio, mean_words, marks, seed = 200.0, 1, 0.3, 2.0, Marks(), 1
+    settings = {"made": "by a test"}
+
+    def __init__(self, deaf: int | None = None) -> None:
+        self.deaf, self.heard = deaf, 0
+
+    def tokens(self, audios):
+        found = []
+        for audio in audios:
+            tokens = np.arange(int(audio.seconds * self.rate), dtype=np.int32)[None]
+            found.append(RowError("silent") if self.heard == self.deaf else tokens)
+            self.heard += 1
+        return found
+
+    def vocabulary(self):
+        return {"size": 10_000}
+
+
+def run(to, rows=ROWS, reader=None, read=read_audio):
+    dialogues = Dialogues(selected(rows), read, GENDERS)
+    return Interleaved(tokens=reader or Reader()).export(dialogues, to, BuildFacts())
+
+
+def lines(to):
+    return {x["id"]: x for f in sorted(to.glob("*.jsonl")) for x in map(json.loads, f.open(encoding="utf-8"))}
+
+
+def test_each_piece_is_its_words_and_the_tokens_of_their_audio(tmp_path):
+    done = run(tmp_path)
+    found = lines(tmp_path)
+    assert done.dialogues == len(ROWS) == len(found) and not done.notes
+    speech = 0
+    for id_, line in found.items():
+        for turn, ours in zip(line["turns"], BY_ID[id_]["turns"], strict=True):
+            assert "".join(piece["text"] for piece in turn["pieces"]) == ours["text"]
+            assert turn["tokens"] == list(range(len(turn["tokens"])))
+            assert abs(len(turn["tokens"]) - 200 * ours["seconds"]) <= 1
+            for piece in turn["pieces"]:
+                if "tokens" not in piece:
+                    continue
+                speech += 1
+                first, last = round(piece["start"] * 200), round(piece["end"] * 200)
+                assert piece["tokens"] == turn["tokens"][first:last]
+            assert turn["text"].count("<|speech_") == sum(len(p.get("tokens", ())) for p in turn["pieces"])
+    assert speech >= 2 * len(ROWS)
+    turn = found["seed-001"]["turns"][0]  # five words, one fifth of the time each
+    for piece in (p for p in turn["pieces"] if "tokens" in p):
+        before = BY_ID["seed-001"]["turns"][0]["text"].index(piece["text"])
+        words_before = len(BY_ID["seed-001"]["turns"][0]["text"][:before].split())
+        assert abs(piece["start"] - words_before * 840 / 8000 / 5) < 0.012
+
+
+def test_the_same_dialogues_give_the_same_bytes(tmp_path):
+    run(tmp_path / "a")
+    run(tmp_path / "b")
+    assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
+
+
+def test_what_has_no_tokens_is_left_out_and_told(tmp_path):
+    done = run(tmp_path, reader=Reader(deaf=3))
+    assert done.dialogues == len(ROWS) - 1 and done.notes[0].startswith("1 dialogues have no tokens")
+    unheard = dialogue(1)
+    unheard["turns"][1]["words"] = None
+    done = run(tmp_path / "b", [ROWS[0], unheard, ROWS[2]])
+    assert set(lines(tmp_path / "b")) == {"seed-000", "seed-002"} and "agent: no word times" in done.notes[0]
+
+
+def test_it_needs_an_engine_and_audio(tmp_path):
+    with pytest.raises(ExportError, match="the profile has no `interleave`"):
+        Interleaved().export(Dialogues(selected(), read_audio, GENDERS), tmp_path, BuildFacts())
+    with pytest.raises(ExportError, match="tokens are made of the audio"):
+        run(tmp_path, read=None)
