@@ -9,6 +9,9 @@ itself, so the length is forced. The library speaks one row after the other by i
 `--rows` rows, at most 8 at once, and one row alone (what its loop gains without a batch). The sides alternate; each
 figure is a median over the rounds. The library's whole utterance is its `inference` of LLM and flow and its vocoder.
 Of a row's time, the share of each part is printed. Float32, two threads.
+
+Bounds, of a batch of 8 against the library: 5 times the tokens a second of version 1's LLM, 3 times version 2's, and
+2 times as fast in whole utterances of version 1. Exit code 1 where one does not hold.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ class Row:
         return Piece({"text": self.text, "length": self.length, **voice}, (self.seed,))
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="alternations; each figure is their median")
     parser.add_argument("--rows", type=int, default=16, help="rows of ours that a round decodes in batches")
@@ -57,7 +60,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=500, help="and at most")
     parser.add_argument("--tiny", action="store_true", help="toy sizes: proves only that this runs")
     options = parser.parse_args()
-    sys.exit(measure(options, TINY if options.tiny else PUBLISHED))
+    return measure(options, TINY if options.tiny else PUBLISHED)
 
 
 def measure(options: argparse.Namespace, size: Size) -> int:
@@ -216,4 +219,4 @@ def our_whole(model: Any, rows: Sequence[Row]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,7 +17,8 @@ from kespeechchat.records import STATUSES, status_named
 PACKAGE = Path(records.__file__).parent
 OTHER = re.compile(r"\b(refus(?:e|es|ed|al|als))\b", re.I)
 NOT_OF_ROWS = {  # a server's word, names in the code, and the words that are answered with the right one
-    "engines/llm/openai.py": {" refuses the key ("},
+    "engines/server.py": {"refuses the key ("},
+    "commands/scenes.py": {"refused"},
     "records.py": {"refuse", "refused"},
     "export/layout.py": {"refused", " refused nothing"},
     "export/layouts/preference.py": {"refused"},

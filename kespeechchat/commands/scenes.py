@@ -15,6 +15,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.scenes import PRESETS, SceneSettings
 from kespeechchat.dataset.scene_shares import SceneShares
+from kespeechchat.display import counted
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.layout import HasScene, Layout, OneSide, WritesChannels
 from kespeechchat.export.lists import json_line
@@ -172,6 +173,6 @@ def _told(result: dict[str, Any]) -> Iterator[str]:
         found = f"{result['marked']:,} of {result['turns']:,} turns"
         yield f"scene {result['scene']}: the watermark is still found in {found} ({_FILE} has each)"
     if result["left_out"]:
-        yield f"{result['left_out']:,} dialogues lost it and are left out"
+        yield f"left out, because they lost it: {counted(result['left_out'], 'dialogue')}"
     if result.get("trainer"):
         yield f"left to the trainer: {result['trainer']}"

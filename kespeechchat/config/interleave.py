@@ -34,7 +34,7 @@ class Spans(StageSettings):
 
     ratio: float = Field(0.3, gt=0, lt=1, description="share of a document's words from which no more spans are drawn")
     mean_words: float = Field(10, ge=1, le=200, description="mean of the Poisson distribution of span lengths")
-    max_characters: int = Field(100_000, ge=1, description="longer documents are refused as `too_long`")
+    max_characters: int = Field(100_000, ge=1, description="longer documents are rejected as `too_long`")
 
 
 class Interleaved(StageSettings):

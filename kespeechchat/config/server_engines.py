@@ -54,7 +54,9 @@ class OpenAISpeechSettings(ServerSettings):
 
     capability: ClassVar[str] = "tts"
     use: Literal["openai"]
-    sample_rate: int = Field(ge=8000, le=192_000, description="Hz that the server answers with; another is refused")
+    sample_rate: int = Field(
+        ge=8000, le=192_000, description="Hz that the server answers with; another stops the build"
+    )
     voices: dict[Language, dict[Gender, tuple[str, ...]]] = Field(
         {}, description="the server's own voices, by language and gender"
     )

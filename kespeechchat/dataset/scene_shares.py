@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kespeechchat.display import markdown_table, percent
+from kespeechchat.display import counted, markdown_table, percent
 
 
 @dataclass
@@ -51,7 +51,7 @@ def scene_section(result: Mapping[str, Any]) -> str:
     rows += [[what, of["turns"], percent(of["share"])] for what, of in result["by"].items()]
     table = markdown_table(["what happened", "turns", "watermark still found"], rows)
     left = result["left_out"]
-    out = f" {left:,} dialogues that lost it are left out." if left else ""
+    out = f" Left out, because they lost it: {counted(left, 'dialogue')}." if left else ""
     trainer = f" Left to the trainer: {result['trainer']}." if result.get("trainer") else ""
     return (
         f"## Scene\n\nThe speech was put into the scene `{result['scene']}` when it was exported; `scenes.jsonl` says "

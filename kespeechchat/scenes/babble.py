@@ -66,8 +66,8 @@ def babble_of(speech: Iterable[tuple[str, Float32]], rate: int, voices: int) -> 
     tracks = min(TRACKS, len(spoken) // voices)
     if tracks < 2:
         raise SceneError(
-            f"babble of {voices} voices needs {2 * voices} training dialogues, there are {len(spoken)}: name a noise "
-            "folder (noise.folder) or fewer voices (noise.babble_voices)"
+            f"babble takes two training dialogues a voice, here {2 * voices} (noise.babble_voices: {voices}), and has "
+            f"{len(spoken)}: name a noise folder (noise.folder) or fewer voices, or export with --scene clean"
         )
     return Babble([_track(spoken[i::tracks][: voices * PER_LANE], rate, voices) for i in range(tracks)], rate)
 

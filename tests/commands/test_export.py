@@ -132,7 +132,8 @@ def test_every_layout_from_the_command_line(build, tmp_path, layout):
 @pytest.mark.parametrize("layout", ["whisper", "cosyvoice", "preference"])
 def test_a_layout_of_a_part_says_how_much_it_is_at_most(build, tmp_path, layout):
     pipeline, _ = build(8)
-    told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
+    scene = ["--scene", "clean"] if layout == "whisper" else []  # eight dialogues are too few for babble
+    told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout, *scene)
     assert told.splitlines()[0].startswith(f"{layout}: 8 dialogues, en 0.0003 h, zh 0.0003 h, at most ")
     assert {"whisper": "in the ASR subset", "cosyvoice": "in the TTS subset", "preference": "no pairs"}[layout] in told
 

@@ -13,6 +13,7 @@ from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.export import NothingToExport, Wanted, export
 from kespeechchat.config.engines import PerthSettings
 from kespeechchat.config.load import ConfigError, load_pipeline
+from kespeechchat.display import counted
 from kespeechchat.engines.registry import load
 from kespeechchat.records import Audio
 from kespeechchat.store.audio import encode_flac
@@ -115,7 +116,7 @@ def test_what_lost_its_mark_is_left_out_where_that_is_asked(build, tmp_path):
     assert {row["id"] for row in metadata} == set(scores) - lost
     statistics = json.loads((tmp_path / "kept" / "statistics.json").read_text())["scenes"]
     assert statistics["share"] == 1.0 and statistics["left_out"] == len(lost)
-    assert f"{len(lost)} dialogues lost it and are left out" in kept and "left out" not in all_of_them
+    assert f"left out, because they lost it: {counted(len(lost), 'dialogue')}" in kept and "left out" not in all_of_them
 
 
 def test_nothing_left_is_said_so(build, tmp_path):

@@ -81,7 +81,7 @@ def test_the_same_dialogues_give_the_same_bytes(tmp_path):
 
 def test_what_has_no_tokens_is_left_out_and_told(tmp_path):
     done = run(tmp_path, reader=Reader(deaf=3))
-    assert done.dialogues == len(ROWS) - 1 and done.notes[0].startswith("1 dialogues have no tokens")
+    assert done.dialogues == len(ROWS) - 1 and done.notes[0].startswith("left out, without tokens: 1 dialogue, e.g. ")
     unheard = dialogue(1)
     unheard["turns"][1]["words"] = None
     done = run(tmp_path / "b", [ROWS[0], unheard, ROWS[2]])

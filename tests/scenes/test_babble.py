@@ -35,6 +35,6 @@ def test_another_rate_is_resampled_and_long_speech_gets_enough():
 
 
 def test_too_few_dialogues_are_an_error_that_says_what_to_do():
-    with pytest.raises(SceneError, match=r"needs 12 training dialogues, there are 7: name a noise folder"):
+    with pytest.raises(SceneError, match=r"here 12 \(noise.babble_voices: 6\), and has 7: name a noise folder"):
         babble_of(SPOKEN[:7], RATE, 6)
     assert wanted_dialogues(6) == 96

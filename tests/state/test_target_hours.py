@@ -77,7 +77,7 @@ def test_a_language_stops_at_its_target_and_the_other_goes_on(ground):
         f"{summary(ground.pipeline('target_hours.zh.train=0.9'), ground.store, result.build_state)}\n\n{result.lines()}"
     )
     assert "target hours of zh: train 1.0 of 0.9000 h" in told
-    assert "2 of its shards were not begun: raise target_hours.zh" in told
+    assert "2 shards of it not begun: raise target_hours.zh" in told
 
 
 def test_a_build_counts_what_stands_and_a_raised_target_goes_on(ground):

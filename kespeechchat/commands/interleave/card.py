@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kespeechchat.commands.interleave.sequences import Counted
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.display import counted as shown
 from kespeechchat.display import hours
 from kespeechchat.whole_file import write_json, write_text
 
@@ -41,9 +42,9 @@ def summary_lines(counted: Counted, to: Path) -> Iterator[str]:
         share = f"{counted.spoken_words / counted.words:.1%} of {counted.words:,} words"
         yield f"speech:    {share}, {counted.tokens:,} tokens, {hours(counted.seconds / 3600)} h of audio behind them"
     if counted.rejected:
-        yield f"refused:   {_reasons(counted)}"
+        yield f"rejected:  {_reasons(counted)}"
     if counted.missing:
-        yield f"missing:   {counted.missing} shards are not made; run the same command to make them"
+        yield f"missing:   {shown(counted.missing, 'shard')} not made yet; run the same command to go on"
     yield f"written:   {to}"
 
 
@@ -70,7 +71,7 @@ def _card(pipeline: Pipeline, counted: Counted, rate: float, size: int, codebook
     yield f"| tokens | {counted.tokens:,}, {rate:g} frames a second, {codebooks} codebook(s) of {size:,} |"
     yield f"| different tokens that occur | {len(counted.used):,} |"
     yield f"| voices | {len(counted.voices):,} |"
-    yield f"| documents refused | {_reasons(counted) or 'none'}; {counted.failed:,} failed |"
+    yield f"| documents rejected | {_reasons(counted) or 'none'}; {counted.failed:,} failed |"
     yield ""
     yield "## How it was made"
     yield f"Span lengths are drawn from a Poisson distribution of mean {spans.mean_words:g} words, until the spans hold"

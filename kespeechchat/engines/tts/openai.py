@@ -132,7 +132,7 @@ class OpenAISpeech(TTS, StockVoices):
         weights = np.asarray(utterance.embedding, dtype=np.float64)
         if weights.shape != (len(self._names),) or not np.isfinite(weights).all() or abs(weights.sum() - 1) > 1e-3:
             raise EngineError(
-                f"{self._server.what}: a voice embedding of shape {weights.shape} that sums to {weights.sum():.3f}; "
+                f"{self._server.what}: a voice embedding with the sum {weights.sum():.3f} and of shape {weights.shape}; "
                 f"this engine wants weights of its {len(self._names)} voices, which sum to 1. Were these voices made "
                 "for another TTS? Build the voice library with an embedder `use: stock_voices`"
             )

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.interleaving import marked, turn_pieces
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import as_audio
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
@@ -72,7 +73,9 @@ class Interleaved:
                     else:
                         lists[row["split"]].write(json_line(line))
         write_json(to / "tokens.json", reader.vocabulary())
-        notes = (f"{len(left_out)} dialogues have no tokens and are left out, e.g. {left_out[0]}",) if left_out else ()
+        notes = (
+            (f"left out, without tokens: {counted(len(left_out), 'dialogue')}, e.g. {left_out[0]}",) if left_out else ()
+        )
         return Done(len(dialogues) - len(left_out), folder.written, folder.kept, notes)
 
 
