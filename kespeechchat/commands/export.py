@@ -122,14 +122,12 @@ def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:
     selection = dialogues.selection
     if selection.longer and dialogues.first_alone:
         yield (
-            f"        {layout.name} holds one exchange: of dialogues that have several, the first is written; they are "
-            f"{selection.longer:,} of the whole build"
+            f"        {layout.name} holds one exchange: of dialogues that have several, the first is written "
+            f"({selection.longer:,} of the whole build)"
         )
     if selection.barred:
-        yield (
-            f"        {len(selection.barred):,} training dialogues are left out: a user says what a user of a held-out "
-            "dialogue says"
-        )
+        left_out = counted(len(selection.barred), "training dialogue is", "training dialogues are")
+        yield f"        {left_out} left out: a user says what a user of a held-out dialogue says"
 
 
 def _scene(

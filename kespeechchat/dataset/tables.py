@@ -8,7 +8,7 @@ from typing import Any
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER, ROLES
-from kespeechchat.display import hours, markdown_table, percent
+from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import LANGUAGES
 
 _HOURS = {"XS": (1000, 500), "S": (4000, 2000), "M": (10_000, 5000), "L": (20_000, 10_000)}  # Table 2: zh, en
@@ -84,7 +84,10 @@ def timeline_sentence(found: Figures) -> str:
     transfers = sum(own["count"] for own in found["offsets"].values())
     overlaps, cut = found["overlaps"]["count"], found["cut"]["count"]
     share = percent(overlaps / transfers if transfers else None)
-    return f"Dialogues: {by_turns}. {share} of {transfers:,} transfers overlap; {cut:,} turns are cut by a barge-in."
+    return (
+        f"Dialogues: {by_turns}. {share} of {counted(transfers, 'transfer')} overlap; "
+        f"{counted(cut, 'turn is', 'turns are')} cut by a barge-in."
+    )
 
 
 def _timeline(found: Figures | None) -> Iterator[str]:
@@ -229,8 +232,8 @@ def made_line(stage: Figures) -> str:
 def ended_line(stage: Figures) -> str:
     """The dialogues that a stage ended early: "rewrite ended 3 dialogues early: too_short 3"."""
     why = sorted(stage["ended"].items(), key=lambda kv: -kv[1])
-    count, told = sum(stage["ended"].values()), ", ".join(f"{reason} {n:,}" for reason, n in why)
-    return f"{stage['name']} ended {count:,} {'dialogue' if count == 1 else 'dialogues'} early: {told}"
+    told = ", ".join(f"{reason} {n:,}" for reason, n in why)
+    return f"{stage['name']} ended {counted(sum(stage['ended'].values()), 'dialogue')} early: {told}"
 
 
 def _languages(figures: Figures) -> list[str]:
