@@ -15,7 +15,7 @@ def test_a_turn_counts_in_all_and_in_each_thing_that_happened_to_it():
     assert found["by"]["noise"] == {"turns": 2, "marked": 1, "share": 0.5}
     assert found["by"]["codec opus"]["share"] == 0.0 and found["by"]["clean"]["share"] == 1.0
     page = scene_section(found)
-    assert "`night`" in page and "3 dialogues that lost it are left out" in page and "SpecAugment" in page
+    assert "`night`" in page and "Left out, because they lost it: 3 dialogues." in page and "SpecAugment" in page
 
 
 def test_nothing_exported_has_no_share():

@@ -133,8 +133,8 @@ class OpenAISpeech(TTS, StockVoices):
         if weights.shape != (len(self._names),) or not np.isfinite(weights).all() or abs(weights.sum() - 1) > 1e-3:
             raise EngineError(
                 f"{self._server.what}: a voice embedding with the sum {weights.sum():.3f} and of shape "
-                f"{weights.shape}; this engine wants weights of its {len(self._names)} voices, which sum to 1. Were these voices made "
-                "for another TTS? Build the voice library with an embedder `use: stock_voices`"
+                f"{weights.shape}; this engine wants weights of its {len(self._names)} voices, which sum to 1. Were "
+                "these voices made for another TTS? Build the voice library with an embedder `use: stock_voices`"
             )
         weight = dict(zip(self._names, weights.tolist(), strict=True))
         names: list[str] = sorted((n for n in self._names if weight[n] > _LEAST), key=lambda n: -weight[n])
