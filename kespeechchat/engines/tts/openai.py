@@ -132,8 +132,8 @@ class OpenAISpeech(TTS, StockVoices):
         weights = np.asarray(utterance.embedding, dtype=np.float64)
         if weights.shape != (len(self._names),) or not np.isfinite(weights).all() or abs(weights.sum() - 1) > 1e-3:
             raise EngineError(
-                f"{self._server.what}: a voice embedding with the sum {weights.sum():.3f} and of shape "
-                f"{weights.shape}; this engine wants weights of its {len(self._names)} voices, which sum to 1. Were "
+                f"{self._server.what}: a voice embedding of shape {weights.shape}, with a sum of {weights.sum():.3f}; "
+                f"this engine wants a weight for each of its voices ({len(self._names)}), with a sum of 1. Were "
                 "these voices made for another TTS? Build the voice library with an embedder `use: stock_voices`"
             )
         weight = dict(zip(self._names, weights.tolist(), strict=True))
