@@ -133,8 +133,8 @@ class OpenAISpeech(TTS, StockVoices):
         if weights.shape != (len(self._names),) or not np.isfinite(weights).all() or abs(weights.sum() - 1) > 1e-3:
             raise EngineError(
                 f"{self._server.what}: a voice embedding of shape {weights.shape}, with a sum of {weights.sum():.3f}; "
-                f"this engine wants a weight for each of its voices ({len(self._names)}), with a sum of 1. Were "
-                "these voices made for another TTS? Build the voice library with an embedder `use: stock_voices`"
+                f"this engine wants a weight for each of its voices ({len(self._names)}), with a sum of 1. "
+                "Were these voices made for another TTS? Build the voice library with an embedder `use: stock_voices`"
             )
         weight = dict(zip(self._names, weights.tolist(), strict=True))
         names: list[str] = sorted((n for n in self._names if weight[n] > _LEAST), key=lambda n: -weight[n])
