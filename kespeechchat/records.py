@@ -6,6 +6,8 @@ seconds, sample rates Hz, lengths characters; audio in memory is mono float32 in
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -81,7 +83,8 @@ class Outcome:
 
     `row` holds `id` and the stage's own columns (`SCHEMAS`). Of a rejected row, `reason` is a code that is counted and
     `detail` explains it to a reader; of a failed row, `detail` is the error. Of a kept row, `made` is a code that is
-    counted too, where a stage has several ways to make one (as it is, by a rule, by a model).
+    counted too, where a stage has several ways to make one (as it is, by a rule, by a model); `ended` is a code that is
+    counted as well: why the dialogue ends before its source does, or before as many exchanges as were drawn for it.
     """
 
     row: dict[str, Any]
@@ -89,6 +92,7 @@ class Outcome:
     reason: str | None = None
     detail: str | None = None
     made: str | None = None
+    ended: str | None = None
 
 
 def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Outcome:
@@ -99,6 +103,20 @@ def rejected(row: dict[str, Any], reason: str, detail: str | None = None) -> Out
 def failed(row: dict[str, Any], error: str) -> Outcome:
     """The outcome of a row that the stage could not settle."""
     return Outcome(row, FAILED, "error", error)
+
+
+def turn_names(roles: Iterable[Role]) -> list[str]:
+    """A name for each turn of a dialogue, by which its speech is found and a message speaks of it.
+
+    >>> turn_names(["user", "agent", "user", "agent"])
+    ['user', 'agent', 'user2', 'agent2']
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for role in roles:
+        seen[role] += 1
+        names.append(role if seen[role] == 1 else f"{role}{seen[role]}")
+    return names
 
 
 def _vector() -> pa.DataType:
@@ -137,6 +155,14 @@ _HEARD = [  # of a turn's marked audio; null in a ROOT that an older `measure` w
     ("longest_silence", pa.float32()),  # s, the longest between two sounds
 ]
 
+
+def _exchanges(*fields: str) -> pa.DataType:
+    return pa.list_(pa.struct([(name, pa.string()) for name in fields]))
+
+
+_ENDED = ("ended", pa.string())  # why the dialogue ends before its source does; null where it does not
+# The exchanges after the first one, null where there is none: a row of one exchange is what it was before there were
+# several. What the first one's columns hold, `later` holds by the same names.
 _INSTRUCTION = [
     ("source", pa.string()),
     ("file", pa.string()),
@@ -149,6 +175,8 @@ _INSTRUCTION = [
 ]
 _QUESTION = [
     *_INSTRUCTION,
+    ("later", _exchanges("instruction", "reference", "question", "question_from")),
+    _ENDED,
     ("parent", pa.string()),
     ("question", pa.string()),
     ("question_from", pa.string()),  # as_is | framed | model; null in a ROOT that an older `rewrite` wrote
@@ -185,7 +213,7 @@ _AUDITION = [
 SCHEMAS: dict[str, pa.Schema] = {
     name: pa.schema([*COMMON, *(pa.field(n, t) for n, t in fields)])
     for name, fields in {
-        "ingest": _INSTRUCTION,
+        "ingest": [*_INSTRUCTION, ("later", _exchanges("instruction", "reference")), _ENDED],
         "rewrite": _QUESTION,
         "filter": [
             *_QUESTION,
@@ -204,6 +232,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("instruction", pa.string()),  # what the user says
             ("response", pa.string()),  # what the agent says
             ("response_from", pa.string()),  # source | model; null in a ROOT that an older `spoken` wrote
+            ("later", _exchanges("question", "reference", "instruction", "response", "response_from")),
+            _ENDED,
         ],
         "corpus": [
             ("recording", pa.string()),

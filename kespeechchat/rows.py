@@ -5,6 +5,7 @@ The columns are those of `records.SCHEMAS["gate"]`. Who reads some columns only 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from kespeechchat.records import Language, Role, Split
@@ -61,7 +62,7 @@ class FinishedTurn(TypedDict):
 
 
 class FinishedRow(TypedDict):
-    """A dialogue that passed the gate: the user's turn, then the agent's."""
+    """A dialogue that passed the gate: the user's turn, then the agent's, once or several times."""
 
     id: str
     source: str
@@ -71,8 +72,29 @@ class FinishedRow(TypedDict):
     error_rate: float  # pooled over the turns
     edits: int
     units: int  # characters or words of the reference
-    seconds: float  # of both turns
+    seconds: float  # of all turns' speech
     turns: list[FinishedTurn]
     shard: int  # where it is in ROOT: the shard of stage `gate` …
     round: int  # … and the round of speech that it passed in; 0 is the first
     review: NotRequired[Review | None]  # what annotators said of it; None or missing: nobody did
+
+
+def samples_of(turn: FinishedTurn) -> int:
+    """How many samples the turn's audio has."""
+    return round(turn["seconds"] * turn["sample_rate"])
+
+
+def fault_of(turns: Sequence[FinishedTurn]) -> str | None:
+    """Why these are not the turns of a dialogue, or None: a user's and an agent's, in turn, each by one voice, all at
+    one sample rate (where that column was read)."""
+    roles = [turn["role"] for turn in turns]
+    if len(turns) < 2 or len(turns) % 2 or roles != ["user", "agent"] * (len(turns) // 2):
+        return f"expected a user's turn and an agent's, once or several times, got {roles}"
+    rate, user, agent = turns[0].get("sample_rate"), turns[0]["voice"], turns[1]["voice"]
+    for index, turn in enumerate(turns):
+        if turn.get("sample_rate") != rate:
+            rates = sorted({turn["sample_rate"] for turn in turns})
+            return f"its turns have different sample rates: {rates}"
+        if turn["voice"] != (agent if index % 2 else user):
+            return f"turn {index} is spoken by {turn['voice']}, its {turn['role']} by {agent if index % 2 else user}"
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,11 @@ from kespeechchat.commands.units import units_reader
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.timing import TimingSettings
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
 from kespeechchat.dataset.speaking import how_spoken
+from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -73,7 +76,8 @@ def export(
             _selection(rows, wanted),
             None if wanted.audio is False else rows.audio,
             {voice["id"]: voice["gender"] for voice in rows.voices},
-            rows.content,
+            _content(rows, pipeline.timing),
+            Timing(pipeline.timing, pipeline.seed),
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted, reviews))
@@ -83,6 +87,7 @@ def export(
             "tokens": lambda: tokens_reader(pipeline),
         }
         layout = make_layout(wanted.layout, needed, wanted.options)
+        dialogues = replace(dialogues, first_alone=not layout.several)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
         facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
@@ -102,7 +107,27 @@ def export(
         why = f"cannot write {error.filename}: {error.strerror}"
         raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
-    return "\n".join([*table, *_closing_lines(rows, folder, done, reviews)])
+    return "\n".join([*table, *_closing_lines(rows, folder, done, reviews), *_turn_lines(dialogues, layout)])
+
+
+def _content(rows: FinishedRows, timing: TimingSettings) -> str:
+    """What the files of an export depend on beside the subset: of another timeline no file is kept."""
+    if timing.plain:
+        return rows.content
+    return hashlib.sha256(f"{rows.content} {timing.model_dump_json()} {rows.pipeline.seed}".encode()).hexdigest()
+
+
+def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:
+    """What the user should know of dialogues of several exchanges."""
+    selection = dialogues.selection
+    if selection.longer and dialogues.first_alone:
+        yield (
+            f"        {layout.name} holds one exchange: of dialogues that have several, the first is written "
+            f"({selection.longer:,} of the whole build)"
+        )
+    if selection.barred:
+        left_out = counted(len(selection.barred), "training dialogue is", "training dialogues are")
+        yield f"        {left_out} left out: a user says what a user of a held-out dialogue says"
 
 
 def _scene(

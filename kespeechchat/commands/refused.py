@@ -12,7 +12,7 @@ from kespeechchat.config.flow import GATE
 from kespeechchat.config.rounds import in_round
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.layout import RefusedTake
-from kespeechchat.records import REJECTED, Role
+from kespeechchat.records import REJECTED
 from kespeechchat.rows import FinishedRow
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import marked_speech
@@ -24,7 +24,7 @@ class _Round:
     """One round of one shard: its rejected takes by dialogue id, and their speech once it was asked for."""
 
     takes: dict[str, RefusedTake]
-    speech: dict[str, dict[Role, bytes]] | None = None
+    speech: dict[str, dict[str, bytes]] | None = None
 
 
 @dataclass

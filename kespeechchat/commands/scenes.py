@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from kespeechchat.display import counted
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.layout import HasScene, Layout, OneSide, WritesChannels
 from kespeechchat.export.lists import json_line
-from kespeechchat.export.scene_journal import SceneJournal
+from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.scened import Renderer, ScenedDialogues, ScenedRows, SceneSpeech
-from kespeechchat.records import Role, Split
+from kespeechchat.records import Role, Split, turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.scenes.drawing import Draws
 from kespeechchat.seeds import stable_hash
@@ -89,7 +89,8 @@ class SceneExport:
         renderer = Renderer(draws, noises, rooms, listener(self.pipeline), self._journal)
         selection = replace(clean.selection, rows=ScenedRows(rows, draws))
         kept_content = content if clean.content else ""
-        scened = ScenedDialogues(selection, clean.read_audio, clean.genders, kept_content, renderer)
+        of = (selection, clean.read_audio, clean.genders, kept_content, clean.timing, clean.first_alone)
+        scened = ScenedDialogues(*of, renderer=renderer)
         self._dialogues = self._that_keep_the_mark(scened) if self.require_watermark else scened
         return self._dialogues
 
@@ -107,8 +108,7 @@ class SceneExport:
         with whole_file(self.to / _FILE) as lines:
             for row in self._dialogues:
                 if turns := self._journal.written(row["id"]):
-                    told = [{"role": role, **turn} for role, turn in turns.items()]
-                    lines.write(json_line({"id": row["id"], "scene": self.name, "turns": told}).encode())
+                    lines.write(json_line({"id": row["id"], "scene": self.name, "turns": _facts(row, turns)}).encode())
         result = self.shares().result()
         self._journal.close()
         return _told(result)
@@ -124,7 +124,7 @@ class SceneExport:
         splits: Counter[Split] = Counter()
         seconds: Counter[str] = Counter()
         for row in scened:
-            if all(self._marked(self._score(search, row, role)) for role in self._roles):
+            if all(self._marked(self._score(search, row, name, role)) for name, role in self._heard(row)):
                 splits[row["split"]] += 1
                 seconds[row["language"]] += row["seconds"]  # type: ignore[assignment]
             else:
@@ -140,13 +140,32 @@ class SceneExport:
         )
         return replace(scened, selection=selection)
 
-    def _score(self, dialogues: ScenedDialogues, row: FinishedRow, role: Role) -> float | None:
-        if (known := self._journal.turn(row["id"], role)) is None:
+    def _heard(self, row: FinishedRow) -> Iterator[tuple[str, Role]]:
+        """Name and role of the turns that are written."""
+        roles = [turn["role"] for turn in row["turns"]]
+        return ((name, role) for name, role in zip(turn_names(roles), roles, strict=True) if role in self._roles)
+
+    def _score(self, dialogues: ScenedDialogues, row: FinishedRow, name: str, role: Role) -> float | None:
+        if (known := self._journal.turn(row["id"], name)) is None:
             speech = dialogues.speech(row)
             assert isinstance(speech, SceneSpeech)
-            (speech.channel if isinstance(self.layout, WritesChannels) else speech.samples)(role)
-            known = self._journal.turn(row["id"], role)
+            if isinstance(self.layout, WritesChannels):
+                speech.channel(role)
+            else:
+                speech.samples(name)
+            known = self._journal.turn(row["id"], name)
         return known["watermark_score"] if known else None
+
+
+def _facts(row: FinishedRow, turns: Mapping[str, TurnScene]) -> list[dict[str, Any]]:
+    """What happened to each turn that was written, in order; `turn`: its place in the dialogue, of later
+    exchanges."""
+    roles = [turn["role"] for turn in row["turns"]]
+    return [
+        {"role": role, **({"turn": place} if place > 1 else {}), **turns[name]}
+        for place, (name, role) in enumerate(zip(turn_names(roles), roles, strict=True))
+        if name in turns
+    ]
 
 
 def _told(result: dict[str, Any]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.display import counted
+from kespeechchat.records import turn_names
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.audio import decode, write_wav
@@ -171,8 +172,9 @@ def _table(build_state: BuildState, unit: Unit, order: Order, columns: Sequence[
 
 
 def write_audio(build_state: BuildState, shown: Shown, folder: Path) -> list[Path]:
-    """Writes the speech of the row into `folder` as 16-bit WAV: `ID.ROLE.wav` of each turn as it is in the dataset,
-    `ID.r1.ROLE.wav` of round 1, `ID.clip.wav` of a clip that was synthesized. Returns the files. Raises OSError."""
+    """Writes the speech of the row into `folder` as 16-bit WAV: `ID.TURN.wav` (user, agent, user2, …) as it is in the
+    dataset, `ID.r1.TURN.wav` of round 1, `ID.clip.wav` of a clip that was synthesized. Returns the files. Raises
+    OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for step in shown.steps:
@@ -192,6 +194,7 @@ def _sounds(build_state: BuildState, step: Step) -> Iterator[tuple[str, bytes]]:
     row = parquet_table(build_state.store.get(step.file), names).slice(step.place, 1).to_pylist()[0]
     if row.get("audio"):
         yield "clip", row["audio"]
-    for turn in row.get("turns") or ():
+    turns = row.get("turns") or ()
+    for name, turn in zip(turn_names(turn["role"] for turn in turns), turns, strict=True):
         if turn["audio"]:
-            yield turn["role"], turn["audio"]
+            yield name, turn["audio"]

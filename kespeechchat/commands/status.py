@@ -7,7 +7,7 @@ from typing import Any
 
 from kespeechchat.commands.rounds import rounds_of, rounds_table
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.dataset.tables import made_line
+from kespeechchat.dataset.tables import ended_line, made_line
 from kespeechchat.display import columns, folded
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.counts_cache import CountsCache
@@ -44,6 +44,7 @@ def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | Non
                 "rows_in": total.rows_in,
                 "kept": total.kept,
                 **({"made": total.made} if total.made else {}),
+                **({"ended": total.ended} if total.ended else {}),
                 "rejected": total.rejected,
                 "failed_rows": total.failed,
             }
@@ -65,6 +66,7 @@ def render(found: dict[str, Any], width: int | None = None) -> str:
         lines.append((s["name"], *numbers, ", ".join(reasons)))
     rows = [folded(row, width, _FOLDED).replace(_JOINED, " ") for row in columns(lines, "<>>>>>>><")]
     made = [made_line(s) for s in found["stages"] if s.get("made")]
+    made += [ended_line(s) for s in found["stages"] if s.get("ended")]
     targets = [f"target hours of {language}: {hours_line(f)}" for language, f in found["target_hours"].items()]
     rounds = ["", rounds_table(found["rounds"])] if found["rounds"] else []
     return "\n".join([f"root: {found['root']}", *rows, *(folded(line, width) for line in (*made, *targets)), *rounds])

@@ -25,6 +25,7 @@ CHAT: dict[str, dict[str, Any]] = {
     "rewrite": {
         "prompt": "paper/rewrite",
         "directive_prompt": "paper/rewrite-directive",
+        "later_prompt": "paper/rewrite-later",
         "by_rule": False,
         "max_tokens": 160,
         "max_length": {"zh": 100, "en": 60},
@@ -33,6 +34,7 @@ CHAT: dict[str, dict[str, Any]] = {
     "spoken": {
         "prompt": "paper/spoken",
         "grounded_prompt": "paper/spoken-grounded",
+        "later_prompt": "paper/spoken-later",
         "grounded": False,
         "by_rule": False,
         "require_reference": False,

@@ -23,6 +23,7 @@ from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
 from kespeechchat.config.scenes import SceneSettings
 from kespeechchat.config.stages import Stages
+from kespeechchat.config.timing import TimingSettings
 from kespeechchat.config.traits import Chain
 from kespeechchat.config.units import Unit
 from kespeechchat.records import LANGUAGES, Language, Split
@@ -89,6 +90,9 @@ class Pipeline(Settings):
     rounds: tuple[Change, ...] = Field(
         (), description="how dialogues that `gate` did not keep are spoken again, one round after another"
     )
+    timing: Annotated[TimingSettings, RUNTIME] = Field(
+        TimingSettings(), description="when turns begin; drawn by each export, so no shard depends on it"
+    )
     partitions: PartitionSettings = Field(PartitionSettings(), description="nested parts of the training data")
     subsets: SubsetSettings = Field(SubsetSettings(), description="parts for other tasks than dialogue")
     scenes: Annotated[
@@ -128,6 +132,16 @@ class Pipeline(Settings):
     excluded: Annotated[dict[str, str] | None, RUNTIME] = Field(
         None, description="filled in by a build: what the files of `instructions.exclude` hold"
     )
+
+    @model_validator(mode="after")
+    def _a_chat_model_goes_on(self) -> Pipeline:
+        name = self.stages.spoken.llm
+        if self.stages.spoken.follow_ups and name in self.engines.llm and self.engines.llm[name].chat is False:
+            raise ValueError(
+                f"stages.spoken.follow_ups: engines.llm.{name} is a base model (chat: false), which cannot "
+                "go on with a dialogue; name a chat model in stages.spoken.llm (or --llm), or remove follow_ups"
+            )
+        return self
 
     @field_validator("phases")
     @classmethod

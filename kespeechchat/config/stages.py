@@ -42,6 +42,15 @@ class Ingest(StageSettings):
     max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
     code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
 
+    max_turns: Annotated[
+        int,
+        ADDED,
+        Field(
+            ge=2,
+            multiple_of=2,
+            description="most turns that are taken of a conversation, the agent's counted; 2: its first exchange",
+        ),
+    ] = 2
     require_reference: Annotated[
         bool,
         ADDED,
@@ -73,6 +82,11 @@ class Rewrite(StageSettings):
         ADDED,
         Field(description="keep what a person would already say, and frame a plain request as a question, by rule"),
     ] = False
+    later_prompt: Annotated[
+        PromptName | None,
+        ADDED,
+        Field(description="for a conversation's later user turns, with what was said before; null: by rule alone"),
+    ] = None
     variants: int = Field(1, ge=1, description="questions made of one instruction")
     candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
@@ -101,6 +115,23 @@ class Filter(StageSettings):
     suitability_rules: bool = Field(True, description="also reject forms that no voice can give (text.suitability)")
 
 
+class FollowUps(Settings):
+    """Exchanges that a chat model adds: a question that the user would ask next, and its answer."""
+
+    exchanges: dict[int, Annotated[float, Field(ge=0)]] = Field(
+        {0: 1.0, 1: 1.0, 2: 1.0}, description="how many are added → how often, as a weight"
+    )
+    prompt: PromptName = Field("follow-up", description="for the question; `later_prompt` is for its answer")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> FollowUps:
+        if not sum(self.exchanges.values()) > 0 or min(self.exchanges) < 0:
+            raise ValueError(
+                f"exchanges: {self.exchanges} is no distribution: name counts from 0 on, at least one with a weight"
+            )
+        return self
+
+
 class Spoken(StageSettings):
     """Turns a question into a spoken instruction and its response."""
 
@@ -115,6 +146,14 @@ class Spoken(StageSettings):
         ADDED,
         Field(description="make the source's own answer speakable by rule; the model is asked where no rule can"),
     ] = False
+    later_prompt: Annotated[
+        PromptName | None,
+        ADDED,
+        Field(description="for the answers of later exchanges, with what was said before; null: by rule alone"),
+    ] = None
+    follow_ups: Annotated[
+        FollowUps | None, ADDED, Field(description="further exchanges, written by a chat model; null: none")
+    ] = None
     require_reference: bool = Field(False, description="reject a row whose source has no answer to its question")
     candidates: int = Field(1, ge=1, description="completions tried before a row is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
@@ -308,6 +347,24 @@ class Stages(Settings):
     def _mos_is_measured(self) -> Stages:
         if self.gate.min_mos and self.measure.mos is None:
             raise ValueError("gate.min_mos: nothing is scored: name an engine in measure.mos, or remove min_mos")
+        return self
+
+    @model_validator(mode="after")
+    def _follow_ups_are_answered(self) -> Stages:
+        if self.spoken.follow_ups and not self.spoken.later_prompt:
+            raise ValueError(
+                "spoken.follow_ups: nothing answers them: name a prompt in spoken.later_prompt, or remove follow_ups"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _later_turns_are_said(self) -> Stages:
+        for name, stage in (("rewrite", self.rewrite), ("spoken", self.spoken)):
+            if self.ingest.max_turns > 2 and not (stage.by_rule or stage.later_prompt):
+                raise ValueError(
+                    f"ingest.max_turns: {self.ingest.max_turns}, but nothing makes later turns speakable: name a "
+                    f"prompt in {name}.later_prompt, or set {name}.by_rule, or max_turns: 2"
+                )
         return self
 
     @model_validator(mode="after")

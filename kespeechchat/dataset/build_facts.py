@@ -13,12 +13,14 @@ from kespeechchat.dataset.scene_shares import SceneShares
 
 
 class StageYield(TypedDict):
-    """What a stage made of its rows; `rejected` by reason, `made` is kept rows by how they were made."""
+    """What a stage made of its rows; `rejected` by reason, `made` is kept rows by how they were made, `ended`
+    dialogues that end early, by reason."""
 
     name: str
     rows_in: int
     kept: int
     made: NotRequired[Mapping[str, int]]
+    ended: NotRequired[Mapping[str, int]]
     rejected: Mapping[str, int]
     failed_rows: int
 

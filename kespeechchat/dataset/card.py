@@ -10,7 +10,7 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
-from kespeechchat.dataset.tables import made_line
+from kespeechchat.dataset.tables import ended_line, made_line, timeline_sentence, timeline_table
 from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import Split
 
@@ -78,6 +78,12 @@ def _loading(facts: CardFacts) -> str:
     )
 
 
+_TIME = (
+    "`start` and `end` in metadata.json are exact to the sample. A turn that the user cut short has the text that is "
+    "heard; facts.jsonl has the whole. Hours are hours of speech: a pause between turns does not count."
+)
+
+
 def _counts(facts: CardFacts) -> str:
     languages = _languages(facts)
     parts = [facts.statistics[lang] for lang in languages]
@@ -91,7 +97,9 @@ def _counts(facts: CardFacts) -> str:
         rows.append([f"{what}, mean length", *(_mean_length(p.get(what, {})) for p in parts), None])
         rows.append([f"{what}, mean seconds", *(_get(p, what, "seconds", "mean") for p in parts), None])
     names = [_LANGUAGES[lang] for lang in languages]
-    return "## Contents\n\n" + markdown_table(["", *names, "paper, in all"], rows)
+    found = facts.statistics.get("timeline")
+    time = ["## Turns and time", _TIME, timeline_sentence(found), timeline_table(found)] if found else []
+    return "\n\n".join(["## Contents", markdown_table(["", *names, "paper, in all"], rows), *time])
 
 
 def _partitions(facts: CardFacts) -> str:
@@ -174,6 +182,7 @@ def _yields(facts: CardFacts) -> str:
     rows = [[stage, reason, n] for stage, reasons in rejected for reason, n in sorted(reasons.items())]
     left_out = "## What was left out\n\n" + markdown_table(["stage", "reason", "rows"], rows) if rows else ""
     made = [f"- {made_line(stage)}" for stage in facts.build.yields if stage.get("made")]
+    made += [f"- {ended_line(stage)}" for stage in facts.build.yields if stage.get("ended")]
     return "\n\n".join(filter(None, [left_out, "\n".join(["How its texts were made:", "", *made]) if made else ""]))
 
 

@@ -41,6 +41,26 @@ def character_frames(text: str, words: Sequence[Word], frames: int, rate: float)
     return durations
 
 
+def text_until(text: str, words: Sequence[Word], seconds: float) -> str:
+    """What of `text` is heard up to `seconds`, to the end of the word that was reached; all of it where the cut is
+    behind its last word, nothing where no word was reached.
+
+    >>> text_until("Oh, no, my friend!", [Word("Oh", 0.0, 0.2), Word("no", 0.4, 0.6), Word("my", 0.7, 0.9)], 0.5)
+    'Oh, no'
+    """
+    heard = [(c, start, end) for word in words for c, start, end in _spread(word)]
+    times = _times(text, heard)
+    reached = [at for at, start, _ in times if start < seconds]
+    if not reached:
+        return ""
+    if max(reached) >= max(at for at, _, _ in times):
+        return text
+    end = max(reached) + 1
+    while end < len(text) and _spoken(text[end]) and text[end].isascii():  # a word that began is said as a word
+        end += 1
+    return text[:end]
+
+
 def _spread(word: Word) -> list[tuple[str, float, float]]:
     """(character, start, end) of a word's letters and digits."""
     characters = [_folded(c) for c in word.text if _spoken(c)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
+from kespeechchat.dataset.metadata import SECONDS_DIGITS
+from kespeechchat.dataset.timeline import Place, Timing, words_of
 from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow, FinishedTurn, Review
 
@@ -32,6 +35,15 @@ class TurnFacts(TypedDict):
     silences: list[tuple[float, float]] | None
     loudness: float | None
     gain: float | None
+    cut: NotRequired[CutFacts]
+
+
+class CutFacts(TypedDict):
+    """A turn that a barge-in cut short: metadata.json has what is heard of it; this is its whole `text`, and its
+    `seconds`. `words` and `silences` are of what is heard."""
+
+    text: str
+    seconds: float
 
 
 class DialogueFacts(TypedDict):
@@ -50,8 +62,10 @@ class DialogueFacts(TypedDict):
     turns: list[TurnFacts]
 
 
-def dialogue_facts(row: FinishedRow, partition: str | None) -> DialogueFacts:
-    """`partition`: the smallest that holds the row, None for held-out dialogues."""
+def dialogue_facts(row: FinishedRow, partition: str | None, places: Sequence[Place] | None = None) -> DialogueFacts:
+    """`partition`: the smallest that holds the row, None for held-out dialogues; `places`: its timeline, by default the
+    paper's."""
+    places = Timing().places(row) if places is None else places
     return {
         "id": row["id"],
         "split": row["split"],
@@ -62,11 +76,32 @@ def dialogue_facts(row: FinishedRow, partition: str | None) -> DialogueFacts:
         "shard": row["shard"],
         "round": row["round"],
         "review": row.get("review"),
-        "turns": [_turn(turn) for turn in row["turns"]],
+        "turns": [_turn(turn, place) for turn, place in zip(row["turns"], places, strict=True)],
     }
 
 
-def _turn(turn: FinishedTurn) -> TurnFacts:
+def _turn(turn: FinishedTurn, place: Place) -> TurnFacts:
+    if place.cut:
+        whole: CutFacts = {"text": turn["text"], "seconds": round(turn["seconds"], SECONDS_DIGITS)}
+        return {**_facts(_heard(turn, place)), "cut": whole}
+    return _facts(turn)
+
+
+def _heard(turn: FinishedTurn, place: Place) -> FinishedTurn:
+    """The turn with the words and silences that are heard of it."""
+    end = place.samples / turn["sample_rate"]
+    words = words_of(turn, place)
+    silences = turn.get("silences")
+    return {
+        **turn,
+        "words": None if words is None else [{"text": w.text, "start": w.start, "end": w.end} for w in words],
+        "silences": None
+        if silences is None
+        else [{"start": s["start"], "end": min(s["end"], end)} for s in silences if s["start"] < end],
+    }
+
+
+def _facts(turn: FinishedTurn) -> TurnFacts:
     words, silences = turn.get("words"), turn.get("silences")
     return {
         "role": turn["role"],

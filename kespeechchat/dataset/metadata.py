@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from kespeechchat.dataset.timeline import Place, Timing, length_of
 from kespeechchat.records import Language, Role
 from kespeechchat.rows import FinishedRow
 
 CHANNELS: dict[Role, int] = {"user": 0, "agent": 1}
-SECONDS_DIGITS = 4  # a tenth of a millisecond
+SECONDS_DIGITS = 4  # of lengths: a tenth of a millisecond
+TIME_DIGITS = 6  # of places on the timeline: exact to the sample at every rate up to 500 kHz
 
 
 class Speaker(TypedDict):
@@ -55,55 +57,44 @@ class DialogueObject(TypedDict):
     dialog: list[DialogTurn]
 
 
-def audio_name(dialogue_id: str, channel: int) -> str:
-    """A turn's file below `audio/`: `ID/ID_0_mark.wav`. "mark" says that it carries the watermark."""
-    return f"{dialogue_id}/{dialogue_id}_{channel}_mark.wav"
+def audio_name(dialogue_id: str, index: int) -> str:
+    """A turn's file below `audio/`: `ID/ID_0_mark.wav`. "mark" says that it carries the watermark. The paper numbers
+    the files by channel, which of one exchange is the turn's place in the dialogue."""
+    return f"{dialogue_id}/{dialogue_id}_{index}_mark.wav"
 
 
-def dialogue_object(row: FinishedRow, genders: Mapping[str, str], folder: str = "") -> DialogueObject:
+def dialogue_object(
+    row: FinishedRow, genders: Mapping[str, str], folder: str = "", places: Sequence[Place] | None = None
+) -> DialogueObject:
     """A row as the paper's object.
 
-    Turns follow one another: the user starts at 0, the agent where the user ends. `genders` maps voices to female or
+    `places`: the timeline; by default turns follow one another, as in the paper. `genders` maps voices to female or
     male; `folder` stands before each audio path (`ab/`). Raises ValueError for a row that is no such dialogue.
     """
-    rate = _sample_rate(row)
+    places = Timing().places(row) if places is None else places
+    rate = row["turns"][0]["sample_rate"]
     dialog: list[DialogTurn] = []
     speaker: dict[str, Speaker] = {}
-    clock = 0.0
-    for channel, turn in enumerate(row["turns"]):
-        voice, end = turn["voice"], clock + turn["seconds"]
+    for index, (turn, place) in enumerate(zip(row["turns"], places, strict=True)):
+        voice = turn["voice"]
         if voice not in genders:
             raise ValueError(f"dialogue {row['id']}: voice {voice} is not in the voice library")
         speaker[voice] = {"role": turn["role"], "gender": genders[voice]}
         dialog.append(
             {
-                "channel": channel,
+                "channel": CHANNELS[turn["role"]],
                 "speaker": voice,
-                "text": turn["text"],
-                "start": round(clock, SECONDS_DIGITS),
-                "end": round(end, SECONDS_DIGITS),
-                "audio_path": folder + audio_name(row["id"], channel),
+                "text": place.text,
+                "start": round(place.start / rate, TIME_DIGITS),
+                "end": round(place.end / rate, TIME_DIGITS),
+                "audio_path": folder + audio_name(row["id"], index),
             }
         )
-        clock = end
+    duration = round(length_of(places) / rate, TIME_DIGITS)
     return {
         "id": row["id"],
         "speaker": speaker,
-        "audio": {"channel": len(CHANNELS), "duration": round(clock, SECONDS_DIGITS), "sample_rate": rate},
+        "audio": {"channel": len(CHANNELS), "duration": duration, "sample_rate": rate},
         "channel": [{"channel_index": i, "language": row["language"]} for i in CHANNELS.values()],
         "dialog": dialog,
     }
-
-
-def _sample_rate(row: FinishedRow) -> int:
-    """Of both turns, in Hz. Raises ValueError where they are not a user's and an agent's, or have different rates."""
-    turns = row["turns"]
-    if len(turns) != 2 or turns[0]["role"] != "user" or turns[1]["role"] != "agent":
-        raise ValueError(
-            f"dialogue {row['id']}: expected a user's turn and an agent's, got {[t['role'] for t in turns]}"
-        )
-    rate = turns[0]["sample_rate"]
-    if rate != turns[1]["sample_rate"]:
-        rates = sorted(t["sample_rate"] for t in turns)
-        raise ValueError(f"dialogue {row['id']}: its turns have different sample rates: {rates}")
-    return rate

@@ -63,7 +63,8 @@ class Lowest:
 
 @dataclass
 class Subsets:
-    """Collects. Rows need `id`, `language`, `split` and the turns' voice, role, text and seconds."""
+    """Collects, of each dialogue its first exchange. Rows need `id`, `language`, `split` and the turns' voice, role,
+    text and seconds."""
 
     settings: SubsetSettings
     seed: int
@@ -75,7 +76,7 @@ class Subsets:
 
     def add(self, row: FinishedRow, in_partition: bool) -> Utterance | None:
         """One row; `in_partition`: it is in the partition that ASR trains on. Gives what ASR might train on."""
-        user, agent = row["turns"]
+        user, agent = row["turns"][:2]
         if row["split"] == "test":
             self.test[user["voice"]].append(self._utterance(row, user))
         if row["split"] != "train":

@@ -8,7 +8,7 @@ from typing import Any
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER, ROLES
-from kespeechchat.display import hours, markdown_table, percent
+from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import LANGUAGES
 
 _HOURS = {"XS": (1000, 500), "S": (4000, 2000), "M": (10_000, 5000), "L": (20_000, 10_000)}  # Table 2: zh, en
@@ -31,6 +31,7 @@ def statistics_markdown(figures: Figures, quality: Figures) -> str:
         "Hours are of audio; lengths are characters (zh) or words (en); ± is the standard deviation. 'Paper' is "
         "arXiv 2412.01078; – where it states no figure that this project knows of.",
         *_contents(figures),
+        *_timeline(figures.get("timeline")),
         *_partitions(figures),
         *_subsets(figures),
         *_splits(figures),
@@ -59,6 +60,42 @@ def _contents(figures: Figures) -> Iterator[str]:
         rows.append([f"{name}: seconds", *(_spread(p.get("seconds")) for p in lengths), None, None])
     yield "## Contents (Table 1)"
     yield markdown_table(["", *_languages(figures), "in all", "paper"], rows)
+
+
+_OFFSETS = {
+    "agent_after_user": "agent after user",
+    "user_after_agent": "user after agent",
+    "barge_in": "user, barging in",
+}
+
+
+def timeline_table(found: Figures) -> str:
+    """Floor-transfer offsets by who follows whom."""
+    rows = [
+        [_OFFSETS[kind], own["count"], _spread(own), f"{own['min']:.2f} to {own['max']:.2f}"]
+        for kind, own in found["offsets"].items()
+    ]
+    return markdown_table(["floor-transfer offset (s)", "transfers", "mean", "range"], rows)
+
+
+def timeline_sentence(found: Figures) -> str:
+    """How many turns dialogues have, and how often turns overlap or are cut short."""
+    by_turns = ", ".join(f"{count:,} of {turns} turns" for turns, count in found["dialogues_by_turns"].items())
+    transfers = sum(own["count"] for own in found["offsets"].values())
+    overlaps, cut = found["overlaps"]["count"], found["cut"]["count"]
+    share = percent(overlaps / transfers if transfers else None)
+    return (
+        f"Dialogues: {by_turns}. {share} of {counted(transfers, 'transfer')} overlap; "
+        f"{counted(cut, 'turn is', 'turns are')} cut by a barge-in."
+    )
+
+
+def _timeline(found: Figures | None) -> Iterator[str]:
+    """Nothing where every dialogue has the paper's shape."""
+    if found:
+        yield "## Turns and time"
+        yield timeline_sentence(found)
+        yield timeline_table(found)
 
 
 def _partitions(figures: Figures) -> Iterator[str]:
@@ -183,12 +220,20 @@ def _yields(stages: Sequence[Figures]) -> Iterator[str]:
         yield "## Yields, stage by stage"
         yield markdown_table(["stage", "rows in", "kept", "yield", "failed", "rejected"], rows)
     yield from (made_line(stage) for stage in stages if stage.get("made"))
+    yield from (ended_line(stage) for stage in stages if stage.get("ended"))
 
 
 def made_line(stage: Figures) -> str:
     """How a stage made the rows that it kept: "rewrite kept 40 as_is, 12 framed, 5 model"."""
     ways = sorted(stage["made"].items(), key=lambda kv: -kv[1])
     return f"{stage['name']} kept {', '.join(f'{n:,} {way}' for way, n in ways)}"
+
+
+def ended_line(stage: Figures) -> str:
+    """The dialogues that a stage ended early: "rewrite ended 3 dialogues early: too_short 3"."""
+    why = sorted(stage["ended"].items(), key=lambda kv: -kv[1])
+    told = ", ".join(f"{reason} {n:,}" for reason, n in why)
+    return f"{stage['name']} ended {counted(sum(stage['ended'].values()), 'dialogue')} early: {told}"
 
 
 def _languages(figures: Figures) -> list[str]:

@@ -5,27 +5,29 @@ from __future__ import annotations
 import io
 import re
 import wave
-from collections.abc import Iterable, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.dataset.timeline import Place, length_of
 from kespeechchat.export.errors import ExportError
-from kespeechchat.records import Audio, Role
-from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.records import Audio, Role, turn_names
+from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
 from kespeechchat.seeds import stable_hash
 
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash
 Container = Literal["flac", "wav"]
-Speech = Mapping[Role, bytes]  # FLAC of each turn
+SampleT = TypeVar("SampleT", np.int16, np.float32)
+Speech = Mapping[str, bytes]  # FLAC of each turn, by its name (`records.turn_names`)
 
 
 @runtime_checkable
 class WithChannels(Protocol):
     """Speech that knows more than its turns' FLAC, such as that of a scene."""
 
-    def samples(self, role: Role) -> npt.NDArray[np.int16]:
+    def samples(self, name: str) -> npt.NDArray[np.int16]:
         """int16 [T] of the turn."""
         ...
 
@@ -52,26 +54,22 @@ def fan_out_folder(dialogue_id: str, fan_out: bool) -> str:
     return f"{stable_hash(dialogue_id) >> 56:02x}/" if fan_out else ""
 
 
-def samples_of(turn: FinishedTurn) -> int:
-    """How many samples the turn's audio has."""
-    return round(turn["seconds"] * turn["sample_rate"])
-
-
 def check_fit(dialogue_id: str, turns: Iterable[FinishedTurn], speech: Speech) -> None:
     """Raises ExportError where the audio is not as long as its turn says, or has another sample rate."""
-    for turn in turns:
-        check_turn(dialogue_id, turn, speech[turn["role"]])
+    all_turns = list(turns)
+    for name, turn in zip(turn_names(turn["role"] for turn in all_turns), all_turns, strict=True):
+        check_turn(dialogue_id, name, turn, speech[name])
 
 
-def check_turn(dialogue_id: str, turn: FinishedTurn, flac: bytes) -> None:
-    """As `check_fit`, of one turn."""
+def check_turn(dialogue_id: str, name: str, turn: FinishedTurn, flac: bytes) -> None:
+    """As `check_fit`, of one turn, whose name in the dialogue is `name`."""
     import soundfile
 
     with soundfile.SoundFile(io.BytesIO(flac)) as file:
         found, expected = (file.frames, file.samplerate), (samples_of(turn), turn["sample_rate"])
     if found != expected:
         raise ExportError(
-            f"dialogue {dialogue_id}, {turn['role']}: the audio has {found[0]} samples at {found[1]} Hz, its row "
+            f"dialogue {dialogue_id}, {name}: the audio has {found[0]} samples at {found[1]} Hz, its row "
             f"says {expected[0]} at {expected[1]} Hz; run `kesc verify`, then `kesc build` again"
         )
 
@@ -81,19 +79,31 @@ def channel_of(role: Role, left: Role = "user") -> int:
     return int(role != left)
 
 
-def two_channels(row: FinishedRow, speech: Speech, left: Role = "user") -> npt.NDArray[np.int16]:
-    """The dialogue as int16 [T, 2]: the very samples of each turn on its role's channel (`channel_of`), one turn after
-    the other, silence on the other channel."""
+def two_channels(
+    row: FinishedRow, speech: Speech, places: Sequence[Place], left: Role = "user"
+) -> npt.NDArray[np.int16]:
+    """The dialogue as int16 [T, 2]: each turn at its place on its role's channel (`channel_of`), the very samples but
+    for a fade where it is cut; silence everywhere else."""
     if isinstance(speech, WithChannels):
-        sides = {channel_of(turn["role"], left): speech.channel(turn["role"]) for turn in row["turns"]}
+        sides = {channel_of(turn["role"], left): speech.channel(turn["role"]) for turn in row["turns"][:2]}
         return np.stack([sides[0], sides[1]], axis=1)
-    turns = [(channel_of(turn["role"], left), decoded(speech[turn["role"]])) for turn in row["turns"]]
-    out = np.zeros((sum(len(samples) for _, samples in turns), 2), dtype=np.int16)
-    clock = 0
-    for channel, samples in turns:
-        out[clock : clock + len(samples), channel] = samples
-        clock += len(samples)
+    out = np.zeros((length_of(places), 2), dtype=np.int16)
+    names = turn_names(turn["role"] for turn in row["turns"])
+    for name, turn, place in zip(names, row["turns"], places, strict=True):
+        out[place.start : place.end, channel_of(turn["role"], left)] = heard(decoded(speech[name]), place)
     return out
+
+
+def heard(samples: npt.NDArray[SampleT], place: Place) -> npt.NDArray[SampleT]:
+    """[T]: what is heard of a turn's samples, which are int16 or float32."""
+    if not place.cut:
+        return samples
+    kept = samples[: place.samples].copy()
+    if place.fade:
+        ramp = np.linspace(1.0, 0.0, place.fade)
+        faded = kept[-place.fade :] * ramp
+        kept[-place.fade :] = (np.rint(faded) if kept.dtype == np.int16 else faded).astype(kept.dtype)
+    return kept
 
 
 def encoded(samples: npt.NDArray[np.int16], rate: int, container: Container = "flac") -> bytes:
@@ -105,9 +115,9 @@ def encoded(samples: npt.NDArray[np.int16], rate: int, container: Container = "f
     return out.getvalue()
 
 
-def turn_samples(speech: Speech, role: Role) -> npt.NDArray[np.int16]:
+def turn_samples(speech: Speech, name: str) -> npt.NDArray[np.int16]:
     """int16 [T] of a turn."""
-    return speech.samples(role) if isinstance(speech, WithChannels) else decoded(speech[role])
+    return speech.samples(name) if isinstance(speech, WithChannels) else decoded(speech[name])
 
 
 def wav_bytes(flac: bytes, rate: int) -> bytes:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
+from kespeechchat.dataset.timeline import Place, Timing
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
-from kespeechchat.records import Language, Split
+from kespeechchat.records import Language, Split, turn_names
 from kespeechchat.rows import FinishedRow
 
+_PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
 _RATE_DIGITS = 6  # of error rates
 
 
 class Facts(TypedDict):
-    """What layouts say of a dialogue. `partition` is the smallest that holds it; None for held-out dialogues."""
+    """What layouts say of a dialogue, of its first exchange alone. `partition` is the smallest that holds it; None for
+    held-out dialogues."""
 
     id: str
     language: Language
@@ -39,16 +42,19 @@ class Facts(TypedDict):
 class Dialogues:
     """`selection`, with `read_audio` (row → FLAC by role; None: an export without audio) and the gender of each voice.
 
-    `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept.
+    `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept. `timing` says
+    when turns begin. `first_alone`: of a dialogue of several exchanges there is only the first.
     """
 
     selection: Selection
     read_audio: ReadAudio | None
     genders: Mapping[str, str]
     content: str = ""
+    timing: Timing = _PAPER
+    first_alone: bool = False
 
     def __iter__(self) -> Iterator[FinishedRow]:
-        return iter(self.selection)
+        return map(_first_exchange, self.selection) if self.first_alone else iter(self.selection)
 
     def __len__(self) -> int:
         return self.selection.dialogues
@@ -59,23 +65,38 @@ class Dialogues:
         return self.read_audio is not None
 
     def speech(self, row: FinishedRow) -> Speech:
-        """FLAC by role; nothing in an export without audio. Raises ExportError where it does not fit its row."""
+        """FLAC by name of the turn; nothing in an export without audio. Raises ExportError where it does not fit its
+        row."""
         if self.read_audio is None:
             return {}
-        speech = self.read_audio(row)
+        names, found = turn_names(turn["role"] for turn in row["turns"]), self.read_audio(row)
+        speech = {name: found[name] for name in names}
         check_fit(row["id"], row["turns"], speech)
         return speech
 
-    def facts(self, row: FinishedRow) -> Facts:
-        """What layouts say of the row. Raises ValueError for a voice that is not in the library."""
-        return facts_of(row, self.selection.partition(row), self.genders)
+    def places(self, row: FinishedRow) -> list[Place]:
+        """Where each turn of the row is on its timeline."""
+        return self.timing.places(row)
+
+    def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
+        """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is
+        not in the library."""
+        return facts_of(row, self.selection.partition(row), self.genders, places)
 
 
-def facts_of(row: FinishedRow, partition: str | None, genders: Mapping[str, str]) -> Facts:
+def _first_exchange(row: FinishedRow) -> FinishedRow:
+    return row if len(row["turns"]) == 2 else {**row, "turns": row["turns"][:2]}
+
+
+def facts_of(
+    row: FinishedRow, partition: str | None, genders: Mapping[str, str], places: Sequence[Place] | None = None
+) -> Facts:
     """As `Dialogues.facts`, where the partition is known. `genders`: by voice. Raises ValueError for a voice that is
     not among them."""
-    user, agent = row["turns"]
-    for turn in (user, agent):
+    user, agent = row["turns"][:2]
+    if places and places[1].cut:
+        agent = {**agent, "text": places[1].text, "seconds": places[1].samples / agent["sample_rate"]}
+    for turn in row["turns"]:
         if turn["voice"] not in genders:
             raise ValueError(f"dialogue {row['id']}: voice {turn['voice']} is not in the voice library")
     return {

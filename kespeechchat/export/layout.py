@@ -119,6 +119,7 @@ class Layout(Protocol):
     writes: ClassVar[str]  # its files, for a reader
     read_by: ClassVar[str]  # how they are read, for a reader
     loadable: ClassVar[bool]  # `datasets.load_dataset(FOLDER)` loads it
+    several: ClassVar[bool]  # it holds dialogues of several exchanges; else it gets the first one of each
     needs: ClassVar[frozenset[Need]]
     files_per_dialogue: ClassVar[int]  # audio files of its own for each dialogue; 0: shards
     text_bytes: ClassVar[int]  # of a dialogue, about

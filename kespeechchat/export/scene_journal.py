@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from kespeechchat.export.folder import JOURNAL
-from kespeechchat.records import Role
 from kespeechchat.scenes.rendering import SceneFacts
 
 
@@ -31,26 +30,27 @@ class SceneJournal:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS note (text TEXT)")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS turns (id TEXT, role TEXT, facts TEXT, written INT, PRIMARY KEY (id, role))"
+            "CREATE TABLE IF NOT EXISTS turns (id TEXT, name TEXT, facts TEXT, written INT, PRIMARY KEY (id, name))"
         )
         if self._db.execute("SELECT text FROM note").fetchone() != (note,):
             self._db.executescript("DELETE FROM note; DELETE FROM turns")
             self._db.execute("INSERT INTO note VALUES (?)", (note,))
 
-    def add(self, dialogue_id: str, role: Role, turn: TurnScene, written: bool) -> None:
-        """A turn that was searched for its mark. `written`: its file can now be written."""
-        values = (dialogue_id, role, json.dumps(turn), int(written))
+    def add(self, dialogue_id: str, name: str, turn: TurnScene, written: bool) -> None:
+        """A turn that was searched for its mark, by its name (`records.turn_names`). `written`: its file can now be
+        written."""
+        values = (dialogue_id, name, json.dumps(turn), int(written))
         self._db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?)", values)
 
-    def turn(self, dialogue_id: str, role: Role) -> TurnScene | None:
+    def turn(self, dialogue_id: str, name: str) -> TurnScene | None:
         """What is known of a turn, written or not."""
-        found = self._db.execute("SELECT facts FROM turns WHERE id = ? AND role = ?", (dialogue_id, role)).fetchone()
+        found = self._db.execute("SELECT facts FROM turns WHERE id = ? AND name = ?", (dialogue_id, name)).fetchone()
         return None if found is None else cast(TurnScene, json.loads(found[0]))
 
-    def written(self, dialogue_id: str) -> dict[Role, TurnScene]:
-        """By role, of the turns that were written."""
-        of = "SELECT role, facts FROM turns WHERE id = ? AND written ORDER BY role DESC"
-        return {cast(Role, role): json.loads(facts) for role, facts in self._db.execute(of, (dialogue_id,))}
+    def written(self, dialogue_id: str) -> dict[str, TurnScene]:
+        """By name, of the turns that were written."""
+        of = "SELECT name, facts FROM turns WHERE id = ? AND written ORDER BY name DESC"
+        return {name: json.loads(facts) for name, facts in self._db.execute(of, (dialogue_id,))}
 
     def all_written(self) -> Iterator[TurnScene]:
         """Every turn that was written, in no order."""

@@ -1,7 +1,7 @@
 """Dialogues in a scene: their rows with the times that another speed gives them, and their audio, rendered when read.
 
 A layout sees dialogues as ever, and so knows nothing of scenes. Speed is applied to each turn, before the turns are put
-one after the other; everything else is applied to a side's channel. A layout that writes channels gets them from end to
+at their places; everything else is applied to a side's channel. A layout that writes channels gets them from end to
 end, so that noise goes on while the side is silent; one that writes turns gets the turn.
 """
 
@@ -14,15 +14,16 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from kespeechchat.export.audio_files import Speech, check_turn, decoded, encoded, samples_of
+from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.export.audio_files import Speech, check_turn, decoded, encoded, heard
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.selection import Part, Rows
-from kespeechchat.records import Audio, Role
-from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.records import Audio, Role, turn_names
+from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
 from kespeechchat.scenes.drawing import Drawn, Draws
-from kespeechchat.scenes.mixing import float32, int16
+from kespeechchat.scenes.mixing import Float32, float32, int16
 from kespeechchat.scenes.rendering import NoiseSource, RoomBank, SceneFacts, at_speed, length_at_speed, render
 from kespeechchat.seeds import stable_hash
 
@@ -97,6 +98,15 @@ def _scened(rows: Iterator[FinishedRow], draws: Draws, without: npt.NDArray[np.u
         yield scened_row(row, draws)
 
 
+@dataclass(frozen=True, eq=False)
+class Said:
+    """A turn of a dialogue, by its name, with its times in the scene."""
+
+    name: str
+    turn: FinishedTurn
+    place: Place
+
+
 @dataclass
 class Renderer:
     """Renders sides of dialogues. `noises` and `rooms`: where each role's come from; `listen`: searches what was
@@ -113,76 +123,107 @@ class Renderer:
         """What happens to a side."""
         return self.draws.of(row["id"], row["split"], role)
 
-    def side(self, row: FinishedRow, turn: FinishedTurn, clean: bytes, before: int, after: int) -> Int16:
-        """int16 [before + T + after]: the turn in its scene, with so many samples of its channel around it."""
-        rate, role, drawn = turn["sample_rate"], turn["role"], self.drawn(row, turn["role"])
-        spoken = at_speed(float32(decoded(clean)), drawn.speed)
-        if len(spoken) != samples_of(turn):
-            raise ExportError(_misfit(row, turn, len(spoken)))
-        channel = np.concatenate([np.zeros(before, np.float32), spoken, np.zeros(after, np.float32)])
-        rooms = self.rooms[role](rate) if drawn.room is not None else None
-        rendered = render(channel, rate, drawn, self.noises.get(role), rooms, row["id"])
-        samples = int16(rendered.samples)
-        self._note(row, role, rendered.facts, samples[before : before + len(spoken)], rate)
+    def spoken(self, row: FinishedRow, said: Said, clean: bytes) -> Float32:
+        """float32 [T]: the turn at its side's speed, before anything else."""
+        samples = at_speed(float32(decoded(clean)), self.drawn(row, said.turn["role"]).speed)
+        if len(samples) != samples_of(said.turn):
+            raise ExportError(_misfit(row, said, len(samples)))
         return samples
 
-    def clean(self, row: FinishedRow, turn: FinishedTurn) -> None:
-        """Notes a turn to which nothing happens: its score is that of stage `measure`, of the same samples."""
-        told: TurnScene = {"scene": {}, "watermark_score": turn["watermark_score"]}
-        self.journal.add(row["id"], turn["role"], told, self.writes)
+    def side(self, row: FinishedRow, role: Role, clean: Float32, rate: int, spans: Mapping[Said, slice]) -> Int16:
+        """int16 [T]: a side's clean channel, or a turn of it, in its scene. `spans`: where its turns are heard, which
+        are searched for their marks."""
+        drawn = self.drawn(row, role)
+        rooms = self.rooms[role](rate) if drawn.room is not None else None
+        rendered = render(clean, rate, drawn, self.noises.get(role), rooms, row["id"])
+        samples = int16(rendered.samples)
+        for said, span in spans.items():
+            self._note(row, said, rendered.facts, samples[span], rate)
+        return samples
 
-    def _note(self, row: FinishedRow, role: Role, facts: SceneFacts, samples: Int16, rate: int) -> None:
+    def clean(self, row: FinishedRow, said: Said, samples: Int16) -> None:
+        """Notes a turn to which nothing happens, with its `samples` as they are heard: where that is all of them, its
+        score is that of stage `measure`, of the same samples."""
+        if said.place.cut:
+            self._note(row, said, {}, samples, said.turn["sample_rate"])
+        else:
+            told: TurnScene = {"scene": {}, "watermark_score": said.turn["watermark_score"]}
+            self.journal.add(row["id"], said.name, told, self.writes)
+
+    def _note(self, row: FinishedRow, said: Said, facts: SceneFacts, samples: Int16, rate: int) -> None:
         """Searches for the mark, where no earlier rendering did: the same turn has the same samples."""
-        known = self.journal.turn(row["id"], role)
+        known = self.journal.turn(row["id"], said.name)
         score = known["watermark_score"] if known else self.listen(Audio(float32(samples), rate))
-        self.journal.add(row["id"], role, {"scene": facts, "watermark_score": score}, self.writes)
+        self.journal.add(row["id"], said.name, {"scene": facts, "watermark_score": score}, self.writes)
 
 
 @dataclass
-class SceneSpeech(Mapping[Role, bytes]):
-    """FLAC of each turn in its scene, made when it is asked for; `samples` and `channel` spare the encoding."""
+class SceneSpeech(Mapping[str, bytes]):
+    """FLAC of each turn in its scene, by name, made when it is asked for; `samples` and `channel` spare the encoding.
+    `cleans` has each turn as it is in ROOT."""
 
     row: FinishedRow
+    places: Sequence[Place]
     cleans: Speech
     renderer: Renderer
-    _made: dict[Role, Int16] = field(default_factory=dict)
+    _made: dict[str, Int16] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Role]:
-        return iter(self.cleans)
+    def __post_init__(self) -> None:
+        turns = self.row["turns"]
+        names = turn_names(turn["role"] for turn in turns)
+        all_ = zip(names, turns, self.places, strict=True)
+        self._said = {name: Said(name, turn, place) for name, turn, place in all_}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._said)
 
     def __len__(self) -> int:
-        return len(self.cleans)
+        return len(self._said)
 
-    def __getitem__(self, role: Role) -> bytes:
-        if self.renderer.drawn(self.row, role).clean:
-            return self.cleans[self._clean(role)["role"]]
-        return encoded(self.samples(role), self._turn(role)["sample_rate"])
+    def __getitem__(self, name: str) -> bytes:
+        said = self._said[name]
+        if self._is_clean(said):
+            self._clean(said)
+            return self.cleans[name]
+        return encoded(self.samples(name), said.turn["sample_rate"])
 
-    def samples(self, role: Role) -> Int16:
-        """int16 [T] of the turn."""
-        if role not in self._made:
-            if self.renderer.drawn(self.row, role).clean:
-                self._made[role] = decoded(self.cleans[self._clean(role)["role"]])
-            else:
-                self._made[role] = self.renderer.side(self.row, self._turn(role), self.cleans[role], 0, 0)
-        return self._made[role]
+    def samples(self, name: str) -> Int16:
+        """int16 [T] of the turn, all of it."""
+        if name not in self._made:
+            said = self._said[name]
+            self._made[name] = self._clean(said) if self._is_clean(said) else self._alone(said)
+        return self._made[name]
 
     def channel(self, role: Role) -> Int16:
         """int16 [T] of the role's channel, from the dialogue's beginning to its end."""
-        lengths = {turn["role"]: samples_of(turn) for turn in self.row["turns"]}
-        before, after = (0, lengths["agent"]) if role == "user" else (lengths["user"], 0)
+        spans = {
+            said: slice(said.place.start, said.place.end) for said in self._said.values() if said.turn["role"] == role
+        }
         if self.renderer.drawn(self.row, role).clean:
-            return np.pad(self.samples(role), (before, after))
-        return self.renderer.side(self.row, self._turn(role), self.cleans[role], before, after)
+            channel = np.zeros(length_of(self.places), np.int16)
+            for said, span in spans.items():
+                channel[span] = heard(self._clean(said), said.place)
+            return channel
+        sound = np.zeros(length_of(self.places), np.float32)
+        for said, span in spans.items():
+            sound[span] = heard(self.renderer.spoken(self.row, said, self.cleans[said.name]), said.place)
+        return self.renderer.side(self.row, role, sound, self.row["turns"][0]["sample_rate"], spans)
 
-    def _turn(self, role: Role) -> FinishedTurn:
-        return next(turn for turn in self.row["turns"] if turn["role"] == role)
+    def _alone(self, said: Said) -> Int16:
+        """The turn in its scene, without its channel around it."""
+        spoken, turn = self.renderer.spoken(self.row, said, self.cleans[said.name]), said.turn
+        spans = {said: slice(0, said.place.samples)}
+        return self.renderer.side(self.row, turn["role"], spoken, turn["sample_rate"], spans)
 
-    def _clean(self, role: Role) -> FinishedTurn:
-        turn = self._turn(role)
-        check_turn(self.row["id"], turn, self.cleans[role])
-        self.renderer.clean(self.row, turn)
-        return turn
+    def _is_clean(self, said: Said) -> bool:
+        return self.renderer.drawn(self.row, said.turn["role"]).clean
+
+    def _clean(self, said: Said) -> Int16:
+        clean = self.cleans[said.name]
+        check_turn(self.row["id"], said.name, said.turn, clean)
+        samples = decoded(clean)
+        self.renderer.clean(self.row, said, heard(samples, said.place))
+        return samples
 
 
 @dataclass(frozen=True)
@@ -192,14 +233,14 @@ class ScenedDialogues(Dialogues):
     renderer: Renderer | None = None
 
     def speech(self, row: FinishedRow) -> Speech:
-        """FLAC by role, as the scene leaves it."""
+        """FLAC by name of the turn, as the scene leaves it."""
         if self.read_audio is None or self.renderer is None:
             return {}
-        return SceneSpeech(row, self.read_audio(row), self.renderer)
+        return SceneSpeech(row, self.places(row), self.read_audio(row), self.renderer)
 
 
-def _misfit(row: FinishedRow, turn: FinishedTurn, found: int) -> str:
+def _misfit(row: FinishedRow, said: Said, found: int) -> str:
     return (
-        f"dialogue {row['id']}, {turn['role']}: the audio has {found} samples at the scene's speed, its row says "
-        f"{samples_of(turn)}; run `kesc verify`, then `kesc build` again"
+        f"dialogue {row['id']}, {said.name}: the audio has {found} samples at the scene's speed, its row says "
+        f"{samples_of(said.turn)}; run `kesc verify`, then `kesc build` again"
     )

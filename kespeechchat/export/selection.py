@@ -16,16 +16,18 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from kespeechchat.config.dataset import PartitionSettings
+from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.partitions import Cuts, PartitionCuts, TrainingDialogues, apply_cuts, cut_partitions
 from kespeechchat.export.audio_files import safe_name
 from kespeechchat.export.errors import ExportError
 from kespeechchat.processes import spread
 from kespeechchat.records import Split
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, fault_of
 from kespeechchat.seeds import stable_hash
 
 ValueT = TypeVar("ValueT")
 _MICRO = 1_000_000
+_TEXTS = ("split", "turns.list.element.text")  # Parquet columns
 _OF_TURN = ("role", "voice", "sample_rate", "seconds")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
 
@@ -86,12 +88,17 @@ class Rule:
 
     subset: Subset
     cuts: Cuts
+    barred: frozenset[int] = frozenset()  # hashes of the ids of training dialogues that say what a held-out one says
 
     def level(self, row: FinishedRow) -> int:
         """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
         if row["split"] != "train":
             return len(self.cuts.names)
         return self.cuts.level(row["id"], row["language"], voices_of(row))
+
+    def bars(self, row: FinishedRow) -> bool:
+        """Whether the row is a training dialogue that no export may hold."""
+        return bool(self.barred) and stable_hash(row["id"]) in self.barred
 
     def name(self, level: int) -> str | None:
         """The partition at that place; None for held-out dialogues."""
@@ -102,6 +109,8 @@ class Rule:
         names, wanted = self.cuts.names, self.subset
         last = len(names) if wanted.partition is None else names.index(wanted.partition)
         for row in rows:
+            if self.bars(row):
+                continue
             if wanted.language in (None, row["language"]) and (level := self.level(row)) <= last:
                 yield row, level
 
@@ -119,6 +128,8 @@ class Selection:
     user_share: float  # of the audio's seconds
     rates: tuple[int, ...]  # Hz, sorted: what the audio's sample rates are
     refused: int  # takes that a round refused of the dialogues that a later one kept, of the languages chosen
+    longer: int = 0  # dialogues of several exchanges, of the languages chosen
+    barred: frozenset[int] = frozenset()  # see `Rule`
 
     def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):
@@ -127,7 +138,7 @@ class Selection:
     @property
     def rule(self) -> Rule:
         """What chooses the dialogues."""
-        return Rule(self.subset, self.partitions.cuts)
+        return Rule(self.subset, self.partitions.cuts, self.barred)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,7 +176,9 @@ def select(
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
     subset = subset or Subset()
-    survey = _survey(rows, seed, subset, processes)
+    survey, barred = _survey(rows, seed, subset, processes), frozenset[int]()
+    if survey.longer and (barred := shared_texts(rows)):
+        survey = _survey(rows, seed, subset, processes, barred)
     cut = apply_cuts(release, survey.dialogues) if release else cut_partitions(survey.dialogues, partitions)
     dialogues, hours = survey.splits.total(), survey.hours()
     if subset.partition is not None:
@@ -183,14 +196,35 @@ def select(
         survey.user_share(),
         tuple(sorted(survey.rates)),
         survey.refused,
+        survey.longer,
+        barred,
     )
 
 
+def shared_texts(rows: Rows) -> frozenset[int]:
+    """Hashes of the ids of training dialogues in which a user says what a user of a held-out dialogue says. Of first
+    turns that cannot be, for a dialogue's split is drawn by what its user says first.
+
+    Memory: 8 bytes for each user turn of a held-out dialogue."""
+    held: set[int] = set()
+    for wanted in (False, True):
+        found: set[int] = set()
+        for part in rows.parts():
+            for row in part.rows(_TEXTS):
+                if (row["split"] == "train") == wanted:
+                    said = (stable_hash("text", text_key(turn["text"])) for turn in row["turns"][::2])
+                    if not wanted:
+                        held.update(said)
+                    elif not held.isdisjoint(said):
+                        found.add(stable_hash(row["id"]))
+    return frozenset(found)
+
+
 def voices_of(row: FinishedRow) -> tuple[str, str]:
-    """(user voice, agent voice). Raises ExportError where the turns are not the user's, then the agent's."""
+    """(user voice, agent voice). Raises ExportError where the turns are no dialogue's."""
     turns = row["turns"]
-    if len(turns) != 2 or turns[0]["role"] != "user" or turns[1]["role"] != "agent":
-        raise ExportError(f"dialogue {row['id']}: a user's turn, then an agent's, got {[t['role'] for t in turns]}")
+    if fault := fault_of(turns):
+        raise ExportError(f"dialogue {row['id']}: {fault}")
     return turns[0]["voice"], turns[1]["voice"]
 
 
@@ -203,12 +237,16 @@ class _Survey:
     keys: array[int] = field(default_factory=lambda: array("Q"))
     splits: Counter[Split] = field(default_factory=Counter)
     micros: Counter[str] = field(default_factory=Counter)
-    by_role: Counter[int] = field(default_factory=Counter)  # microseconds of turns 0 (users) and 1 (agents)
+    by_role: Counter[int] = field(default_factory=Counter)  # microseconds of users (0) and agents (1)
     rates: set[int] = field(default_factory=set)
     refused: int = 0
+    longer: int = 0
 
-    def add(self, row: FinishedRow, subset: Subset) -> None:
-        self.keys.append(stable_hash(safe_name(row["id"])))
+    def add(self, row: FinishedRow, subset: Subset, barred: frozenset[int]) -> None:
+        key = stable_hash(safe_name(row["id"]))
+        self.keys.append(key)
+        if key in barred:
+            return
         voices = voices_of(row)
         if row["split"] == "train":
             self.dialogues.add(row["id"], row["language"], *voices, row["seconds"])
@@ -216,9 +254,10 @@ class _Survey:
             return
         self.splits[row["split"]] += 1
         self.refused += row["round"]
+        self.longer += len(row["turns"]) > 2
         self.micros[row["language"]] += round(row["seconds"] * _MICRO)
         for i, turn in enumerate(row["turns"]):
-            self.by_role[i] += round(turn["seconds"] * _MICRO)
+            self.by_role[i % 2] += round(turn["seconds"] * _MICRO)
             self.rates.add(turn["sample_rate"])
 
     def extend(self, later: _Survey) -> None:
@@ -229,6 +268,7 @@ class _Survey:
         self.by_role.update(later.by_role)
         self.rates |= later.rates
         self.refused += later.refused
+        self.longer += later.longer
 
     def hours(self) -> Mapping[str, float]:
         return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}
@@ -243,20 +283,23 @@ class _Surveyor:
 
     seed: int
     subset: Subset
+    barred: frozenset[int]
 
     def do(self, part: Part) -> _Survey:
         survey = _Survey(TrainingDialogues(self.seed))
         for row in part.rows(SURVEYED):
-            survey.add(row, self.subset)
+            survey.add(row, self.subset, self.barred)
         return survey
 
     def merge(self, other: _Surveyor) -> None:
         pass
 
 
-def _survey(rows: Rows, seed: int, subset: Subset, processes: int | None) -> _Survey:
+def _survey(
+    rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int] = frozenset()
+) -> _Survey:
     survey = _Survey(TrainingDialogues(seed))
-    for piece in spread(_Surveyor(seed, subset), rows.parts(), processes):
+    for piece in spread(_Surveyor(seed, subset, barred), rows.parts(), processes):
         survey.extend(piece)
     keys = survey.keys
     ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)

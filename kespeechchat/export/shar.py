@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.export.audio_files import Speech, encoded, samples_of
+from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.export.audio_files import Speech, encoded
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import ExportFolder, write_shards
 from kespeechchat.export.lists import json_line
 from kespeechchat.export.tar import PlainTar
+from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
 
@@ -23,12 +25,14 @@ from kespeechchat.rows import FinishedRow, FinishedTurn
 class Shar:
     """How a layout fills its shards. `fields`: the names of its audio fields, in the order of their tars.
 
-    `cut(row)` is the dialogue's cut; `samples(row, speech)` gives, for each field, int16 [T] or [T, C] at `rate` Hz.
+    `cut(row)` is the dialogue's cut; `places(row)` its timeline; `samples(row, speech)` gives, for each field, int16
+    [T] or [T, C] at `rate` Hz.
     """
 
     fields: Sequence[str]
     rate: int
     cut: Callable[[FinishedRow], Mapping[str, Any]]
+    places: Callable[[FinishedRow], Sequence[Place]]
     samples: Callable[[FinishedRow, Speech], Mapping[str, Any]]
 
     def names(self, split: str, number: int, audio: bool) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ class _Writer:
             return
         for field, samples in self._shar.samples(row, speech).items():
             channels = range(1 if samples.ndim == 1 else samples.shape[1])
-            of_row = recording(row, self._shar.rate, list(channels))
+            of_row = recording(row, self._shar.places(row), self._shar.rate, list(channels))
             self._tars[field].add(f"{row['id']}.flac", encoded(samples, self._shar.rate))
             self._tars[field].add(f"{row['id']}.json", json_line(of_row).encode())
 
@@ -73,9 +77,9 @@ class _Writer:
             tar.close()
 
 
-def recording(row: FinishedRow, rate: int, channels: list[int]) -> dict[str, Any]:
+def recording(row: FinishedRow, places: Sequence[Place], rate: int, channels: list[int]) -> dict[str, Any]:
     """A lhotse Recording as long as the dialogue, whose samples are beside it in the shard."""
-    samples = sum(map(samples_of, row["turns"]))
+    samples = length_of(places)
     return {
         "id": row["id"],
         "sources": [{"type": "shar", "channels": channels, "source": ""}],
@@ -88,32 +92,30 @@ def recording(row: FinishedRow, rate: int, channels: list[int]) -> dict[str, Any
 
 def cut(
     row: FinishedRow,
+    places: Sequence[Place],
     rate: int,
     channels: int | list[int],
     of_turn: Callable[[FinishedTurn], Mapping[str, Any]],
     custom: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A lhotse cut with a supervision for each turn, one after the other: a MultiCut where `channels` is a list, else a
+    """A lhotse cut with a supervision for each turn at its place: a MultiCut where `channels` is a list, else a
     MonoCut. `of_turn`: what a supervision has beside its time and text (`channel`, `language`, `speaker`, …)."""
-    supervisions: list[dict[str, Any]] = []
-    clock = 0
-    for turn in row["turns"]:
-        samples = samples_of(turn)
-        supervisions.append(
-            {
-                "id": f"{row['id']}-{turn['role']}",
-                "recording_id": row["id"],
-                "start": clock / rate,
-                "duration": samples / rate,
-                "text": turn["text"],
-                **of_turn(turn),
-            }
-        )
-        clock += samples
+    names = turn_names(turn["role"] for turn in row["turns"])
+    supervisions = [
+        {
+            "id": f"{row['id']}-{name}",
+            "recording_id": row["id"],
+            "start": place.start / rate,
+            "duration": place.samples / rate,
+            "text": place.text,
+            **of_turn(turn),
+        }
+        for name, turn, place in zip(names, row["turns"], places, strict=True)
+    ]
     return {
         "id": row["id"],
         "start": 0,
-        "duration": clock / rate,
+        "duration": length_of(places) / rate,
         "channel": channels,
         "supervisions": supervisions,
         "custom": custom,

@@ -36,7 +36,8 @@ def chosen_subsets(dialogues: Dialogues, build: BuildFacts) -> Chosen:
     last, subsets = last_level(rule, build.subsets), Subsets(build.subsets, rule.cuts.seed)
     for part in dialogues.selection.rows.parts():
         for row in part.rows(COLUMNS):
-            subsets.add(row, rule.level(row) <= last)
+            if not rule.bars(row):
+                subsets.add(row, rule.level(row) <= last)
     return subsets.choose(build.parents)
 
 

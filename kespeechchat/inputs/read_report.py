@@ -86,7 +86,7 @@ class FileReport:
             told += self._language_hint(unused)
         if self.several:
             what = counted(self.several, "conversation has", "conversations have")
-            told.append(f"{what} several turns, of which the first exchange is used")
+            told.append(f"{what} several turns, of which stages.ingest.max_turns are used")
         if self.malformed:
             told.append(f"{self.malformed:,} cannot be read")
         return "; ".join(told)

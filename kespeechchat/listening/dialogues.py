@@ -16,7 +16,7 @@ from kespeechchat.config.flow import AUDIO, GATE, LIBRARY, SPEECH, TEXT
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.listening.differences import Piece, differences
-from kespeechchat.records import FAILED, KEPT, SCHEMAS, Language, Role, Split
+from kespeechchat.records import FAILED, KEPT, SCHEMAS, Language, Role, Split, turn_names
 from kespeechchat.state.build_state import BuildState, ShardState, State
 from kespeechchat.state.finished_rows import marked_speech
 from kespeechchat.store.commit import CommitRecord
@@ -117,6 +117,11 @@ class Heard:
         return differences(turn.text, turn.transcript, self.language, self.metric, turn.error_rate)
 
     @property
+    def named(self) -> list[tuple[str, Turn]]:
+        """The turns, each with its name (`records.turn_names`), by which its speech is found."""
+        return list(zip(turn_names(turn.role for turn in self.turns), self.turns, strict=True))
+
+    @property
     def spoken(self) -> bool:
         """Whether ROOT has audio of it: what the TTS itself gave up, or failed at, has none."""
         return split_round(self.stage)[0] not in SPEECH[: SPEECH.index(AUDIO) + 1]
@@ -163,12 +168,13 @@ class Dialogues:
             for id_, (round_, row) in sorted(found.items())
         ]
 
-    def audio(self, heard: Heard, role: Role) -> bytes | None:
+    def audio(self, heard: Heard, name: str) -> bytes | None:
         """The turn's marked speech as a FLAC file; None where there is none. The shard that was asked last is kept."""
-        return self.speech(heard.shard, heard.round).get(heard.id, {}).get(role)
+        return self.speech(heard.shard, heard.round).get(heard.id, {}).get(name)
 
-    def speech(self, shard: int, round_: int) -> dict[str, dict[Role, bytes]]:
-        """Dialogue id → role → FLAC, of all that a round spoke in a shard; the last few that were asked are kept."""
+    def speech(self, shard: int, round_: int) -> dict[str, dict[str, bytes]]:
+        """Dialogue id → name of the turn → FLAC, of all that a round spoke in a shard; the last few that
+        were asked are kept."""
         return self._speech_of(shard, round_)
 
     @cached_property
@@ -184,9 +190,9 @@ class Dialogues:
     # --- reading
 
     @cached_property
-    def _speech_of(self) -> Callable[[int, int], dict[str, dict[Role, bytes]]]:
+    def _speech_of(self) -> Callable[[int, int], dict[str, dict[str, bytes]]]:
         @lru_cache(maxsize=4)
-        def read(shard: int, round_: int) -> dict[str, dict[Role, bytes]]:
+        def read(shard: int, round_: int) -> dict[str, dict[str, bytes]]:
             marked = self.build_state.pipeline.unit_of(in_round(AUDIO, round_))
             return marked_speech(self.build_state, shard, round_) if self._done(marked, shard) else {}
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.records import Language, Outcome, failed, rejected
+from kespeechchat.records import Language, Outcome, failed, rejected, turn_names
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.limits import too_silent
 from kespeechchat.text.error_rate import edits_in, pooled
@@ -70,19 +70,20 @@ class Gate(Stage[settings.Gate]):
         turns = out["turns"]
         if self.settings.min_mos and (unknown := self._unscored(turns)):
             return failed(out, unknown)
-        unmarked = [t["role"] for t in turns if not t["watermark_score"] >= self.pipeline.watermark_threshold]
+        named = list(zip(turn_names(t["role"] for t in turns), turns, strict=True))
+        unmarked = [name for name, t in named if not t["watermark_score"] >= self.pipeline.watermark_threshold]
         if unmarked:
             return rejected(out, "watermark_not_found", f"in the turn of {', '.join(unmarked)}")
         for reason, found in (("silence", self._silent), ("hallucination", self._invented)):
-            if faults := [f"{t['role']}: {fault}" for t in turns if (fault := found(t, out["language"]))]:
+            if faults := [f"{name}: {fault}" for name, t in named if (fault := found(t, out["language"]))]:
                 return rejected(out, reason, "; ".join(faults))
         if limit is not None and not out["error_rate"] <= limit:
             worst = max(turns, key=lambda t: t["error_rate"])
             detail = f"{out['error_rate']:.3f}, at most {limit}; heard {worst['transcript']!r} for {worst['text']!r}"
             return rejected(out, "error_rate", detail)
-        if faults := [f"{t['role']}: {fault}" for t in turns if (fault := self._poor(t))]:
+        if faults := [f"{name}: {fault}" for name, t in named if (fault := self._poor(t))]:
             return rejected(out, "low_mos", "; ".join(faults))
-        if faults := [f"{t['role']}: {fault}" for t in turns if (fault := self._another_voice(t))]:
+        if faults := [f"{name}: {fault}" for name, t in named if (fault := self._another_voice(t))]:
             return rejected(out, "other_voice", "; ".join(faults))
         return Outcome(out)
 

@@ -46,7 +46,25 @@ class Ingest(Stage[config.Ingest]):
             return rejected(out, refused[0], f"{where}: {refused[1]}")
         if "language" not in planned and (other := other_language(instruction, task.one_language)):
             return rejected(out, "other_language", f"{where}: {other}: {instruction[:120]}")
-        return Outcome(out)
+        return self._with_later(out, planned, task.one_language)
+
+    def _with_later(self, out: Row, planned: Row, language: Language) -> Outcome:
+        """The row with as many of its later exchanges as the profile takes and can take."""
+        exchanges = later_exchanges(planned) if self.settings.max_turns > 2 else []
+        if not exchanges:
+            return Outcome(out)
+        later: list[Row] = []
+        ended = None
+        for exchange in exchanges:
+            said = {**planned, **exchange, "input": "", "task": None}
+            refused = _by_filters(said, language, self.settings) or _later_by_rules(said, language, self.settings)
+            if refused and refused[0] == "unsafe_rule":  # safety is the whole dialogue's
+                return rejected(out, refused[0], f"{out['file']}:{out['line']}: {refused[1]}")
+            ended = refused[0] if refused else "max_turns" if 2 * len(later) + 4 > self.settings.max_turns else None
+            if ended:
+                break
+            later.append(exchange)
+        return Outcome(out | ({"later": later} if later else {}) | ({"ended": ended} if ended else {}), ended=ended)
 
 
 Refusal = tuple[str, str]  # reason, detail
@@ -59,6 +77,31 @@ def refused_by_itself(planned: Row, language: Language, settings: config.Ingest)
     taken.
     """
     return _by_filters(planned, language, settings) or _by_rules(planned, language, settings)
+
+
+def later_exchanges(planned: Row) -> list[Row]:
+    """The `instruction` and `reference` of each exchange after the first, of a planned row (its `raw`, parsed)."""
+    exchanges: list[Row] = []
+    for turn in planned.get("turns") or ():
+        if turn["role"] == "user":
+            exchanges.append({"instruction": turn["content"], "reference": None})
+        elif exchanges:
+            exchanges[-1]["reference"] = turn["content"]
+    return exchanges[1:]
+
+
+def _later_by_rules(said: Row, language: Language, settings: config.Ingest) -> Refusal | None:
+    """As `_by_rules`, of a later turn, which may lean on what was said before: it need be no question by itself."""
+    text = said["instruction"]
+    if settings.safety_rules and (rule := unsafe(text, language)):
+        return "unsafe_rule", f"{rule}: {text[:120]}"
+    if settings.suitability_rules and (rule := unsuitable(text, language)):
+        return "unsuitable_rule", f"{rule}: {text[:120]}"
+    if settings.require_reference and not said["reference"]:
+        return "no_reference", text[:120]
+    if language == "zh" and not settings.code_switching and (word := latin_word(text)):
+        return "code_switching", f"{word!r} in {text[:120]}"
+    return None
 
 
 def _by_filters(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:

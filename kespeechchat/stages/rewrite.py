@@ -16,6 +16,8 @@ from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
+from kespeechchat.stages.later import SEVERAL
+from kespeechchat.stages.later_questions import LaterQuestions
 from kespeechchat.text.compose import (
     QuestionFrom,
     hopeless,
@@ -42,6 +44,10 @@ class Rewrite(Stage[settings.Rewrite]):
 
     def process(self, task: Task) -> Iterable[Outcome]:
         """`variants` questions for each row, or its rejection with the last candidate's reason."""
+        yield from LaterQuestions(self.llm, self.settings, self.pipeline, task).added(self._first(task))
+
+    def _first(self, task: Task) -> Iterable[Outcome]:
+        """The question of each row's first exchange."""
         asked = [v for row in task.rows for v in self._variants(row)]
         found_by_rule = [self._by_rule(row, task) for row in asked]
         yield from (outcome for outcome in found_by_rule if outcome)
@@ -92,6 +98,7 @@ class Rewrite(Stage[settings.Rewrite]):
     def _variants(self, row: Row) -> Iterable[Row]:
         columns = {k: v for k, v in row.items() if k in self.schema.names and k not in ("status", "stage")}
         columns = {k: v for k, v in columns.items() if k not in ("reason", "detail")} | {"parent": row["id"]}
+        columns = {k: v for k, v in columns.items() if v is not None or k not in SEVERAL}
         yield from ({**columns, "id": id_} for id_ in self.ids(row))
 
     def _prompts(self, task: Task) -> dict[str, Prompt]:

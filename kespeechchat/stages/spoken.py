@@ -17,6 +17,9 @@ from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
+from kespeechchat.stages.follow_ups import FollowUps
+from kespeechchat.stages.later import SEVERAL
+from kespeechchat.stages.later_answers import LaterAnswers
 from kespeechchat.text.compose import (
     Dialogue,
     dialogue_by_rule,
@@ -28,7 +31,7 @@ from kespeechchat.text.compose import (
 )
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
-_COLUMNS = ("source", "language", "task", "instruction", "input", "question", "reference")
+_COLUMNS = ("source", "language", "task", "instruction", "input", "question", "reference", *SEVERAL)
 _CARRIED = ("id", "source", "language", "task", "question", "reference")
 
 
@@ -43,8 +46,14 @@ class Spoken(Stage[settings.Spoken]):
         self.llm = self._engine("llm", self.settings.llm)
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        """Each question with a response and a split, or its rejection with the last candidate's reason."""
-        carried = [({k: row[k] for k in _CARRIED}, _answers_the_question(row)) for row in task.rows]
+        """Each question with a response and a split, or its rejection with the last candidate's reason; of a
+        conversation, with its later exchanges."""
+        parts = (self.llm, self.settings, self.pipeline, task)
+        yield from FollowUps(*parts).added(LaterAnswers(*parts).added(self._first(task)))
+
+    def _first(self, task: Task) -> Iterable[Outcome]:
+        """The first exchange of each row."""
+        carried = [(_carried(row), _answers_the_question(row)) for row in task.rows]
         if self.settings.require_reference:
             yield from (rejected(row, "no_reference", row["question"]) for row, answered in carried if not answered)
             carried = [(row, answered) for row, answered in carried if answered]
@@ -102,6 +111,10 @@ class Spoken(Stage[settings.Spoken]):
 
     def _prompt(self, name: str, task: Task) -> Prompt:
         return parse_prompt(self.pipeline.prompts[name], name, task.one_language)
+
+
+def _carried(row: Row) -> Row:
+    return {k: row[k] for k in _CARRIED} | {k: row[k] for k in SEVERAL if row.get(k) is not None}
 
 
 def _answers_the_question(row: Row) -> bool:

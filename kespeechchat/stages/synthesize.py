@@ -12,7 +12,7 @@ from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.loudness import levelled
-from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected
+from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected, turn_names
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
@@ -21,14 +21,17 @@ from kespeechchat.store.audio import decode, encode_flac
 from kespeechchat.text.error_rate import characters
 from kespeechchat.voices.casting import VoiceIndex, voices_after
 
-_COLUMNS = ("source", "language", "split", "instruction", "response")
+_SAID: tuple[tuple[Role, str], ...] = (("user", "instruction"), ("agent", "response"))
+_COLUMNS = ("source", "language", "split", "instruction", "response", "later")
 
 
 @dataclass
 class _Turn:
-    """A turn of a dialogue: what is said by whom, and the last attempt to speak it. `embedding`: float32 [D]."""
+    """A turn of a dialogue: what is said by whom, and the last attempt to speak it. `name`: of the turn in its
+    dialogue (`user`, `agent2`); `embedding`: float32 [D]."""
 
     dialogue: str
+    name: str
     role: Role
     voice: str
     text: str
@@ -53,7 +56,7 @@ class _Turn:
 
 
 class Synthesize(Stage[settings.Synthesize]):
-    """Two turns of speech for each dialogue."""
+    """The speech of every turn of each dialogue."""
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 2
@@ -77,18 +80,22 @@ class Synthesize(Stage[settings.Synthesize]):
             yield _settle({k: row[k] for k in ("id", "source", "language", "split")}, turns)
 
     def _turns(self, row: Row, library: VoiceIndex, voices: Mapping[str, Row]) -> list[_Turn]:
-        """The user's and the agent's turn, not yet spoken."""
+        """All turns, not yet spoken: one user voice and one agent voice throughout."""
         changes = self.pipeline.rounds[: self.round]
         user, agent = voices_after(changes, row["id"], row["split"], row["language"], library, self.pipeline.seed)
+        cast: dict[Role, str] = {"user": user, "agent": agent}
+        said = turns_of(row)
 
         def prompt(voice: str) -> Prompt | None:
             return _prompt(voices[voice], row["language"]) if self.prompted else None
 
-        def turn(role: Role, voice: str, column: str) -> _Turn:
+        def turn(name: str, role: Role, text: str) -> _Turn:
+            voice = cast[role]
             embedding = np.asarray(voices[voice]["embedding"], dtype=np.float32)
-            return _Turn(row["id"], role, voice, row[column], embedding, prompt(voice))
+            return _Turn(row["id"], name, role, voice, text, embedding, prompt(voice))
 
-        return [turn("user", user, "instruction"), turn("agent", agent, "response")]
+        names = turn_names(role for role, _ in said)
+        return [turn(name, role, text) for name, (role, text) in zip(names, said, strict=True)]
 
     def _speak(self, turns: Sequence[_Turn], task: Task) -> None:
         """Speaks all turns; those out of range are spoken again with another seed, up to `tries` times."""
@@ -96,7 +103,7 @@ class Synthesize(Stage[settings.Synthesize]):
         for attempt in range(self.settings.tries):
             for turn in waiting:
                 turn.tries = attempt + 1
-                turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.role, attempt)
+                turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.name, attempt)
             audios: list[Audio | RowError] = self.tts.speak(
                 [Utterance(t.text, task.one_language, t.embedding, t.seed, prompt=t.prompt) for t in waiting]
             )
@@ -126,6 +133,12 @@ class Synthesize(Stage[settings.Synthesize]):
         return None if low <= pace <= high else f"{pace:.3f} s per character, {low}–{high}"
 
 
+def turns_of(row: Row) -> list[tuple[Role, str]]:
+    """(role, text) of all turns of a row of stage `spoken`."""
+    exchanges = [row, *(row.get("later") or ())]
+    return [(role, e[column]) for e in exchanges for role, column in _SAID]
+
+
 def _prompt(voice: Row, language: str) -> Prompt | None:
     """The voice's own recording in that language; None where the library has none of it."""
     own = {prompt["language"]: prompt for prompt in voice.get("prompts") or ()}
@@ -134,7 +147,7 @@ def _prompt(voice: Row, language: str) -> Prompt | None:
 
 def _settle(row: Row, turns: Sequence[_Turn]) -> Outcome:
     errors = [turn.audio.message for turn in turns if isinstance(turn.audio, RowError)]
-    faults = [(turn.fault[0], f"{turn.role}: {turn.fault[1]}") for turn in turns if turn.fault]
+    faults = [(turn.fault[0], f"{turn.name}: {turn.fault[1]}") for turn in turns if turn.fault]
     out = row | {"turns": [turn.columns(silent=bool(errors or faults)) for turn in turns]}
     if errors:
         return failed(out, "; ".join(errors))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypedDict, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ from kespeechchat.config.flow import AUDIO, GATE, LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
-from kespeechchat.records import Role
+from kespeechchat.records import Role, turn_names
 from kespeechchat.rows import FinishedRow, Review
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
@@ -114,14 +114,21 @@ class Voice(TypedDict):
 
 def marked_speech(
     build_state: BuildState, shard: int, round_: int, ids: Iterable[str] | None = None
-) -> dict[str, dict[Role, bytes]]:
-    """Dialogue id → role → marked speech as FLAC, of all that the round spoke in this shard, or of `ids` alone."""
+) -> dict[str, dict[str, bytes]]:
+    """Dialogue id → name of the turn (`records.turn_names`) → marked speech as FLAC, of all that the round
+    spoke in this shard, or of `ids` alone."""
     marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
     table = read_table(build_state.store, marked, build_state.record(marked, shard), ["turns"])
     if ids is not None:
         table = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
     spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
-    return {id_: {turn["role"]: turn["audio"] for turn in turns} for id_, turns in spoken}
+    return {id_: speech_by_name(turns) for id_, turns in spoken}
+
+
+def speech_by_name(turns: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Name of the turn → its `audio`, of a dialogue's turns."""
+    names = turn_names(turn["role"] for turn in turns)
+    return {name: turn["audio"] for name, turn in zip(names, turns, strict=True)}
 
 
 class FinishedRows:
@@ -151,7 +158,7 @@ class FinishedRows:
         self.missing = len(waiting - held.keys())  # those that a further build would add to
         if not self._shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
-        self._audio: tuple[tuple[int, int], dict[str, dict[Role, bytes]]] | None = None
+        self._audio: tuple[tuple[int, int], dict[str, dict[str, bytes]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return self._whole().rows()
@@ -172,8 +179,9 @@ class FinishedRows:
             keys.append(f"reviews {self.reviewed.accepted_only} {said}")
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
-    def audio(self, row: FinishedRow) -> dict[Role, bytes]:
-        """role → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of a round."""
+    def audio(self, row: FinishedRow) -> dict[str, bytes]:
+        """Name of the turn → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of
+        a round."""
         of = (row["shard"], row["round"])
         if self._audio is None or self._audio[0] != of:
             self._audio = (of, marked_speech(self.build_state, *of))

@@ -16,7 +16,6 @@ from pydantic import AwareDatetime, Field
 
 from kespeechchat.config.flow import AUDIO, GATE
 from kespeechchat.config.rounds import in_round, split_round
-from kespeechchat.records import Role
 from kespeechchat.rows import Review
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import Reviewed
@@ -123,7 +122,7 @@ def latest(files: Iterable[Saved]) -> dict[tuple[str, str], dict[str, Judged]]:
     return dict(found)
 
 
-def audio_digest(speech: Mapping[Role, bytes]) -> str:
+def audio_digest(speech: Mapping[str, bytes]) -> str:
     """sha256 of a dialogue's audio as ROOT holds it: each role's FLAC, with its length."""
     digest = hashlib.sha256()
     for role, data in sorted(speech.items(), reverse=True):

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from kespeechchat.config.flow import AUDIO
 from kespeechchat.config.rounds import in_round
-from kespeechchat.records import Role
 from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.finished_rows import speech_by_name
 from kespeechchat.store.ranged import open_parquet
 
 _FILES, _GROUPS = 16, 2  # kept: footers and ids of shards; groups of rows, some 10 MB each
@@ -42,11 +42,11 @@ class SingleSpeech:
     def __init__(self, build_state: BuildState) -> None:
         self._build_state = build_state
         self._files: Recent[tuple[pq.ParquetFile, dict[str, int]]] = Recent(_FILES)
-        self._groups: Recent[list[dict[Role, bytes]]] = Recent(_GROUPS)
+        self._groups: Recent[list[dict[str, bytes]]] = Recent(_GROUPS)
 
-    def flac(self, shard: int, round_: int, id_: str) -> dict[Role, bytes]:
-        """Role → FLAC of the dialogue as the round spoke it; empty where ROOT has no speech of it. Raises StoreError
-        and CorruptShard."""
+    def flac(self, shard: int, round_: int, id_: str) -> dict[str, bytes]:
+        """Name of the turn → FLAC of the dialogue as the round spoke it; empty where ROOT has no speech of it. Raises
+        StoreError and CorruptShard."""
         stage = in_round(AUDIO, round_)
         if stage not in self._build_state.pipeline.flow:
             return {}
@@ -67,6 +67,7 @@ class SingleSpeech:
         return file, {id_: place for place, id_ in enumerate(ids)}
 
 
-def _read(file: pq.ParquetFile, group: int) -> list[dict[Role, bytes]]:
+def _read(file: pq.ParquetFile, group: int) -> list[dict[str, bytes]]:
     rows = file.read_row_group(group, columns=[f"turns.list.element.{name}" for name in ("role", "audio")])
-    return [{t["role"]: t["audio"] for t in turns or () if t["audio"]} for turns in rows["turns"].to_pylist()]
+    spoken = [speech_by_name(turns or ()) for turns in rows["turns"].to_pylist()]
+    return [{name: flac for name, flac in turns.items() if flac} for turns in spoken]

@@ -74,6 +74,7 @@ class Counts:
         default_factory=dict
     )  # of kept audio by split, where a stage's rows name both
     made: dict[str, int] = field(default_factory=dict)  # kept rows by how they were made, where there are several ways
+    ended: dict[str, int] = field(default_factory=dict)  # kept dialogues that end before their source does, by reason
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -84,6 +85,7 @@ class Counts:
             self.fan_out,
             _added(self.seconds, other.seconds),
             _added(self.made, other.made),
+            _added(self.ended, other.ended),
         )
 
     @property

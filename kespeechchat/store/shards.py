@@ -94,12 +94,15 @@ def count(rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts
     kept, failed = 0, 0
     reasons: dict[str, int] = {}
     made: dict[str, int] = {}
+    ended: dict[str, int] = {}
     seconds: dict[str, float] = {}
     for outcome in outcomes:
         if outcome.status == KEPT:
             kept += 1
             if outcome.made:
                 made[outcome.made] = made.get(outcome.made, 0) + 1
+            if outcome.ended:
+                ended[outcome.ended] = ended.get(outcome.ended, 0) + 1
             split, spoken = outcome.row.get("split"), outcome.row.get("seconds")
             if split and spoken is not None:
                 seconds[split] = seconds.get(split, 0.0) + spoken
@@ -109,4 +112,5 @@ def count(rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts
             reason = outcome.reason or "unnamed"
             reasons[reason] = reasons.get(reason, 0) + 1
     rounded = {split: round(spoken, 3) for split, spoken in sorted(seconds.items())}
-    return Counts(rows_in, kept, dict(sorted(reasons.items())), failed, fan_out, rounded, dict(sorted(made.items())))
+    by_reason, by_way, by_end = (dict(sorted(codes.items())) for codes in (reasons, made, ended))
+    return Counts(rows_in, kept, by_reason, failed, fan_out, rounded, by_way, by_end)

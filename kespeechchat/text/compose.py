@@ -30,9 +30,9 @@ from kespeechchat.text.suitability import unsuitable
 QuestionFrom = Literal["as_is", "framed", "model"]
 QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
 RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
-_ECHO = 0.9  # Dice, over which a question says its source again
+ECHO = 0.9  # Dice, over which a question says its source again
 # Least share of the content (pairs of characters, stems of words) that two wordings of one question have in common.
-_SAME_SUBJECT = {"zh": 0.2, "en": 0.3}
+SAME_SUBJECT = {"zh": 0.2, "en": 0.3}
 _REPEATED = 0.75  # share of a given text that a question may say again …
 _GIVEN_TEXT = {"zh": 12, "en": 8}  # … where that text is at least so long (characters, words)
 _GIVEN_AWAY = 0.3  # share of the reference's content that the user may say beyond what the question says
@@ -104,8 +104,8 @@ def question_by_rule(
         ("framed", framed(asked, language, turn)),
     )
     for way, found in ways:
-        question = _tidy(found, language) if found else ""
-        if found and not _ill_formed(question, language, short, longest) and not unsuitable(question, language):
+        question = tidy(found, language) if found else ""
+        if found and not ill_formed(question, language, short, longest) and not unsuitable(question, language):
             return question, way
     return None
 
@@ -114,15 +114,15 @@ def dialogue_by_rule(question: str, reference: str, language: Language, longest:
     """The question as it stands with the source's own answer, where rules can say it in `longest` characters (zh) or
     words (en); else None."""
     response = from_source(reference, language, longest, question)
-    if response is None or _ill_formed(question, language, *QUESTION_LENGTH[language]):
+    if response is None or ill_formed(question, language, *QUESTION_LENGTH[language]):
         return None
-    unfit = response.endswith(("?", "？")) or similarity(question, response, language) >= _ECHO
+    unfit = response.endswith(("?", "？")) or similarity(question, response, language) >= ECHO
     return None if unfit or checks.other_language(response, language) else Dialogue(question, response)
 
 
 def spoken_fields(question: str, reference: str | None, language: Language) -> dict[str, str]:
     """Fields of the prompts `spoken` (question) and `spoken-grounded` (question, reference)."""
-    fields = {"question": _flat(question)}
+    fields = {"question": flat(question)}
     if reference:
         fields["reference"] = gist(reference, language)
     return fields
@@ -144,23 +144,23 @@ def gist(reference: str, language: Language) -> str:
         if _length(space.join([*kept, sentence]), language) > _BREATH[language]:
             break
         kept.append(sentence)
-    return read(_flat(space.join(kept)), language).text
+    return read(flat(space.join(kept)), language).text
 
 
 def parse_question(completion: str, language: Language) -> str | None:
     """The question in a completion, numbers in words; None where it is no JSON object with a text `question`."""
-    answer = _object(completion)
+    answer = json_object(completion)
     text = answer.get("question") if answer else None
-    return _tidy(text, language) if isinstance(text, str) else None
+    return tidy(text, language) if isinstance(text, str) else None
 
 
 def parse_dialogue(completion: str, language: Language) -> Dialogue | None:
     """The dialogue in a completion, numbers read out and markup gone; None where no JSON object holds both texts."""
-    answer = _object(completion) or {}
+    answer = json_object(completion) or {}
     said, reply = answer.get("instruction"), answer.get("response")
     if not (isinstance(said, str) and isinstance(reply, str)):
         return None
-    return Dialogue(_tidy(said, language), _tidy(reply, language))
+    return Dialogue(tidy(said, language), tidy(reply, language))
 
 
 def judge_question(
@@ -178,9 +178,9 @@ def judge_question(
     language = prompt.language
     short, long = QUESTION_LENGTH[language]
     return (
-        _ill_formed(question, language, short, longest or long)
+        ill_formed(question, language, short, longest or long)
         or (None if question.endswith(("?", "？")) else "no_question")
-        or checks.copied(question, _outputs(prompt, "question"), language, f"{instruction} {input}")
+        or checks.copied(question, example_outputs(prompt, "question"), language, f"{instruction} {input}")
         or _echo(question, instruction, input, task, language)
         or _off_subject(question, rewrite_fields(instruction, input, task), language)
     )
@@ -202,14 +202,14 @@ def judge_dialogue(
     said, reply = dialogue.instruction, dialogue.response
     short, long = RESPONSE_LENGTH[language]
     return (
-        _ill_formed(said, language, *QUESTION_LENGTH[language])
-        or _ill_formed(reply, language, short, longest or long)
+        ill_formed(said, language, *QUESTION_LENGTH[language])
+        or ill_formed(reply, language, short, longest or long)
         or (None if said.endswith(("?", "？")) else "no_question")
-        or checks.copied(said, _outputs(prompt, "instruction"), language, question)
-        or checks.copied(reply, _outputs(prompt, "response"), language, f"{question} {reference or ''}")
-        or ("echo" if similarity(said, reply, language) >= _ECHO else None)
+        or checks.copied(said, example_outputs(prompt, "instruction"), language, question)
+        or checks.copied(reply, example_outputs(prompt, "response"), language, f"{question} {reference or ''}")
+        or ("echo" if similarity(said, reply, language) >= ECHO else None)
         or ("question_back" if reply.endswith(("?", "？")) else None)
-        or ("off_topic" if overlap(question, said, language, content=True)[0] < _SAME_SUBJECT[language] else None)
+        or ("off_topic" if overlap(question, said, language, content=True)[0] < SAME_SUBJECT[language] else None)
         or checks.changed_kind(said, question, language)
         or (_gives_away(said, question, reference, language) if reference else None)
         or (checks.disagrees(reply, reference, language, question) if reference else None)
@@ -224,7 +224,8 @@ def hopeless(completion: str, language: Language, longest: int) -> bool:
     return bool(checks.length(written, language) > longest or checks.looping(written, language))
 
 
-def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:
+def ill_formed(text: str, language: Language, shortest: int, longest: int) -> str | None:
+    """Why no voice could say the text, or None; lengths in characters (zh) or words (en)."""
     return (
         ("empty" if not text else None)
         or checks.other_language(text, language)
@@ -237,7 +238,7 @@ def _ill_formed(text: str, language: Language, shortest: int, longest: int) -> s
 
 
 def _echo(question: str, instruction: str, input: str, task: str | None, language: Language) -> str | None:
-    if similarity(question, instruction, language) >= _ECHO:
+    if similarity(question, instruction, language) >= ECHO:
         natural = instruction.strip().endswith(("?", "？")) and not is_directive(task, instruction, input)
         return None if natural else "echo"
     if not input.strip() and not is_directive(task, instruction, input):
@@ -246,14 +247,14 @@ def _echo(question: str, instruction: str, input: str, task: str | None, languag
     if pieces.rstrip().endswith(("?", "？")):
         return None
     repeated = overlap(pieces, question, language)[0] if checks.length(pieces, language) >= _GIVEN_TEXT[language] else 0
-    return "echo" if repeated >= _REPEATED or similarity(question, pieces, language) >= _ECHO else None
+    return "echo" if repeated >= _REPEATED or similarity(question, pieces, language) >= ECHO else None
 
 
 def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | None:
     """Of a directive the question need only be about its information; else it must also ask for the same."""
     source = next(iter(rewrite.fields.values()))
     common = overlap(question, source, language, content=True)[0]
-    if common == 0 or (rewrite.prompt == "plain" and common < _SAME_SUBJECT[language]):
+    if common == 0 or (rewrite.prompt == "plain" and common < SAME_SUBJECT[language]):
         return "off_topic"
     if rewrite.prompt == "directive":
         return None
@@ -267,11 +268,12 @@ def _gives_away(said: str, question: str, reference: str, language: Language) ->
     return "gives_answer" if in_said > in_question + _GIVEN_AWAY else None
 
 
-def _outputs(prompt: Prompt, key: str) -> list[str]:
+def example_outputs(prompt: Prompt, key: str) -> list[str]:
+    """What the prompt's examples answer under `key`: it must not come back."""
     return [str(e["output"][key]) for e in prompt.examples if "output" in e]
 
 
-def _object(completion: str) -> dict[str, Any] | None:
+def json_object(completion: str) -> dict[str, Any] | None:
     """The JSON object in a completion, also one inside a code fence."""
     start, end = completion.find("{"), completion.rfind("}")
     try:
@@ -281,8 +283,9 @@ def _object(completion: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _tidy(text: str, language: Language) -> str:
-    text = spoken_text(_flat(text).strip(' "“”'), language)
+def tidy(text: str, language: Language) -> str:
+    """A text that a model wrote, numbers read out, quotes and markup gone."""
+    text = spoken_text(flat(text).strip(' "“”'), language)
     text = re.sub(r"([?？!！。.,，])\1+$", r"\1", text)
     if language == "zh":
         return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
@@ -290,8 +293,8 @@ def _tidy(text: str, language: Language) -> str:
 
 
 def _in_words(text: str) -> str:
-    flat = _flat(text)[:_INFORMATION]
-    return read(flat, language_of(flat) or "en").text
+    line = flat(text)[:_INFORMATION]
+    return read(line, language_of(line) or "en").text
 
 
 def _length(text: str, language: Language) -> int:
@@ -303,5 +306,6 @@ def _flat_lines(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """The text on one line, white space made even."""
     return " ".join(text.split())

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 PAPER = ROOT / "pipelines" / "ke-speechchat.yaml"
 URL, NAME = "http://127.0.0.1:8000/v1", "Qwen2.5-7B-Instruct"
 # What the paper's profile has elsewhere: it names a folder of prompts, and defaults that the quick start changes.
-FOLDER = ("prompt", "directive_prompt", "grounded_prompt")
+FOLDER = ("prompt", "directive_prompt", "grounded_prompt", "later_prompt")
 
 
 @pytest.fixture

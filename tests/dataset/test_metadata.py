@@ -11,7 +11,7 @@ def row() -> dict:
         "language": "zh",
         "turns": [
             {"role": "user", "voice": "SPK1486m", "text": "你好", "seconds": 1.5, "sample_rate": 22050},
-            {"role": "agent", "voice": "agentFemale", "text": "您好", "seconds": 2.25, "sample_rate": 22050},
+            {"role": "agent", "voice": "agentFemale", "text": "您好", "seconds": 2.0, "sample_rate": 22050},
         ],
     }
 
@@ -26,7 +26,7 @@ def test_the_papers_object():
             "SPK1486m": {"role": "user", "gender": "male"},
             "agentFemale": {"role": "agent", "gender": "female"},
         },
-        "audio": {"channel": 2, "duration": 3.75, "sample_rate": 22050},
+        "audio": {"channel": 2, "duration": 3.5, "sample_rate": 22050},
         "channel": [{"channel_index": 0, "language": "zh"}, {"channel_index": 1, "language": "zh"}],
         "dialog": [
             {
@@ -42,7 +42,7 @@ def test_the_papers_object():
                 "speaker": "agentFemale",
                 "text": "您好",
                 "start": 1.5,
-                "end": 3.75,
+                "end": 3.5,
                 "audio_path": "belle-1/belle-1_1_mark.wav",
             },
         ],

@@ -296,7 +296,7 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
             "SPK1f": {"role": "user", "gender": "female"},
             "agentMale": {"role": "agent", "gender": "male"},
         },
-        "audio": {"channel": 2, "duration": 0.0302, "sample_rate": 8000},
+        "audio": {"channel": 2, "duration": 0.03025, "sample_rate": 8000},
         "channel": [{"channel_index": 0, "language": "en"}, {"channel_index": 1, "language": "en"}],
         "dialog": [
             {
@@ -304,15 +304,15 @@ def test_the_metadata_has_the_paper_s_keys_and_the_rest_is_in_the_facts(tmp_path
                 "speaker": "SPK1f",
                 "text": "good day",
                 "start": 0.0,
-                "end": 0.0101,
+                "end": 0.010125,
                 "audio_path": "seed-001/seed-001_0_mark.wav",
             },
             {
                 "channel": 1,
                 "speaker": "agentMale",
                 "text": "good day",
-                "start": 0.0101,
-                "end": 0.0302,
+                "start": 0.010125,
+                "end": 0.03025,
                 "audio_path": "seed-001/seed-001_1_mark.wav",
             },
         ],

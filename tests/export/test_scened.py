@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import soundfile
 from kespeechchat.config.scenes import CodecSettings, LevelSettings, NoiseSettings, SceneSettings, SideSettings
 from kespeechchat.config.scenes import SpeedSettings as Speed
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.timeline import Timing
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import JOURNAL
 from kespeechchat.export.layouts import layout_class
 from kespeechchat.export.scene_journal import SceneJournal
@@ -20,6 +23,7 @@ from kespeechchat.export.selection import InMemory
 from kespeechchat.scenes.babble import babble_of
 from kespeechchat.scenes.drawing import Draws
 from kespeechchat.scenes.mixing import float32
+from tests.export import test_turns as turns
 from tests.export.gated_rows import GENDERS, RATE, ROWS, pcm, read_audio, selected, snapshot
 
 pytestmark = pytest.mark.slow
@@ -36,13 +40,19 @@ def read_clean(row: dict) -> dict[str, bytes]:
     return read_audio(BY_ID[row["id"]])
 
 
+LOUD_AND_FAST = SceneSettings(
+    user=SideSettings(speed=Speed(probability=1.0), level=LevelSettings(gain=(-6.0, -6.0))),
+    agent=SideSettings(speed=Speed(probability=0.5)),
+)
+
+
 def dialogues(to, settings: SceneSettings, listen=lambda audio: 0.9, note: str = "n", read=read_clean):
     """Dialogues of 40 rows in the scene; `content` as the note."""
     draws = Draws("test", settings, 3)
     noises = {"user": BABBLE, "agent": BABBLE}
     renderer = Renderer(draws, noises, {}, listen, SceneJournal(to, note))
     selection = selected(ScenedRows(InMemory(ROWS), draws))
-    return ScenedDialogues(selection, read, GENDERS, note, renderer)
+    return ScenedDialogues(selection, read, GENDERS, note, renderer=renderer)
 
 
 def export(layout: str, to, settings: SceneSettings, **more):
@@ -160,3 +170,28 @@ def test_a_codec_goes_through_a_layout(tmp_path):
         for role in ("user", "agent")
     }
     assert all(scene == {"codec": "g722"} for scene in kinds["agent"]) and not any(kinds["user"])
+
+
+def test_all_turns_of_a_dialogue_are_in_the_scene_at_their_places(tmp_path):
+    draws, heard = Draws("test", LOUD_AND_FAST, 3), []
+    for layout in ("ke-speechchat", "stereo"):
+        to = tmp_path / layout
+        renderer = Renderer(draws, {}, {}, lambda audio: heard.append(audio) or 0.9, SceneJournal(to, "n"))
+        rows = selected(ScenedRows(InMemory(turns.ROWS), draws))
+        of = Dialogues(rows, read_turns, GENDERS, "n", Timing(turns.TIMING, 5))
+        made = ScenedDialogues(*(getattr(of, one.name) for one in fields(of)), renderer=renderer)
+        layout_class(layout)().export(made, to, BuildFacts())
+        told = {row["id"]: renderer.journal.written(row["id"]) for row in made}
+        assert [len(told[row["id"]]) for row in made] == [len(row["turns"]) for row in made]
+        assert all(turn["watermark_score"] is not None for one in told.values() for turn in one.values())
+    items = json.loads((tmp_path / "ke-speechchat" / "metadata.json").read_text())
+    for item, row in zip(items, made, strict=True):
+        both = soundfile.read(tmp_path / "stereo" / "audio" / f"{item['id']}.flac", dtype="int16")[0]
+        ours = turns.rebuilt(item, row, tmp_path / "ke-speechchat" / "audio")
+        assert ours.shape == both.shape and np.abs(ours.astype(int) - both).max() <= 1  # a fade is rounded once more
+    assert sum(place.cut for row in made for place in made.places(row)) >= 2, "some barge-ins were drawn"
+
+
+def read_turns(row: dict) -> dict[str, bytes]:
+    """The audio as it is in ROOT."""
+    return turns.read_audio(next(own for own in turns.ROWS if own["id"] == row["id"]))

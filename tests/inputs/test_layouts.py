@@ -134,7 +134,7 @@ def test_a_file_is_told_in_one_line(tmp_path):
     list(input_batches(InstructionInput(path=str(tmp_path / "a.jsonl")), None, 1, reports))
     assert str(reports[0]) == (
         "a.jsonl: JSON lines of 4 rows: 2 in OpenAI's layout of messages, 1 in the layout question/answer; `id` is not "
-        "used; 1 conversation has several turns, of which the first exchange is used; 1 cannot be read"
+        "used; 1 conversation has several turns, of which stages.ingest.max_turns are used; 1 cannot be read"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kespeechchat.commands.report.survey import INSIDE, KINDS, LOW, OUTSIDE, RANDOM, Kind, Survey, lowest_score
 from kespeechchat.listening.dialogues import Dialogues, Heard
 from kespeechchat.listening.speech import data_url
-from kespeechchat.records import LANGUAGES, Role
+from kespeechchat.records import LANGUAGES
 
 AUDIO_BYTES = 3_400_000  # of all speech in a page, as text; with all else it stays under 5 MB
 _SHOWN = {RANDOM.key: 3, INSIDE.key: 3, OUTSIDE.key: 3, LOW.key: 3}  # of each kind and language
@@ -23,7 +23,7 @@ class Shown:
 
     heard: Heard
     note: str
-    sources: Mapping[Role, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def with_speech(dialogues: Dialogues, groups: list[Group], budget: int = AUDIO_B
     """The groups with speech, the first of every group first, until the budget (bytes) is spent; and how many dialogues
     that have speech are left without it."""
     order = sorted((i, g) for g, group in enumerate(groups) for i in range(len(group.shown)))
-    sources: dict[str, Mapping[Role, str]] = {}
+    sources: dict[str, Mapping[str, str]] = {}
     silent = 0
     for i, g in order:
         heard = groups[g].shown[i].heard
@@ -75,12 +75,12 @@ def with_speech(dialogues: Dialogues, groups: list[Group], budget: int = AUDIO_B
     return [Group(g.kind, tuple(Shown(s.heard, s.note, sources[s.heard.id]) for s in g.shown)) for g in groups], silent
 
 
-def speech_of(dialogues: Dialogues, heard: Heard) -> dict[Role, str]:
-    """role → `data:` address of the turn's speech; nothing where ROOT has none, or it is very long."""
+def speech_of(dialogues: Dialogues, heard: Heard) -> dict[str, str]:
+    """Name of the turn → `data:` address of the turn's speech; nothing where ROOT has none, or it is very long."""
     if not heard.spoken or (heard.seconds or 0) > _LONG:
         return {}
     found = dialogues.speech(heard.shard, heard.round).get(heard.id, {})
-    return {role: data_url(flac) for role, flac in found.items() if flac}
+    return {name: data_url(flac) for name, flac in found.items() if flac}
 
 
 def _note(kind: Kind, heard: Heard) -> str:

@@ -16,7 +16,6 @@ from kespeechchat.commands.report.survey import lowest_score
 from kespeechchat.commands.why import settings_that_differ
 from kespeechchat.display import percent
 from kespeechchat.listening.dialogues import Heard
-from kespeechchat.records import Role
 
 _PAIRS = {"changed": 8, "error": 4, "score": 4}  # dialogues of each kind that are shown
 _SETTINGS = 40  # that are listed
@@ -38,8 +37,8 @@ class Pair:
     here: Heard
     there: Heard
     note: str
-    here_sources: Mapping[Role, str]
-    there_sources: Mapping[Role, str]
+    here_sources: Mapping[str, str]
+    there_sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.display import counted
 from kespeechchat.listening.page import render
 from kespeechchat.listening.speech import data_url
-from kespeechchat.records import LANGUAGES, Language, Role, Split
+from kespeechchat.records import LANGUAGES, Language, Role, Split, turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState
@@ -134,15 +134,15 @@ def _write(rows: FinishedRows, sample: Sample, drawn: Sequence[Drawn], to: Path,
     speech, files = SingleSpeech(rows.build_state), []
 
     @lru_cache(maxsize=_ENCODED)
-    def sounds(drawn: Drawn) -> dict[Role, str]:
-        return {role: data_url(flac) for role, flac in speech.flac(*_place(drawn)).items()}
+    def sounds(drawn: Drawn) -> dict[str, str]:
+        return {name: data_url(flac) for name, flac in speech.flac(*_place(drawn)).items()}
 
     for annotator in sample.annotators:
         order = sorted(by_id, key=lambda id_: stable_hash(sample.sample, annotator, id_))
         pages = [order[i : i + _OF_PAGE] for i in range(0, len(order), _OF_PAGE)]
         for n, ids in enumerate(pages):
             cards = {
-                d.id: _Card(d.id, digest[d.id], _language(d), [(r, t, sounds(d)[r]) for r, t in texts[d.id]])
+                d.id: _Card(d.id, digest[d.id], _language(d), [(r, t, sounds(d)[n]) for n, r, t in texts[d.id]])
                 for d in sorted((by_id[id_] for id_ in ids), key=_place)  # so that a file is read once
             }
             part = f"-{n + 1:02d}-of-{len(pages):02d}" if len(pages) > 1 else ""
@@ -157,13 +157,16 @@ def _language(drawn: Drawn) -> Language:
     return next(language for language in LANGUAGES if language == drawn.kind[0])
 
 
-def _texts(rows: FinishedRows, drawn: Iterable[Drawn]) -> dict[str, list[tuple[Role, str]]]:
-    """Dialogue id → what its turns say. Of the shards that were drawn from alone."""
+def _texts(rows: FinishedRows, drawn: Iterable[Drawn]) -> dict[str, list[tuple[str, Role, str]]]:
+    """Dialogue id → its turns: name, role, what they say. Of the shards that were drawn from alone."""
     wanted = {d.id for d in drawn}
     shards = {d.shard for d in drawn}
     columns = [f"turns.list.element.{name}" for name in ("role", "text")]
     return {
-        row["id"]: [(turn["role"], turn["text"]) for turn in row["turns"]]
+        row["id"]: [
+            (name, turn["role"], turn["text"])
+            for name, turn in zip(turn_names(turn["role"] for turn in row["turns"]), row["turns"], strict=True)
+        ]
         for part in rows.parts()
         for row in part.of(shards).rows(columns)
         if row["id"] in wanted

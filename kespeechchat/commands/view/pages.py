@@ -23,11 +23,11 @@ _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 
 @dataclass(frozen=True)
 class Card:
-    """A take as a page shows it. `sources`: role → address of its audio, of turns that were spoken; `scores`: the
-    lower one of the two turns by head; `link`: the dialogue's own page."""
+    """A take as a page shows it. `sources`: name of a turn → address of its audio, of turns that were spoken;
+    `scores`: the lowest one of the turns by head; `link`: the dialogue's own page."""
 
     heard: Heard
-    sources: Mapping[Role, str]
+    sources: Mapping[str, str]
     scores: Mapping[str, float]
     partition: str | None
     marked: bool
@@ -77,7 +77,7 @@ class Pages:
     def _card(self, line: Mapping[str, Any], marked: set[tuple[str, int]]) -> Card:
         heard = self._heard(line)
         at = {"id": heard.id, "round": heard.round}
-        sources = {t.role: f"audio?{urlencode({**at, 'role': t.role})}" for t in heard.turns if heard.spoken}
+        sources = {name: f"audio?{urlencode({**at, 'role': name})}" for name, _ in heard.named if heard.spoken}
         level, names = line["level"], self._index.partitions
         return Card(
             heard,
@@ -117,8 +117,9 @@ def figure_name(name: str) -> str:
 def _turns(line: Mapping[str, Any], language: Language) -> Iterable[Turn]:
     said = line["said"].split("\n")
     gated = line["stage"].partition(".")[0] == GATE
-    for k, role in enumerate(_ROLES):
+    for k in range(max(2, len(said) // 2)):  # the user's and the agent's in turn
+        role = _ROLES[k % 2]
         if len(said) > 2 * k and (voice := line[f"{role}_voice"]) is not None:
             heard = said[2 * k + 1] if gated or said[2 * k + 1] else None
-            rate = line[f"{role}_error"]
+            rate = line[f"{role}_error"] if k < 2 else None  # the index has the first exchange's
             yield Turn(role, voice, said[2 * k], language, transcript=heard, error_rate=rate)

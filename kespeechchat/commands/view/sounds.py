@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from kespeechchat.records import Role
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.single_speech import Recent, SingleSpeech
 from kespeechchat.store.audio import decode, encode_wav
@@ -17,7 +16,7 @@ class Sounds:
 
     def __init__(self, build_state: BuildState) -> None:
         self._speech, self._lock = SingleSpeech(build_state), threading.Lock()
-        self._kept: Recent[dict[Role, bytes]] = Recent(_KEPT)
+        self._kept: Recent[dict[str, bytes]] = Recent(_KEPT)
 
     def wav(self, shard: int, round_: int, id_: str, role: str) -> bytes | None:
         """A turn as 16-bit WAV; None where ROOT has no speech of it. Raises StoreError and CorruptShard."""

@@ -49,8 +49,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class Take:
-    """One line of the index. `said`: four lines, what the user says, what was heard of it, and the same of the agent.
-    `scores`: by head, the lower one of the two turns. Rates are shares of 1."""
+    """One line of the index. `said`: two lines a turn, what is said and what was heard of it.
+    `scores`: by head, the lowest one of the turns. Rates are shares of 1, those of a role are of its first turn."""
 
     n: int
     shard: int

@@ -62,6 +62,7 @@ class CosyVoice:
     writes: ClassVar[str] = "train/, test/, prompts/ (wav.scp, text, utt2spk, spk2utt) and audio/: the TTS subset"
     read_by: ClassVar[str] = "CosyVoice's recipes, from stage 1 on (`--dir train`, `--src_dir train`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 2
     text_bytes: ClassVar[int] = 800

@@ -41,6 +41,7 @@ class HuggingFace:
     writes: ClassVar[str] = "data/SPLIT-NNNNN.parquet, user_audio and agent_audio as Audio columns"
     read_by: ClassVar[str] = 'datasets.load_dataset("FOLDER")'
     loadable: ClassVar[bool] = True
+    several: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 500

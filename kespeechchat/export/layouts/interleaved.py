@@ -28,7 +28,7 @@ from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need, TokenReader
 from kespeechchat.export.lists import SPLITS, json_line, split_files
-from kespeechchat.records import RowError, Word
+from kespeechchat.records import RowError, Word, turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json
 
@@ -45,6 +45,7 @@ class Interleaved:
     writes: ClassVar[str] = "SPLIT.jsonl with text, tokens and their times; tokens.json"
     read_by: ClassVar[str] = "anything; each line is a dialogue as text and marked speech tokens"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"tokens"})
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 6000
@@ -86,8 +87,8 @@ def _batches(dialogues: Dialogues) -> Iterator[list[FinishedRow]]:
 
 def _lines(rows: list[FinishedRow], dialogues: Dialogues, reader: TokenReader) -> Iterator[dict[str, Any] | str]:
     """Per dialogue its line, or why it has none."""
-    speech = [dialogues.speech(row) for row in rows]
-    audios = [as_audio(own[turn["role"]]) for row, own in zip(rows, speech, strict=True) for turn in row["turns"]]
+    speech = map(dialogues.speech, rows)
+    audios = [as_audio(own[name]) for row, own in zip(rows, speech, strict=True) for name in _names(row)]
     tokens = iter(reader.tokens(audios))
     for row in rows:
         of_turns = list(islice(tokens, len(row["turns"])))
@@ -99,10 +100,14 @@ def _lines(rows: list[FinishedRow], dialogues: Dialogues, reader: TokenReader) -
         yield {"id": row["id"], "language": row["language"], "turns": turns}
 
 
+def _names(row: FinishedRow) -> list[str]:
+    return turn_names(turn["role"] for turn in row["turns"])
+
+
 def _turn(row: FinishedRow, place: int, tokens: Any, reader: TokenReader) -> dict[str, Any]:
     turn = row["turns"][place]
     if isinstance(tokens, RowError) or (heard := turn.get("words")) is None:
-        raise ValueError(f"{turn['role']}: {tokens.message if isinstance(tokens, RowError) else _NO_WORDS}")
+        raise ValueError(f"{_names(row)[place]}: {tokens.message if isinstance(tokens, RowError) else _NO_WORDS}")
     words = [Word(w["text"], w["start"], w["end"]) for w in heard]
     draws = (reader.seed, "turn spans", row["id"], place)
     pieces = turn_pieces(turn["text"], words, tokens, reader.rate, reader.ratio, reader.mean_words, *draws)

@@ -45,6 +45,7 @@ class KeOmni:
     )
     read_by: ClassVar[str] = "examples/train_ke_omni.py"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset({"units"})
     files_per_dialogue: ClassVar[int] = 1
     text_bytes: ClassVar[int] = 1500

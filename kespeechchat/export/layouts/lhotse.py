@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.export.audio_files import channel_of, two_channels
-from kespeechchat.export.dialogues import Dialogues, Facts
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.shar import Shar, cut
@@ -37,6 +37,7 @@ class Lhotse:
     )
     read_by: ClassVar[str] = 'lhotse.CutSet.from_shar(in_dir="FOLDER/train")'
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
@@ -60,15 +61,17 @@ class Lhotse:
         shar = Shar(
             ("recording",),
             rate,
-            lambda row: _cut(row, rate, dialogues.facts(row), self),
-            lambda row, speech: {"recording": two_channels(row, speech, self.left)},
+            lambda row: _cut(row, rate, dialogues, self),
+            dialogues.places,
+            lambda row, speech: {"recording": two_channels(row, speech, dialogues.places(row), self.left)},
         )
         shar.write(folder, dialogues, self.per_shard)
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-def _cut(row: FinishedRow, rate: int, facts: Facts, layout: Lhotse) -> dict[str, Any]:
+def _cut(row: FinishedRow, rate: int, dialogues: Dialogues, layout: Lhotse) -> dict[str, Any]:
     """A MultiCut of both channels."""
+    facts = dialogues.facts(row)
 
     def of_turn(turn: FinishedTurn) -> dict[str, Any]:
         role = turn["role"]
@@ -86,4 +89,4 @@ def _cut(row: FinishedRow, rate: int, facts: Facts, layout: Lhotse) -> dict[str,
         "metric": facts["metric"],
         "error_rate": facts["error_rate"],
     }
-    return cut(row, rate, list(CHANNELS.values()), of_turn, custom)
+    return cut(row, dialogues.places(row), rate, list(CHANNELS.values()), of_turn, custom)

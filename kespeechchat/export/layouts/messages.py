@@ -1,6 +1,7 @@
 """Chat messages with audio, one JSON object a line, as ms-swift and LLaMA-Factory read them.
 
-The user speaks: `messages` has `<audio>` in the user's place and the assistant's text, `audios` has the user's file.
+The user speaks: `messages` has `<audio>` in the user's place and the assistant's text, `audios` has the user's file;
+of several exchanges one file for each (`audio/ID.flac`, `audio/ID.user2.flac`, …).
 
     {"id": …, "messages": [{"role": "user", "content": "<audio>"}, {"role": "assistant", "content": …}],
      "audios": ["audio/ID.flac"]}
@@ -44,6 +45,7 @@ class Messages:
     writes: ClassVar[str] = "SPLIT.jsonl with messages and audios, audio/ID.flac (users), dataset_info.json"
     read_by: ClassVar[str] = "ms-swift (`--dataset train.jsonl`), LLaMA-Factory (`--dataset kespeechchat_train`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     side: ClassVar[Role] = "user"
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
@@ -64,17 +66,20 @@ class Messages:
         with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
             for row in dialogues:
                 found.add(row["split"])
-                lists[row["split"]].write(json_line(_line(row, files.user(row) if dialogues.audio else None)))
+                lists[row["split"]].write(json_line(_line(row, files.users(row) if dialogues.audio else None)))
         folder.write("dataset_info.json", _dataset_info(found, dialogues.audio))
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-def _line(row: FinishedRow, audio: str | None) -> dict[str, object]:
-    """A dialogue's line. `audio`: the user's file; None where the user's text takes its place."""
-    user, agent = row["turns"]
-    asked = user["text"] if audio is None else _PLACEHOLDER
-    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": agent["text"]}]
-    return {"id": row["id"], "messages": messages, **({} if audio is None else {"audios": [audio]})}
+def _line(row: FinishedRow, audios: list[str] | None) -> dict[str, object]:
+    """A dialogue's line. `audios`: the user's files; None where the user's texts take their place."""
+    messages = [
+        {"role": "assistant", "content": turn["text"]}
+        if turn["role"] == "agent"
+        else {"role": "user", "content": turn["text"] if audios is None else _PLACEHOLDER}
+        for turn in row["turns"]
+    ]
+    return {"id": row["id"], "messages": messages, **({} if audios is None else {"audios": audios})}
 
 
 def _dataset_info(splits: Collection[Split], audio: bool) -> bytes:

@@ -1,7 +1,7 @@
 """What moshi-finetune trains on: stereo files, the agent (Moshi) left and the user right, with the agent's word times.
 
     SPLIT.jsonl        {"path": "audio/ID.wav", "duration": 6.5}, a line for each dialogue
-    audio/ID.wav       16 bit, left the agent, right the user, one after the other (or .flac)
+    audio/ID.wav       16 bit, left the agent, right the user, as the timeline has them (or .flac)
     audio/ID.json      {"alignments": [["word", [2.5, 2.8], "SPEAKER_MAIN"], …]}, seconds of the file, sorted
 
 The trainer opens the JSON by the path of its list, so run it in FOLDER: `data.train_data: train.jsonl`. It has
@@ -16,6 +16,7 @@ finetune/data/interleaver.py, finetune/data/dataset.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, samples_of, two_channels
+from kespeechchat.dataset.timeline import Place, length_of, words_of
+from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, two_channels
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
@@ -45,6 +47,7 @@ class Moshi:
     writes: ClassVar[str] = "audio/ID.wav, agent left, user right; audio/ID.json with the agent's words; SPLIT.jsonl"
     read_by: ClassVar[str] = "moshi-finetune (`data.train_data: train.jsonl`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 2
@@ -61,36 +64,39 @@ class Moshi:
         """As `Layout.export`; raises ExportError also where a dialogue has no word times or sample rates differ."""
         fan_out, rate = len(dialogues) > self.fan_out_beyond, dialogues.selection.rate()
         for row in islice(dialogues, 1):
-            alignments(row)  # refuses a build without word times before it touches the folder
+            alignments(row, dialogues.places(row))  # refuses a build without word times before it touches the folder
         options = {"audio": dialogues.audio, "container": self.container, "fan_out": fan_out, "version": 1}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
         files = AudioFolder(folder, dialogues, fan_out)
         with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:
             for row in dialogues:
                 sound, words = files.name(row, f".{self.container}"), files.name(row, ".json")
+                places = dialogues.places(row)
                 if not folder.has(words):
-                    folder.write(words, json_line({"alignments": alignments(row)}).encode())
-                files.write(row, sound, partial(self._encoded, row, rate))
-                seconds = sum(map(samples_of, row["turns"])) / rate
+                    folder.write(words, json_line({"alignments": alignments(row, places)}).encode())
+                files.write(row, sound, partial(self._encoded, row, places, rate))
+                seconds = length_of(places) / rate
                 lists[row["split"]].write(json_line({"path": sound, "duration": seconds}))
         return Done(len(dialogues), folder.written, folder.kept)
 
-    def _encoded(self, row: FinishedRow, rate: int, speech: Speech) -> bytes:
-        return encoded(two_channels(row, speech, left="agent"), rate, self.container)
+    def _encoded(self, row: FinishedRow, places: Sequence[Place], rate: int, speech: Speech) -> bytes:
+        return encoded(two_channels(row, speech, places, left="agent"), rate, self.container)
 
 
-def alignments(row: FinishedRow) -> list[tuple[str, tuple[float, float], str]]:
+def alignments(row: FinishedRow, places: Sequence[Place]) -> list[tuple[str, tuple[float, float], str]]:
     """The agent's words as (text, (start, end), speaker), in seconds of the dialogue, sorted by start. Raises
     ExportError where the build has no word times."""
-    user, agent = row["turns"]
-    words = agent.get("words")
-    if words is None:
-        raise ExportError(
-            f"dialogue {row['id']}, agent: no word times (`words` of stage gate), which moshi needs; "
-            "run `kesc build` again with this version and a recognizer that gives word times"
-        )
-    begins = samples_of(user) / user["sample_rate"]
-    timed = [(w["text"], (_place(begins, w["start"]), _place(begins, w["end"])), _TRAINED) for w in words]
+    timed = []
+    for turn, place in zip(row["turns"], places, strict=True):
+        if turn["role"] != "agent":
+            continue
+        if (words := words_of(turn, place)) is None:
+            raise ExportError(
+                f"dialogue {row['id']}, agent: no word times (`words` of stage gate), which moshi needs; "
+                "run `kesc build` again with this version and a recognizer that gives word times"
+            )
+        begins = place.start / turn["sample_rate"]
+        timed += [(w.text, (_place(begins, w.start), _place(begins, w.end)), _TRAINED) for w in words]
     return sorted(timed, key=lambda word: word[1])
 
 

@@ -15,12 +15,13 @@ Source of the schema: NVIDIA/NeMo, nemo/collections/speechlm2/data/s2s_dataset.p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.audio_files import Speech, channel_of, two_channels
-from kespeechchat.export.dialogues import Dialogues, Facts
+from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.shar import Shar, cut
@@ -39,6 +40,7 @@ class NemoDuplex:
     writes: ClassVar[str] = "SPLIT/cuts.NNNNNN.jsonl.gz, recording.NNNNNN.tar (user), target_audio.NNNNNN.tar (agent)"
     read_by: ClassVar[str] = "NeMo's DuplexS2SDataset (`shar_path: FOLDER/train`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
@@ -55,23 +57,26 @@ class NemoDuplex:
         rate = dialogues.selection.rate()
         options = {"audio": dialogues.audio, "per_shard": self.per_shard, "version": 2}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
-        shar = Shar(tuple(_FIELDS), rate, lambda row: _cut(row, rate, dialogues.facts(row)), _sides)
+        shar = Shar(
+            tuple(_FIELDS), rate, lambda row: _cut(row, rate, dialogues), dialogues.places, partial(_sides, dialogues)
+        )
         shar.write(folder, dialogues, self.per_shard)
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-def _sides(row: FinishedRow, speech: Speech) -> dict[str, Any]:
+def _sides(dialogues: Dialogues, row: FinishedRow, speech: Speech) -> dict[str, Any]:
     """int16 [T] of each field."""
-    sides = two_channels(row, speech)
+    sides = two_channels(row, speech, dialogues.places(row))
     return {field: sides[:, channel_of(role)] for field, role in _FIELDS.items()}
 
 
-def _cut(row: FinishedRow, rate: int, facts: Facts) -> dict[str, Any]:
+def _cut(row: FinishedRow, rate: int, dialogues: Dialogues) -> dict[str, Any]:
     """A MonoCut whose supervisions have the role as their speaker."""
+    facts = dialogues.facts(row)
 
     def of_turn(turn: FinishedTurn) -> dict[str, Any]:
         voice = {"voice": turn["voice"]}
         return {"channel": 0, "language": row["language"], "speaker": turn["role"], "custom": voice}
 
     custom = {"split": facts["split"], "partition": facts["partition"], "language": facts["language"]}
-    return cut(row, rate, 0, of_turn, custom)
+    return cut(row, dialogues.places(row), rate, 0, of_turn, custom)

@@ -33,13 +33,13 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need, NothingRefused, RefusedReader, RefusedTake
+from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
 Voices = Literal["any", "same"]
@@ -92,6 +92,7 @@ class Preference:
     writes: ClassVar[str] = "data/SPLIT-NNNNN.parquet: prompt, chosen and rejected (Audio columns), reason, figures"
     read_by: ClassVar[str] = 'datasets.load_dataset("FOLDER")'
     loadable: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"refused"})
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 1200
@@ -139,8 +140,10 @@ def _columns(audio: bool) -> dict[str, pa.DataType]:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One turn, kept and rejected."""
+    """One turn, kept and rejected; `index` and `name`: its place in the dialogue, and what its speech is found by."""
 
+    index: int
+    name: str
     take: RefusedTake
     chosen: FinishedTurn
     rejected: FinishedTurn
@@ -168,11 +171,12 @@ class _Pairing:
         left_out = Counter() if left_out is None else left_out
         found = []
         for take in self.refused.takes(row):
-            for chosen, rejected in zip(row["turns"], take.turns, strict=True):
+            names = turn_names(turn["role"] for turn in row["turns"])
+            for index, (chosen, rejected) in enumerate(zip(row["turns"], take.turns, strict=True)):
                 if why := self._no_pair(take, chosen, rejected):
                     left_out[why] += 1
                 else:
-                    found.append(_Pair(take, chosen, rejected))
+                    found.append(_Pair(index, names[index], take, chosen, rejected))
         return found
 
     def _no_pair(self, take: RefusedTake, chosen: FinishedTurn, rejected: FinishedTurn) -> str | None:
@@ -190,7 +194,7 @@ class _Pairing:
         partition = self.dialogues.selection.partition(row)
         for pair in self.pairs(row):
             role = pair.chosen["role"]
-            name = f"{row['id']}_{CHANNELS[role]}_{pair.take.round}"
+            name = f"{row['id']}_{pair.index}_{pair.take.round}"
             columns: dict[str, Any] = {"id": name, "dialogue": row["id"], "language": row["language"]}
             columns |= {"split": row["split"], "partition": partition, "role": role, "prompt": pair.chosen["text"]}
             columns |= {"reason": pair.take.reason, "detail": pair.take.detail}
@@ -198,7 +202,7 @@ class _Pairing:
             columns |= _figures("rejected", pair.rejected, pair.take.round)
             if speech:
                 sounds = zip(_SIDES, (speech, self.refused.speech(row, pair.take)), strict=True)
-                columns |= {side: {"bytes": of[role], "path": f"{name}.{side}.flac"} for side, of in sounds}
+                columns |= {side: {"bytes": of[pair.name], "path": f"{name}.{side}.flac"} for side, of in sounds}
             yield columns
 
     def notes(self) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""One two-channel file a dialogue: the user on the left, the agent on the right (or `left=agent`), one after the other.
+"""One two-channel file a dialogue: the user on the left, the agent on the right (or `left=agent`), each
+turn at its place on the timeline.
 
 `audio/ID.flac` (or .wav), 16 bit; folders fan out by a hash of the id where there are many. `dialogues.jsonl` has a
 line for each dialogue: its file, its turns' times, texts and voices.
@@ -6,12 +7,15 @@ line for each dialogue: its file, its turns' times, texts and voices.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.metadata import SECONDS_DIGITS, TIME_DIGITS
+from kespeechchat.dataset.timeline import Place, length_of
 from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, two_channels
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
@@ -30,9 +34,10 @@ class Stereo:
     hold."""
 
     name: ClassVar[str] = "stereo"
-    writes: ClassVar[str] = "audio/ID.flac, user left, agent right, one after the other; dialogues.jsonl"
+    writes: ClassVar[str] = "audio/ID.flac, user left, agent right; dialogues.jsonl"
     read_by: ClassVar[str] = "anything"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
@@ -57,18 +62,34 @@ class Stereo:
         with folder.parts((_LIST,))[0].open("w", encoding="utf-8", newline="\n") as lines:
             for row in dialogues:
                 name = files.name(row, f".{self.container}")
-                files.write(row, name, partial(self._encoded, row, rate))
+                places = dialogues.places(row)
+                files.write(row, name, partial(self._encoded, row, places, rate))
                 sound = {"audio": name, "left": self.left} if audio else {}
-                facts = {**dialogues.facts(row), **_times(row), **sound}
+                facts = {**dialogues.facts(row, places), **_times(row, places), **sound}
                 lines.write(json_line(facts))
         folder.publish((_LIST,))
         return Done(len(dialogues), folder.written, folder.kept)
 
-    def _encoded(self, row: FinishedRow, rate: int, speech: Speech) -> bytes:
-        return encoded(two_channels(row, speech, self.left), rate, self.container)
+    def _encoded(self, row: FinishedRow, places: Sequence[Place], rate: int, speech: Speech) -> bytes:
+        return encoded(two_channels(row, speech, places, self.left), rate, self.container)
 
 
-def _times(row: FinishedRow) -> dict[str, float]:
-    """When the agent begins and the dialogue ends, in seconds; the user begins at 0."""
-    user, agent = (turn["seconds"] for turn in row["turns"])
-    return {"agent_start": round(user, 4), "seconds": round(user + agent, 4)}
+def _times(row: FinishedRow, places: Sequence[Place]) -> dict[str, Any]:
+    """When the agent first begins and the dialogue ends, in seconds; the user begins at 0. `turns`: all of them, where
+    there are more than two."""
+    rate = row["turns"][0]["sample_rate"]
+    times: dict[str, Any] = {
+        "agent_start": round(places[1].start / rate, SECONDS_DIGITS),
+        "seconds": round(length_of(places) / rate, SECONDS_DIGITS),
+    }
+    if len(places) > 2:
+        times["turns"] = [
+            {
+                "role": turn["role"],
+                "text": place.text,
+                "start": round(place.start / rate, TIME_DIGITS),
+                "end": round(place.end / rate, TIME_DIGITS),
+            }
+            for turn, place in zip(row["turns"], places, strict=True)
+        ]
+    return times

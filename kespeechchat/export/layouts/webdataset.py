@@ -32,6 +32,7 @@ class WebDataset:
     writes: ClassVar[str] = "SPLIT-NNNNNN.tar with KEY.user.flac, KEY.agent.flac, KEY.json; shards.json"
     read_by: ClassVar[str] = "webdataset.WebDataset(…)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
     text_bytes: ClassVar[int] = 2600  # tar pads each of three members to 512 bytes

@@ -41,6 +41,7 @@ class Whisper:
     writes: ClassVar[str] = "train.jsonl, test.jsonl and audio/ID.flac: the user utterances of the ASR subset"
     read_by: ClassVar[str] = "Whisper-Finetune (`--train_data train.jsonl --test_data test.jsonl`)"
     loadable: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     side: ClassVar[Role] = "user"
     scene: ClassVar[str] = "asr"
     needs: ClassVar[frozenset[Need]] = frozenset()

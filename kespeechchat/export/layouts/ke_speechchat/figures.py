@@ -6,7 +6,7 @@ bytes each (see `dataset.overlaps.OverlapCheck`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from kespeechchat.dataset.overlaps import Overlap, OverlapCheck
 from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
+from kespeechchat.dataset.timeline import Place
+from kespeechchat.dataset.timeline_statistics import Timelines
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetChoice, SubsetFiles, remove_subsets
 from kespeechchat.export.selection import Rule
 from kespeechchat.records import Split
@@ -40,14 +42,16 @@ class Figures:
         self._smallest = rule.cuts.names[0] if rule.cuts.names else None
         self._statistics = Statistics(build.watermark_threshold)
         self._quality = Quality(genders, build.watermark_threshold)
+        self._timelines = Timelines()
         self._overlap = OverlapCheck()
         self.subsets = SubsetChoice(rule, build.subsets) if rule.subset.partition is None else None
 
-    def add(self, row: FinishedRow, level: int) -> None:
-        """`level`: the row's place in the rule's partitions."""
+    def add(self, row: FinishedRow, level: int, places: Sequence[Place]) -> None:
+        """`level`: the row's place in the rule's partitions; `places`: its timeline."""
         self._statistics.add(row)
-        user = row["turns"][0]
-        self._overlap.add(row["split"], user["voice"], user["text"], row["id"])
+        self._timelines.add(row, places)
+        for user in row["turns"][::2]:
+            self._overlap.add(row["split"], user["voice"], user["text"], row["id"])
         if level == 0:
             self._quality.add(row)
         if self.subsets:
@@ -56,6 +60,7 @@ class Figures:
     def merge(self, other: Figures) -> None:
         """Takes in what another of the same rule has added; the order does not matter."""
         self._statistics.merge(other._statistics)
+        self._timelines.merge(other._timelines)
         self._quality.merge(other._quality)
         self._overlap.merge(other._overlap)
         if self.subsets and other.subsets:
@@ -74,6 +79,8 @@ class Figures:
         voices = self._overlap.voices
         held = {k: {"dialogues": n, "user_voices": len(voices.get(k, ()))} for k, n in sorted(splits.items())}
         figures = {**self._statistics.result(), "partitions": partitions, "splits": held}
+        if timelines := self._timelines.result():
+            figures["timeline"] = timelines
         if build.scenes is not None:
             figures["scenes"] = build.scenes().result()
         if self.subsets and subset_files:

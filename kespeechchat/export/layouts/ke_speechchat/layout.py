@@ -8,7 +8,7 @@ Same rows, same bytes. Memory grows with the dialogues by some 40 bytes each.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from kespeechchat.dataset.json_array import JsonArray, array_items, compact, jso
 from kespeechchat.dataset.metadata import dialogue_object
 from kespeechchat.dataset.overlaps import Overlap
 from kespeechchat.dataset.statistics import COLUMNS
+from kespeechchat.dataset.timeline import Place, Timing
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -63,6 +64,7 @@ class KeSpeechChat:
     )
     read_by: ClassVar[str] = 'anything; datasets.load_dataset("FOLDER")'
     loadable: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
     files_per_dialogue: ClassVar[int] = 2
     text_bytes: ClassVar[int] = 2100
@@ -90,7 +92,7 @@ class KeSpeechChat:
         if dialogues.audio:
             _write_audio(dialogues, tree)
         figures = Figures(rule, dialogues.genders, build)
-        writing = _Writing(rule, dialogues.genders, tree, dialogues.audio, Members(rule), figures)
+        writing = _Writing(rule, dialogues.genders, dialogues.timing, tree, dialogues.audio, Members(rule), figures)
         lists = ListFiles(to, selection)
         subset_files = SubsetFiles(to, build.subsets) if figures.subsets else None
         with (
@@ -131,6 +133,7 @@ class _Writing:
 
     rule: Rule
     genders: Mapping[str, str]
+    timing: Timing
     tree: WavTree
     audio: bool
     members: Members
@@ -145,10 +148,11 @@ class _Writing:
         lists: dict[Split, list[bytes]] = {split: [] for split in loading.SPLITS}
         for row, level in self.rule.chosen(part.rows(WRITTEN)):
             partition, folder = self.rule.name(level), self.tree.folder(row["id"])
-            self._gather(row, level, folder)
-            objects.append(compact(dialogue_object(row, self.genders, folder)))
-            facts.append(compact(dialogue_facts(row, partition)))
-            line = loading.list_line(row, partition, self.genders, folder if self.audio else None)
+            places = self.timing.places(row)
+            self._gather(row, level, folder, places)
+            objects.append(compact(dialogue_object(row, self.genders, folder, places)))
+            facts.append(compact(dialogue_facts(row, partition, places)))
+            line = loading.list_line(row, partition, self.genders, folder if self.audio else None, places)
             lists[row["split"]].append(compact(line))
         subsets = self.figures.subsets
         splits = {split: json_lines(some) for split, some in lists.items()}
@@ -163,10 +167,10 @@ class _Writing:
         for split, example in other.examples.items():
             self.examples[split] = min(example, self.examples.get(split, example))
 
-    def _gather(self, row: FinishedRow, level: int, folder: str) -> None:
+    def _gather(self, row: FinishedRow, level: int, folder: str, places: Sequence[Place]) -> None:
         self.dialogues += 1
         self.members.add(row, level)
-        self.figures.add(row, level)
+        self.figures.add(row, level, places)
         example = folder + row["id"]
         self.examples[row["split"]] = min(example, self.examples.get(row["split"], example))
 
@@ -197,6 +201,7 @@ def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
     keys = array("Q")
     for row in dialogues:
         keys.append(stable_hash(row["id"]))
-        if not tree.has(row):
-            tree.write(row, dialogues.speech(row))
+        places = dialogues.places(row)
+        if not tree.has(row, places):
+            tree.write(row, places, dialogues.speech(row))
     tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))

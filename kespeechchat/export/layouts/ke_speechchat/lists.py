@@ -30,7 +30,7 @@ class Held:
         language = row["language"]
         self.dialogues[language] += 1
         self.micros[language] += round(row["seconds"] * 1_000_000)
-        user, agent = row["turns"]
+        user, agent = row["turns"][:2]
         self.voices.add(user["voice"])
         self.voices.add(agent["voice"])
 

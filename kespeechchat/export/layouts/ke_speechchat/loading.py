@@ -8,7 +8,7 @@ voice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import IO
 
 from kespeechchat.dataset.hub import DataFiles
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
+from kespeechchat.dataset.timeline import Place
 from kespeechchat.export.dialogues import facts_of
 from kespeechchat.records import Split
 from kespeechchat.rows import FinishedRow
@@ -25,13 +26,18 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 def list_line(
-    row: FinishedRow, partition: str | None, genders: Mapping[str, str], audio_folder: str | None
+    row: FinishedRow,
+    partition: str | None,
+    genders: Mapping[str, str],
+    audio_folder: str | None,
+    places: Sequence[Place] | None = None,
 ) -> Mapping[str, object]:
-    """A line of a split's list. `audio_folder`: what precedes its paths below `audio/`; None without audio.
+    """A line of a split's list: the first exchange, with `places` what is heard of it. `audio_folder`: what precedes
+    its paths below `audio/`; None without audio.
 
     Held-out dialogues have the partition "", because `datasets` wants strings in each split where one has them.
     """
-    facts = facts_of(row, partition or "", genders)
+    facts = facts_of(row, partition or "", genders, places)
     if audio_folder is None:
         return facts
     files = {f"{r}_file_name": f"audio/{audio_folder}{audio_name(row['id'], c)}" for r, c in CHANNELS.items()}

@@ -10,20 +10,23 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from kespeechchat.dataset.metadata import CHANNELS, audio_name
-from kespeechchat.export.audio_files import Speech, fan_out_folder, samples_of, turn_samples, wav_of
+from kespeechchat.dataset.metadata import audio_name
+from kespeechchat.dataset.timeline import Place
+from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
 from kespeechchat.export.folder import STATE, claim
-from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.records import turn_names
+from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import part_of, write_text
 
-_OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_[01]_mark\.wav(?P<part>\.part)?")
+_OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_\d+_mark\.wav(?P<part>\.part)?")
 _HEADER = 44  # bytes of a WAV file before its samples
 
 
@@ -62,20 +65,22 @@ class WavTree:
             self.sweep(np.zeros(0, dtype=np.uint64))
             write_text(self.to / STATE, note)
 
-    def has(self, row: FinishedRow) -> bool:
-        """Whether both WAV files of a dialogue are there already; counts them."""
-        if not self._trusted or any(_size(path) != size for _, path, size in self._files(row)):
+    def has(self, row: FinishedRow, places: Sequence[Place]) -> bool:
+        """Whether all WAV files of a dialogue are there already; counts them."""
+        if not self._trusted or any(_size(path) != size for path, size in self._files(row, places)):
             return False
-        self.kept += len(CHANNELS)
+        self.kept += len(row["turns"])
         return True
 
-    def write(self, row: FinishedRow, speech: Speech) -> None:
-        """Writes a dialogue's turns; `speech` fits its row. They are not flushed to the disk one by one: what a crash
-        of the machine cuts short has another size, and is written again."""
-        for turn, path, _ in self._files(row):
+    def write(self, row: FinishedRow, places: Sequence[Place], speech: Speech) -> None:
+        """Writes what is heard of a dialogue's turns; `speech` fits its row. They are not flushed to the disk one by
+        one: what a crash of the machine cuts short has another size, and is written again."""
+        names = turn_names(turn["role"] for turn in row["turns"])
+        parts = zip(names, row["turns"], places, self._files(row, places), strict=True)
+        for name, turn, place, (path, _) in parts:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = part_of(path)
-            part.write_bytes(wav_of(turn_samples(speech, turn["role"]), turn["sample_rate"]))
+            part.write_bytes(wav_of(heard(turn_samples(speech, name), place), turn["sample_rate"]))
             part.replace(path)
             self.written += 1
 
@@ -105,11 +110,12 @@ class WavTree:
         there = at < len(keys) and bool(keys[at] == key)
         return there and path.parent == self.root / (self.folder(dialogue_id) + dialogue_id)
 
-    def _files(self, row: FinishedRow) -> list[tuple[FinishedTurn, Path, int]]:
+    def _files(self, row: FinishedRow, places: Sequence[Place]) -> list[tuple[Path, int]]:
+        """(file, bytes) of each turn."""
         base = self.folder(row["id"])
         return [
-            (turn, self.root / (base + audio_name(row["id"], CHANNELS[turn["role"]])), _HEADER + 2 * samples_of(turn))
-            for turn in row["turns"]
+            (self.root / (base + audio_name(row["id"], index)), _HEADER + 2 * place.samples)
+            for index, place in enumerate(places)
         ]
 
 

@@ -1,0 +1,136 @@
+"""The timeline of a dialogue: at which sample each turn begins and ends, drawn by hash.
+
+A turn's speech is stored once and never moved: the timeline says where an export puts it. So time is drawn again in
+the time that a hash takes, and nothing is spoken, marked or recognized again (docs/turns.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kespeechchat.config.timing import TimingSettings
+from kespeechchat.dataset.durations import text_until
+from kespeechchat.records import Word
+from kespeechchat.rows import FinishedRow, FinishedTurn, fault_of, samples_of
+from kespeechchat.seeds import stable_uniform
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a turn is, in samples of the dialogue: it is heard from `start` to `end`.
+
+    `text`: what is heard of it. `whole`: the samples of its speech; more than it is heard for where the user barged in,
+    and then the last `fade` of them fade out. `offset`: the floor-transfer offset before it, in samples; None of the
+    first turn.
+    """
+
+    start: int
+    samples: int
+    text: str
+    whole: int
+    fade: int = 0
+    offset: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The sample behind its last one."""
+        return self.start + self.samples
+
+    @property
+    def cut(self) -> bool:
+        """Whether the user barged in."""
+        return self.samples < self.whole
+
+
+_PAPER = TimingSettings()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Draws timelines. `seed`: the build's."""
+
+    settings: TimingSettings = _PAPER
+    seed: int = 0
+
+    def places(self, row: FinishedRow) -> list[Place]:
+        """A place for each turn. Raises ValueError for a row that is no dialogue, whose turns have two sample rates, or
+        whose build has no word times where a barge-in needs them."""
+        turns = row["turns"]
+        if fault := fault_of(turns):
+            raise ValueError(f"dialogue {row['id']}: {fault}")
+        places: list[Place] = []
+        for index, turn in enumerate(turns):
+            if index and turn["role"] == "user" and self._barges_in(row["id"], index):
+                if cut := self._cut(row, index, places[-1]):
+                    onset, places[-1] = cut
+                    start = places[-1].start + onset
+                else:
+                    start = self._after(row, index, places)
+            else:
+                start = self._after(row, index, places)
+            samples = samples_of(turn)
+            offset = start - places[-1].end if places else None
+            places.append(Place(start, samples, turn["text"], samples, offset=offset))
+        return places
+
+    def _after(self, row: FinishedRow, index: int, places: Sequence[Place]) -> int:
+        """Where a turn begins that follows the one before: at most half of either is spoken at the same time."""
+        if not places:
+            return 0
+        turn, last = row["turns"][index], places[-1]
+        distribution = self.settings.before(turn["role"])
+        seconds = (
+            distribution.mean if distribution.std == 0 else distribution.at(self._draw(row["id"], index, "offset"))
+        )
+        start = last.end + round(seconds * turn["sample_rate"])
+        earliest = last.end - min(last.samples, samples_of(turn)) // 2
+        return max(start, earliest, *(place.end for place in places[-2:-1]))
+
+    def _barges_in(self, id_: str, index: int) -> bool:
+        likely = self.settings.barge_in.probability
+        return likely > 0 and self._draw(id_, index, "barge-in") < likely
+
+    def _cut(self, row: FinishedRow, index: int, last: Place) -> tuple[int, Place] | None:
+        """(samples of the agent's turn after which the user begins, the agent's place, cut); None where the turn is too
+        short for that."""
+        agent, barge_in = row["turns"][index - 1], self.settings.barge_in
+        if (words := agent.get("words")) is None:
+            raise ValueError(
+                f"dialogue {row['id']}, turn {index - 1}: timing.barge_in needs word times (`words` of stage gate), "
+                "and this ROOT was built without them; run `kesc build` again, or set barge_in.probability: 0"
+            )
+        rate = agent["sample_rate"]
+        reaction = round(barge_in.reaction.at(self._draw(row["id"], index, "reaction")) * rate)
+        first = round(barge_in.after * rate)
+        last_word = round(words[-1]["start"] * rate) if words else 0
+        latest = min(last.samples - round(barge_in.before_end * rate), last_word) - reaction
+        if latest < first:
+            return None
+        onset = first + int(self._draw(row["id"], index, "onset") * (latest - first + 1))
+        heard = onset + reaction
+        text = text_until(agent["text"], [Word(w["text"], w["start"], w["end"]) for w in words], heard / rate)
+        if not text or text == agent["text"]:
+            return None
+        fade = min(round(barge_in.fade * rate), heard)
+        return onset, Place(last.start, heard, text, last.whole, fade, last.offset)
+
+    def _draw(self, id_: str, index: int, purpose: str) -> float:
+        return stable_uniform(self.seed, "timing", self.settings.seed, purpose, id_, index)
+
+
+def length_of(places: Iterable[Place]) -> int:
+    """Samples of the whole dialogue."""
+    return max(place.end for place in places)
+
+
+def words_of(turn: FinishedTurn, place: Place) -> list[Word] | None:
+    """The words that are heard of the turn, in seconds of the turn; None in a build without word times."""
+    words = turn.get("words")
+    if words is None:
+        return None
+    found = [Word(w["text"], w["start"], w["end"]) for w in words]
+    if not place.cut:
+        return found
+    heard = place.samples / turn["sample_rate"]
+    return [Word(w.text, w.start, min(w.end, heard)) for w in found if w.start < heard]

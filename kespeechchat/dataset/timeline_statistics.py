@@ -1,0 +1,84 @@
+"""How the turns of a dataset follow each other: turns of a dialogue, gaps, overlaps, floor-transfer offsets, barge-ins.
+
+Sums are exact (see `statistics.Moments`), so the order of rows does not matter. Memory does not grow with the rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import floor
+from typing import Any
+
+from kespeechchat.dataset.statistics import Moments
+from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.rows import FinishedRow
+
+BIN = 0.1  # s, of the histogram of offsets; a bin is named by its lower edge
+_AFTER = {"agent": "agent_after_user", "user": "user_after_agent"}
+
+
+@dataclass
+class Timelines:
+    """Streams rows with their timelines. Offsets are by who follows whom, those of barge-ins apart (`barge_in`)."""
+
+    turns: Counter[int] = field(default_factory=Counter)  # dialogues by how many turns they have
+    offsets: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))
+    bins: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    gaps: Moments = field(default_factory=Moments)
+    overlaps: Moments = field(default_factory=Moments)
+    cut: Moments = field(default_factory=Moments)  # s that were cut off turns
+    length: Moments = field(default_factory=Moments)  # s of dialogues
+
+    def add(self, row: FinishedRow, places: Sequence[Place]) -> None:
+        """One row."""
+        rate = row["turns"][0]["sample_rate"]
+        self.turns[len(places)] += 1
+        self.length.add(length_of(places) / rate)
+        for before, place, turn in zip(places, places[1:], row["turns"][1:], strict=False):
+            offset = (place.offset or 0) / rate
+            kind = "barge_in" if before.cut else _AFTER[turn["role"]]
+            self.offsets[kind].add(offset)
+            self.bins[kind][floor(round(offset / BIN, 6))] += 1
+            if offset > 0:
+                self.gaps.add(offset)
+            elif offset < 0:
+                self.overlaps.add(-offset)
+            if before.cut:
+                self.cut.add((before.whole - before.samples) / rate)
+
+    def merge(self, other: Timelines) -> None:
+        """Takes in other rows; the order does not matter."""
+        self.turns.update(other.turns)
+        for kind, moments in other.offsets.items():
+            self.offsets[kind].merge(moments)
+        for kind, bins in other.bins.items():
+            self.bins[kind].update(bins)
+        for mine, theirs in (
+            (self.gaps, other.gaps),
+            (self.overlaps, other.overlaps),
+            (self.cut, other.cut),
+            (self.length, other.length),
+        ):
+            mine.merge(theirs)
+
+    def result(self) -> dict[str, Any]:
+        """What statistics.json says; nothing where all dialogues have the paper's shape: one exchange, no gap."""
+        if set(self.turns) <= {2} and not (self.gaps.count or self.overlaps.count):
+            return {}
+        offsets = {
+            kind: {
+                **moments.result(),
+                "histogram": {f"{bin_ * BIN:.1f}": n for bin_, n in sorted(self.bins[kind].items())},
+            }
+            for kind, moments in sorted(self.offsets.items())
+        }
+        return {
+            "dialogues_by_turns": {str(n): count for n, count in sorted(self.turns.items())},
+            "seconds": self.length.result(),
+            "offsets": offsets,
+            "gaps": self.gaps.result(),
+            "overlaps": self.overlaps.result(),
+            "cut": self.cut.result(),
+        }
