@@ -3,9 +3,10 @@
     python -m benchmarks.timing [--dialogues 60] [--repeats 3]
 
 Dialogues have one to three exchanges of 4 s and 12 s, word times and made-up texts, and lie in memory. Both sides are
-exported in turns in one process; the figure is the ratio of the best CPU seconds of each. Bound: at most 1.15. Exit
-code 1 where it fails. The same ratio of the paper's layout without audio, which writes a dialogue in a quarter of a
-millisecond, is printed and has no bound.
+exported in turns in one process; the figure is the ratio of the best CPU seconds of each. The same ratio of the paper's
+layout without audio, which writes a dialogue in a quarter of a millisecond, is printed and has no bound.
+
+Bound: at most 1.15. Exit code 1 where it does not hold.
 """
 
 from __future__ import annotations
