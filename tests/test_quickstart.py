@@ -208,7 +208,8 @@ def test_documents_become_text_and_tokens_in_its_voices(built, small, tmp_path):
     changes = [word for n, word in enumerate(small) if "--set" in (word, small[n - 1])]
     changes += ["--set", "engines.tokens.whisper.clusters=16"]
     words = ["interleave", PROFILE, *changes, "--input", documents, "--inline"]
-    told = _kesc(*words, "--root", built, "--to", tmp_path / "out").stdout
+    ran = _kesc(*words, "--root", built, "--to", tmp_path / "out")
+    told = ran.stdout + ran.stderr
     assert "16 centroids fitted on" in told and "2 (1 en, 1 zh)" in told
     lines = [json.loads(line) for line in (tmp_path / "out" / "sequences-00000.jsonl").open(encoding="utf-8")]
     assert ["".join(piece["text"] for piece in line["pieces"]) for line in lines] == texts
@@ -217,8 +218,8 @@ def test_documents_become_text_and_tokens_in_its_voices(built, small, tmp_path):
         for piece in speech:
             assert abs(len(piece["tokens"]) - 12.5 * piece["seconds"]) <= 1 and set(piece["tokens"]) <= set(range(16))
         assert speech and len({token for piece in speech for token in piece["tokens"]}) > 3
-    again = _kesc(*words, "--root", built, "--to", tmp_path / "out").stdout
-    assert "nothing to do" in again and "fitted" not in again
+    ran = _kesc(*words, "--root", built, "--to", tmp_path / "out")
+    assert "nothing to do" in ran.stdout and "fitted" not in ran.stderr
     refused = _kesc(*words, "--root", built, "--set", "engines.tokens.whisper.rate=25")
     assert refused.returncode == 2 and "tokens of two codebooks must not meet" in refused.stderr
     assert _kesc("status", "--root", built).returncode == 0, "the dialogues' own profile is still the last one"

@@ -81,7 +81,7 @@ def test_the_rows_that_kill_are_lost_and_no_others(tmp_path, quickstart, acts, m
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "killed from outside (for memory?)"),
         (lambda: ctypes.string_at(0), "Segmentation fault"),
         (lambda: os.abort(), "Aborted"),
-        (lambda: time.sleep(60), "rewrite gave no answer within 0.2 s for 1 rows"),
+        (lambda: time.sleep(60), "rewrite gave no answer within 0.2 s for 1 row"),
         (lambda: sys.exit(3), "killed from outside"),
         (lambda: _dead_engine(), "the engine's core is gone"),
     ],
