@@ -29,7 +29,8 @@ def test_level_and_padding_of_a_side_do_not_matter(before, after, gain):
     one, other = prepared(speech), prepared(padded)
     assert abs(one.seconds - other.seconds) <= 0.02
     assert loudness(one).integrated == pytest.approx(LUFS, abs=0.5)  # its ends share blocks with the silence around
-    assert loudness(other).integrated == pytest.approx(loudness(one).integrated, abs=0.1)
+    # the frame of 20 ms in which speech begins may be another, which moves the blocks of so short a sound
+    assert loudness(other).integrated == pytest.approx(loudness(one).integrated, abs=0.3)
     assert silences(other).leading == pytest.approx(PADDING, abs=0.021)
     assert silences(other).trailing == pytest.approx(PADDING, abs=0.021)
 
