@@ -1,16 +1,27 @@
-"""The commands that make a dataset: build, plan, doctor."""
+"""The commands that make a dataset: build, interleave, plan, doctor."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from kespeechchat.cli.builds import check_stages, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
-from kespeechchat.cli.options import Address, AsJson, Inline, Llm, Model, Overrides, Pipeline, Root
+from kespeechchat.cli.options import (
+    Address,
+    AsJson,
+    Grace,
+    Inline,
+    Llm,
+    LogFormat,
+    Model,
+    Overrides,
+    Pipeline,
+    Root,
+)
 from kespeechchat.cli.terminal import say
 from kespeechchat.display import columns_of
 
@@ -44,12 +55,8 @@ def build(
     replace_voices: Annotated[
         bool, typer.Option("--replace-voices", help="Accept a changed voice library; all audio becomes stale.")
     ] = False,
-    grace: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
-    ] = 20,
-    log_format: Annotated[
-        Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
-    ] = "auto",
+    grace: Grace = 20,
+    log_format: LogFormat = "auto",
 ) -> int:
     """Build the dataset that PIPELINE describes: make only what is missing, stale or failed.
 
@@ -102,12 +109,8 @@ def interleave(
     replace_tokens: Annotated[
         bool, typer.Option("--replace-tokens", help="Accept another tokenizer or codebook; all tokens become stale.")
     ] = False,
-    grace: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
-    ] = 20,
-    log_format: Annotated[
-        Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
-    ] = "auto",
+    grace: Grace = 20,
+    log_format: LogFormat = "auto",
 ) -> int:
     """Turn documents into sequences of text and speech tokens, in the voices of the build of PIPELINE.
 
@@ -131,9 +134,9 @@ def interleave(
     try:
         result = run_build(profile, progress, address=address, inline=inline, grace=grace)
     except GuardStop as stop:
-        typer.echo(f"kesc: stopped by a guard: {stop}", err=True)
+        say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
-    typer.echo(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
+    say(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
     return EXIT_OK if result.ok else EXIT_FAILED
 
 

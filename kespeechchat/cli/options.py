@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -40,6 +40,12 @@ Address: TypeAlias = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Ray to run on: local, auto, or HOST:PORT of a cluster.")
 ]
 Inline: TypeAlias = Annotated[bool, typer.Option("--inline", help="Run in this process, without Ray: for debugging.")]
+Grace: TypeAlias = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
+]
+LogFormat: TypeAlias = Annotated[
+    Literal["auto", "plain", "json"], typer.Option(help="How to print progress: auto, plain or json.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
