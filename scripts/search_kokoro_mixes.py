@@ -76,18 +76,18 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="folder of what was measured, one file a mix")
     parser.add_argument("--mixes", default="en=120,zh=90", help="how many of each gender are tried, by language")
     parser.add_argument("--best", default="en=44,zh=30", help="how many of each gender are checked, by language")
-    parser.add_argument("--only", help="one language and gender, e.g. en-female")
+    parser.add_argument("--only", help="a language or one language and gender, e.g. en or en-female; others stay")
     default = Path(__file__).parent.parent / "kespeechchat/engines/tts/kokoro_mixes.npz"
     parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
-    cells = [cell for cell in CELLS if args.only in (None, "-".join(cell))]
+    cells = [cell for cell in CELLS if args.only in (None, cell[0], "-".join(cell))]
     if args.what == "search":
         search(args.cache, by_language(args.mixes), cells)
     elif args.what == "check":
         check(args.cache, by_language(args.best), cells)
     else:
-        write_table(args.cache, args.out)
+        write_table(args.cache, args.out, cells)
 
 
 def by_language(text: str) -> dict[str, int]:
@@ -257,31 +257,45 @@ def least_natural(cache: Path, language: str) -> float:
     return min(score for m in voices for score in m.get("natural", ()))
 
 
-def write_table(cache: Path, out: Path) -> None:
-    """The mixes that speak both sentences clearly, not under the stock voices' 5th percentile of DNSMOS and not under
-    the least natural of them; prints how many were left out."""
-    kept: list[dict[str, Any]] = []
+def write_table(cache: Path, out: Path, cells: Sequence[tuple[str, str]]) -> None:
+    """The mixes of `cells` that speak both sentences clearly, not under the stock voices' 5th percentile of DNSMOS and
+    not under the least natural of them; prints how many were left out. The mixes of other cells stay as `out` has them.
+    """
+    columns: dict[str, list[np.ndarray]] = {}
     for language, gender in CELLS:
-        low, natural = floors(cache, language), least_natural(cache, language)
-        tried = [m for m in spoken(cache, language, gender, stock=False) if "sentences" in m]
-        clear = [m for m in tried if all(s["error_rate"] <= ERRORS for s in m["sentences"])]
-        plain = [m for m in clear if sum(s["edits"] for s in m.get("short", ())) <= SLURRED[gender]]
-        clean = [m for m in plain if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=False))]
-        good = [m for m in clean if min(m.get("natural", (0.0,))) >= natural]
-        counts = f"{len(tried)} tried, {len(clear)} clear, {len(plain)} of them in short questions too"
-        limits = f"at OVRL {' and '.join(f'{v:.2f}' for v in low)} or more, {len(good)} at DistillMOS {natural:.2f}"
-        print(f"{language} {gender}: {counts}, {len(clean)} {limits}")
-        kept += [m | {"language": language, "gender": gender} for m in good]
-    columns = {
-        "languages": [m["language"] for m in kept],
-        "genders": [m["gender"] for m in kept],
-        "acoustic": np.stack([m["acoustic"] for m in kept]).astype(np.float32),
-        "prosodic": np.stack([m["prosodic"] for m in kept]).astype(np.float32),
-        "xvectors": np.stack([m["xvector"] for m in kept]).astype(np.float16),
-        "seconds_per_character": np.array([_pace(m) for m in kept], dtype=np.float32),
+        own = columns_of(cache, language, gender) if (language, gender) in cells else standing(out, language, gender)
+        for name, column in own.items():
+            columns.setdefault(name, []).append(column)
+    np.savez_compressed(out, **{name: np.concatenate(parts) for name, parts in columns.items()})
+    print(f"{out}: {sum(map(len, columns['genders']))} mixes, {out.stat().st_size} bytes")
+
+
+def standing(out: Path, language: str, gender: str) -> dict[str, np.ndarray]:
+    """The rows of one language and gender that the table has."""
+    with np.load(out, allow_pickle=False) as table:
+        own = (table["languages"] == language) & (table["genders"] == gender)
+        return {name: table[name][own] for name in table.files}
+
+
+def columns_of(cache: Path, language: str, gender: str) -> dict[str, np.ndarray]:
+    """The rows of one language and gender that CACHE gives."""
+    low, natural = floors(cache, language), least_natural(cache, language)
+    tried = [m for m in spoken(cache, language, gender, stock=False) if "sentences" in m]
+    clear = [m for m in tried if all(s["error_rate"] <= ERRORS for s in m["sentences"])]
+    plain = [m for m in clear if sum(s["edits"] for s in m.get("short", ())) <= SLURRED[gender]]
+    clean = [m for m in plain if all(s["ovrl"] >= v for s, v in zip(m["sentences"], low, strict=False))]
+    good = [m for m in clean if min(m.get("natural", (0.0,))) >= natural]
+    counts = f"{len(tried)} tried, {len(clear)} clear, {len(plain)} of them in short questions too"
+    limits = f"at OVRL {' and '.join(f'{v:.2f}' for v in low)} or more, {len(good)} at DistillMOS {natural:.2f}"
+    print(f"{language} {gender}: {counts}, {len(clean)} {limits}")
+    return {
+        "languages": np.array([language] * len(good)),
+        "genders": np.array([gender] * len(good)),
+        "acoustic": np.stack([m["acoustic"] for m in good]).astype(np.float32),
+        "prosodic": np.stack([m["prosodic"] for m in good]).astype(np.float32),
+        "xvectors": np.stack([m["xvector"] for m in good]).astype(np.float16),
+        "seconds_per_character": np.array([_pace(m) for m in good], dtype=np.float32),
     }
-    np.savez_compressed(out, **columns)
-    print(f"{out}: {len(kept)} mixes, {out.stat().st_size} bytes")
 
 
 def _pace(one: dict[str, Any]) -> float:

@@ -6,6 +6,8 @@ hears nonsense where `mumbles` says so.
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -84,12 +86,24 @@ class Ground:
         questions(folder / "questions.jsonl", 4 * ROWS)
         recipe(folder / "speech.yaml", 10)
         self.engines = Engines()
-        monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
-        monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: self.engines)
+        self._patch()
         pipeline = self.pipeline()
         self.store = open_store(pipeline.root)
         before = [unit.name for unit in pipeline.units if not set(unit) & set(REPEATED)]
         fill(pipeline, self.store, before, _rows)
+
+    def copied(self, folder: Path, monkeypatch: Any) -> Ground:
+        """The same build in `folder`, for a test that changes it."""
+        made = copy.copy(self)
+        made._folder, made.monkeypatch, made.engines = folder, monkeypatch, copy.deepcopy(self.engines)
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        made._patch()
+        made.store = open_store(made.pipeline().root)
+        return made
+
+    def _patch(self) -> None:
+        self.monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
+        self.monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: self.engines)
 
     def pipeline(self, *settings: str) -> Any:
         own = (

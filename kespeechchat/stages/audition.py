@@ -7,13 +7,14 @@ the speaker. It is measured before it is marked, so keeping it changes no voice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
+from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import KEPT, LANGUAGES, Audio, Language, Outcome, RowError, failed
@@ -25,12 +26,14 @@ from kespeechchat.text.error_rate import characters, edits_in, pooled
 
 @dataclass
 class _Probe:
-    """A sentence that a candidate speaks, its speech, and what the recognizer heard."""
+    """A sentence that a candidate speaks, its speech, and what recognizer, speaker encoder and MOS heard in it."""
 
     language: Language
     text: str
     audio: Audio | RowError
     heard: Transcript | RowError | None = None
+    xvector: Float32 | RowError | None = None
+    scores: dict[str, float] | RowError = field(default_factory=dict)
 
 
 class Audition(Stage[settings.Audition]):
@@ -49,10 +52,13 @@ class Audition(Stage[settings.Audition]):
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each candidate with its probe sentences as they were spoken and heard; failed where one could not be."""
         probes = self._spoken(task.rows)
-        self._recognize([probe for own in probes for probe in own])
+        every = [probe for own in probes for probe in own if isinstance(probe.audio, Audio)]
+        self._recognize(every)
+        self._listen(every)
         for row, own in zip(task.rows, probes, strict=True):
             out = {k: v for k, v in row.items() if k in self.schema.names}
-            errors = [x.message for probe in own for x in (probe.audio, probe.heard) if isinstance(x, RowError)]
+            found = (x for p in own for x in (p.audio, p.heard, p.xvector, p.scores))
+            errors = [x.message for x in found if isinstance(x, RowError)]
             measured = failed(out, "; ".join(errors)) if errors else self._measured(out, own)
             yield self._prompted(measured, own) if self.settings.prompts and measured.status == KEPT else measured
 
@@ -73,33 +79,36 @@ class Audition(Stage[settings.Audition]):
         return [[_Probe(lang, text, next(audios)) for lang, text in sentences] for sentences in asked]
 
     def _recognize(self, probes: Sequence[_Probe]) -> None:
-        """Sets `heard` of each probe that was spoken, language by language."""
+        """Sets `heard` of each probe, language by language."""
         for lang in LANGUAGES:
-            spoken = [probe for probe in probes if probe.language == lang and isinstance(probe.audio, Audio)]
-            if spoken:
+            if spoken := [probe for probe in probes if probe.language == lang]:
                 heard = self.asr.transcribe([probe.audio for probe in spoken], lang)
                 for probe, transcript in zip(spoken, heard, strict=True):
                     probe.heard = transcript
 
-    def _measured(self, out: Row, probes: Sequence[_Probe]) -> Outcome:
-        audios = [probe.audio for probe in probes if isinstance(probe.audio, Audio)]
+    def _listen(self, probes: Sequence[_Probe]) -> None:
+        """Sets `xvector` and `scores` of each probe."""
+        audios = [probe.audio for probe in probes]
         vectors = self.speaker.xvectors(audios)
-        scores = self.mos.score(audios) if self.mos else []
-        errors = [x.message for x in (*vectors, *scores) if isinstance(x, RowError)]
-        if errors:
-            return failed(out, "; ".join(errors))
+        scores = self.mos.score(audios) if self.mos else [{}] * len(audios)
+        for probe, vector, scored in zip(probes, vectors, scores, strict=True):
+            probe.xvector, probe.scores = vector, scored
+
+    def _measured(self, out: Row, probes: Sequence[_Probe]) -> Outcome:
         unit = self.settings.unit
-        heard = [(p, p.heard) for p in probes if p.heard is not None and not isinstance(p.heard, RowError)]
+        audios = [probe.audio for probe in probes if isinstance(probe.audio, Audio)]
+        vectors = [probe.xvector for probe in probes if isinstance(probe.xvector, np.ndarray)]
+        scores = [probe.scores for probe in probes if isinstance(probe.scores, dict)]
+        heard = [(p, p.heard) for p in probes if isinstance(p.heard, Transcript)]
         edits = [edits_in(pick(unit, p.language), p.text, transcript.text, p.language) for p, transcript in heard]
         length = sum(characters(probe.text, probe.language) for probe in probes)
-        heads = sorted(scores[0]) if scores else []
         return Outcome(
             out
             | {
-                "xvectors": [v.tolist() for v in vectors],
+                "xvectors": [vector.tolist() for vector in vectors],
                 "error_rate": pooled(edits),
                 "spoken_seconds_per_character": sum(a.seconds for a in audios) / length,
-                "scores": [{"head": h, "value": float(np.mean([s[h] for s in scores]))} for h in heads],
+                "scores": [{"head": h, "value": float(np.mean([s[h] for s in scores]))} for h in sorted(scores[0])],
             }
         )
 

@@ -75,14 +75,30 @@ class Synthesize(Stage[settings.Synthesize]):
         voices = {v["id"]: v for v in task.also["voices"].to_pylist()}
         library = VoiceIndex.of(voices.values())
         dialogues = [(row, self._turns(row, library, voices)) for row in task.rows]
-        self._speak([turn for _, turns in dialogues for turn in turns], task)
+        again = {row["id"] for row in task.rows if self._says_the_same(row, library)}
+        self._speak([turn for row, turns in dialogues if row["id"] not in again for turn in turns], task)
         for row, turns in dialogues:
-            yield _settle({k: row[k] for k in ("id", "source", "language", "split")}, turns)
+            out = {k: row[k] for k in ("id", "source", "language", "split")}
+            yield self._same(out, turns) if row["id"] in again else _settle(out, turns)
+
+    def _says_the_same(self, row: Row, library: VoiceIndex) -> bool:
+        """Whether this round could only repeat the one before: by the same voices, with an engine that has no seeds."""
+        if not self.round or self.tts.seeded or not self.tts.deterministic:
+            return False
+        return self._cast(row, library, self.round) == self._cast(row, library, self.round - 1)
+
+    def _same(self, out: Row, turns: Sequence[_Turn]) -> Outcome:
+        detail = f"no voice like {turns[0].voice} is left that has not tried, and {self.settings.tts} has no seeds"
+        return rejected(out | {"turns": [turn.columns(silent=True) for turn in turns]}, "no_other_voice", detail)
+
+    def _cast(self, row: Row, library: VoiceIndex, round_: int) -> tuple[str, str]:
+        """(user voice, agent voice) of a dialogue in that round."""
+        changes = self.pipeline.rounds[:round_]
+        return voices_after(changes, row["id"], row["split"], row["language"], library, self.pipeline.seed)
 
     def _turns(self, row: Row, library: VoiceIndex, voices: Mapping[str, Row]) -> list[_Turn]:
         """All turns, not yet spoken: one user voice and one agent voice throughout."""
-        changes = self.pipeline.rounds[: self.round]
-        user, agent = voices_after(changes, row["id"], row["split"], row["language"], library, self.pipeline.seed)
+        user, agent = self._cast(row, library, self.round)
         cast: dict[Role, str] = {"user": user, "agent": agent}
         said = turns_of(row)
 

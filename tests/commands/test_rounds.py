@@ -86,6 +86,21 @@ def test_what_is_misheard_is_spoken_with_another_seed_then_by_another_voice_then
     assert ground.build(TWO).built == 0
 
 
+def test_where_no_other_voice_is_left_an_engine_without_seeds_says_nothing_twice(ground):
+    # two user voices a gender: the first round has another one, the second none
+    ground.engines.seeded = False
+    ways = "rounds=[voice, voice]"
+    pipeline = ground.pipeline(ways)
+    spoken: list[str] = []
+    ground.engines.mumbles = lambda u, before: spoken.append(u.text) is None
+    assert not ground.build(ways).failed and problems(ground, pipeline) == []
+    assert Counter(Counter(spoken).values()) == {2: 2 * DIALOGUES}  # every text in two rounds of three
+    (last,) = [s for s in status(pipeline, ground.store)["stages"] if s["name"] == "synthesize.r2"]
+    assert (last["rows_in"], last["kept"], last["rejected"]) == (DIALOGUES, 0, {"no_other_voice": DIALOGUES})
+    for turns in _turns(ground, pipeline, "watermark.r2").values():
+        assert all(turn["audio"] is None and turn["tries"] == 0 for turn in turns.values())
+
+
 def _number(text: str) -> int:
     return int("".join(c for c in text if c.isdigit()))
 

@@ -11,6 +11,7 @@ polynomials; P.808 hears a mel spectrogram of its own; a clip's score is the mea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -45,15 +46,17 @@ _TOP_DB = 80.0
 
 
 class DNSMOS(MOS):
-    """Scores utterances; same value alone or in any batch, since every window is its own run."""
+    """Scores utterances, `threads` of them side by side; same value alone or in any batch, since every window is its
+    own run on one thread."""
 
     deterministic = True
 
     def __init__(self, settings: DNSMOSSettings) -> None:
         folder = resolve(settings.carried)
         self._most = settings.windows
-        self._p835 = _session(folder / "sig_bak_ovr.onnx", settings.threads)
-        self._p808 = _session(folder / "model_v8.onnx", settings.threads)
+        self._p835 = _session(folder / "sig_bak_ovr.onnx")
+        self._p808 = _session(folder / "model_v8.onnx")
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="dnsmos")
 
     def identity(self) -> dict[str, str]:
         """The two ONNX files, and the versions of speechmos and onnxruntime."""
@@ -65,9 +68,11 @@ class DNSMOS(MOS):
 
     def score(self, audios: Sequence[Audio]) -> list[dict[str, float] | RowError]:
         """The four heads' scores (about 1 to 5) per utterance. An empty, broken or under 0.1 s one is a RowError."""
-        return [defect(audio, _SHORTEST) or self._score(audio) for audio in audios]
+        return list(self._pool.map(self._score, audios))
 
-    def _score(self, audio: Audio) -> dict[str, float]:
+    def _score(self, audio: Audio) -> dict[str, float] | RowError:
+        if fault := defect(audio, _SHORTEST):
+            return fault
         cuts = windows(np.clip(resample(audio, RATE).samples, -1.0, 1.0), self._most)
         scores = np.array([self._window(cut) for cut in cuts])  # [windows, 4]
         return {head: float(value) for head, value in zip(HEADS, scores.mean(axis=0), strict=True)}
@@ -129,9 +134,9 @@ def _mel_filters() -> Float32:
     return np.asarray(np.maximum(0.0, np.minimum(rise, fall)) * area[:, None], dtype=np.float32)
 
 
-def _session(path: Path, threads: int) -> Any:
+def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

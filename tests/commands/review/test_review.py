@@ -23,14 +23,20 @@ from kespeechchat.commands.review.sampling import draw
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.state.reviews import Judged, audio_digest, current_reviews, decide
-from tests.commands.view.builds import HOSTILE, ROUNDS, TEXT, spoken_build, state_of
+from tests.commands.view.builds import HOSTILE, QUICKSTART, ROUNDS, TEXT, spoken_build, state_of
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patches:
+        return spoken_build(tmp_path_factory.mktemp("build"), QUICKSTART, patches)
+
+
 @pytest.fixture
-def ground(tmp_path, quickstart, monkeypatch):
-    return spoken_build(tmp_path, quickstart, monkeypatch)
+def ground(built, tmp_path, monkeypatch):
+    return built.copied(tmp_path, monkeypatch)
 
 
 def kesc(*arguments: object) -> tuple[int, str]:
