@@ -67,6 +67,8 @@ def folded(text: str, width: int | None, indent: int = 4) -> str:
 def _fold(line: str, width: int, indent: int) -> str:
     if cells(line) <= width:
         return line
+    if not line.strip(" "):
+        return ""
     start = len(line) - len(line.lstrip())
     words = re.findall(r" *(?:[^ `]*`[^`]*`[^ `]*|[^ ]+)", line)
     lines, inner = [words[0]], " " * (start + indent)

@@ -36,6 +36,22 @@ def test_columns_stand_under_each_other(lines):
         assert text == f"{left.ljust(widths[0])}  {middle.rjust(widths[1])}  {right.rjust(widths[2])}".rstrip()
 
 
+_PIECES = ("a", "word", "月亮", "`a b`", "`", " ", "        ", "\n")
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=20).map("".join), st.integers(4, 30), st.integers(0, 4))
+def test_folding_keeps_every_word_and_is_as_wide_as_asked(text, width, indent):
+    shown = display.folded(text, width, indent)
+    assert "".join(shown.split()) == "".join(text.split())
+    for line in shown.split("\n"):
+        words = len(re.findall(r" *(?:[^ `]*`[^`]*`[^ `]*|[^ ]+)", line))
+        assert display.cells(line) <= width or words == 1, line
+
+
+def test_a_line_of_blanks_wider_than_the_terminal_is_folded_to_nothing():
+    assert display.folded("a\n" + " " * 50 + "\nb", 40) == "a\n\nb"
+
+
 def test_the_last_sign_serves_the_rest():
     assert display.columns([("a", "bb", "c"), ("aa", "b", "cc")], "<") == ["a   bb  c", "aa  b   cc"]
     assert display.columns([]) == []
