@@ -49,8 +49,9 @@ def coded(speech: Float32, rate: int, name: CodecName) -> Float32:
     codec = _CODECS[name]
     at_rate = np.asarray(soxr.resample(speech, rate, codec.rate), dtype=np.float32)
     delay = _delay(name)
-    padded = np.concatenate([at_rate, np.zeros(max(delay, 0) + codec.rate // 10, dtype=np.float32)])
-    back = soxr.resample(_there_and_back(padded, name, codec)[delay:], codec.rate, rate)
+    late, early = max(delay, 0), max(-delay, 0)  # a decoder that leaves out the beginning is early
+    padded = np.pad(at_rate, (early, late + codec.rate // 10))
+    back = soxr.resample(_there_and_back(padded, name, codec)[late:], codec.rate, rate)
     out = np.zeros(len(speech), dtype=np.float32)
     reach = min(len(out), len(back))
     out[:reach] = back[:reach]
@@ -67,7 +68,7 @@ def telephone_band(speech: Float32, rate: int) -> Float32:
 
 @cache
 def _delay(name: CodecName) -> int:
-    """Samples (of the codec's rate) by which what comes back is late."""
+    """Samples (of the codec's rate) by which what comes back is late; below 0 where it is early."""
     from scipy.signal import correlate
 
     codec = _CODECS[name]

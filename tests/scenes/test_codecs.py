@@ -61,6 +61,17 @@ def test_speech_of_a_few_samples_goes_through():
     assert len(telephone_band(np.full(7, 0.1, np.float32), RATE)) == 7
 
 
+def test_a_decoder_that_leaves_out_the_beginning_costs_no_speech(monkeypatch):
+    from kespeechchat.scenes import codecs
+
+    monkeypatch.setattr(codecs, "_there_and_back", lambda samples, name, codec: samples[300:])
+    codecs._delay.cache_clear()
+    clean = speech(1.0, rate=24_000)
+    assert codecs._delay("mp3") == -300
+    assert np.allclose(coded(clean, 24_000, "mp3"), clean, atol=1e-6)
+    codecs._delay.cache_clear()
+
+
 def test_a_codec_that_ffmpeg_lacks_is_named(monkeypatch):
     from kespeechchat.scenes import codecs
 
