@@ -34,8 +34,8 @@ class NoiseFacts(TypedDict):
 
 
 class SceneFacts(TypedDict, total=False):
-    """What happened to a side: nothing that has no key. `gain` was drawn, `limited` kept the sum within full scale (dB,
-    both)."""
+    """What happened to a side: nothing that has no key. `gain` was drawn, `limited` kept the sound within full scale,
+    before and after band and codec (dB, both)."""
 
     speed: float
     room: str
@@ -107,14 +107,15 @@ def render(
         sound = sound + _noise(clean, rate, drawn, noises, speaking, dialogue_id, facts)
     if drawn.gain is not None:
         sound, facts["gain"] = sound * decibels(drawn.gain), round(drawn.gain, 2)
-    sound, reduced = limited(sound)
+    sound, taken = limited(sound)
     if drawn.telephone_band:
-        sound, facts["telephone_band"] = telephone_band(sound, rate), True
+        sound, more = limited(telephone_band(sound, rate))
+        facts["telephone_band"], taken = True, taken + more
     if drawn.codec is not None:
-        sound, facts["codec"] = coded(limited(sound)[0], rate, drawn.codec), drawn.codec
-    sound, again = limited(sound)
-    if reduced + again:
-        facts["limited"] = round(reduced + again, 2)
+        sound, more = limited(coded(sound, rate, drawn.codec))
+        facts["codec"], taken = drawn.codec, taken + more
+    if round(taken, 2):
+        facts["limited"] = round(taken, 2)
     return Rendered(sound, facts)
 
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kespeechchat.config.scenes import CodecName
+from kespeechchat.scenes.codecs import telephone_band
 from kespeechchat.scenes.drawing import Drawn
 from kespeechchat.scenes.mixing import FULL_SCALE
 from kespeechchat.scenes.rendering import at_speed, length_at_speed, render
@@ -90,6 +92,22 @@ def test_loud_speech_with_loud_noise_is_turned_down_and_not_clipped():
     found = render(clean, RATE, Drawn(snr=-5.0), Given(hum()))
     assert found.facts["limited"] < -3
     assert np.sum(np.abs(found.samples) > FULL_SCALE - 1e-4) <= 2  # the one peak
+
+
+@pytest.mark.parametrize("codec", [None, "g711_alaw"])
+def test_what_the_limiter_took_between_band_and_codec_is_said(codec: CodecName | None):
+    """The fundamental alone of a square wave is higher than the wave: 2 dB, which the band's limiter takes."""
+    square = np.where(np.arange(24_000) % 12 < 6, np.float32(0.98), np.float32(-0.98))
+    band = telephone_band(square, 24_000)
+    found = render(square, 24_000, Drawn(codec=codec, telephone_band=True))
+    taken = 20 * np.log10(np.std(found.samples) / np.std(band))
+    assert found.facts["limited"] == pytest.approx(taken, abs=0.3) and taken < -1.5
+
+
+@given(st.floats(0.5, 4), st.integers(0, 50))
+def test_the_limiter_is_named_where_it_took_something(level: float, seed: int):
+    found = render(speech(0.3, seed, level=level), RATE, Drawn(gain=0.0, telephone_band=True))
+    assert found.facts.get("limited", -1) < 0
 
 
 def test_a_bark_in_a_pause_is_no_noise_of_speech(monkeypatch):
