@@ -60,15 +60,16 @@ def draw(side: SideSettings, *key: object) -> Drawn:
     return Drawn(
         speed=_one(speed.factors, *key, "factor") if speed and happens("speed", speed.probability) else 1.0,
         room=stable_hash(*key, "which room") if room and happens("room", room.probability) else None,
-        snr=_within(noise.snr, *key, "snr") if noise and happens("noise", noise.probability) else None,
+        snr=within(noise.snr, *key, "snr") if noise and happens("noise", noise.probability) else None,
         noise=stable_hash(*key, "which noise") if noise and happens("noise", noise.probability) else 0,
-        gain=_within(level.gain, *key, "gain") if level and happens("level", level.probability) else None,
+        gain=within(level.gain, *key, "gain") if level and happens("level", level.probability) else None,
         codec=_one(codec.codecs, *key, "which codec") if codec and coded else None,
         telephone_band=bool(codec and coded and codec.telephone_band),
     )
 
 
-def _within(span: Span, *key: object) -> float:
+def within(span: Span, *key: object) -> float:
+    """A number of the span, drawn evenly from the hash of `key`."""
     return span[0] + (span[1] - span[0]) * stable_uniform(*key)
 
 

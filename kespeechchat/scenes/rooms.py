@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kespeechchat.config.scenes import RoomSettings, Span
+from kespeechchat.config.scenes import RoomSettings
+from kespeechchat.scenes.drawing import within
 from kespeechchat.scenes.mixing import Float32
 from kespeechchat.scenes.sounds import SceneError, Sounds, files_below
 from kespeechchat.seeds import stable_uniform
@@ -32,7 +33,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Rooms:
-    """A bank of rooms of one sample rate."""
+    """A bank of simulated rooms of one sample rate."""
 
     rooms: Sequence[Room]
 
@@ -41,22 +42,28 @@ class Rooms:
         return self.rooms[draw % len(self.rooms)]
 
 
-def rooms_of(settings: RoomSettings, rate: int, *key: object) -> Rooms:
-    """The bank that the settings describe, at `rate` Hz. `key`: what its draws depend on. Raises SceneError."""
-    if settings.impulse_responses is not None:
-        return _from_folder(Path(settings.impulse_responses), rate)
-    return Rooms([_simulated(settings, rate, *key, i) for i in range(settings.rooms)])
+@dataclass(frozen=True)
+class RecordedRooms:
+    """A bank of recorded impulse responses at `rate` Hz. Each is read when it is drawn; `sounds` keeps some of them."""
 
+    sounds: Sounds
+    rate: int
 
-def _from_folder(folder: Path, rate: int) -> Rooms:
-    sounds = Sounds(files_below(folder), folder)
-    found = []
-    for file in sounds.files:
-        response = sounds.whole(file, rate)
+    def pick(self, draw: int) -> Room:
+        """The room that `draw` chooses. Raises SceneError where its file has no sound or cannot be read."""
+        file = self.sounds.files[draw % len(self.sounds.files)]
+        response = self.sounds.whole(file, self.rate)
         if not np.any(response):
             raise SceneError(f"{file}: an impulse response without sound; take it out")
-        found.append(Room(response, sounds.name(file)))
-    return Rooms(found)
+        return Room(response, self.sounds.name(file))
+
+
+def rooms_of(settings: RoomSettings, rate: int, *key: object) -> Rooms | RecordedRooms:
+    """The bank that the settings describe, at `rate` Hz. `key`: what its draws depend on. Raises SceneError."""
+    if settings.impulse_responses is not None:
+        folder = Path(settings.impulse_responses)
+        return RecordedRooms(Sounds(files_below(folder), folder), rate)
+    return Rooms([_simulated(settings, rate, *key, i) for i in range(settings.rooms)])
 
 
 def _simulated(settings: RoomSettings, rate: int, *key: object) -> Room:
@@ -69,9 +76,9 @@ def _simulated(settings: RoomSettings, rate: int, *key: object) -> Room:
         ) from None
     for attempt in range(_TRIES):
         drawn = (*key, attempt)
-        sizes = [_within(getattr(settings, side), *drawn, side) for side in ("length", "width", "height")]
-        rt60 = _within(settings.rt60, *drawn, "rt60")
-        mouth, ear = _places(sizes, _within(settings.distance, *drawn, "distance"), *drawn)
+        sizes = [within(getattr(settings, side), *drawn, side) for side in ("length", "width", "height")]
+        rt60 = within(settings.rt60, *drawn, "rt60")
+        mouth, ear = _places(sizes, within(settings.distance, *drawn, "distance"), *drawn)
         if ear is None:
             continue
         try:
@@ -97,16 +104,12 @@ def _from_direct(response: Float32) -> Float32:
 
 def _places(sizes: Sequence[float], distance: float, *key: object) -> tuple[list[float], list[float] | None]:
     """Mouth and microphone in a room, `distance` m apart; no microphone where that is outside."""
-    mouth = [_within((_WALL, size - _WALL), *key, "mouth", i) for i, size in enumerate(sizes)]
+    mouth = [within((_WALL, size - _WALL), *key, "mouth", i) for i, size in enumerate(sizes)]
     turn, rise = 2 * math.pi * stable_uniform(*key, "turn"), 0.4 * (stable_uniform(*key, "rise") - 0.5)
     way = [math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)]
     ear = [m + distance * w for m, w in zip(mouth, way, strict=True)]
     inside = all(_WALL <= at <= size - _WALL for at, size in zip(ear, sizes, strict=True))
     return mouth, ear if inside else None
-
-
-def _within(span: Span, *key: object) -> float:
-    return span[0] + (span[1] - span[0]) * stable_uniform(*key)
 
 
 def reverberated(speech: Float32, response: Float32) -> Float32:

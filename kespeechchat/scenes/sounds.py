@@ -45,20 +45,27 @@ def files_below(folder: Path, kinds: Sequence[str] = ()) -> list[Path]:
 
 
 def files_of(manifest: Path) -> list[Path]:
-    """The `path` of each JSON line, relative to the manifest. Raises SceneError for a line without one."""
-    found = []
+    """The `path` of each JSON line, relative to the manifest; blank lines are none. Raises SceneError for a line
+    without one."""
     try:
-        lines = manifest.read_text("utf-8").splitlines()
+        lines = manifest.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
         raise SceneError(f"{manifest}: {error.strerror}; name a manifest of JSON lines") from None
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(manifest.parent / json.loads(line)["path"])
-        except (ValueError, KeyError, TypeError):
-            raise SceneError(f'{manifest}:{number}: {line[:60]!r} is no JSON object with a "path"') from None
+    found = [_named(manifest, number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise SceneError(f'{manifest}: names no file; write a line for each: {{"path": "cafe.wav"}}')
     return found
+
+
+def _named(manifest: Path, number: int, line: bytes) -> Path:
+    try:
+        name = json.loads(line)["path"]
+    except (ValueError, KeyError, TypeError):
+        name = None
+    if not isinstance(name, str) or not name:
+        said = line[:60].decode("utf-8", "replace")
+        raise SceneError(f'{manifest}:{number}: {said!r} is no JSON object with a "path"; mend or remove the line')
+    return manifest.parent / name
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,13 @@ class Sounds:
     def cut(self, draw: int, samples: int, rate: int, dialogue_id: str = "") -> Stretch:
         """`samples` of a file that `draw` chooses, from where it chooses, at `rate` Hz, in one channel. A silent
         stretch is passed over for the next; a file without sound, for the next file. Raises SceneError where several
-        have none."""
+        have none, and for a file that is too short."""
         silent = []
         for step in range(min(_TRIES, len(self.files))):
             file = self.files[(draw + step) % len(self.files)]
             whole = self.whole(file, rate)
+            if round(seconds := len(whole) / rate, 3) < _SHORTEST:
+                raise SceneError(f"{file}: {seconds:.3f} s is too short for noise; take it out")
             for place in range(_TRIES):
                 start = (draw // len(self.files) + place * 0x9E3779B97F4A7C15) % max(1, len(whole))
                 found = repeated(whole, start, samples, rate)
@@ -99,8 +108,7 @@ class Sounds:
         return file.relative_to(self.base).as_posix() if file.is_relative_to(self.base) else str(file)
 
     def whole(self, file: Path, rate: int) -> Float32:
-        """The file as float32 [T] at `rate` Hz, its channels averaged. Raises SceneError where it cannot be read or is
-        too short."""
+        """The file as float32 [T] at `rate` Hz, its channels averaged. Raises SceneError where it cannot be read."""
         key = (file, rate)
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -133,8 +141,6 @@ def _read(file: Path, rate: int) -> Float32:
     except (soundfile.SoundFileError, OSError) as error:
         raise SceneError(f"{file}: cannot be read as sound ({error}); repair it or take it out") from None
     mono = np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
-    if len(mono) < _SHORTEST * found:
-        raise SceneError(f"{file}: {len(mono) / found:.3f} s is too short for noise; take it out")
     if not np.isfinite(mono).all():
         raise SceneError(f"{file}: holds NaN or infinite samples; repair it or take it out")
-    return mono if found == rate else np.asarray(soxr.resample(mono, found, rate), dtype=np.float32)
+    return mono if found == rate or not len(mono) else np.asarray(soxr.resample(mono, found, rate), dtype=np.float32)

@@ -51,11 +51,31 @@ def test_a_users_impulse_responses_are_read(tmp_path: Path):
     response = np.zeros((4800, 2), np.float32)
     response[10], response[900] = 1.0, 0.4
     soundfile.write(tmp_path / "hall.wav", response, 48_000)
-    bank = rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE)
-    assert [room.about for room in bank.rooms] == ["hall.wav"] and len(bank.rooms[0].response) == 1600
+    room = rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE).pick(7)
+    assert room.about == "hall.wav" and len(room.response) == 1600
     soundfile.write(tmp_path / "hall.wav", np.zeros(4800), 48_000)
     with pytest.raises(SceneError, match=r"hall\.wav: an impulse response without sound"):
-        rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE)
+        rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE).pick(7)
+
+
+@pytest.mark.parametrize("samples", [1, 160, 480])
+def test_a_short_impulse_response_is_a_room(tmp_path: Path, samples: int):
+    """A small room's response, or one that was cut after the direct path, is as good as a long one."""
+    response = np.zeros(samples, np.float32)
+    response[0] = 0.5
+    soundfile.write(tmp_path / "car.wav", response, RATE)
+    room = rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE).pick(3)
+    assert np.allclose(reverberated(speech(), room.response), 0.5 * speech(), atol=1e-3)
+
+
+def test_impulse_responses_are_read_when_they_are_drawn(tmp_path: Path, monkeypatch):
+    read, given = [], soundfile.read
+    monkeypatch.setattr(soundfile, "read", lambda file, **more: read.append(file.name) or given(file, **more))
+    for name in "abcd":
+        soundfile.write(tmp_path / f"{name}.wav", np.eye(1, 800, 5, np.float32)[0], RATE)
+    bank = rooms_of(RoomSettings(impulse_responses=str(tmp_path)), RATE)
+    assert read == []
+    assert [bank.pick(draw).about for draw in (2, 6, 1)] == ["c.wav", "c.wav", "b.wav"] and read == ["c.wav", "b.wav"]
 
 
 def test_rooms_that_cannot_be_are_refused():

@@ -62,6 +62,32 @@ def test_a_manifest_names_files_beside_it(tmp_path: Path):
         files_of(manifest)
 
 
+def test_a_manifests_blank_lines_are_no_files(tmp_path: Path):
+    manifest = tmp_path / "noise.jsonl"
+    manifest.write_text('\n{"path": "a.wav"}\r\n  \n\n{"path": "b.wav"}\n\n', "utf-8")
+    assert [file.name for file in files_of(manifest)] == ["a.wav", "b.wav"]
+    manifest.write_text('\n\n{"file": "a.wav"}\n', "utf-8")
+    with pytest.raises(SceneError, match=r"noise\.jsonl:3: "):
+        files_of(manifest)
+    manifest.write_text("\n \n", "utf-8")
+    with pytest.raises(SceneError, match="names no file"):
+        files_of(manifest)
+
+
+def test_a_manifests_line_ends_at_a_line_feed_alone(tmp_path: Path):
+    """`str.splitlines` would also break at signs that JSON allows within a string."""
+    manifest = tmp_path / "noise.jsonl"
+    manifest.write_text('\ufeff{"path": "rue\u2028du\x85bac.wav"}\n', "utf-8")
+    assert [file.name for file in files_of(manifest)] == ["rue\u2028du\x85bac.wav"]
+
+
+@pytest.mark.parametrize("line", [b'{"path": "\xff.wav"}', b'{"path": ""}', b'{"path": 5}', b'["path"]'])
+def test_a_manifests_bad_line_is_named(tmp_path: Path, line: bytes):
+    (tmp_path / "noise.jsonl").write_bytes(b'{"path": "a.wav"}\n' + line + b"\n")
+    with pytest.raises(SceneError, match=r"noise\.jsonl:2: "):
+        files_of(tmp_path / "noise.jsonl")
+
+
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
 def test_a_file_at_another_rate_keeps_its_pitch(tmp_path: Path, rate: int):
     write(tmp_path / "tone.wav", sine(2, rate), rate)
@@ -93,7 +119,7 @@ def test_broken_short_and_infinite_files_are_named(tmp_path: Path):
     sounds = Sounds(files_below(tmp_path), tmp_path)
     for name, why in (("broken.wav", "cannot be read"), ("short.wav", "too short"), ("nan.wav", "NaN")):
         with pytest.raises(SceneError, match=rf"{name}.*{why}"):
-            sounds.whole(tmp_path / name, RATE)
+            sounds.cut([file.name for file in sounds.files].index(name), RATE, RATE)
 
 
 def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, monkeypatch):
