@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from heapq import nsmallest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.scenes import NoiseSettings, SceneSettings
+from kespeechchat.config.scenes import NoiseSettings, RoomSettings, SceneSettings
 from kespeechchat.engines.registry import load
 from kespeechchat.export.audio_files import decoded
 from kespeechchat.export.dialogues import ReadAudio
@@ -28,21 +28,24 @@ from kespeechchat.seeds import stable_hash
 from kespeechchat.waveform import resample
 
 _LIBRARIES = ("av", "numpy", "pyroomacoustics", "scipy", "soxr")
+_AS_OFTEN = {"probability": 1.0, "snr": (0.0, 0.0)}  # how often and how loud: the same sounds
 
 
 def noises_of(
     settings: SceneSettings, roles: Iterable[Role], rows: Rows, read_audio: ReadAudio, seed: int
 ) -> Mapping[Role, NoiseSource]:
-    """Where each role's noise comes from; sides without noise have none. Raises SceneError."""
+    """Where each role's noise comes from; sides without noise have none, and sides with noise of one place share it.
+    Raises SceneError."""
     made: dict[NoiseSettings, NoiseSource] = {}
     found: dict[Role, NoiseSource] = {}
     for role in roles:
         side = getattr(settings, role)
         if side is None or side.noise is None or side.noise.probability == 0:
             continue
-        if side.noise not in made:
-            made[side.noise] = _sounds(side.noise) or _babble(side.noise, rows, read_audio, seed)
-        found[role] = made[side.noise]
+        place = side.noise.model_copy(update=_AS_OFTEN)
+        if place not in made:
+            made[place] = _sounds(place) or _babble(place, rows, read_audio, seed)
+        found[role] = made[place]
     return found
 
 
@@ -70,14 +73,17 @@ def _user(row: FinishedRow, read_audio: ReadAudio) -> tuple[Float32, int]:
     return samples, row["turns"][0]["sample_rate"]
 
 
-def rooms_by_rate(settings: SceneSettings, role: Role, seed: int) -> Callable[[int], RoomBank]:
-    """Gives the role's bank of rooms at a sample rate, and makes it once."""
+def rooms_by_rate(
+    settings: SceneSettings, roles: Iterable[Role], seed: int
+) -> Mapping[Role, Callable[[int], RoomBank]]:
+    """Gives each role's bank of rooms at a sample rate, and makes it once; sides in the same rooms share a bank."""
 
     @cache
-    def at(rate: int) -> RoomBank:
-        return rooms_of(getattr(settings, role).room, rate, seed, "room")
+    def bank(rooms: RoomSettings, rate: int) -> RoomBank:
+        return rooms_of(rooms, rate, seed, "room")
 
-    return at
+    sides = {role: side for role in roles if (side := getattr(settings, role)) and side.room}
+    return {role: partial(bank, side.room.model_copy(update={"probability": 1.0})) for role, side in sides.items()}
 
 
 def listener(pipeline: Pipeline) -> Listener:
@@ -108,8 +114,13 @@ def depends_on(settings: SceneSettings, noises: Mapping[Role, NoiseSource], *mor
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _stated(file: Path) -> tuple[str, int]:
-    return str(file), file.stat().st_size if file.is_file() else -1
+def _stated(file: Path) -> tuple[str, int, int]:
+    """What tells a file from the one that replaced it, without reading gigabytes: size, and when it was written."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return str(file), -1, -1
+    return str(file), found.st_size, found.st_mtime_ns
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -85,7 +85,7 @@ class SceneExport:
         content = depends_on(self.settings, noises, self.name, seed, self._roles, clean.content)
         note = [content, clean.selection.digest(), self.layout.name, self.options]
         self._journal = SceneJournal(self.to, str(note) if clean.content else "")
-        rooms = {role: rooms_by_rate(self.settings, role, seed) for role in self._roles}
+        rooms = rooms_by_rate(self.settings, self._roles, seed)
         renderer = Renderer(draws, noises, rooms, listener(self.pipeline), self._journal)
         selection = replace(clean.selection, rows=ScenedRows(rows, draws))
         kept_content = content if clean.content else ""
