@@ -34,6 +34,16 @@ def test_another_rate_is_resampled_and_long_speech_gets_enough():
     assert len(bank.cut(3, 60 * 8000, 8000).samples) == 60 * 8000
 
 
+@pytest.mark.parametrize("rate", [8000, RATE, 24_000])
+def test_babble_keeps_its_pitch_at_another_rate(rate: int):
+    tone = (0.1 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    bank = babble_of([(f"d-{i}", tone) for i in range(4)], RATE, 2)
+    found = bank.cut(5, 2 * rate, rate).samples
+    assert np.argmax(np.abs(np.fft.rfft(found))) / 2 == pytest.approx(440, abs=1)
+    spectrum = np.abs(np.fft.rfft(found)) ** 2  # nothing else than the tone: no images of a rate that was not filtered
+    assert spectrum[860:900].sum() > 0.99 * spectrum.sum()
+
+
 def test_too_few_dialogues_are_an_error_that_says_what_to_do():
     with pytest.raises(SceneError, match=r"here 12 \(noise.babble_voices: 6\), and has 7: name a noise folder"):
         babble_of(SPOKEN[:7], RATE, 6)
