@@ -140,8 +140,7 @@ def _scene(
                 "--require-watermark: clean speech has its mark, the gate sees to it; add --scene, or leave it"
             )
         return None
-    options = tuple(sorted(wanted.options.items()))
-    return SceneExport(pipeline, name, folder, layout, wanted.require_watermark, options)
+    return SceneExport(pipeline, name, folder, layout, wanted.require_watermark)
 
 
 def _why_nothing(rows: FinishedRows, wanted: Wanted, reviews: CurrentReviews) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,10 +18,12 @@ from kespeechchat.config.scenes import PRESETS, SceneSettings
 from kespeechchat.dataset.scene_shares import SceneShares
 from kespeechchat.display import counted
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.layout import HasScene, Layout, OneSide, WritesChannels
+from kespeechchat.export.folder import SCENES, check_claim
+from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, WritesChannels
 from kespeechchat.export.lists import json_line
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.scened import Renderer, ScenedDialogues, ScenedRows, SceneSpeech
+from kespeechchat.export.selection import SURVEYED
 from kespeechchat.records import Role, Split, turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.scenes.drawing import Draws
@@ -29,7 +32,6 @@ from kespeechchat.whole_file import whole_file
 
 CLEAN = "clean"  # the name of no scene
 _ROLES: tuple[Role, ...] = ("user", "agent")
-_FILE = "scenes.jsonl"
 
 
 def scene_name(layout: Layout, asked: str | None, audio: bool) -> str | None:
@@ -59,14 +61,13 @@ def scene_settings(pipeline: Pipeline, name: str) -> SceneSettings:
 
 @dataclass
 class SceneExport:
-    """An export of `layout` into the folder `to`, in the scene `name`. `options`: the layout's, as they were given."""
+    """An export of `layout` into the folder `to`, in the scene `name`."""
 
     pipeline: Pipeline
     name: str
     to: Path
     layout: Layout
     require_watermark: bool = False
-    options: tuple[tuple[str, str], ...] = ()
     left_out: int = 0
     _journal: SceneJournal = field(init=False)
     _dialogues: ScenedDialogues = field(init=False)
@@ -77,14 +78,15 @@ class SceneExport:
 
     def begin(self, clean: Dialogues) -> ScenedDialogues:
         """The dialogues in the scene. With `require_watermark` every one is rendered and searched first, and those that
-        lost a mark are left out. Raises SceneError where noise or rooms cannot be had."""
+        lost a mark are left out. Raises SceneError where noise or rooms cannot be had, ExportError where the folder is
+        not for this export."""
         assert clean.read_audio is not None
+        check_claim(self.to, self.layout.name, self.layout.claims if isinstance(self.layout, ClaimsFolder) else "")
         seed, rows = self.pipeline.seed, clean.selection.rows
         noises = noises_of(self.settings, self._roles, rows, clean.read_audio, seed)
         draws = Draws(self.name, self.settings, seed)
         content = depends_on(self.settings, noises, self.name, seed, self._roles, clean.content)
-        note = [content, clean.selection.digest(), self.layout.name, self.options]
-        self._journal = SceneJournal(self.to, str(note) if clean.content else "")
+        self._journal = SceneJournal(self.to, content if clean.content else "")
         rooms = rooms_by_rate(self.settings, self._roles, seed)
         renderer = Renderer(draws, noises, rooms, listener(self.pipeline), self._journal)
         selection = replace(clean.selection, rows=ScenedRows(rows, draws))
@@ -95,23 +97,39 @@ class SceneExport:
         return self._dialogues
 
     def shares(self) -> SceneShares:
-        """Of the turns that were written so far."""
-        left = self.settings.trainer.spec_augment
-        trainer = "" if left is None else f"SpecAugment with probability {left:g}"
-        shares = SceneShares(self.name, trainer, self.left_out)
-        for turn in self._journal.all_written():
-            shares.add(turn["scene"], self._marked(turn["watermark_score"]))
+        """Of the turns of the export that were written so far."""
+        shares = self._no_shares()
+        for _, turns in self._written():
+            self._count(turns, shares)
         return shares
 
     def finish(self) -> Iterator[str]:
         """Writes `scenes.jsonl`, and gives what to tell the user."""
-        with whole_file(self.to / _FILE) as lines:
-            for row in self._dialogues:
-                if turns := self._journal.written(row["id"]):
-                    lines.write(json_line({"id": row["id"], "scene": self.name, "turns": _facts(row, turns)}).encode())
-        result = self.shares().result()
+        shares = self._no_shares()
+        with whole_file(self.to / SCENES) as lines:
+            for row, turns in self._written():
+                self._count(turns, shares)
+                lines.write(json_line({"id": row["id"], "scene": self.name, "turns": _facts(row, turns)}).encode())
         self._journal.close()
-        return _told(result)
+        return _told(shares.result())
+
+    def _no_shares(self) -> SceneShares:
+        left = self.settings.trainer.spec_augment
+        trainer = "" if left is None else f"SpecAugment with probability {left:g}"
+        return SceneShares(self.name, trainer, self.left_out)
+
+    def _count(self, turns: Mapping[str, TurnScene], shares: SceneShares) -> None:
+        for turn in turns.values():
+            shares.add(turn["scene"], self._marked(turn["watermark_score"]))
+
+    def _written(self) -> Iterator[tuple[FinishedRow, dict[str, TurnScene]]]:
+        """The rows of the export (some columns) of which turns were written, with what is known of these. The journal
+        may have more: a layout whose files are each their own keeps them from one subset to the next."""
+        selection = self._dialogues.selection
+        for part in selection.rows.parts():
+            for row, _ in selection.rule.chosen(part.rows(SURVEYED)):
+                if turns := self._journal.written(row["id"]):
+                    yield row, turns
 
     def _marked(self, score: float | None) -> bool:
         return score is not None and score >= self.pipeline.watermark_threshold
@@ -120,7 +138,7 @@ class SceneExport:
         """The same without those that lost it. The partitions stay as they were cut."""
         assert scened.renderer is not None
         search = replace(scened, renderer=replace(scened.renderer, writes=False))
-        lost: list[int] = []
+        lost = array("Q")
         splits: Counter[Split] = Counter()
         seconds: Counter[str] = Counter()
         for row in scened:
@@ -130,10 +148,9 @@ class SceneExport:
             else:
                 lost.append(stable_hash(row["id"]))
         self.left_out = len(lost)
-        rows: Any = scened.selection.rows
         selection = replace(
             scened.selection,
-            rows=replace(rows, without=np.sort(np.array(lost, dtype=np.uint64))),
+            without=np.sort(np.array(lost, dtype=np.uint64)),
             dialogues=splits.total(),
             splits=splits,
             hours={language: round(s / 3600, 6) for language, s in sorted(seconds.items())},
@@ -171,7 +188,7 @@ def _facts(row: FinishedRow, turns: Mapping[str, TurnScene]) -> list[dict[str, A
 def _told(result: dict[str, Any]) -> Iterator[str]:
     if result["turns"]:
         found = f"{result['marked']:,} of {result['turns']:,} turns"
-        yield f"scene {result['scene']}: the watermark is still found in {found} ({_FILE} has each)"
+        yield f"scene {result['scene']}: the watermark is still found in {found} ({SCENES} has each)"
     if result["left_out"]:
         yield f"left out, because they lost it: {counted(result['left_out'], 'dialogue')}"
     if result.get("trainer"):

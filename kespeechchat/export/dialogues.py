@@ -74,6 +74,19 @@ class Dialogues:
         check_fit(row["id"], row["turns"], speech)
         return speech
 
+    @property
+    def in_scene(self) -> bool:
+        """Whether the speech is in a scene, of which more must be known than rows say."""
+        return False
+
+    def knows(self, note: str) -> bool:
+        """Whether all is known that there is to know of the audio that an earlier export wrote under this note of its
+        folder, so that its files can be kept. Of clean speech the rows know all."""
+        return True
+
+    def begin(self, note: str) -> None:
+        """Audio is written under this note from now on, and none is there."""
+
     def places(self, row: FinishedRow) -> list[Place]:
         """Where each turn of the row is on its timeline."""
         return self.timing.places(row)

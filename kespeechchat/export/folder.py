@@ -1,8 +1,9 @@
 """The folder of an export that is made of files: claimed by a note, filled by renames, resumable.
 
 The note (`.kesc-export.json`) says what the folder holds: layout, content, subset, options. A file that is there is
-whole; where the note is the same, it is also the right one, because a layout's files depend on nothing else. Where the
-note differs, the layout's own files are removed before the new note is written. Other files are never touched.
+whole; where the note is the same, it is also the right one, because a layout's files depend on nothing else. Of speech
+in a scene, the journal must have the facts of the files too, so it notes under which note they were written. Where
+either differs, the layout's own files are removed before the new note is written. Other files are never touched.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kespeechchat.whole_file import PART, part_of, put_in_place, whole_file, wri
 
 STATE = ".kesc-export.json"
 JOURNAL = ".kesc-scenes.sqlite"  # what is known of the scenes of an export's turns
+SCENES = "scenes.jsonl"  # the same, for a reader
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,38 @@ class Done:
     example: Path | None = None  # a file to listen to
 
 
-def claim(to: Path, layout: str, note: str, empty: Callable[[], bool]) -> bool:
-    """Whether `to` holds an export with the same `note` (the text of its state file), so that its files can be kept.
-
-    Raises ExportError where it holds another layout's, or no note and files (`empty` says no).
-    """
-    state = to / STATE
-    standing = state.read_text("utf-8") if state.exists() else None
-    if standing is None and not empty():
-        raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
-    if standing is not None and (found := json.loads(standing).get("layout")) != layout:
+def check_claim(to: Path, layout: str, inside: str = "") -> None:
+    """Raises ExportError where an export of `layout` may not write into `to`: it holds another layout's, or no note and
+    files. `inside`: the folder below it that alone counts; of the whole, what an export was killed over does not."""
+    state, counts = to / STATE, to / inside
+    if not state.exists():
+        names = [path.name for path in counts.iterdir()] if counts.exists() else []
+        if any(name != STATE + PART and not name.startswith(JOURNAL) for name in names):
+            raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
+    elif (found := json.loads(state.read_text("utf-8")).get("layout")) != layout:
         raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
-    return standing == note
+
+
+def claim(to: Path, layout: str, note: str, dialogues: Dialogues, inside: str = "") -> bool:
+    """Whether `to` holds files of the same `note` (the text of its state file), so that they can be kept.
+
+    Raises ExportError as `check_claim`. Where files cannot be kept, remove them, then `settle`.
+    """
+    check_claim(to, layout, inside)
+    state = to / STATE
+    same = state.exists() and state.read_text("utf-8") == note
+    return bool(dialogues.content) and same and dialogues.knows(note)
+
+
+def settle(to: Path, note: str, dialogues: Dialogues) -> None:
+    """From now on, files of `note` are written into `to`, which has none of another. A list of what a scene did goes
+    with the files that it was of; clean speech has no journal of it."""
+    (to / SCENES).unlink(missing_ok=True)
+    if not dialogues.in_scene:
+        for path in to.glob(f"{JOURNAL}*"):
+            path.unlink()
+    write_text(to / STATE, note)
+    dialogues.begin(note)
 
 
 class ExportFolder:
@@ -65,15 +87,10 @@ class ExportFolder:
         content, digest = dialogues.content, dialogues.selection.digest()
         facts = {"layout": layout, "content": content, "selection": digest, "options": options}
         note = json.dumps(facts, sort_keys=True)
-        same = claim(
-            to,
-            layout,
-            note,
-            lambda: all(path.name == STATE + PART or path.name.startswith(JOURNAL) for path in to.iterdir()),
-        )
-        self._trusted = bool(content) and same
+        self._trusted = claim(to, layout, note, dialogues)
         self._remove(parts_only=self._trusted)
-        write_text(to / STATE, note)
+        if not self._trusted:
+            settle(to, note, dialogues)
 
     def has(self, *names: str) -> bool:
         """Whether these files are here from an earlier run of the same export; counts them."""

@@ -25,7 +25,6 @@ from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
 from kespeechchat.scenes.drawing import Drawn, Draws
 from kespeechchat.scenes.mixing import Float32, float32, int16
 from kespeechchat.scenes.rendering import NoiseSource, RoomBank, SceneFacts, at_speed, length_at_speed, render
-from kespeechchat.seeds import stable_hash
 
 Int16 = npt.NDArray[np.int16]
 Listener = Callable[[Audio], float | None]
@@ -61,15 +60,14 @@ def _timed(turn: FinishedTurn, speed: float) -> FinishedTurn:
 
 @dataclass(frozen=True)
 class ScenedPart:
-    """A part of the rows, as the scene leaves them. `without`: sorted hashes of the ids that are left out."""
+    """A part of the rows, as the scene leaves them."""
 
     part: Part
     draws: Draws
-    without: npt.NDArray[np.uint64]
 
     def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
         """As `Part.rows`."""
-        return _scened(self.part.rows(tuple(dict.fromkeys((*columns, *_COLUMNS)))), self.draws, self.without)
+        return (scened_row(row, self.draws) for row in self.part.rows(tuple(dict.fromkeys((*columns, *_COLUMNS)))))
 
 
 @dataclass(frozen=True)
@@ -78,24 +76,13 @@ class ScenedRows:
 
     all: Rows
     draws: Draws
-    without: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
 
     def __iter__(self) -> Iterator[FinishedRow]:
-        return _scened(iter(self.all), self.draws, self.without)
+        return (scened_row(row, self.draws) for row in self.all)
 
     def parts(self) -> Sequence[Part]:
         """As `Rows.parts`."""
-        return [ScenedPart(part, self.draws, self.without) for part in self.all.parts()]
-
-
-def _scened(rows: Iterator[FinishedRow], draws: Draws, without: npt.NDArray[np.uint64]) -> Iterator[FinishedRow]:
-    for row in rows:
-        if len(without):
-            key = np.uint64(stable_hash(row["id"]))
-            at = int(np.searchsorted(without, key))
-            if at < len(without) and without[at] == key:
-                continue
-        yield scened_row(row, draws)
+        return [ScenedPart(part, self.draws) for part in self.all.parts()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +224,20 @@ class ScenedDialogues(Dialogues):
         if self.read_audio is None or self.renderer is None:
             return {}
         return SceneSpeech(row, self.places(row), self.read_audio(row), self.renderer)
+
+    @property
+    def in_scene(self) -> bool:
+        """It is."""
+        return True
+
+    def knows(self, note: str) -> bool:
+        """Whether the journal has the facts of every file that was written under the note."""
+        return self.renderer is None or self.renderer.journal.knows(note)
+
+    def begin(self, note: str) -> None:
+        """The journal forgets what was written, and notes what is written from now on."""
+        if self.renderer is not None:
+            self.renderer.journal.begin(note)
 
 
 def _misfit(row: FinishedRow, said: Said, found: int) -> str:

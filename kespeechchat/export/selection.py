@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.dialogue_splits import text_key
@@ -26,7 +27,9 @@ from kespeechchat.rows import FinishedRow, fault_of
 from kespeechchat.seeds import stable_hash
 
 ValueT = TypeVar("ValueT")
+Hashes = npt.NDArray[np.uint64]
 _MICRO = 1_000_000
+_NONE: Hashes = np.zeros(0, dtype=np.uint64)
 _TEXTS = ("split", "turns.list.element.text")  # Parquet columns
 _OF_TURN = ("role", "voice", "sample_rate", "seconds")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
@@ -89,6 +92,7 @@ class Rule:
     subset: Subset
     cuts: Cuts
     barred: frozenset[int] = frozenset()  # hashes of the ids of training dialogues that say what a held-out one says
+    without: Hashes = field(default_factory=_NONE.copy, compare=False)  # sorted hashes of the ids that are left out
 
     def level(self, row: FinishedRow) -> int:
         """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
@@ -97,8 +101,11 @@ class Rule:
         return self.cuts.level(row["id"], row["language"], voices_of(row))
 
     def bars(self, row: FinishedRow) -> bool:
-        """Whether the row is a training dialogue that no export may hold."""
-        return bool(self.barred) and stable_hash(row["id"]) in self.barred
+        """Whether the row is in no such export, whatever the subset."""
+        if not self.barred and not len(self.without):
+            return False
+        key = stable_hash(row["id"])
+        return key in self.barred or holds(self.without, key)
 
     def name(self, level: int) -> str | None:
         """The partition at that place; None for held-out dialogues."""
@@ -130,6 +137,7 @@ class Selection:
     refused: int  # takes that a round refused of the dialogues that a later one kept, of the languages chosen
     longer: int = 0  # dialogues of several exchanges, of the languages chosen
     barred: frozenset[int] = frozenset()  # see `Rule`
+    without: Hashes = field(default_factory=_NONE.copy, compare=False)  # see `Rule`
 
     def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):
@@ -138,7 +146,7 @@ class Selection:
     @property
     def rule(self) -> Rule:
         """What chooses the dialogues."""
-        return Rule(self.subset, self.partitions.cuts, self.barred)
+        return Rule(self.subset, self.partitions.cuts, self.barred, self.without)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -156,9 +164,16 @@ class Selection:
         return self.rates[0] if self.rates else 0
 
     def digest(self) -> str:
-        """Changes with the subset or a cut, so with what any dialogue's line in an export says."""
+        """Changes with the subset, a cut or what is left out, so with what any dialogue's line in an export says, and
+        with which dialogues a shard holds."""
         said = json.dumps([self.partitions.cuts.to_json(), asdict(self.subset)], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()
+        return hashlib.sha256(said.encode() + self.without.tobytes()).hexdigest()
+
+
+def holds(keys: Hashes, key: int) -> bool:
+    """Whether the sorted hashes have this one."""
+    at = int(np.searchsorted(keys, np.uint64(key)))
+    return at < len(keys) and int(keys[at]) == key
 
 
 def select(

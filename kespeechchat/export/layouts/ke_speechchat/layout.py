@@ -33,7 +33,7 @@ from kespeechchat.export.layouts.ke_speechchat import loading
 from kespeechchat.export.layouts.ke_speechchat.figures import Figures
 from kespeechchat.export.layouts.ke_speechchat.lists import ListFiles, Members
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetFiles
-from kespeechchat.export.layouts.ke_speechchat.wav_tree import WavTree
+from kespeechchat.export.layouts.ke_speechchat.wav_tree import FOLDER, WavTree
 from kespeechchat.export.selection import Part, Rule
 from kespeechchat.processes import spread
 from kespeechchat.records import Split
@@ -67,6 +67,7 @@ class KeSpeechChat:
     several: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
     files_per_dialogue: ClassVar[int] = 2
+    claims: ClassVar[str] = FOLDER
     text_bytes: ClassVar[int] = 2100
 
     fan_out_beyond: int = MANY_FILES
@@ -197,7 +198,7 @@ def _card_facts(
 
 
 def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
-    tree.prepare(dialogues.content)
+    tree.prepare(dialogues)
     keys = array("Q")
     for row in dialogues:
         keys.append(stable_hash(row["id"]))

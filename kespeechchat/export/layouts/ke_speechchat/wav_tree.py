@@ -20,13 +20,16 @@ import numpy.typing as npt
 from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.timeline import Place
 from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
-from kespeechchat.export.folder import STATE, claim
+from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.folder import claim, settle
+from kespeechchat.export.selection import holds
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
-from kespeechchat.whole_file import part_of, write_text
+from kespeechchat.whole_file import part_of
 
 _OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_\d+_mark\.wav(?P<part>\.part)?")
+FOLDER = "audio"  # below the export's
 _HEADER = 44  # bytes of a WAV file before its samples
 
 
@@ -46,24 +49,23 @@ class WavTree:
     @property
     def root(self) -> Path:
         """The folder of all audio."""
-        return self.to / "audio"
+        return self.to / FOLDER
 
     def folder(self, dialogue_id: str) -> str:
         """What precedes an audio path: `ab/` or nothing."""
         return fan_out_folder(dialogue_id, self.fan_out)
 
-    def prepare(self, content: str) -> None:
-        """Makes the folder fit for `content` (a hash of what will be written; empty: nothing is ever kept).
+    def prepare(self, dialogues: Dialogues) -> None:
+        """Makes the folder fit for the audio of the dialogues.
 
         Raises ExportError where it holds files and no export's note.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        note = json.dumps({"layout": self.layout, "audio": content, "fan_out": self.fan_out})
-        same = claim(self.to, self.layout, note, lambda: not any(self.root.iterdir()))
-        self._trusted = bool(content) and same
+        note = json.dumps({"layout": self.layout, "audio": dialogues.content, "fan_out": self.fan_out})
+        self._trusted = claim(self.to, self.layout, note, dialogues, FOLDER)
         if not self._trusted:
             self.sweep(np.zeros(0, dtype=np.uint64))
-            write_text(self.to / STATE, note)
+            settle(self.to, note, dialogues)
 
     def has(self, row: FinishedRow, places: Sequence[Place]) -> bool:
         """Whether all WAV files of a dialogue are there already; counts them."""
@@ -105,9 +107,7 @@ class WavTree:
         return next(iter(sorted(self.root.rglob("*_mark.wav"))), None)
 
     def _wanted(self, path: Path, dialogue_id: str, keys: npt.NDArray[np.uint64]) -> bool:
-        key = np.uint64(stable_hash(dialogue_id))
-        at = int(np.searchsorted(keys, key))
-        there = at < len(keys) and bool(keys[at] == key)
+        there = holds(keys, stable_hash(dialogue_id))
         return there and path.parent == self.root / (self.folder(dialogue_id) + dialogue_id)
 
     def _files(self, row: FinishedRow, places: Sequence[Place]) -> list[tuple[Path, int]]:
