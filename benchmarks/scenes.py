@@ -118,7 +118,9 @@ class Exports:
         selection = select(ScenedRows(self._rows, draws), seed=1, partitions=PartitionSettings())
         noises = {"user": self._sounds, "agent": self._sounds}
         renderer = Renderer(draws, noises, {}, lambda audio: 1.0, SceneJournal(to, "note"))
-        layout_class(layout)().export(ScenedDialogues(selection, self._read, GENDERS, "", renderer), to, BuildFacts())
+        layout_class(layout)().export(
+            ScenedDialogues(selection, self._read, GENDERS, "", renderer=renderer), to, BuildFacts()
+        )
 
     def _to(self) -> Path:
         self._times += 1

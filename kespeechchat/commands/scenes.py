@@ -136,7 +136,6 @@ class SceneExport:
 
     def _that_keep_the_mark(self, scened: ScenedDialogues) -> ScenedDialogues:
         """The same without those that lost it. The partitions stay as they were cut."""
-        assert scened.renderer is not None
         search = replace(scened, renderer=replace(scened.renderer, writes=False))
         lost = array("Q")
         splits: Counter[Split] = Counter()

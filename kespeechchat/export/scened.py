@@ -217,11 +217,11 @@ class SceneSpeech(Mapping[str, bytes]):
 class ScenedDialogues(Dialogues):
     """Dialogues whose selection has `ScenedRows`, and whose audio the renderer makes."""
 
-    renderer: Renderer | None = None
+    renderer: Renderer = field(kw_only=True)
 
     def speech(self, row: FinishedRow) -> Speech:
         """FLAC by name of the turn, as the scene leaves it."""
-        if self.read_audio is None or self.renderer is None:
+        if self.read_audio is None:
             return {}
         return SceneSpeech(row, self.places(row), self.read_audio(row), self.renderer)
 
@@ -232,12 +232,11 @@ class ScenedDialogues(Dialogues):
 
     def knows(self, note: str) -> bool:
         """Whether the journal has the facts of every file that was written under the note."""
-        return self.renderer is None or self.renderer.journal.knows(note)
+        return self.renderer.journal.knows(note)
 
     def begin(self, note: str) -> None:
         """The journal forgets what was written, and notes what is written from now on."""
-        if self.renderer is not None:
-            self.renderer.journal.begin(note)
+        self.renderer.journal.begin(note)
 
 
 def _misfit(row: FinishedRow, said: Said, found: int) -> str:
