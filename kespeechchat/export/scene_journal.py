@@ -46,7 +46,8 @@ class SceneJournal:
 
     def knows(self, note: str) -> bool:
         """Whether the files that are written are those of this audio and this note of the export's folder."""
-        return self._db.execute("SELECT audio, text FROM note").fetchone() == (self._audio, note)
+        found: tuple[str, str] | None = self._db.execute("SELECT audio, text FROM note").fetchone()
+        return found == (self._audio, note)
 
     def begin(self, note: str) -> None:
         """Files are written under this note of the folder from now on, and none is there yet."""
