@@ -31,10 +31,11 @@ demo: $(READY)
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 	$(KESC) report pipelines/quickstart.yaml --to build/quickstart-report.html
 
-# First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest.
+# First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest. Three
+# processes on two cores: many of these tests wait, for a disk, for Ray, for what they killed.
 test: $(TESTED) lint types
-	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=84
-	$(VENV)/bin/pytest -m '(model or faults) and not vllm and not browser' -n 2 --dist loadfile --no-loadscope-reorder --durations=30
+	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=84
+	$(VENV)/bin/pytest -m '(model or faults) and not vllm and not browser' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)

@@ -6,10 +6,13 @@ hears nonsense where `mumbles` says so.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +81,60 @@ class Engines:
         return [Transcript(self._heard[len(a.samples)], 0.0, 1.0, 0.0) for a in audios]
 
 
+def _pipeline(folder: Path, profile: Path, *settings: str) -> Any:
+    own = (
+        f"speech.inputs=[{{path: {folder / 'speech.yaml'}}}]",
+        f"instructions.shard_size={ROWS}",
+        "stages.blend.blending.same_language=false",
+        "guards={}",
+        "rounds=[]",
+        "stages.measure.mos=null",
+        "stages.measure.auditor=null",
+        "stages.synthesize.tries=1",
+        "stages.gate={max_error: {zh: 0.05, en: 0.1}}",
+        SEEDED,
+    )
+    return load_pipeline(profile, (*own, *settings), inputs=[folder / "questions.jsonl"], root=str(folder / "root"))
+
+
+def record(pipeline: Any) -> None:
+    """Text and voices of the build, in its ROOT."""
+    before = [unit.name for unit in pipeline.units if not set(unit) & set(REPEATED)]
+    fill(pipeline, open_store(pipeline.root), before, _rows)
+
+
+@cache
+def _recorded(profile: Path, *rows: object) -> Path:
+    """A folder with inputs and recorded text and voices, made once a process for each way in which `rows` are made."""
+    folder = Path(tempfile.mkdtemp(prefix="kesc-recorded-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    inputs(folder)
+    record(_pipeline(folder, profile))
+    return folder
+
+
+def inputs(folder: Path) -> None:
+    """Questions and a recipe for the corpus."""
+    questions(folder / "questions.jsonl", 4 * ROWS)
+    recipe(folder / "speech.yaml", 10)
+
+
 class Ground:
     """Text and voices stand, recorded; `build` speaks. Two shards a language, `ROWS` dialogues in each."""
 
     def __init__(self, folder: Path, profile: Path, monkeypatch: Any) -> None:
         self._folder, self._profile, self.monkeypatch = folder, profile, monkeypatch
-        questions(folder / "questions.jsonl", 4 * ROWS)
-        recipe(folder / "speech.yaml", 10)
         self.engines = Engines()
         self._patch()
-        pipeline = self.pipeline()
-        self.store = open_store(pipeline.root)
-        before = [unit.name for unit in pipeline.units if not set(unit) & set(REPEATED)]
-        fill(pipeline, self.store, before, _rows)
+        self._record()
+        self.store = open_store(self.pipeline().root)
+
+    def _record(self) -> None:
+        shutil.copytree(_recorded(self._profile, dialogue, _rows), self._folder, dirs_exist_ok=True)
+
+    def _patch(self) -> None:
+        self.monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
+        self.monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: self.engines)
 
     def copied(self, folder: Path, monkeypatch: Any) -> Ground:
         """The same build in `folder`, for a test that changes it."""
@@ -101,25 +145,8 @@ class Ground:
         made.store = open_store(made.pipeline().root)
         return made
 
-    def _patch(self) -> None:
-        self.monkeypatch.setattr("kespeechchat.stages.base._loaded", {})
-        self.monkeypatch.setattr("kespeechchat.stages.base.load", lambda settings: self.engines)
-
     def pipeline(self, *settings: str) -> Any:
-        own = (
-            f"speech.inputs=[{{path: {self._folder / 'speech.yaml'}}}]",
-            f"instructions.shard_size={ROWS}",
-            "stages.blend.blending.same_language=false",
-            "guards={}",
-            "rounds=[]",
-            "stages.measure.mos=null",
-            "stages.measure.auditor=null",
-            "stages.synthesize.tries=1",
-            "stages.gate={max_error: {zh: 0.05, en: 0.1}}",
-            SEEDED,
-        )
-        inputs = [self._folder / "questions.jsonl"]
-        return load_pipeline(self._profile, (*own, *settings), inputs=inputs, root=str(self._folder / "root"))
+        return _pipeline(self._folder, self._profile, *settings)
 
     def build(self, *settings: str, stages: tuple[str, ...] = ()) -> Any:
         return build(self.pipeline(*settings), Progress(quiet=True), stages, inline=True)

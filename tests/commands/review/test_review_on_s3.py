@@ -11,7 +11,7 @@ from kespeechchat.store.opening import open_store
 from kespeechchat.store.remote import RemoteStore
 from tests.commands.review.test_review import facts, kesc, pages, saved, take
 from tests.commands.view import builds
-from tests.spoken_again import Ground
+from tests.spoken_again import Ground, inputs, record
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +19,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def ground(tmp_path, quickstart, monkeypatch, s3_root) -> Ground:
     class OnS3(Ground):
+        def _record(self) -> None:
+            inputs(self._folder)
+            record(self.pipeline())
+
         def pipeline(self, *settings: str) -> Any:
             return super().pipeline(*settings).model_copy(update={"root": s3_root})
 
