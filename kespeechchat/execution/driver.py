@@ -133,7 +133,7 @@ class Build:
             self.result.blocked.append(f"{branch}: no row can be read, so nothing can be built: " + "; ".join(unread))
         rows = sum(shard.rows for shard in manifest.shards)
         self.progress.say(f"{branch}: {counted(rows, 'row')} planned into {counted(len(manifest.shards), 'shard')}")
-        summaries = [segment.summary for segment in manifest.segments]
+        summaries = [segment.summary for segment in manifest.standing]
         for corpus in summaries[-1].get("corpora", ()) if summaries else ():
             self.progress.say(f"{branch}: {corpus}")
         if problems := [problem for summary in summaries for problem in summary.get("problems", ())]:

@@ -4,16 +4,18 @@ A shard is a part of one file: a range of bytes of a file of lines, of rows of a
 the manifest grows with the number of shards and not with the text, and 8 bytes for each document are held while a pass
 runs, by which a document that came before is known. Files may grow at their end, and new ones may be added: what is
 planned stays as it is. A planned part that was changed is an error, because shards made of it can no longer be checked.
+Where a file is to be read in another way (another key for the text, another source), the pass names all shards anew:
+those that hold other documents than before are stale.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,6 +25,7 @@ from kespeechchat.config.interleave import DocumentInput
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.ids import source_of
+from kespeechchat.inputs.read_report import FileSummary
 from kespeechchat.inputs.seen_ids import HEX, IdCounts
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
@@ -34,9 +37,10 @@ from kespeechchat.store.references import (
     Reference,
     checksum_of,
     document_id,
-    document_of_line,
     document_of_text,
+    documents_of,
     parquet_column,
+    read_part,
 )
 
 _KINDS = {".txt": LINES, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".parquet": PARQUET}
@@ -46,20 +50,21 @@ _MERGED = 1 << 16  # hashes that are gathered before they are merged with the ot
 
 def shard_documents(store: ObjectStore, pipeline: Pipeline) -> Manifest:
     """The manifest of documents, brought up to date with the profile's files. Raises ConfigError for a file that is
-    missing, of another kind, or changed where it is planned."""
+    missing, of another kind, named in two ways, or changed where it is planned."""
     assert pipeline.interleave is not None
     settings, manifest = pipeline.interleave, Manifest(store, "documents")
-    files = [file for item in settings.inputs for file in _files(item)]
+    files = _named_once(file for item in settings.inputs for file in _files(item))
     if not files and not manifest.shards:
         raise ConfigError("interleave.inputs: no documents: name a file with --input, or in the profile")
     digests = {_digest(file, settings.shard_size): file.path for file in files}
     if manifest.knows(digests) or not files:
         return manifest
-    planning = _Pass(manifest, settings.shard_size)
-    for file in [*_planned_before(manifest, files), *files]:
-        planning.take(file)
+    planning = _Pass(manifest, settings.shard_size, [*_planned_before(manifest, files), *files])
+    planning.run()
+    number = len(manifest.segments)
+    segment = Segment(number, digests, tuple(planning.shards), planning.summary(), planning.anew)
     try:
-        manifest.append(Segment(len(manifest.segments), digests, tuple(planning.shards), planning.summary()))
+        manifest.append(segment)
     except AlreadyExists:
         raise ConfigError(f"{store.url}: another run planned documents at the same time; run it again") from None
     return manifest
@@ -76,6 +81,28 @@ class _File:
 
     def reference(self, line: int) -> Reference:
         return Reference(self.kind, self.source, self.column, line)
+
+    def reads(self, shard: PlannedShard) -> bool:
+        """Whether the shard was planned as this file is read now."""
+        return shard.reference is not None and replace(shard.reference, repeats=()) == self.reference(
+            shard.reference.line
+        )
+
+
+def _named_once(files: Iterable[_File]) -> list[_File]:
+    """Each file once, in order. Raises ConfigError where two inputs say different things of one."""
+    found: dict[str, _File] = {}
+    for file in files:
+        other = found.setdefault(file.path, file)
+        if other != file:
+            name, values = ("text", (other.column, file.column))
+            if other.column == file.column:
+                name, values = ("source", (other.source, file.source))
+            raise ConfigError(
+                f"interleave.inputs[].{name}: {file.path} is named twice, with {values[0]!r} and with {values[1]!r}: "
+                "name it once"
+            )
+    return list(found.values())
 
 
 def _planned_before(manifest: Manifest, files: list[_File]) -> list[_File]:
@@ -111,8 +138,9 @@ def _files(item: DocumentInput) -> Iterator[_File]:
                 f"{file}: documents are read where they are, so they come as {known}, not compressed; this is "
                 f"{file.suffix or 'without ending'}"
             )
-        source = item.source or source_of(file.stem)
-        yield _File(str(file.resolve()), _KINDS[file.suffix.lower()], source, item.text)
+        kind = _KINDS[file.suffix.lower()]
+        column = DocumentInput.model_fields["text"].default if kind == LINES else item.text  # a line has no keys
+        yield _File(str(file.resolve()), kind, item.source or source_of(file.stem), column)
 
 
 def _digest(file: _File, shard_size: int) -> str:
@@ -124,51 +152,64 @@ def _digest(file: _File, shard_size: int) -> str:
 
 @dataclass
 class _Pass:
-    """One pass over the files. Of what is planned already it checks the content and takes note of the texts."""
+    """One pass over the files. Of what is planned already it checks the content and takes note of the texts; with
+    `anew` it plans that again, part by part under the same numbers."""
 
     manifest: Manifest
     size: int
+    inputs: Sequence[_File]
     shards: list[PlannedShard] = field(default_factory=list)
-    malformed: int = 0
     repeats: int = 0
-    problems: list[str] = field(default_factory=list)
-    files: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._seen = IdCounts()
         self._fresh: dict[int, int] = {}  # hash → times, not yet in `_seen`
+        self._named = {file.path: file for file in self.inputs}
+        self._next = len(self.manifest.shards)  # number of the next new shard
+        self._found = {
+            file.path: FileSummary(path=file.path, read="", rows=0, malformed=0, problems=[]) for file in self.inputs
+        }
+        self.anew = any(not self._named[shard.file].reads(shard) for shard in self.manifest.shards)
 
-    def take(self, file: _File) -> None:
-        """Plans what is new in the file."""
-        planned = [shard for shard in self.manifest.shards if shard.file == file.path]
-        rows, malformed, before = 0, self.malformed, len(self.problems)
-        for start, size, checksum, documents in _parts(file, [s.size or 0 for s in planned], self.size):
-            known = planned.pop(0) if planned else None
-            if known is not None and (known.start, known.size, known.checksum) != (start, size, checksum):
-                raise _changed(file, known)
-            repeats = self._count(file.source, documents)
-            line, rows = rows + 1, rows + len(documents)
-            if known is None:
-                self._add(file, start, size, checksum, replace(file.reference(line), repeats=repeats), documents)
-        if planned:
-            raise _changed(file, planned[0])
-        name = Path(file.path).name
-        told = f"{name}: {rows:,} documents" + (f" of {file.kind}" if file.kind != LINES else ", one a line")
-        malformed = self.malformed - malformed
-        problems = self.problems[before:]
-        self.files.append({"path": file.path, "read": told, "rows": rows, "malformed": malformed, "problems": problems})
+    def run(self) -> None:
+        """What is planned comes first, in the order of its shards, so that what is new is the duplicate."""
+        for path, shards in groupby(self.manifest.shards, lambda shard: shard.file):
+            self._take_again(self._named[path], list(shards))
+        last = {shard.file: shard for shard in self.manifest.shards}
+        for file in self.inputs:
+            self._take_new(file, last.get(file.path))
+
+    def _take_again(self, file: _File, planned: list[PlannedShard]) -> None:
+        for shard, (checksum, documents) in zip(planned, _planned_parts(file, planned), strict=True):
+            assert shard.reference is not None
+            if checksum != shard.checksum and (file.kind != PARQUET or shard.reference.column == file.column):
+                raise _changed(file, shard)
+            self._add(file, shard.number, shard.start, shard.size or 0, checksum, documents, is_new=self.anew)
+
+    def _take_new(self, file: _File, last: PlannedShard | None) -> None:
+        for start, size, checksum, documents in _new_parts(file, last, self.size):
+            self._add(file, self._next, start, size, checksum, documents, is_new=True)
+            self._next += 1
+        rows, name = self._found[file.path]["rows"], Path(file.path).name
+        self._found[file.path]["read"] = f"{name}: {rows:,} documents" + (
+            f" of {file.kind}" if file.kind != LINES else ", one a line"
+        )
 
     def _add(
-        self, file: _File, start: int, size: int, checksum: str, how: Reference, documents: list[Document]
+        self, file: _File, number: int, start: int, size: int, checksum: str, documents: list[Document], is_new: bool
     ) -> None:
-        number = len(self.manifest.shards) + len(self.shards)
+        found, repeats = self._found[file.path], self._count(file.source, documents)
+        how = replace(file.reference(found["rows"] + 1), repeats=repeats)
+        found["rows"] += len(documents)
+        if not is_new:
+            return
         self.shards.append(PlannedShard(number, None, len(documents), file.path, checksum, start, size, how))
-        self.repeats += len(how.repeats)
-        for place, document in enumerate(documents):
+        self.repeats += len(repeats)
+        for line, document in enumerate(documents, how.line):
             if document.problem is not None:
-                self.malformed += 1
-                if len(self.problems) < _TOLD:
-                    self.problems.append(f"{Path(file.path).name}:{how.line + place}: {document.problem}")
+                found["malformed"] += 1
+                if sum(len(of["problems"]) for of in self._found.values()) < _TOLD:
+                    found["problems"].append(f"{Path(file.path).name}:{line}: {document.problem}")
 
     def _count(self, source: str, documents: list[Document]) -> tuple[tuple[int, int], ...]:
         """Takes note of the documents; (place, how many times its text has come by then) of those that came before."""
@@ -191,12 +232,12 @@ class _Pass:
 
     def summary(self) -> dict[str, Any]:
         """For the manifest, as the other branches have it."""
-        rows = sum(shard.rows for shard in self.shards)
+        files = list(self._found.values())
         return {
-            "rows": rows,
-            "malformed": self.malformed,
-            "problems": self.problems,
-            "files": self.files,
+            "rows": sum(shard.rows for shard in self.shards),
+            "malformed": sum(file["malformed"] for file in files),
+            "problems": [problem for file in files for problem in file["problems"]],
+            "files": files,
             "repeats": self.repeats,
         }
 
@@ -211,37 +252,53 @@ def _changed(file: _File, shard: PlannedShard) -> ConfigError:
 _Part = tuple[int, int, str, list[Document]]  # start, size, checksum, documents
 
 
-def _parts(file: _File, planned: list[int], shard_size: int) -> Iterator[_Part]:
-    """The file in parts: those that are planned, by their sizes, then parts of `shard_size` documents."""
-    return (_parquet_parts if file.kind == PARQUET else _line_parts)(file, planned, shard_size)
+def _planned_parts(file: _File, planned: Sequence[PlannedShard]) -> Iterator[tuple[str, list[Document]]]:
+    """(checksum, documents) of the file's parts that are planned one behind the other."""
+    if file.kind == PARQUET:
+        texts = _texts(file, planned[0].start)
+        for shard in planned:
+            part = list(islice(texts, shard.size))
+            yield checksum_of(part), [document_of_text(text) for text in part]
+    else:
+        for shard in planned:
+            yield read_part(file.path, shard.start, shard.size or 0, file.reference(1))
 
 
-def _line_parts(file: _File, planned: list[int], shard_size: int) -> Iterator[_Part]:
-    how, at = file.reference(1), 0
+def _new_parts(file: _File, last: PlannedShard | None, shard_size: int) -> Iterator[_Part]:
+    """The file behind the `last` shard that is planned of it, in parts of `shard_size` documents."""
+    at = last.start + (last.size or 0) if last else 0
+    if file.kind == PARQUET:
+        texts = _texts(file, at)
+        while part := list(islice(texts, shard_size)):
+            yield at, len(part), checksum_of(part), [document_of_text(text) for text in part]
+            at += len(part)
+        return
     with open(file.path, "rb") as lines:
-        for size in planned:
-            data = lines.read(size)
-            kept = data.split(b"\n")[: -1 if data.endswith(b"\n") else None]
-            yield at, len(data), hashlib.sha256(data).hexdigest(), [document_of_line(line, how) for line in kept]
+        at = _behind(lines, file, last) if last else 0
+        while part := list(islice(lines, shard_size)):
+            data = b"".join(part)
+            yield at, len(data), hashlib.sha256(data).hexdigest(), documents_of(data, file.reference(1))
             at += len(data)
-        while True:
-            digest, documents, size = hashlib.sha256(), [], 0
-            for line in lines:
-                digest.update(line)
-                size += len(line)
-                documents.append(document_of_line(line.removesuffix(b"\n"), how))
-                if len(documents) == shard_size:
-                    break
-            if not documents:
-                return
-            yield at, size, digest.hexdigest(), documents
-            at += size
 
 
-def _parquet_parts(file: _File, planned: list[int], shard_size: int) -> Iterator[_Part]:
+def _behind(lines: BinaryIO, file: _File, last: PlannedShard) -> int:
+    """Where the first line begins that is not planned, to which `lines` goes: behind the last shard, and behind the end
+    of its last line where that had none when it was planned. Raises ConfigError where that line has grown."""
+    end = last.start + (last.size or 0)
+    lines.seek(end - 1)
+    if lines.read(1) == b"\n":
+        return end
+    rest = lines.readline()
+    if rest.strip(b"\r\n"):
+        raise _changed(file, last)
+    return end + len(rest)
+
+
+def _texts(file: _File, start: int) -> Iterator[Any]:
+    """The rows of a Parquet file from `start` on. Raises ConfigError where it is none, or has no such column."""
     try:
         with pq.ParquetFile(file.path) as opened:
-            rows, names = opened.metadata.num_rows, opened.schema_arrow.names
+            names = opened.schema_arrow.names
     except ArrowInvalid as error:
         raise ConfigError(f"{file.path}: is no Parquet file ({error})") from None
     if file.column not in names:
@@ -249,11 +306,4 @@ def _parquet_parts(file: _File, planned: list[int], shard_size: int) -> Iterator
             f"{file.path}: has no column {file.column!r}; it has {', '.join(names)}: name the one with the text in "
             "interleave.inputs[].text"
         )
-    sizes = [*planned]
-    left = max(0, rows - sum(planned))
-    sizes += [min(shard_size, left - n) for n in range(0, left, shard_size)]
-    at, texts = 0, parquet_column(file.path, file.column)
-    for size in sizes:
-        part = list(islice(texts, size))
-        yield at, len(part), checksum_of(part), [document_of_text(text) for text in part]
-        at += size
+    return islice(parquet_column(file.path, file.column), start, None)

@@ -151,4 +151,4 @@ def _unread(file: FileSummary) -> str:
 def nothing_to_build(manifest: Manifest) -> bool:
     """Whether no planned row can be read, of whichever pass."""
     rows = sum(shard.rows for shard in manifest.shards)
-    return bool(rows == sum(segment.summary.get("malformed", 0) for segment in manifest.segments))
+    return bool(rows == sum(segment.summary.get("malformed", 0) for segment in manifest.standing))

@@ -59,7 +59,7 @@ class Orders:
         inputs: list[Input] = []
         library = None
         if shard.planned:
-            ingredients["input:plan"] = short_hash(shard.planned.checksum)
+            ingredients["input:plan"] = short_hash(shard.planned.content)
         if shard.screened:  # nothing is added where no row is refused: the shard is as it was without screening
             ingredients["input:screening"] = short_hash(shard.screened.checksum)
         for stage, reads in _external_reads(unit):

@@ -4,7 +4,8 @@ Its segments are the files `ROOT/plan/BRANCH/NNNNN.json`. One planning pass publ
 the inputs it read (with their sha256), the shards it added, and the totals. Segments are only ever appended: a source
 added or a line inserted later gets new shards and disturbs none. The rows are copied into ROOT as they came, in
 Parquet, so a build no longer needs the input files. Documents are not copied: a shard of them names its part of the
-user's file and what that part holds (`store.references`).
+user's file and what that part holds (`store.references`); where it is to be read in another way, one segment names all
+shards anew.
 
 The Parquet files of many shards are joined to one object, a pack: tens of thousands of small objects would take longer
 to write than their rows take to read. A shard's entry in its segment says which bytes of which pack are its own.
@@ -64,20 +65,26 @@ class PlannedShard:
     language: Language | None
     rows: int
     file: str  # key of the object that holds its rows
-    checksum: str  # sha256 of the rows' content: what the shard's fingerprint depends on
+    checksum: str  # sha256 of the rows' content
     start: int = 0  # first byte of its rows in the pack
     size: int | None = None  # bytes of its rows; None: `file` holds only this shard, as ROOTs older than packs have it
     reference: Reference | None = None
 
+    @property
+    def content(self) -> object:
+        """What its rows are: what the shard's fingerprint depends on."""
+        return self.checksum if self.reference is None else [self.checksum, asdict(self.reference)]
+
 
 @dataclass(frozen=True)
 class Segment:
-    """What one planning pass added."""
+    """What one planning pass added. `anew`: it names all shards, in place of the segments before it."""
 
     number: int
     inputs: dict[str, str]  # digest of each input as read → its path
     shards: tuple[PlannedShard, ...] = ()
     summary: dict[str, Any] = field(default_factory=dict)
+    anew: bool = False
 
 
 class Manifest:
@@ -94,9 +101,14 @@ class Manifest:
                 self.segments.append(read_document(store, key, Segment, _FIX))
 
     @property
+    def standing(self) -> list[Segment]:
+        """The segments that none behind them stands in place of."""
+        return self.segments[max((n for n, segment in enumerate(self.segments) if segment.anew), default=0) :]
+
+    @property
     def shards(self) -> list[PlannedShard]:
-        """The shards of all segments, in the order of their numbers."""
-        return [shard for segment in self.segments for shard in segment.shards]
+        """The shards of all segments that stand, in the order of their numbers."""
+        return [shard for segment in self.standing for shard in segment.shards]
 
     @property
     def input_paths(self) -> list[str]:

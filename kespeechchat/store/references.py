@@ -46,7 +46,7 @@ class Document:
 def referenced_rows(path: str, start: int, size: int, checksum: str, how: Reference) -> list[dict[str, Any]]:
     """The rows of a shard, as `manifest.ROW`. Raises StoreError where the file is gone or is not what was planned."""
     try:
-        found, documents = _read(path, start, size, how)
+        found, documents = read_part(path, start, size, how)
     except FileNotFoundError:
         raise StoreError(f"{path}: the file of documents is gone; it is read where it is, so put it back") from None
     except (OSError, ValueError) as error:
@@ -80,16 +80,20 @@ def document_id(source: str, document: Document) -> str:
     return content_id(source, document.text)
 
 
-def _read(path: str, start: int, size: int, how: Reference) -> tuple[str, list[Document]]:
-    """(checksum, documents) of a part of a file."""
+def read_part(path: str, start: int, size: int, how: Reference) -> tuple[str, list[Document]]:
+    """(checksum, documents) of a part of a file. Raises OSError, and ValueError where it is no Parquet file."""
     if how.kind == PARQUET:
         texts = parquet_texts(path, how.column, start, size)
         return checksum_of(texts), [document_of_text(text) for text in texts]
     with open(path, "rb") as file:
         file.seek(start)
         data = file.read(size)
-    lines = data.split(b"\n")[: -1 if data.endswith(b"\n") else None]
-    return hashlib.sha256(data).hexdigest(), [document_of_line(line, how) for line in lines]
+    return hashlib.sha256(data).hexdigest(), documents_of(data, how)
+
+
+def documents_of(data: bytes, how: Reference) -> list[Document]:
+    """The documents of whole lines; the last may lack its end."""
+    return [_of_line(line, how) for line in data.split(b"\n")[: -1 if data.endswith(b"\n") else None]]
 
 
 def parquet_column(path: str, column: str) -> Iterator[Any]:
@@ -126,7 +130,7 @@ def document_of_text(text: object) -> Document:
     return Document(text) if isinstance(text, str) else Document("", f"holds a {type(text).__name__}, not text")
 
 
-def document_of_line(line: bytes, how: Reference) -> Document:
+def _of_line(line: bytes, how: Reference) -> Document:
     """A document of a line without its end."""
     line = line.removesuffix(b"\r").removeprefix(b"\xef\xbb\xbf")
     if how.kind == LINES:

@@ -21,8 +21,12 @@ PROFILE = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
 
 
 def plan(folder: Path, *files: Path, size: int = 3, root: str = "root") -> Manifest:
-    sizes = (f"interleave.shard_size={size}",)
-    pipeline = load_pipeline(PROFILE, sizes, documents=[str(f) for f in files], root=str(folder / root))
+    return plan_inputs(folder, *({"path": str(file)} for file in files), size=size, root=root)
+
+
+def plan_inputs(folder: Path, *inputs: dict[str, str], size: int = 3, root: str = "root") -> Manifest:
+    changes = (f"interleave.shard_size={size}", f"interleave.inputs={json.dumps(inputs)}")
+    pipeline = load_pipeline(PROFILE, changes, root=str(folder / root))
     return shard_documents(open_store(pipeline.root), pipeline)
 
 
@@ -51,8 +55,92 @@ def test_every_document_is_planned_once_and_as_it_is(tmp_path_factory, texts: li
 
 
 def test_no_text_is_copied_into_root(tmp_path: Path) -> None:
-    plan(tmp_path, jsonl(tmp_path / "a.jsonl", "a very particular sentence"))
-    assert not any(b"particular" in p.read_bytes() for p in (tmp_path / "root").rglob("*") if p.is_file())
+    table = tmp_path / "b.parquet"
+    pq.write_table(pa.table({"text": ["another particular sentence"]}), table)
+    plan(tmp_path, jsonl(tmp_path / "a.jsonl", "a very particular sentence"), table)
+    written = [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
+    assert [p.name for p in written] == ["00000.json"], "packed files could hide a text"
+    assert not any(b"particular" in p.read_bytes() for p in written)
+
+
+def test_a_wrong_key_can_be_corrected(tmp_path: Path) -> None:
+    other = jsonl(tmp_path / "b.jsonl", "two")
+    for name, write in (("a.jsonl", _lines_of_body), ("a.parquet", _table_of_body)):
+        root, file = name[2:], tmp_path / name
+        write(file, ["one", "two", "three", "four"])
+        wrong = {"path": str(file)} if name == "a.jsonl" else {"path": str(file), "text": "title"}
+        before = plan_inputs(tmp_path, wrong, {"path": str(other)}, root=root)
+        assert [row["raw"] for row in rows(before)] != ["one", "two", "three", "four", "two"]
+        right = plan_inputs(tmp_path, {"path": str(file), "text": "body"}, {"path": str(other)}, root=root)
+        assert [row["raw"] for row in rows(right)] == ["one", "two", "three", "four", "two"]
+        assert [row["occurrence"] for row in rows(right)] == [1, 1, 1, 1, 2] and not right.standing[-1].summary[
+            "problems"
+        ]
+        assert [s.number for s in right.shards] == [0, 1, 2]
+        assert all(a.content != b.content for a, b in zip(right.shards, before.shards, strict=True)), "all are stale"
+
+
+def _lines_of_body(file: Path, texts: list[str]) -> None:
+    file.write_text("".join(json.dumps({"title": "x", "body": text}) + "\n" for text in texts))
+
+
+def _table_of_body(file: Path, texts: list[str]) -> None:
+    pq.write_table(pa.table({"title": ["x"] * len(texts), "body": texts}), file)
+
+
+def test_another_source_names_the_documents_anew(tmp_path: Path) -> None:
+    file = str(jsonl(tmp_path / "a.jsonl", "one"))
+    plan_inputs(tmp_path, {"path": file})
+    (row,) = rows(plan_inputs(tmp_path, {"path": file, "source": "books"}))
+    assert row["source"] == "books" and row["id"].startswith("books-")
+    plain = tmp_path / "a.txt"
+    plain.write_text("one\n")
+    before = plan_inputs(tmp_path, {"path": str(plain)}, root="plain")
+    after = plan_inputs(tmp_path, {"path": str(plain), "text": "body"}, root="plain")
+    assert after.shards == before.shards, "a line has no keys"
+
+
+def test_a_file_is_named_once_and_in_one_way(tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "x" / "a.jsonl", "one", "two") if _made(tmp_path / "x") else None
+    for _ in range(2):
+        manifest = plan(tmp_path, file, tmp_path / "x", file)
+        assert [row["raw"] for row in rows(manifest)] == ["one", "two"] and len(manifest.segments) == 1
+    for name, other in (("text", "body"), ("source", "books")):
+        with pytest.raises(
+            ConfigError, match=rf"inputs\[\].{name}: .*a.jsonl is named twice, with .* and with '{other}'"
+        ):
+            plan_inputs(tmp_path, {"path": str(file)}, {"path": str(file), name: other}, root="two")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_file_without_a_last_line_end_grows(tmp_path: Path, name: str, end: str) -> None:
+    file = tmp_path / name
+    lines = [json.dumps({"text": text}) if name == "a.jsonl" else text for text in ("one", "two", "three", "four")]
+    file.write_bytes(end.join(lines[:2]).encode())
+    plan(tmp_path, file)
+    file.write_bytes(end.join(lines).encode())
+    found = rows(plan(tmp_path, file))
+    assert [(row["raw"], row["line"]) for row in found] == [("one", 1), ("two", 2), ("three", 3), ("four", 4)]
+    file.write_bytes((end.join(lines) + "teen").encode())
+    with pytest.raises(ConfigError, match="shard 00001 was planned of it, and that part was changed"):
+        plan(tmp_path, file)
+
+
+def test_what_is_planned_is_never_the_duplicate(tmp_path: Path) -> None:
+    a, b = jsonl(tmp_path / "a.jsonl", "one"), jsonl(tmp_path / "b.jsonl", "two")
+    plan(tmp_path, a)
+    plan(tmp_path, b, a)
+    jsonl(b, "two", "one", "three")
+    jsonl(a, "one", "three")
+    found = rows(plan(tmp_path, b, a))
+    assert [(r["raw"], r["occurrence"]) for r in found] == [
+        ("one", 1),
+        ("two", 1),
+        ("one", 2),
+        ("three", 1),
+        ("three", 2),
+    ]
 
 
 def test_a_file_that_grows_leaves_its_shards_as_they_are(tmp_path: Path) -> None:
