@@ -35,6 +35,14 @@ def quickstart() -> Path:
 
 
 @pytest.fixture
+def ear(monkeypatch) -> type:
+    """`kesc interleave` without models."""
+    from tests.interleaving import without_models
+
+    return without_models(monkeypatch)
+
+
+@pytest.fixture
 def behaves(monkeypatch) -> Callable[..., None]:
     """Gives a stage another `process`, and no engines."""
 

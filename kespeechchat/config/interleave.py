@@ -16,7 +16,7 @@ from kespeechchat.config.stages import StageSettings, TTSName
 from kespeechchat.config.traits import Reads, Scope, Traits
 
 TokensName = Annotated[str, EngineRef("tokens"), Field(description="name of an engine in `engines.tokens`")]
-_MARK = re.compile(r"<\|[^|<>\s]+\|>")
+MARK = re.compile(r"<\|[^|<>\s]+\|>")  # what every mark looks like, and no text of a document
 
 
 class DocumentInput(Settings):
@@ -69,7 +69,7 @@ class Marks(Settings):
             raise ValueError(f"token: {self.token!r} must hold {{}} once, where the number goes: <|speech_{{}}|>")
         forms = [self.begin, self.end, self.token.replace("{}", "0")]
         for form in forms:
-            if not _MARK.fullmatch(form):
+            if not MARK.fullmatch(form):
                 raise ValueError(
                     f"{form!r} is no mark: write <|name|>, without white space, because only such forms are kept out "
                     "of the documents"

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kespeechchat.config import interleave as settings
 from kespeechchat.config.load import ConfigError
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.tokens import Tokens, TokensOfText
 from kespeechchat.engines.tts import Utterance
-from kespeechchat.records import Audio, Outcome, RowError, failed
+from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for, stable_hash
 from kespeechchat.stages.base import Row, Stage, Task
 
 _AT_ONCE = 64  # spans whose audio is in memory together
+_MORE = "raise the number of its voices in stages.blend.blending"
 
 
 @dataclass
@@ -47,32 +50,41 @@ class Interleaved(Stage[settings.Interleaved]):
             )
 
     def process(self, task: Task) -> Iterable[Outcome]:
-        """Each document with its tokens; failed where one of its spans could not be spoken or heard."""
-        voices = _by_language(task.also["voices"].to_pylist())
-        spoken = {row["id"]: [self._prepared(row, n, voices) for n in _speech(row)] for row in task.rows}
+        """Each document with its tokens; failed where one of its spans could not be spoken or heard. Rejected:
+        `no_voice`, where a span is in a language that no voice speaks."""
+        voices = _by_language(task.also["voices"])
+        lacking = {row["id"]: next((x for x in _languages(row) if not len(voices[x])), None) for row in task.rows}
+        sayable = [row for row in task.rows if lacking[row["id"]] is None]
+        spoken = {row["id"]: [self._prepared(row, n, voices) for n in _speech(row)] for row in sayable}
         together = [one for of_row in spoken.values() for one in of_row]
         for start in range(0, len(together), _AT_ONCE):
             self._tokenize(together[start : start + _AT_ONCE])
         for row in task.rows:
-            own = spoken[row["id"]]
-            errors = [
-                f"{one.utterance.text[:40]!r}: {one.tokens.message}" for one in own if isinstance(one.tokens, RowError)
-            ]
             out = {k: v for k, v in row.items() if k in self.schema.names}
-            if errors:
+            if language := lacking[row["id"]]:
+                yield rejected(out | {"pieces": None}, "no_voice", f"no training voice speaks {language}: {_MORE}")
+            elif errors := [error for one in spoken[row["id"]] if (error := self._finished(one))]:
                 yield failed(out | {"pieces": None}, "; ".join(errors))
-                continue
-            for one in own:
-                one.piece |= {"seconds": one.seconds, "tokens": self._checked(one.tokens)}
-            engine: Tokens = self.tokens
-            yield Outcome(out | {"rate": engine.rate, "codebooks": engine.codebooks, "codebook_size": engine.size})
+            else:
+                engine: Tokens = self.tokens
+                yield Outcome(out | {"rate": engine.rate, "codebooks": engine.codebooks, "codebook_size": engine.size})
 
-    def _prepared(self, row: Row, place: int, voices: Mapping[str, Sequence[Row]]) -> _Spoken:
+    def _finished(self, one: _Spoken) -> str | None:
+        """Writes the tokens into the piece; or what is wrong with them."""
+        wrong = one.tokens.message if isinstance(one.tokens, RowError) else None
+        if wrong is None:
+            ids = self._checked(one.tokens)
+            one.piece |= {"seconds": one.seconds, "tokens": ids}
+            wrong = None if ids else "the tokens engine gave no token"
+        return wrong and f"{one.utterance.text[:40]!r}: {wrong}"
+
+    def _prepared(self, row: Row, place: int, voices: Mapping[str, pa.Table]) -> _Spoken:
         piece = row["pieces"][place]
         seed = seed_for(self.pipeline.seed, self.name, row["id"], place)
-        voice = _drawn(voices, piece["language"], stable_hash(self.pipeline.seed, "span voice", row["id"], place))
-        piece |= {"voice": voice["id"], "seed": seed}
-        embedding = np.asarray(voice["embedding"], dtype=np.float32)
+        own = voices[piece["language"]]
+        drawn = stable_hash(self.pipeline.seed, "span voice", row["id"], place) % len(own)
+        piece |= {"voice": own["id"][drawn].as_py(), "seed": seed}
+        embedding = np.array(own["embedding"][drawn].values, dtype=np.float32)
         return _Spoken(piece, Utterance(piece["said"], piece["language"], embedding, seed))
 
     def _tokenize(self, spans: Sequence[_Spoken]) -> None:
@@ -95,10 +107,10 @@ class Interleaved(Stage[settings.Interleaved]):
         """The ids, frame by frame. Raises EngineError for an id outside of the codebook: the engine is broken."""
         engine: Tokens = self.tokens
         if len(tokens) != engine.codebooks or (tokens.size and not 0 <= tokens.min() <= tokens.max() < engine.size):
+            ids_of = f"from {tokens.min()} to {tokens.max()}" if tokens.size else "without an id"
             raise EngineError(
-                f"tokens engine {self.settings.tokens!r}: gave ids of shape {list(tokens.shape)} from {tokens.min()} "
-                f"to {tokens.max()}, but has {engine.codebooks} codebooks of {engine.size}: is its codebook the right "
-                "file?"
+                f"tokens engine {self.settings.tokens!r}: gave ids of shape {list(tokens.shape)} {ids_of}, but has "
+                f"{engine.codebooks} codebooks of {engine.size}: is its codebook the right file?"
             )
         ids: list[int] = tokens.T.ravel().tolist()
         return ids
@@ -109,15 +121,12 @@ def _speech(row: Row) -> list[int]:
     return [n for n, piece in enumerate(row["pieces"]) if piece["said"] is not None]
 
 
-def _by_language(voices: Sequence[Row]) -> dict[str, list[Row]]:
+def _languages(row: Row) -> list[str]:
+    """Of the pieces that are to be speech."""
+    return [row["pieces"][n]["language"] for n in _speech(row)]
+
+
+def _by_language(voices: pa.Table) -> dict[str, pa.Table]:
     """The voices of the training split that speak each language, by id."""
-    of_train = sorted((v for v in voices if v["split"] in ("train", None)), key=lambda voice: str(voice["id"]))
-    return {lang: [v for v in of_train if v["language"] in (lang, None)] for lang in ("zh", "en")}
-
-
-def _drawn(voices: Mapping[str, Sequence[Row]], language: str, draw: int) -> Row:
-    if not (own := voices[language]):
-        raise ConfigError(
-            f"the voice library has no training voice that speaks {language}: raise its number in stages.blend.blending"
-        )
-    return own[draw % len(own)]
+    of_train = voices.filter(pc.equal(pc.fill_null(voices["split"], "train"), "train")).sort_by("id")
+    return {lang: of_train.filter(pc.equal(pc.fill_null(of_train["language"], lang), lang)) for lang in ("zh", "en")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -11,8 +10,6 @@ from kespeechchat.records import Language, Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.text.interleaving.spans import Drawn, draw
 from kespeechchat.text.interleaving.words import Word, paragraphs
-
-_MARK = re.compile(r"<\|[^|<>\s]+\|>")  # what every mark of `interleave.marks` looks like
 
 
 class Spans(Stage[settings.Spans]):
@@ -41,7 +38,7 @@ class Spans(Stage[settings.Spans]):
         if len(text) > self.settings.max_characters:
             longest = f"{len(text):,} characters, at most {self.settings.max_characters:,}"
             return "too_long", f"{longest}: cut the document, or raise interleave.stages.spans.max_characters"
-        if mark := _MARK.search(text):
+        if mark := settings.MARK.search(text):
             return "control_token", f"{mark[0][:60]!r} looks like a control token"
         return None
 

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.recorded import record_shard
 from kespeechchat.commands.interleave import of_interleave, written
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.units import Unit
-from kespeechchat.execution.driver import build
-from kespeechchat.execution.progress import Progress
-from kespeechchat.execution.result import Result
-from kespeechchat.records import Audio, RowError
-from kespeechchat.seeds import stable_hash
-from kespeechchat.stages import base
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.codebooks import pin_tokenizer
 from kespeechchat.state.model_digests import with_model_digests
-from kespeechchat.state.orders import Order
-from kespeechchat.state.voice_pin import pin
-from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.opening import open_store
-from kespeechchat.store.shards import read_sound_record, read_table
+from tests.interleaving import DOCUMENTS, PROFILE, SIZE, Ear, Voice, made, profile, run
 
-PROFILE = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
-DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents.jsonl"
-SIZE = 40
 BAD = [
     "",
     "   ",
@@ -47,88 +32,6 @@ BAD = [
     "我们用 Python 写了一个小程序，它每天早上八点钟给所有的人发一封电子邮件，大家都说很方便。",
     "# Title\n\n**Bold** words and `code` stand beside plain ones, and a <b>tag</b> or two is there.\n\n- item one",
 ]
-
-
-class Voice:
-    """Speaks a second of noise for every ten characters; it cannot say "unsayable"."""
-
-    deterministic = True
-    seeded = False
-    spoken: ClassVar[list[str]] = []
-
-    def identity(self) -> dict[str, str]:
-        return {"model": "no model"}
-
-    def speak(self, utterances):
-        self.spoken += [u.text for u in utterances]
-        return [
-            RowError("cannot say it")
-            if "unsayable" in u.text
-            else Audio(np.full(1600 * len(u.text) + stable_hash(u.text) % 100, 0.1, np.float32), 16_000)
-            for u in utterances
-        ]
-
-
-class Ear:
-    """Hears numbers that depend on the length alone."""
-
-    deterministic, rate, size, codebooks, beyond = True, 12.5, SIZE, 1, 0
-
-    def identity(self) -> dict[str, str]:
-        return {"model": "no model"}
-
-    def tokens(self, audios):
-        return [self._of(len(audio.samples), int(audio.seconds * self.rate) + 1) for audio in audios]
-
-    def _of(self, samples: int, count: int) -> np.ndarray:
-        return ((samples + np.arange(count * self.codebooks)) % SIZE).astype(np.int32).reshape(self.codebooks, -1) + (
-            self.beyond
-        )
-
-
-@pytest.fixture
-def ear(monkeypatch) -> type[Ear]:
-    """The engines of this file in place of all others."""
-    monkeypatch.setattr(base, "_loaded", {})
-    monkeypatch.setattr(base, "load", lambda settings: Voice() if settings.capability == "tts" else Ear())
-    for name, value in (("codebooks", 1), ("beyond", 0)):
-        monkeypatch.setattr(Ear, name, value)
-    Voice.spoken.clear()
-    return Ear
-
-
-def profile(folder: Path, *changes: str, documents: Path = DOCUMENTS) -> Pipeline:
-    pipeline = of_interleave(load_pipeline(PROFILE, changes, documents=[str(documents)], root=str(folder / "root")))
-    store = open_store(pipeline.root)
-    voices = [
-        {
-            "id": f"v{n}",
-            "role": "user",
-            "language": lang,
-            "split": split,
-            "gender": "female",
-            "embedding": [float(n)] * 4,
-        }
-        for n, (lang, split) in enumerate([("en", "train"), ("zh", "train"), ("en", "train"), ("en", "test")])
-    ]
-    if not (folder / "root" / "voices" / "pin.json").exists():
-        order = Order(Unit.of("voices"), ShardKey(0, "0" * 12), None)
-        record = record_shard(store, order, voices)
-        pin(store, type(record)(**{**record.__dict__, "content": "c"}))
-    return pipeline
-
-
-def run(pipeline: Pipeline) -> Result:
-    return build(pipeline, Progress("plain"), inline=True)
-
-
-def made(pipeline: Pipeline, kept_only: bool = True) -> list[dict]:
-    state = BuildState(pipeline, open_store(pipeline.root))
-    found = []
-    for one in state.states("interleaved").values():
-        record = read_sound_record(state.store, "interleaved", one.order.key)
-        found += read_table(state.store, "interleaved", record, None, kept_only).to_pylist()
-    return found
 
 
 def texts_of(file: Path) -> list[str]:
@@ -247,6 +150,36 @@ def test_a_span_that_cannot_be_spoken_fails_its_document(tmp_path, ear):
     assert failed["status"] == "failed" and "cannot say it" in failed["detail"] and kept["status"] == "kept"
 
 
+def test_a_language_without_a_voice_costs_its_documents_alone(tmp_path, ear):
+    pipeline = profile(tmp_path, languages="en en en zh")
+    result = run(pipeline)
+    assert result.ok, result.lines()
+    rows = made(pipeline, kept_only=False)
+    lost = [row for row in rows if row["status"] == "rejected"]
+    assert {row["reason"] for row in lost} == {"no_voice"} and {row["stage"] for row in lost} == {"interleaved"}
+    assert "no training voice speaks zh: raise the number" in lost[0]["detail"]
+    assert len(lost) + len(made(pipeline)) == len(texts_of(DOCUMENTS)) and all(row["pieces"] for row in made(pipeline))
+    assert {piece["voice"] for row in made(pipeline) for piece in row["pieces"]} == {"v0", "v1", "v2", None}
+
+
+@pytest.mark.parametrize("codebooks", [1, 2])
+def test_a_span_without_a_token_fails_its_document(tmp_path, ear, monkeypatch, codebooks):
+    monkeypatch.setattr(Ear, "silent", True)
+    monkeypatch.setattr(Ear, "codebooks", codebooks)
+    pipeline = profile(tmp_path)
+    result = run(pipeline)
+    assert result.rows_failed == 8
+    assert all("the tokens engine gave no token" in row["detail"] for row in made(pipeline, kept_only=False))
+
+
+def test_an_empty_answer_of_another_shape_stops_the_build(tmp_path, ear, monkeypatch):
+    from kespeechchat.engines import EngineError
+
+    monkeypatch.setattr(Ear, "_of", lambda self, samples, count: np.zeros((0, 0), np.int32))
+    with pytest.raises(EngineError, match=r"gave ids of shape \[0, 0\] without an id, but has 1 codebooks of 40"):
+        run(profile(tmp_path))
+
+
 @pytest.mark.parametrize(("name", "value"), [("beyond", SIZE), ("beyond", -SIZE)])
 def test_an_id_outside_of_the_codebook_stops_the_build(tmp_path, ear, monkeypatch, name, value):
     from kespeechchat.engines import EngineError
@@ -310,6 +243,7 @@ def test_marks_that_a_document_could_write_are_refused(marks, message):
         load_pipeline(PROFILE, (f"interleave.marks={marks}",))
 
 
-def test_a_profile_without_the_section_says_where_to_look():
-    with pytest.raises(ConfigError, match="has no such section"):
-        of_interleave(load_pipeline(PROFILE, ("interleave=null",)))
+@pytest.mark.parametrize("documents", [(), (str(DOCUMENTS),)])
+def test_a_profile_without_the_section_says_where_to_look(documents):
+    with pytest.raises(ConfigError, match="interleave: the profile has no such section"):
+        of_interleave(load_pipeline(PROFILE, ("interleave=null",), documents=documents))
