@@ -18,17 +18,21 @@ from rapidfuzz.distance import Levenshtein
 from kespeechchat.records import Word
 
 
+class NothingHeard(ValueError):
+    """There is no text, or no word was heard of it."""
+
+
 def character_frames(text: str, words: Sequence[Word], frames: int, rate: float) -> list[int]:
     """Frames of each character of `text` (one number a code point); they sum to `frames`, at `rate` frames a second.
 
-    Raises ValueError for an empty text, and where no word was heard.
+    Raises NothingHeard for an empty text, and where no word was heard.
 
     >>> character_frames("Oh, no", [Word("Oh", 0.0, 0.2), Word("no", 0.4, 0.6)], 30, 50)
     [5, 5, 5, 5, 5, 5]
     """
     heard = [(c, start, end) for word in words for c, start, end in _spread(word)]
     if not text or not heard:
-        raise ValueError("an empty text has no durations" if not text else "no word was heard")
+        raise NothingHeard("an empty text has no durations" if not text else "no word was heard")
     bounds = np.full(len(text) + 1, np.nan)
     for at, start, end in _times(text, heard):  # in the order of the text: a later start replaces an earlier end
         bounds[at], bounds[at + 1] = start * rate, end * rate

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,18 @@ def marked(tokens: Iterable[int], marks: Marks, codebooks: int) -> str:
     return "".join([marks.begin, *(marks.token.replace("{}", number) for number in numbers), marks.end])
 
 
+def marked_text(pieces: Iterable[Mapping[str, Any]], marks: Marks, codebooks: int) -> str:
+    """The pieces' text in order, with the tokens of those that are speech in the place of theirs.
+
+    >>> marked_text([{"text": "Oh, "}, {"text": "no", "tokens": [3]}, {"text": "!", "tokens": None}], Marks(), 1)
+    'Oh, <|begin_of_speech|><|speech_3|><|end_of_speech|>!'
+    """
+    return "".join(
+        piece["text"] if (tokens := piece.get("tokens")) is None else marked(tokens, marks, codebooks)
+        for piece in pieces
+    )
+
+
 def turn_pieces(
     text: str,
     words: Sequence[Word],
@@ -47,7 +59,7 @@ def turn_pieces(
 ) -> list[Piece]:
     """The text of a turn in pieces, in order: spans drawn as `kesc interleave` draws them are `tokens` [codebooks, n],
     at `rate` frames a second, of the turn's own audio, by the times of the recognized `words`. A span to which no frame
-    falls stays text. Raises ValueError for an empty text, and where no word was heard."""
+    falls stays text. Raises NothingHeard for an empty text, and where no word was heard."""
     frames = [0, *accumulate(character_frames(text, words, tokens.shape[1], rate))]
     pieces: list[Piece] = []
     at = 0

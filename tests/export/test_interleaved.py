@@ -11,6 +11,7 @@ from kespeechchat.config.interleave import Marks
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
+from kespeechchat.export.layouts import interleaved
 from kespeechchat.export.layouts.interleaved import Interleaved
 from kespeechchat.records import RowError
 from tests.export.gated_rows import GENDERS, ROWS, dialogue, read_audio, selected, snapshot
@@ -86,6 +87,29 @@ def test_what_has_no_tokens_is_left_out_and_told(tmp_path):
     unheard["turns"][1]["words"] = None
     done = run(tmp_path / "b", [ROWS[0], unheard, ROWS[2]])
     assert set(lines(tmp_path / "b")) == {"seed-000", "seed-002"} and "agent: no word times" in done.notes[0]
+
+
+def test_an_engine_that_answers_too_little_is_no_silence(tmp_path):
+    class Short(Reader):
+        def tokens(self, audios):
+            return super().tokens(audios)[:-1]
+
+    with pytest.raises(ValueError, match="shorter"):
+        run(tmp_path, reader=Short())
+
+
+def test_only_what_was_not_heard_is_left_out(tmp_path, monkeypatch):
+    unheard = dialogue(1)
+    unheard["turns"][0]["words"] = []
+    done = run(tmp_path, [ROWS[0], unheard])
+    assert set(lines(tmp_path)) == {"seed-000"} and "seed-001: user: no word was heard" in done.notes[0]
+
+    def broken(*args):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(interleaved, "turn_pieces", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        run(tmp_path / "b")
 
 
 def test_it_needs_an_engine_and_audio(tmp_path):

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.interleaving import marked, turn_pieces
+from kespeechchat.dataset.durations import NothingHeard
+from kespeechchat.dataset.interleaving import marked_text, turn_pieces
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import as_audio
 from kespeechchat.export.dialogues import Dialogues
@@ -89,31 +90,31 @@ def _lines(rows: list[FinishedRow], dialogues: Dialogues, reader: TokenReader) -
     """Per dialogue its line, or why it has none."""
     speech = map(dialogues.speech, rows)
     audios = [as_audio(own[name]) for row, own in zip(rows, speech, strict=True) for name in _names(row)]
-    tokens = iter(reader.tokens(audios))
+    tokens = iter([found for _, found in zip(audios, reader.tokens(audios), strict=True)])
     for row in rows:
-        of_turns = list(islice(tokens, len(row["turns"])))
-        try:
-            turns = [_turn(row, place, own, reader) for place, own in enumerate(of_turns)]
-        except ValueError as error:
-            yield str(error)
-            continue
-        yield {"id": row["id"], "language": row["language"], "turns": turns}
+        turns = [_turn(row, place, next(tokens), reader) for place in range(len(row["turns"]))]
+        whole = [turn for turn in turns if not isinstance(turn, str)]
+        if len(whole) == len(turns):
+            yield {"id": row["id"], "language": row["language"], "turns": whole}
+        else:
+            yield next(why for why in turns if isinstance(why, str))
 
 
 def _names(row: FinishedRow) -> list[str]:
     return turn_names(turn["role"] for turn in row["turns"])
 
 
-def _turn(row: FinishedRow, place: int, tokens: Any, reader: TokenReader) -> dict[str, Any]:
-    turn = row["turns"][place]
+def _turn(row: FinishedRow, place: int, tokens: Any, reader: TokenReader) -> dict[str, Any] | str:
+    """The turn, or why it has no tokens."""
+    turn, name = row["turns"][place], _names(row)[place]
     if isinstance(tokens, RowError) or (heard := turn.get("words")) is None:
-        raise ValueError(f"{_names(row)[place]}: {tokens.message if isinstance(tokens, RowError) else _NO_WORDS}")
+        return f"{name}: {tokens.message if isinstance(tokens, RowError) else _NO_WORDS}"
     words = [Word(w["text"], w["start"], w["end"]) for w in heard]
     draws = (reader.seed, "turn spans", row["id"], place)
-    pieces = turn_pieces(turn["text"], words, tokens, reader.rate, reader.ratio, reader.mean_words, *draws)
-    text = "".join(
-        marked(piece["tokens"], reader.marks, reader.codebooks) if "tokens" in piece else piece["text"]
-        for piece in pieces
-    )
+    try:
+        pieces = turn_pieces(turn["text"], words, tokens, reader.rate, reader.ratio, reader.mean_words, *draws)
+    except NothingHeard as error:
+        return f"{name}: {error}"
+    text = marked_text(pieces, reader.marks, reader.codebooks)
     said = {"role": turn["role"], "voice": turn["voice"], "text": text}
     return {**said, "pieces": pieces, "tokens": tokens.T.ravel().tolist()}
