@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kespeechchat.commands.interleave.card import summary_lines, write_card
 from kespeechchat.commands.interleave.codebook import fit_codebook
-from kespeechchat.commands.interleave.sequences import write_sequences
-from kespeechchat.config.load import ConfigError
+from kespeechchat.commands.interleave.sequences import check_folder, write_sequences
+from kespeechchat.config.load import NO_INTERLEAVE, ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.codebooks import pin_tokenizer, unfitted, with_codebooks
@@ -19,13 +19,10 @@ from kespeechchat.store.interface import ObjectStore
 
 def of_interleave(pipeline: Pipeline, to: str | None = None) -> Pipeline:
     """`pipeline` for its other chain of stages. Raises ConfigError where it has none, or where there is no place for
-    the sequences."""
+    the sequences, or other files are in it."""
     if pipeline.interleave is None:
-        raise ConfigError(
-            "interleave: the profile has no such section, and it names the engines of speech tokens: see "
-            "docs/interleave.md, or pipelines/quickstart.yaml"
-        )
-    _folder(pipeline, to)
+        raise ConfigError(NO_INTERLEAVE)
+    check_folder(_folder(pipeline, to))
     return pipeline.of_chain("interleave")
 
 

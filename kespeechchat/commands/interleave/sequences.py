@@ -13,25 +13,29 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import ArrowInvalid
 
 from kespeechchat.config.interleave import Marks
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.dataset.interleaving import marked
+from kespeechchat.dataset.interleaving import marked_text
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.whole_file import whole_file
 
 UNIT = "interleaved"
+_SEQUENCES = re.compile(r"(sequences-\d{5,}\.jsonl|data/sequences-\d{5,}\.parquet)(\.part)?")
+_CARD = re.compile(r"(README\.md|tokens\.json)(\.part)?")
 _PIECE = pa.struct(
     [
         ("text", pa.string()),  # of the document
@@ -61,7 +65,6 @@ class Counted:
     words: int = 0
     spoken_words: int = 0
     spans: int = 0
-    lengths: Counter[int] = field(default_factory=Counter)  # words of a span → spans
     tokens: int = 0
     seconds: float = 0.0
     unspeakable: int = 0
@@ -69,7 +72,6 @@ class Counted:
     voices: set[str] = field(default_factory=set)
     rejected: Counter[str] = field(default_factory=Counter)
     failed: int = 0
-    shards: int = 0
     missing: int = 0
     engines: dict[str, dict[str, str]] = field(default_factory=dict)
     codebooks: set[tuple[float, int, int]] = field(default_factory=set)  # (frames a second, codebooks, tokens of each)
@@ -84,7 +86,6 @@ class Counted:
         for piece in row["pieces"]:
             if piece["tokens"] is not None:
                 self.spans += 1
-                self.lengths[piece["words"]] += 1
                 self.tokens += len(piece["tokens"])
                 self.seconds += piece["seconds"] or 0.0
                 self.used.update(piece["tokens"])
@@ -92,7 +93,6 @@ class Counted:
 
     def add_record(self, record: CommitRecord) -> None:
         """Takes note of what was refused in a shard, and of the engines that made it."""
-        self.shards += 1
         self.engines |= record.engines
         for counts in record.counts.values():
             self.rejected.update(counts.rejected)
@@ -100,12 +100,13 @@ class Counted:
 
 
 def write_sequences(build_state: BuildState, to: Path) -> Counted:
-    """Writes the sequences of all shards that are done, a pair of files a shard; each appears whole. Files of shards
-    that are no longer part of the chain are removed."""
+    """Writes the sequences of all shards that are done, a pair of files a shard; each appears whole. A pair that is
+    there of the same shard, with the same marks, stays; files of shards that are no longer part of the chain are
+    removed."""
     pipeline, counted = build_state.pipeline, Counted()
     states = build_state.states(UNIT)
     counted.missing = sum(s.state is not State.DONE for s in states.values())
-    _check_folder(to)
+    check_folder(to)
     (to / "data").mkdir(parents=True, exist_ok=True)
     marks = _marks(pipeline)
     written = set()
@@ -119,23 +120,37 @@ def write_sequences(build_state: BuildState, to: Path) -> Counted:
             counted.add(row)
         if len(counted.codebooks) > 1:
             raise ConfigError(f"{to}: shard {number:05d} has tokens of another codebook than those before it")
-        written |= set(_write(to, number, [_sequence(row, marks) for row in rows]))
+        pair = to / f"sequences-{number:05d}.jsonl", to / "data" / f"sequences-{number:05d}.parquet"
+        made_of = {"format": "1", "shard": state.order.key.stem, "marks": marks.model_dump_json()}
+        if not _is_there(pair, made_of):
+            _write(pair, [_sequence(row, marks) for row in rows], made_of)
+        written |= set(pair)
     for old in [*to.glob("sequences-*.jsonl"), *to.glob("data/sequences-*.parquet")]:
         if old not in written:
             old.unlink()
     return counted
 
 
-def _check_folder(to: Path) -> None:
-    """Raises ConfigError for a folder with other things in it: its files would be mistaken for ours."""
-    ours = {"data", "tokens.json", "README.md"}
-    others = (
-        [p.name for p in to.iterdir() if p.name not in ours and not p.name.startswith("sequences-")]
-        if to.is_dir()
-        else []
-    )
+def check_folder(to: Path) -> None:
+    """Raises ConfigError for a folder with other files in it: they would be overwritten, or mistaken for ours."""
+    if to.exists() and not to.is_dir():
+        raise ConfigError(f"--to {to}: is a file: name a folder")
+    files = [p for folder in (to, to / "data") if folder.is_dir() for p in folder.iterdir() if p != to / "data"]
+    names = sorted(path.relative_to(to).as_posix() for path in files)
+    others = [name for name in names if not _SEQUENCES.fullmatch(name)]
+    if _is_vocabulary(to / "tokens.json"):
+        others = [name for name in others if not _CARD.fullmatch(name)]
     if others:
         raise ConfigError(f"--to {to}: holds {others[0]}, which is none of the sequences' files: name an empty folder")
+
+
+def _is_vocabulary(file: Path) -> bool:
+    """Whether it is a tokens.json of ours, which is written before the card."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"begin", "end", "token", "codebooks", "size"} <= found.keys()
 
 
 def _marks(pipeline: Pipeline) -> Marks:
@@ -145,24 +160,32 @@ def _marks(pipeline: Pipeline) -> Marks:
 
 def _sequence(row: dict[str, Any], marks: Marks) -> dict[str, Any]:
     pieces = [{name: piece[name] for name in _PIECE.names} for piece in row["pieces"]]
-    text = "".join(
-        piece["text"] if piece["tokens"] is None else marked(piece["tokens"], marks, row["codebooks"])
-        for piece in pieces
-    )
+    text = marked_text(pieces, marks, row["codebooks"])
     return {"id": row["id"], "source": row["source"], "language": row["language"], "text": text, "pieces": pieces}
 
 
-def _write(to: Path, number: int, sequences: list[dict[str, Any]]) -> Iterator[Path]:
+def _is_there(pair: tuple[Path, Path], made_of: Mapping[str, str]) -> bool:
+    """Whether the two files of a shard are there and made of the same: the second, which says so, was written last."""
+    if not all(path.exists() for path in pair):
+        return False
+    try:
+        found = pq.read_schema(pair[1]).metadata or {}
+    except ArrowInvalid:
+        return False
+    return all(found.get(name.encode()) == value.encode() for name, value in made_of.items())
+
+
+def _write(pair: tuple[Path, Path], sequences: list[dict[str, Any]], made_of: Mapping[str, str]) -> None:
     """The two files of a shard."""
-    lines, table = to / f"sequences-{number:05d}.jsonl", to / "data" / f"sequences-{number:05d}.parquet"
+    lines, table = pair
     with whole_file(lines) as file:
         for sequence in sequences:
             file.write((json.dumps(_short(sequence), ensure_ascii=False) + "\n").encode())
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(sequences, schema=_SCHEMA), sink, compression="zstd")
+    schema = _SCHEMA.with_metadata(dict(made_of))
+    pq.write_table(pa.Table.from_pylist(sequences, schema=schema), sink, compression="zstd")
     with whole_file(table) as file:
         file.write(sink.getvalue())
-    yield from (lines, table)
 
 
 def _short(sequence: dict[str, Any]) -> dict[str, Any]:
