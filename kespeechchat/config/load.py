@@ -20,6 +20,10 @@ from kespeechchat.config.pipeline import Pipeline
 
 _PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # libyaml's takes an eighth of the time
+NO_INTERLEAVE = (
+    "interleave: the profile has no such section, and it names the engines of speech tokens: see docs/interleave.md, "
+    "or pipelines/quickstart.yaml"
+)
 _OF_SCENES = {"folder", "manifest", "impulse_responses"}  # settings of scenes that are paths
 _VERSIONS_OF_0_1_0 = {"corpus": 2}  # of the stages' code; the others had 1
 
@@ -49,16 +53,26 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
         _override(data, override)
     _resolve_paths(data, here)
     if inputs := changes.get("inputs"):
-        data.setdefault("instructions", {})["inputs"] = [{"path": os.path.abspath(p)} for p in inputs]
+        _section(data, "instructions")["inputs"] = [{"path": os.path.abspath(p)} for p in inputs]
     if documents := changes.get("documents"):
-        data.setdefault("interleave", {})["inputs"] = [{"path": os.path.abspath(p)} for p in documents]
+        if not data.get("interleave"):
+            raise ConfigError(f"{file}: {NO_INTERLEAVE}")
+        _section(data, "interleave")["inputs"] = [{"path": os.path.abspath(p)} for p in documents]
     if changes.get("limit") is not None:
-        data.setdefault("instructions", {})["limit"] = changes["limit"]
+        _section(data, "instructions")["limit"] = changes["limit"]
     if changes.get("root"):
         data["root"] = absolute_root(changes["root"])
     pipeline = _validated(data, file, node)
     prompts = _read_prompts(pipeline, here, data.get("prompts_dir"))
     return _validated({**data, "prompts": prompts}, file, node)
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of the profile, made where it is missing or null. Raises ConfigError where it has no parts."""
+    found = data[name] = {} if data.get(name) is None else data[name]
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name}: is a {type(found).__name__}, a mapping of settings is wanted")
+    return found
 
 
 def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node | None]:
