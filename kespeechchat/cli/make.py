@@ -129,7 +129,7 @@ def interleave(
     profile = of_interleave(
         load_pipeline(pipeline, tuple(overrides or ()), documents=tuple(inputs or ()), root=root), to
     )
-    progress = Progress(log_format)
+    progress = Progress(log_format, command="interleave")
     profile = prepared(profile, store_of(profile), progress.say, replace_tokens)
     try:
         result = run_build(profile, progress, address=address, inline=inline, grace=grace)

@@ -70,7 +70,7 @@ class UnitProgress:
         """So many shards of each language are to be built, and `done` are in ROOT."""
         if not self._history and not self.left:
             self.before = done
-        self.left = Counter(dict(left))
+        self.left = +Counter(dict(left))
         self.done = done + self.failed
 
     def add(self, built: Built, now: float) -> None:
@@ -109,9 +109,10 @@ class UnitProgress:
     def fed_left(self) -> float | None:
         """Seconds until its shards are built if they never have to wait for the unit before; None before the first one
         is. Until it is known how many go on at once, that is as many as its actors take."""
-        if not self.left or not self._history or self.steady:
+        waiting = self.left.total()
+        if not waiting or not self._history or self.steady:
             return self.own_left
-        return self._work_left() / min(self.most, self.left.total())
+        return self._work_left() / max(1, min(self.most, waiting))
 
     def _work_left(self) -> float:
         """Copies are looked at: the table is drawn in a thread of its own while shards are counted."""

@@ -25,9 +25,13 @@ Level = Literal["info", "warning", "error"]
 
 
 class Progress:
-    """Shows on stderr what is being built: a table, or a line at most every `interval` seconds; nothing if `quiet`."""
+    """Shows on stderr what `kesc COMMAND` makes: a table, or a line at most every `interval` seconds; nothing if
+    `quiet`."""
 
-    def __init__(self, log_format: LogFormat = "auto", interval: float = 10.0, quiet: bool = False) -> None:
+    def __init__(
+        self, log_format: LogFormat = "auto", interval: float = 10.0, quiet: bool = False, command: str = "build"
+    ) -> None:
+        self._command = command
         self.units: dict[str, UnitProgress] = {}
         self.began = time.monotonic()
         self._format, self._interval, self._quiet = log_format, interval, quiet
@@ -60,9 +64,9 @@ class Progress:
         """A shard was built, or failed."""
         self.units.setdefault(built.unit, UnitProgress()).add(built, time.monotonic())
         if built.status is BuiltStatus.FAILED:
-            self.say(f"{built.unit} shard {built.shard:05d} failed: {(built.error or '').splitlines()[0]}", "error")
+            self.say(f"{built.unit} shard {built.shard:05d} failed: {_first_line(built.error)}", "error")
         if built.isolated:
-            why = built.isolated.splitlines()[0][:300]
+            why = _first_line(built.isolated)[:300]
             self.say(f"{built.unit} shard {built.shard:05d}: {why}; its rows were made a few at a time", "warning")
         if self._live is not None:
             return  # it draws the table again by itself
@@ -134,7 +138,11 @@ class Progress:
         clock = _clock(time.monotonic() - self.began)
         gap = 2 if self._live is not None and self._live.console.width >= 100 else 1
         table = Table(
-            title=f"kesc build  {clock}", title_justify="left", title_style="bold", box=None, padding=(0, gap, 0, 0)
+            title=f"kesc {self._command}  {clock}",
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            padding=(0, gap, 0, 0),
         )
         table.add_column("stage", no_wrap=True)
         for column in ("shards", "failed", "kept", "rejected", "audio", "rows/s", "left"):
@@ -150,6 +158,10 @@ class Progress:
         for row in reversed(rows):
             table.add_row(*row)
         return table
+
+
+def _first_line(text: str | None) -> str:
+    return next(iter((text or "").splitlines()), "no error was written")
 
 
 def _done_before(units: Mapping[str, tuple[int, int]]) -> str:

@@ -155,6 +155,14 @@ def test_shards_that_failed_or_are_made_again_are_counted_once() -> None:
     assert (unit.before, unit.done, unit.total, unit.failed) == (1, 3, 4, 1)
 
 
+def test_shards_that_are_done_meanwhile_leave_nothing_to_divide_by() -> None:
+    unit = UnitProgress()
+    unit.expect({"zh": 2}, 0)
+    unit.add(built(Event(4.0, "unit 0", 0, 4.0)), 4.0)
+    unit.expect({"zh": 0}, 2)
+    assert unit.fed_left == unit.own_left == 0.0 and not unit.left
+
+
 def test_how_far_speech_runs_ahead_is_the_profiles(quickstart) -> None:
     pipeline = load_pipeline(quickstart, ("audio_ahead=5",))
     first = [unit for unit in pipeline.units if {"synthesize", "gate"} & set(unit)]

@@ -6,11 +6,14 @@ import doctest
 import json
 import re
 
+import pytest
+
 from benchmarks.recorded import questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution import progress
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
+from kespeechchat.state.orders import Built, BuiltStatus
 
 
 def run(profile, folder, log_format, count: int, *settings: str) -> bool:
@@ -35,6 +38,19 @@ def test_a_resumed_build_says_what_is_done_and_counts_on(quickstart, tmp_path, c
     assert re.findall(r"ingest: (\d/\d) shards", told) == ["4/7", "5/7", "6/7", "7/7"]
     assert run(quickstart, tmp_path, "plain", 7)
     assert "ingest:" not in capsys.readouterr().err.replace("instructions:", "")
+
+
+@pytest.mark.parametrize("error", ["", "\n", None])
+def test_a_failure_without_a_message_is_told_too(capsys, error) -> None:
+    shown = Progress("plain", interval=0.0)
+    shown.expect({"ingest": {None: 1}}, {"ingest": 0})
+    shown.built(Built("ingest", 3, None, BuiltStatus.FAILED, error=error))
+    assert "ingest shard 00003 failed: " in capsys.readouterr().err
+
+
+def test_the_table_names_the_command() -> None:
+    assert str(Progress()._table().title).startswith("kesc build  ")
+    assert str(Progress(command="interleave")._table().title).startswith("kesc interleave  ")
 
 
 def test_the_log_for_machines_counts_on_too(quickstart, tmp_path, capsys) -> None:
