@@ -17,6 +17,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.scenes import PRESETS, SceneSettings
 from kespeechchat.dataset.scene_shares import SceneShares
 from kespeechchat.display import counted
+from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import SCENES, check_claim
 from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, WritesChannels
@@ -141,7 +142,7 @@ class SceneExport:
         splits: Counter[Split] = Counter()
         seconds: Counter[str] = Counter()
         for row in scened:
-            if all(self._marked(self._score(search, row, name, role)) for name, role in self._heard(row)):
+            if all(map(self._marked, self._scores(search, row))):
                 splits[row["split"]] += 1
                 seconds[row["language"]] += row["seconds"]  # type: ignore[assignment]
             else:
@@ -161,16 +162,19 @@ class SceneExport:
         roles = [turn["role"] for turn in row["turns"]]
         return ((name, role) for name, role in zip(turn_names(roles), roles, strict=True) if role in self._roles)
 
-    def _score(self, dialogues: ScenedDialogues, row: FinishedRow, name: str, role: Role) -> float | None:
-        if (known := self._journal.turn(row["id"], name)) is None:
-            speech = dialogues.speech(row)
-            assert isinstance(speech, SceneSpeech)
-            if isinstance(self.layout, WritesChannels):
-                speech.channel(role)
-            else:
-                speech.samples(name)
-            known = self._journal.turn(row["id"], name)
-        return known["watermark_score"] if known else None
+    def _scores(self, dialogues: ScenedDialogues, row: FinishedRow) -> Iterator[float | None]:
+        """Of the turns that are written, each found when it is asked for; the row's speech is read once."""
+        speech: Speech | None = None
+        for name, role in self._heard(row):
+            if (known := self._journal.turn(row["id"], name)) is None:
+                speech = dialogues.speech(row) if speech is None else speech
+                assert isinstance(speech, SceneSpeech)
+                if isinstance(self.layout, WritesChannels):
+                    speech.channel(role)
+                else:
+                    speech.samples(name)
+                known = self._journal.turn(row["id"], name)
+            yield known["watermark_score"] if known else None
 
 
 def _facts(row: FinishedRow, turns: Mapping[str, TurnScene]) -> list[dict[str, Any]]:
