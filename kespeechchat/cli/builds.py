@@ -25,6 +25,33 @@ def profile_of(file: Path | None, root: str | None, overrides: Sequence[str] | N
     return _saved(root, "{root}: no build here; run `kesc build PIPELINE --root {root}`")
 
 
+def chains_of(file: Path | None, root: str | None, overrides: Sequence[str] | None = None) -> tuple[Pipeline, ...]:
+    """As `profile_of`; and behind it, where `kesc interleave` has run in its ROOT, the same for that chain of stages,
+    unless `file` has no section `interleave`."""
+    from kespeechchat.state.codebooks import with_codebooks
+    from kespeechchat.state.saved_profile import load_profile
+
+    profile = profile_of(file, root, overrides)
+    try:
+        saved = load_profile(profile.root, chain="interleave").model_copy(update={"contents": None})
+    except FileNotFoundError:
+        return (profile,)
+    if file is None:
+        return (profile, saved)
+    return (profile, *([with_codebooks(profile.of_chain("interleave"))] if profile.interleave else []))
+
+
+def chain_with(option: str, stage: str, chains: Sequence[Pipeline]) -> Pipeline:
+    """The one of `chains` that has the stage. Raises ConfigError for a name in `option` that none has."""
+    from kespeechchat.config.load import ConfigError
+
+    for profile in chains:
+        if stage in profile.flow:
+            return profile
+    known = ", ".join(name for profile in chains for name in profile.flow)
+    raise ConfigError(f"{option} {stage}: no such stage; stages are {known}")
+
+
 def build_at(option: str, root: str) -> Pipeline:
     """The resolved profile of the build that `option` names. Raises ConfigError that names the option."""
     return _saved(root, f"{option} {{root}}: no build here; name the ROOT of a build that is there")
@@ -50,8 +77,5 @@ def store_of(profile: Pipeline) -> ObjectStore:
 
 def check_stages(option: str, names: Iterable[str], profile: Pipeline) -> None:
     """Raises ConfigError for a name in `option` that is no stage of `profile`."""
-    from kespeechchat.config.load import ConfigError
-
     for name in names:
-        if name not in profile.flow:
-            raise ConfigError(f"{option} {name}: no such stage; stages are {', '.join(profile.flow)}")
+        chain_with(option, name, (profile,))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kespeechchat.cli.builds import profile_of, store_of
+from kespeechchat.cli.builds import chains_of, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root, completing, one_of
 from kespeechchat.cli.terminal import say
@@ -25,8 +25,10 @@ def verify(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
     """
     from kespeechchat.commands.verify import verify as run_verify
 
-    profile = profile_of(pipeline, root)
-    checked, problems, incomplete = run_verify(profile, store_of(profile))
+    found = [run_verify(profile, store_of(profile)) for profile in chains_of(pipeline, root)]
+    checked = sum(one.checked for one in found)
+    problems = [problem for one in found for problem in one.problems]
+    incomplete = [stage for one in found for stage in one.incomplete]
     for problem in problems:
         say(problem)
     for stage in incomplete:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kespeechchat.cli.builds import profile_of, store_of
+from kespeechchat.cli.builds import chains_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_OK, exit_codes
 from kespeechchat.cli.options import PipelineOrRoot, Root
 from kespeechchat.display import counted
@@ -31,15 +31,17 @@ def clean(
     from kespeechchat.commands.clean import clean as run_clean
     from kespeechchat.commands.clean import removable
 
-    profile = profile_of(pipeline, root)
-    removals = list(removable(profile, store_of(profile), replaced_audio))
+    chains = chains_of(pipeline, root)
+    store = store_of(chains[0])
+    found = [removal for profile in chains for removal in removable(profile, store, replaced_audio)]
+    removals = list({removal.key: removal for removal in found}.values())  # what is no chain's is found by each
     for removal in removals:
         typer.echo(f"{removal.why}: {removal.key} ({counted(removal.size, 'byte')})")
     if not yes:
         total = sum(removal.size for removal in removals)
         typer.echo(f"{counted(len(removals), 'object')}, {counted(total, 'byte')} would be deleted; --yes deletes them")
         return EXIT_OK
-    typer.echo(f"{counted(len(removals), 'object')}, {counted(run_clean(store_of(profile), removals), 'byte')} removed")
+    typer.echo(f"{counted(len(removals), 'object')}, {counted(run_clean(store, removals), 'byte')} removed")
     return EXIT_OK
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kespeechchat.cli.builds import build_at, check_stages, profile_of, store_of
+from kespeechchat.cli.builds import build_at, chain_with, chains_of, profile_of, store_of
 from kespeechchat.cli.exit_codes import EXIT_FAILED, EXIT_OK, exit_codes
 from kespeechchat.cli.options import AsJson, Overrides, Pipeline, PipelineOrRoot, Root
 from kespeechchat.cli.terminal import say
@@ -38,17 +38,17 @@ def status(
     from kespeechchat.commands import status as logic
     from kespeechchat.config.load import ConfigError
 
-    profile = profile_of(pipeline, root, overrides)
+    profile, *others = chains = chains_of(pipeline, root, overrides)
     if why:
         stage, _, shard = why.partition("/")
-        check_stages("--why", (stage,), profile)
+        profile = chain_with("--why", stage, chains)
         if not shard.isdigit():
             raise ConfigError(f"--why {why}: write STAGE/SHARD, e.g. gate/3")
         from kespeechchat.commands.why import why as find_why
 
         say("\n".join(find_why(profile, store_of(profile), stage, int(shard))))
         return EXIT_OK
-    found = logic.status(profile, store_of(profile))
+    found = logic.status(profile, store_of(profile), others=others)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
     else:
@@ -64,11 +64,11 @@ def errors(pipeline: PipelineOrRoot = None, root: Root = None) -> int:
     """
     from kespeechchat.commands.errors import errors as all_errors
 
-    profile = profile_of(pipeline, root)
     count = 0
-    for line in all_errors(profile, store_of(profile)):
-        count += 1
-        typer.echo(line)
+    for profile in chains_of(pipeline, root):
+        for line in all_errors(profile, store_of(profile)):
+            count += 1
+            typer.echo(line)
     typer.echo(counted(count, "error"))
     return EXIT_FAILED if count else EXIT_OK
 
@@ -112,8 +112,7 @@ def rows(
     from kespeechchat.commands.rows import rows as list_rows
     from kespeechchat.state.build_state import BuildState
 
-    profile = profile_of(pipeline, root)
-    check_stages("--stage", (stage,), profile)
+    profile = chain_with("--stage", stage, chains_of(pipeline, root))
     wanted = Wanted(stage, status_of(status), reason, language, split, limit)
     list_rows(BuildState(profile, store_of(profile)), wanted, format_, to)
     return EXIT_OK

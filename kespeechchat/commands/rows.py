@@ -186,6 +186,8 @@ def table_lines(tables: Iterable[pa.Table], limit: int) -> list[str]:
 def _text(row: dict[str, Any]) -> str:
     if turns := row.get("turns"):
         return _cell(turns[0]["text"])
+    if pieces := row.get("pieces"):
+        return _cell("".join(piece["text"] for piece in pieces))
     return _cell(next((row[name] for name in _TEXTS if row.get(name)), None))
 
 

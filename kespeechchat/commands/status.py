@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -19,19 +20,31 @@ _JOINED = "\N{NO-BREAK SPACE}"  # a reason and its count stay on one line
 _FOLDED = 6  # columns by which reasons that do not fit are further in than the stage's name
 
 
-def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | None = None) -> dict[str, Any]:
+def status(
+    pipeline: Pipeline,
+    store: ObjectStore,
+    build_state: BuildState | None = None,
+    others: Iterable[Pipeline] = (),
+) -> dict[str, Any]:
     """{"root", "target_hours", "stages": [{"name", "shards", "done", "pending", "stale", "failed", "rows_in", "kept",
     "rejected", "failed_rows"}], "rounds": see `rounds_of`}: rows are those of the shards that are done, hours those of
-    gated dialogues; a stage with several ways to make a row has "made" too, kept rows by way."""
+    gated dialogues; a stage with several ways to make a row has "made" too, kept rows by way. `others`: the same
+    ROOT's other chains, whose stages follow."""
     build_state = build_state or BuildState(pipeline, store)
 
     @cache
     def rollup(unit: str) -> CountsCache:
         return CountsCache(store, unit)
 
+    stages = [s for of in (build_state, *(BuildState(p, store) for p in others)) for s in _stages(of, rollup)]
+    hours = Targets(pipeline, store).count(build_state).figures()
+    return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(build_state, rollup)}
+
+
+def _stages(build_state: BuildState, rollup: Callable[[str], CountsCache]) -> list[dict[str, Any]]:
     stages = []
-    for stage in pipeline.flow:
-        unit = pipeline.unit_of(stage).name
+    for stage in build_state.pipeline.flow:
+        unit = build_state.pipeline.unit_of(stage).name
         states = list(build_state.states(stage).values())
         done = [s.order.key for s in states if s.state is State.DONE]
         total = sum((c[stage] for c in rollup(unit).counts(done).values() if stage in c), Counts())
@@ -49,8 +62,7 @@ def status(pipeline: Pipeline, store: ObjectStore, build_state: BuildState | Non
                 "failed_rows": total.failed,
             }
         )
-    hours = Targets(pipeline, store).count(build_state).figures()
-    return {"root": store.url, "target_hours": hours, "stages": stages, "rounds": rounds_of(build_state, rollup)}
+    return stages
 
 
 def render(found: dict[str, Any], width: int | None = None) -> str:

@@ -27,7 +27,7 @@ from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord
-from kespeechchat.store.interface import ObjectStore
+from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.manifest import planned_rows
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.screened import refusals
@@ -60,8 +60,9 @@ class _Check:
             for planned in manifest.shards:
                 try:
                     self._kept[(branch, planned.number)] = planned_rows(self.store, planned, ["id"])["id"].to_pylist()
-                except (FileNotFoundError, OSError, ValueError) as error:
-                    self.problems.append(f"{planned.file}: the plan's rows cannot be read: {error}")
+                except (FileNotFoundError, OSError, ValueError, StoreError) as error:
+                    if planned.reference is None or not self._is_made(planned.number):
+                        self.problems.append(f"{planned.file}: the plan's rows cannot be read: {error}")
         for screened in self.build_state.screened.values():
             try:
                 refusals(self.store, screened)
@@ -75,6 +76,10 @@ class _Check:
                     self.problems.append(f"{unit.name} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
         self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
         return Verified(self.checked, self.problems, _incomplete(self.build_state))
+
+    def _is_made(self, shard: int) -> bool:
+        """Whether a shard of documents is done: then their file, which is the user's, is no longer needed."""
+        return self.build_state.states(self.pipeline.flow[0])[shard].state is State.DONE
 
     def _check_shard(self, order: Order) -> None:
         where = f"{order.name} shard {order.key.shard:05d}"
@@ -137,6 +142,8 @@ class _Check:
                 continue
             if not cls.keeps_rows and not cls.traits.renames_rows:
                 continue
+            if cls.source.stage == "documents" and ("documents", order.key.shard) not in self._kept:
+                continue  # the user's file is gone
             given = sorted(self._given(order, stage, counts.fan_out))
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here
             if settled != given:

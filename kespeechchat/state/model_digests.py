@@ -8,6 +8,7 @@ status` on a laptop), the digest that the build kept in ROOT counts.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,21 +26,22 @@ def with_model_digests(pipeline: Pipeline) -> Pipeline:
     it. A model that neither knows is left out, and its path is hashed in place of its content. What the excluded files
     hold is as ROOT's build kept it, unless `pipeline` says."""
     if pipeline.excluded is None and pipeline.instructions.exclude:
-        pipeline = pipeline.model_copy(update={"excluded": _saved(pipeline.root, "excluded")})
+        pipeline = pipeline.model_copy(update={"excluded": _saved(pipeline, "excluded")})
     paths = local_models(pipeline)
     if not paths:
         return pipeline.model_copy(update={"contents": {}})
     here = {path: content(path) for path in paths if Path(path).expanduser().exists()}
-    saved = _saved(pipeline.root, "contents") if len(here) < len(paths) else {}
+    saved = _saved(pipeline, "contents") if len(here) < len(paths) else {}
     return pipeline.model_copy(update={"contents": {p: saved[p] for p in paths if p in saved} | here})
 
 
-def _saved(root: str, what: Literal["contents", "excluded"]) -> dict[str, str]:
-    try:
-        digests: dict[str, str] | None = getattr(load_profile(root), what)
-        return digests or {}
-    except FileNotFoundError:
-        return {}
+def _saved(pipeline: Pipeline, what: Literal["contents", "excluded"]) -> dict[str, str]:
+    """As the last build kept it; and, of the other chain, as its last run did."""
+    digests: dict[str, str] = {}
+    for chain in dict.fromkeys(("dialogues", pipeline.chain)):
+        with contextlib.suppress(FileNotFoundError):
+            digests |= getattr(load_profile(pipeline.root, chain=chain), what) or {}
+    return digests
 
 
 def unknown(pipeline: Pipeline) -> list[str]:

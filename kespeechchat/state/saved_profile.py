@@ -35,7 +35,7 @@ def save_profile(pipeline: Pipeline) -> str:
     return hash_
 
 
-def load_profile(root: str, hash_: str | None = None) -> Pipeline:
-    """The profile saved under `hash_` (None: the last one), with this `root`. Raises FileNotFoundError."""
-    name = f"pipelines/{hash_}.json" if hash_ else LAST
+def load_profile(root: str, hash_: str | None = None, chain: Chain = "dialogues") -> Pipeline:
+    """The profile saved under `hash_` (None: the last one of `chain`), with this `root`. Raises FileNotFoundError."""
+    name = f"pipelines/{hash_}.json" if hash_ else _LAST_OF[chain]
     return from_json(open_store(root).get(name).decode()).model_copy(update={"root": root})
