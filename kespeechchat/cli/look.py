@@ -129,22 +129,21 @@ def show(
 ) -> int:
     """Show one row through all stages: texts, verdicts, what was heard, scores, voices, seeds, models, its files.
 
-    ID is the id of an input row, a dialogue, a clip, a speaker, a candidate or a voice, as `kesc rows`, an export or an
-    error message prints it. All variants (-v1) and rounds of the row are shown, unless ID names one variant.
+    ID is the id of an input row, a document, a dialogue, a clip, a speaker, a candidate or a voice, as `kesc rows`, an
+    export or an error message prints it. All variants (-v1) and rounds of the row are shown, unless ID names one.
 
     \b
     kesc show quickstart-zh-0123 --root build/quickstart
     kesc show quickstart-zh-0123456789ab-v1 --root build/quickstart --audio listen
     """
-    from kespeechchat.commands.show import show as find_row
+    from kespeechchat.commands.show import show_any as find_row
     from kespeechchat.commands.show import write_audio
     from kespeechchat.commands.shown_text import render
     from kespeechchat.config.load import ConfigError
     from kespeechchat.state.build_state import BuildState
 
-    profile = profile_of(pipeline, root)
-    build_state = BuildState(profile, store_of(profile))
-    shown = find_row(build_state, row)
+    chains = chains_of(pipeline, root)
+    build_state, shown = find_row([BuildState(profile, store_of(profile)) for profile in chains], row)
     say(render(shown, build_state.store.url))
     if audio is not None:
         try:

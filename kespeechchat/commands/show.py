@@ -6,10 +6,10 @@ its id: `ID-v1` is its second variant. Speakers, candidates and voices are found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from kespeechchat.commands.rows import schema_of, without_audio_bytes
 from kespeechchat.config.flow import AUDIO, TRAITS, of_branch, one_language
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
+from kespeechchat.config.traits import Branch
 from kespeechchat.config.units import Unit
 from kespeechchat.display import counted
 from kespeechchat.records import turn_names
@@ -29,6 +30,7 @@ from kespeechchat.store.manifest import PlannedShard, planned_rows
 from kespeechchat.store.parquet import parquet_table
 from kespeechchat.store.shards import read_checked
 
+_Places: TypeAlias = dict[str, tuple[str, PlannedShard] | None]  # id → branch and planned shard; None: of a library
 _NAMED = 5  # ids that an ambiguous beginning is told with
 
 
@@ -63,9 +65,25 @@ class Shown:
     steps: tuple[Step, ...]
 
 
+def show_any(build_states: Iterable[BuildState], id_: str) -> tuple[BuildState, Shown]:
+    """As `show`, in the first of a ROOT's chains that has such an id, and which one that is."""
+    *first, last = build_states
+    for build_state in first:
+        if found := _places(build_state, id_):
+            return build_state, _shown(build_state, id_, found)
+    return last, show(last, id_)
+
+
 def show(build_state: BuildState, id_: str) -> Shown:
     """The row of this id, or of the one id that begins so. Raises ConfigError where there is none or several."""
-    found = _planned(build_state, id_) or _made(build_state, id_)
+    return _shown(build_state, id_, _places(build_state, id_))
+
+
+def _places(build_state: BuildState, id_: str) -> _Places:
+    return _planned(build_state, id_) or _made(build_state, id_)
+
+
+def _shown(build_state: BuildState, id_: str, found: _Places) -> Shown:
     ids = sorted(found)
     if id_ in found:
         ids = [id_]
@@ -86,9 +104,9 @@ def show(build_state: BuildState, id_: str) -> Shown:
     return Shown(wanted, row, others, tuple(_steps(build_state, branch, planned.number, wanted)))
 
 
-def _planned(build_state: BuildState, id_: str) -> dict[str, tuple[str, PlannedShard] | None]:
+def _planned(build_state: BuildState, id_: str) -> _Places:
     """Planned ids that `id_` is, begins, or names a variant of → where they are."""
-    found: dict[str, tuple[str, PlannedShard] | None] = {}
+    found: _Places = {}
     for branch, shard, ids in _planned_ids(build_state):
         found |= {i: (branch, shard) for i in ids if i.startswith(id_) or id_.startswith(f"{i}-v")}
     exact = {i: at for i, at in found.items() if id_ == i or id_.startswith(f"{i}-v")}
@@ -118,9 +136,9 @@ def _planned_row(build_state: BuildState, shard: PlannedShard, id_: str) -> dict
     return {**row, "language": shard.language, "shard": shard.number}
 
 
-def _made(build_state: BuildState, id_: str) -> dict[str, tuple[str, PlannedShard] | None]:
+def _made(build_state: BuildState, id_: str) -> _Places:
     """Ids that begin so among speakers, candidates and voices."""
-    found: dict[str, tuple[str, PlannedShard] | None] = {}
+    found: _Places = {}
     for unit in _library_units(build_state):
         for order in _done(build_state, unit):
             table, _ = _table(build_state, unit, order, ["stage"])
@@ -138,7 +156,8 @@ def _done(build_state: BuildState, unit: Unit) -> list[Order]:
 
 def _steps(build_state: BuildState, branch: str, shard: int, id_: str) -> Iterator[Step]:
     """The rows of the id, of what it was made of, and of what was made of it, in all units of its branch."""
-    stages = of_branch("voices") if branch == "speech" else (*of_branch("text"), *of_branch("speech"))
+    branches: Mapping[str, tuple[Branch, ...]] = {"speech": ("voices",), "documents": ("interleave",)}
+    stages = [stage for one in branches.get(branch, ("text", "speech")) for stage in of_branch(one)]
     for unit in build_state.pipeline.units:
         if split_round(unit.name)[0] in stages and one_language(split_round(unit.name)[0]):
             state = build_state.states(unit.name).get(shard)

@@ -8,7 +8,7 @@ from typing import Any
 from kespeechchat.commands.show import Shown, Step
 from kespeechchat.config.flow import AUDIO
 from kespeechchat.config.rounds import split_round
-from kespeechchat.display import percent
+from kespeechchat.display import counted, percent
 from kespeechchat.records import COMMON, KEPT
 
 _LONG = 6  # numbers of a list that is shown whole
@@ -22,7 +22,8 @@ def render(shown: Shown, root: str) -> str:
 def _head(shown: Shown) -> Iterator[str]:
     yield shown.id
     if (row := shown.planned) is not None:
-        yield f"  line {row['line']} of {row['file']} (source {row['source']}), {row['language']}, shard {row['shard']}"
+        language = f", {row['language']}" if row["language"] else ""
+        yield f"  line {row['line']} of {row['file']} (source {row['source']}){language}, shard {row['shard']}"
         yield f"  as read: {row['raw']}"
         if row["problem"]:
             yield f"  problem: {row['problem']}"
@@ -43,6 +44,8 @@ def _step(step: Step, shown: Shown, root: str) -> Iterator[str]:
         if name == "turns":
             for turn in value or ():
                 yield from _turn(turn)
+        elif name == "pieces":
+            yield from (f"  {_piece(piece)}" for piece in value or ())
         elif name == "verdicts":
             yield from (f"  verdict {v['criterion']}: {_verdict(v)}" for v in value or ())
         elif value is not None and name not in COMMON.names:
@@ -71,6 +74,14 @@ def _turn(turn: dict[str, Any]) -> Iterator[str]:
     figures += [f"{score['head']} {score['value']:.2f}" for score in turn.get("scores") or ()]
     if figures:
         yield f"    {', '.join(figures)}"
+
+
+def _piece(piece: dict[str, Any]) -> str:
+    if piece.get("tokens") is None:
+        return f"text:   {piece['text']!r}"
+    length = f", {piece['seconds']:.2f} s" if piece["seconds"] is not None else ""
+    said = f"said {piece['said']!r} by voice {piece['voice']}, seed {piece['seed']}{length}"
+    return f"speech: {piece['text']!r}, {said}, {counted(len(piece['tokens']), 'token')}"
 
 
 def _verdict(verdict: dict[str, Any]) -> str:
