@@ -16,7 +16,7 @@ from kespeechchat.records import Outcome, RowError
 from kespeechchat.seeds import seed_for, stable_uniform
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.stages.later import Growing, grown
+from kespeechchat.stages.later import Growing, grown, usable
 from kespeechchat.stages.later_answers import answers, take
 from kespeechchat.text.compose import QUESTION_LENGTH, Dialogue, hopeless, parse_question
 from kespeechchat.text.later import history, judge_later_question
@@ -66,17 +66,15 @@ class FollowUps:
         wanted = self._settings.follow_ups
         assert wanted is not None and self._settings.later_prompt is not None
         prompt = self._prompt(wanted.prompt)
-        asked = dict(_usable(rows, self._questions(rows, prompt)))
+        asked = {one.id: question for one, question in usable(rows, self._questions(rows, prompt))}
         waiting = [one for one in rows if one.id in asked]
         if not waiting:
             return
         nothing: dict[str, str | None] = dict.fromkeys(asked)
         prompt = self._prompt(self._settings.later_prompt)
         found = answers(self._llm, self._settings, self._pipeline.seed, waiting, asked, nothing, prompt)
-        replies = dict(_usable(waiting, found))
-        for one in waiting:
-            if one.id in replies:
-                take(one, asked[one.id], replies[one.id], "model")
+        for one, reply in usable(waiting, found):
+            take(one, asked[one.id], reply, "model")
 
     def _questions(self, rows: Sequence[Growing], prompt: Prompt) -> list[Judged | RowError]:
         language = self._task.one_language
@@ -104,14 +102,3 @@ class FollowUps:
 
     def _prompt(self, name: str) -> Prompt:
         return parse_prompt(self._pipeline.prompts[name], name, self._task.one_language)
-
-
-def _usable(rows: Sequence[Growing], found: Sequence[Judged | RowError]) -> Iterable[tuple[str, str]]:
-    """(id, text) of the rows whose answer can be used; the others end, or have failed."""
-    for one, judged in zip(rows, found, strict=True):
-        if isinstance(judged, RowError):
-            one.error = judged.message
-        elif judged.reason:
-            one.ended = judged.reason
-        else:
-            yield one.id, judged.answer

@@ -6,11 +6,12 @@ ends the dialogue there; the reason is in the row's `ended` and is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from kespeechchat.records import KEPT, Outcome, failed
+from kespeechchat.records import KEPT, Outcome, RowError, failed
 from kespeechchat.stages.base import Row
+from kespeechchat.stages.candidates import Judged
 from kespeechchat.text.compose import Dialogue
 
 SEVERAL = ("later", "ended")  # columns that a row of one exchange does not have
@@ -76,3 +77,14 @@ def grown(
         stuck = [one.id for one, place in zip(open_, before, strict=True) if one.open and one.place == place]
         assert not stuck, f"an exchange was neither made nor ended: {stuck[0]}"
     return [one.settled() if isinstance(one, Growing) else one for one in settled]
+
+
+def usable(rows: Sequence[Growing], found: Sequence[Judged | RowError]) -> Iterator[tuple[Growing, str]]:
+    """(row, text) of the rows whose text, in the same order, can be used; the others end, or have failed."""
+    for one, judged in zip(rows, found, strict=True):
+        if isinstance(judged, RowError):
+            one.error = judged.message
+        elif judged.reason:
+            one.ended = judged.reason
+        else:
+            yield one, judged.answer

@@ -12,7 +12,7 @@ from kespeechchat.records import Outcome, RowError
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.stages.later import Growing, grown
+from kespeechchat.stages.later import Growing, grown, usable
 from kespeechchat.text.compose import Dialogue, dialogue_by_rule, hopeless
 from kespeechchat.text.later import answer_fields, judge_later_answer, parse_answer
 from kespeechchat.text.prompts import Prompt, parse_prompt
@@ -45,13 +45,8 @@ class LaterAnswers:
             for one in waiting:
                 one.ended = "no_rule"
             return
-        for one, judged in zip(waiting, self._by_model(waiting, self._settings.later_prompt), strict=True):
-            if isinstance(judged, RowError):
-                one.error = judged.message
-            elif judged.reason:
-                one.ended = judged.reason
-            else:
-                take(one, one.next["question"], judged.answer, "model")
+        for one, answer in usable(waiting, self._by_model(waiting, self._settings.later_prompt)):
+            take(one, one.next["question"], answer, "model")
 
     def _unanswered(self, one: Growing) -> bool:
         if not self._settings.require_reference or one.next["reference"]:

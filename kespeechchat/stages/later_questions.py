@@ -12,7 +12,7 @@ from kespeechchat.records import Outcome, RowError
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.candidates import Judged, ask_until_usable, nth
-from kespeechchat.stages.later import Growing, grown
+from kespeechchat.stages.later import Growing, grown, usable
 from kespeechchat.text.compose import Dialogue, gist, hopeless, parse_question, question_by_rule
 from kespeechchat.text.later import again, judge_later_question, question_fields
 from kespeechchat.text.prompts import Prompt, parse_prompt
@@ -47,13 +47,8 @@ class LaterQuestions:
         prompt = parse_prompt(
             self._pipeline.prompts[self._settings.later_prompt], self._settings.later_prompt, self._task.one_language
         )
-        for one, judged in zip(waiting, self._by_model(waiting, prompt), strict=True):
-            if isinstance(judged, RowError):
-                one.error = judged.message
-            elif judged.reason:
-                one.ended = judged.reason
-            else:
-                self._take(one, judged.answer, "model")
+        for one, question in usable(waiting, self._by_model(waiting, prompt)):
+            self._take(one, question, "model")
 
     def _by_rule(self, one: Growing) -> bool:
         if not self._settings.by_rule:
