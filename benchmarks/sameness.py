@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 
 from kespeechchat.commands.verify import verify
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BRANCHES, BuildState, State
 from kespeechchat.state.saved_profile import load_profile
 from kespeechchat.store.commit import read_record
 from kespeechchat.store.opening import open_store
@@ -90,11 +91,12 @@ def unnamed(root: str) -> list[str]:
 
 
 def _units(root: str) -> list[str]:
-    """Units of the last pipeline that was built there; none where none was."""
-    try:
-        return [unit.name for unit in load_profile(root).units]
-    except FileNotFoundError:
-        return []
+    """Units of the last pipelines that were built there, of each chain; none where none was."""
+    found: list[str] = []
+    for chain in BRANCHES:
+        with suppress(FileNotFoundError):
+            found += [unit.name for unit in load_profile(root, chain=chain).units]
+    return found
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -90,7 +90,7 @@ def profile(folder: Path, *changes: str, documents: Path = DOCUMENTS, languages:
             "language": lang,
             "split": split,
             "gender": "female",
-            "embedding": [float(n)] * 4,
+            "embedding": [n / 100] * 12,
         }
         for n, (lang, split) in enumerate(zip(languages.split(), ("train", "train", "train", "test"), strict=True))
     ]

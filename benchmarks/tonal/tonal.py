@@ -87,6 +87,15 @@ def _heard(audio: Audio) -> str:
     return (16 * halves[::2] + halves[1::2]).astype(np.uint8).tobytes().decode()
 
 
+class Bytes(_Engine):
+    """Tokens: the bytes that are said."""
+
+    rate, size, codebooks = RATE / (2 * SYMBOL), 256, 1
+
+    def tokens(self, audios: Sequence[Audio]) -> list[np.ndarray]:
+        return [np.frombuffer(_heard(audio).encode(), np.uint8).astype(np.int32)[None] for audio in audios]
+
+
 class Speaker(_Engine):
     size = len(_SPEAKER)
 
@@ -154,6 +163,7 @@ ENGINES: dict[str, type[_Engine]] = {  # capability → engine
     "llm": Writer,
     "mos": Quality,
     "speaker": Speaker,
+    "tokens": Bytes,
     "tts": Voice,
     "watermark": Mark,
 }
