@@ -166,6 +166,7 @@ class _Pass:
         self._fresh: dict[int, int] = {}  # hash → times, not yet in `_seen`
         self._named = {file.path: file for file in self.inputs}
         self._next = len(self.manifest.shards)  # number of the next new shard
+        self._told = 0  # problems
         self._found = {
             file.path: FileSummary(path=file.path, read="", rows=0, malformed=0, problems=[]) for file in self.inputs
         }
@@ -208,7 +209,8 @@ class _Pass:
         for line, document in enumerate(documents, how.line):
             if document.problem is not None:
                 found["malformed"] += 1
-                if sum(len(of["problems"]) for of in self._found.values()) < _TOLD:
+                if self._told < _TOLD:
+                    self._told += 1
                     found["problems"].append(f"{Path(file.path).name}:{line}: {document.problem}")
 
     def _count(self, source: str, documents: list[Document]) -> tuple[tuple[int, int], ...]:
