@@ -81,14 +81,12 @@ def test_clean_keeps_what_is_current_and_removes_what_is_stale(root, tmp_path):
 
 
 def test_show_tells_a_documents_way(root):
-    ids = [
-        json.loads(line)["id"]
-        for line in kesc("rows", "--stage", "spans", "--format", "jsonl", "--root", root)[1].splitlines()
-    ]
-    code, told = kesc("show", ids[0], "--root", root)
+    listed = kesc("rows", "--stage", "spans", "--format", "jsonl", "--root", root)[1].splitlines()
+    ids = {row["line"]: row["id"] for row in map(json.loads, listed)}
+    code, told = kesc("show", ids[1], "--root", root)
     assert code == 0 and f"as read: {TEXTS[0]}" in told and "line 1 of a.jsonl (source a), shard 0" in told
     assert "speech: '" in told and "by voice v" in told and "made with interleaved.tokens: model no model" in told
-    code, told = kesc("show", ids[2], "--root", root)
+    code, told = kesc("show", ids[3], "--root", root)
     assert code == 0 and "rejected: control_token" in told
     assert kesc("show", "nobody", "--root", root)[0] == 2
 

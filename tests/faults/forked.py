@@ -81,10 +81,12 @@ def serve() -> None:
     import pyarrow as pa
 
     from kespeechchat.cli import app
-    from kespeechchat.commands import summary  # and with it the stages and all that they read text with
+    from kespeechchat.commands import interleave, summary  # and with it the stages and all that they read text with
     from kespeechchat.execution import driver
+    from kespeechchat.text.interleaving.words import paragraphs
 
-    assert summary and driver
+    assert interleave and summary and driver
+    paragraphs("我们")  # loads the dictionary of Chinese words
     pa.array([0])  # loads pandas where it is installed, once here instead of in every fork
     for line in sys.stdin:
         asked = json.loads(line)

@@ -69,4 +69,4 @@ def test_a_kill_anywhere_loses_and_doubles_nothing(tmp_path, kesc):
         assert _sequences(root) == files, f"other sequences after kill {at}"
     hits = Counter(line.split(":")[0] for line in log.read_text().splitlines())
     print(f"\n{kills} kills: {dict(hits)}")
-    assert hits.keys() == {"plan", "attempts", "data", "commits", "root"} and hits.total() == kills
+    assert {"plan", "attempts", "root"} <= hits.keys() and hits.total() == kills

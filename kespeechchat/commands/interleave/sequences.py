@@ -31,11 +31,12 @@ from kespeechchat.dataset.interleaving import marked_text
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.store.commit import CommitRecord
 from kespeechchat.store.shards import read_sound_record, read_table
-from kespeechchat.whole_file import whole_file
+from kespeechchat.whole_file import PART, whole_file
 
 UNIT = "interleaved"
 _SEQUENCES = re.compile(r"(sequences-\d{5,}\.jsonl|data/sequences-\d{5,}\.parquet)(\.part)?")
-_CARD = re.compile(r"(README\.md|tokens\.json)(\.part)?")
+_CARD = ("README.md", "tokens.json")
+_UNFINISHED = tuple(name + PART for name in _CARD)  # a run was killed while it wrote one
 _PIECE = pa.struct(
     [
         ("text", pa.string()),  # of the document
@@ -137,9 +138,9 @@ def check_folder(to: Path) -> None:
         raise ConfigError(f"--to {to}: is a file: name a folder")
     files = [p for folder in (to, to / "data") if folder.is_dir() for p in folder.iterdir() if p != to / "data"]
     names = sorted(path.relative_to(to).as_posix() for path in files)
-    others = [name for name in names if not _SEQUENCES.fullmatch(name)]
+    others = [name for name in names if not (_SEQUENCES.fullmatch(name) or name in _UNFINISHED)]
     if _is_vocabulary(to / "tokens.json"):
-        others = [name for name in others if not _CARD.fullmatch(name)]
+        others = [name for name in others if name not in _CARD]
     if others:
         raise ConfigError(f"--to {to}: holds {others[0]}, which is none of the sequences' files: name an empty folder")
 

@@ -53,6 +53,8 @@ def test_what_is_there_of_the_same_shards_stays(tmp_path, ear):
     (to / "sequences-00001.jsonl").unlink()
     (to / "data" / "sequences-00002.parquet").write_bytes(b"torn")
     (to / "sequences-00003.jsonl.part").write_bytes(b"half")
+    (to / "tokens.json").rename(to / "tokens.json.part")  # killed before it was whole
+    (to / "README.md").unlink()
     assert write(pipeline, to) == told, "the card counts all of them"
     after = state(to)
     del after["sequences-00003.jsonl.part"]
