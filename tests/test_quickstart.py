@@ -59,6 +59,7 @@ def small(tmp_path_factory) -> list[str]:
         "stages.blend.blending.users={train: 4}",
         "stages.blend.blending.least_spare=1",
         "stages.spoken.splits={dev: 0, test: 0}",
+        "rounds=[voice]",
         "guards={}",
     ):
         options += ["--set", override]

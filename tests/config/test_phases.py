@@ -103,10 +103,13 @@ def test_the_line_of_the_phase_is_named(tmp_path: Path, quickstart: Path) -> Non
 def test_what_can_be_fused_is(quickstart: Path) -> None:
     fused = load_pipeline(
         quickstart,
-        _phases(
-            f"{{name: text, stages: [[{', '.join(flow.TEXT)}]]}}",
-            "{name: voices, stages: [[corpus, clips], speakers, blend, audition, voices]}",
-            "{name: audio, stages: [synthesize, watermark, [measure, gate]]}",
+        (
+            "rounds=[voice]",
+            *_phases(
+                f"{{name: text, stages: [[{', '.join(flow.TEXT)}]]}}",
+                "{name: voices, stages: [[corpus, clips], speakers, blend, audition, voices]}",
+                "{name: audio, stages: [synthesize, watermark, [measure, gate]]}",
+            ),
         ),
     )
     assert fused.units[0] == Unit(flow.TEXT) and Unit.of("corpus", "clips") in fused.units

@@ -29,10 +29,12 @@ PROFILE = HERE.parents[1] / "pipelines" / "quickstart.yaml"
 
 
 def _fingerprints(folder: Path) -> dict[str, str]:
-    """`UNIT LANGUAGE` → hash of its shards' ingredients, of every unit of the quick start, its round included."""
+    """`UNIT LANGUAGE` → hash of its shards' ingredients, of every unit of the quick start, and of a round."""
     speech = f"speech.inputs=[{{path: {recipe(folder / 'speech.yaml', 10)}}}]"
     inputs = [questions(folder / "questions.jsonl", 4)]
-    pipeline = load_pipeline(PROFILE, (speech, ANY_LANGUAGE), inputs=inputs, root=str(folder / "root"))
+    pipeline = load_pipeline(
+        PROFILE, (speech, ANY_LANGUAGE, "rounds=[voice]"), inputs=inputs, root=str(folder / "root")
+    )
     store = open_store(pipeline.root)
     fill(pipeline, store)
     build_state = BuildState(pipeline, store)

@@ -15,6 +15,8 @@ FUSED = (
     "speakers, blend, audition, voices]}, {name: audio, stages: [[synthesize, watermark], [measure, gate]]}]"
 )
 
+AGAIN = "rounds=[voice]"
+
 
 @pytest.mark.parametrize(
     ("settings", "text", "speech", "clips"),
@@ -26,7 +28,7 @@ FUSED = (
 def test_units_are_put_into_chains(
     quickstart: Path, settings: tuple[str, ...], text: list[str], speech: list[str], clips: list[str]
 ) -> None:
-    found = chains(load_pipeline(quickstart, settings))
+    found = chains(load_pipeline(quickstart, (AGAIN, *settings)))
     assert (found.text, found.clips) == (text, clips)
     assert found.speech == [speech, [f"{unit}.r1" for unit in speech]]
     assert (found.mining, found.auditions) == (["speakers", "blend"], ["audition", "voices"])
@@ -34,7 +36,7 @@ def test_units_are_put_into_chains(
 
 
 def test_a_shard_holds_what_its_branch_says(quickstart: Path) -> None:
-    pipeline = load_pipeline(quickstart)  # shard_size 6 and 16, audition_shard_size 6
+    pipeline = load_pipeline(quickstart, (AGAIN,))  # shard_size 6 and 16, audition_shard_size 6
     pipeline = pipeline.model_copy(update={"speech": pipeline.speech.model_copy(update={"audition_shard_size": 7})})
     sizes = {unit.name: shard_size(pipeline, unit) for unit in pipeline.units}
     assert {sizes[unit] for unit in ("ingest", "spoken", "watermark", "gate", "gate.r1")} == {6}
