@@ -7,6 +7,7 @@ was heard are interpolated. Pauses go to the punctuation or space at that place,
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,9 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from kespeechchat.records import Word
+
+_LETTER = r"[^\W_\u3400-\u9fff\U00020000-\U0003ffff]"  # not a Chinese character: of words that spaces part
+_WORD_GOES_ON = re.compile(rf"{_LETTER}(?:['’-]?{_LETTER}|(?<=\d)[.,:]\d)")
 
 
 class NothingHeard(ValueError):
@@ -60,8 +64,8 @@ def text_until(text: str, words: Sequence[Word], seconds: float) -> str:
     if max(reached) >= max(at for at, _, _ in times):
         return text
     end = max(reached) + 1
-    while end < len(text) and _spoken(text[end]) and text[end].isascii():  # a word that began is said as a word
-        end += 1
+    while rest := _WORD_GOES_ON.match(text, end - 1):  # a word that began is said as a word
+        end = rest.end()
     return text[:end]
 
 

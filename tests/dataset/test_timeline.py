@@ -23,6 +23,11 @@ NATURAL = TimingSettings(
     user_after_agent=Offsets(mean=0.4, std=0.4, low=-0.5, high=2.0),
 )
 INTERRUPTS = NATURAL.model_copy(update={"barge_in": BargeIn(probability=1.0)})
+HASTY = TimingSettings(  # all speak at once, and at once again
+    agent_after_user=Offsets(mean=-4.0),
+    user_after_agent=Offsets(mean=-4.0),
+    barge_in=BargeIn(probability=1.0, after=0.01, before_end=0.01, reaction=Offsets(mean=0.0, low=0.0)),
+)
 SAID = "one two three four five six seven eight nine ten"
 
 
@@ -57,7 +62,7 @@ def test_the_papers_timeline_has_no_gap(samples):
     assert length_of(places) == sum(samples)
 
 
-@given(LENGTHS, st.text(min_size=1, max_size=8), st.sampled_from([NATURAL, INTERRUPTS]))
+@given(LENGTHS, st.text(min_size=1, max_size=8), st.sampled_from([NATURAL, INTERRUPTS, HASTY]))
 def test_no_channel_speaks_twice_and_no_turn_is_drowned(samples, id_, settings):
     row = dialogue(*samples, id_=id_)
     timing = Timing(settings, seed=7)
@@ -193,6 +198,16 @@ def test_the_papers_shape_says_nothing_of_time():
         ),
         ("It is cold.", [("It", 0, 0.2), ("is", 0.2, 0.4), ("cold", 0.5, 0.8)], 2.0, "It is cold."),
         ("It is cold.", [("It", 0.5, 0.7)], 0.3, ""),
+        ("I don't know.", [("I", 0, 0.2), ("don't", 0.3, 0.6), ("know.", 0.7, 1.0)], 0.35, "I don't"),
+        ("A café's menu.", [("A", 0, 0.2), ("café's", 0.3, 0.7), ("menu.", 0.8, 1.0)], 0.35, "A café's"),
+        ("A well-known dish.", [("A", 0, 0.1), ("well-known", 0.2, 0.7), ("dish", 0.8, 1.0)], 0.3, "A well-known"),
+        (
+            "It is 3.5 metres.",
+            [("It", 0, 0.1), ("is", 0.2, 0.3), ("3.5", 0.4, 0.7), ("metres", 0.8, 1)],
+            0.45,
+            "It is 3.5",
+        ),
+        ("用iPhone拍。", [("用", 0, 0.2), ("iPhone", 0.2, 0.7), ("拍", 0.7, 0.9)], 0.3, "用iPhone"),
     ],
 )
 def test_a_text_is_cut_at_the_word_that_was_reached(text, words, seconds, found):
