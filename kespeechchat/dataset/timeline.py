@@ -61,12 +61,10 @@ class Timing:
             raise ValueError(f"dialogue {row['id']}: {fault}")
         places: list[Place] = []
         for index, turn in enumerate(turns):
-            if index and turn["role"] == "user" and self._barges_in(row["id"], index):
-                if cut := self._cut(row, index, places[-1]):
-                    onset, places[-1] = cut
-                    start = places[-1].start + onset
-                else:
-                    start = self._after(row, index, places)
+            barges_in = index and turn["role"] == "user" and self._barges_in(row["id"], index)
+            if cut := self._cut(row, index, places) if barges_in else None:
+                onset, places[-1] = cut
+                start = places[-1].start + onset
             else:
                 start = self._after(row, index, places)
             samples = samples_of(turn)
@@ -91,10 +89,11 @@ class Timing:
         likely = self.settings.barge_in.probability
         return likely > 0 and self._draw(id_, index, "barge-in") < likely
 
-    def _cut(self, row: FinishedRow, index: int, last: Place) -> tuple[int, Place] | None:
+    def _cut(self, row: FinishedRow, index: int, places: Sequence[Place]) -> tuple[int, Place] | None:
         """(samples of the agent's turn after which the user begins, the agent's place, cut); None where the turn is too
-        short for that."""
-        agent, barge_in = row["turns"][index - 1], self.settings.barge_in
+        short for that. The user begins when its own last turn has ended, and at most half of what is heard of the
+        agent's is spoken at the same time as that."""
+        agent, barge_in, (own, last) = row["turns"][index - 1], self.settings.barge_in, places[-2:]
         if (words := agent.get("words")) is None:
             raise ValueError(
                 f"dialogue {row['id']}, turn {index - 1}: timing.barge_in needs word times (`words` of stage gate), "
@@ -102,7 +101,8 @@ class Timing:
             )
         rate = agent["sample_rate"]
         reaction = round(barge_in.reaction.at(self._draw(row["id"], index, "reaction")) * rate)
-        first = round(barge_in.after * rate)
+        both = own.end - last.start
+        first = max(round(barge_in.after * rate), both, 2 * both - reaction)
         last_word = round(words[-1]["start"] * rate) if words else 0
         latest = min(last.samples - round(barge_in.before_end * rate), last_word) - reaction
         if latest < first:
