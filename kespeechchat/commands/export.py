@@ -126,8 +126,8 @@ def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:
             f"({selection.longer:,} of the whole build)"
         )
     if selection.barred:
-        left_out = counted(len(selection.barred), "training dialogue is", "training dialogues are")
-        yield f"        {left_out} left out: a user says what a user of a held-out dialogue says"
+        left_out = counted(len(selection.barred), "dialogue is", "dialogues are")
+        yield f"        {left_out} left out: a turn of each says what a turn of a held-out dialogue says"
 
 
 def _scene(

@@ -34,7 +34,7 @@ class CardFacts:
     partitions: Mapping[str, Mapping[str, Any]]
     splits: Mapping[Split, int] = field(default_factory=dict)
     overlaps: Sequence[str] = ()
-    checked: Sequence[str] = ("user voice", "user text")
+    checked: Sequence[str] = ("user voice", "text of any turn")
     with_audio: bool = True
     data_files: DataFiles = field(default_factory=list)
     loading: Mapping[str, object] = field(default_factory=dict)

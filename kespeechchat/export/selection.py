@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -91,7 +92,7 @@ class Rule:
 
     subset: Subset
     cuts: Cuts
-    barred: frozenset[int] = frozenset()  # hashes of the ids of training dialogues that say what a held-out one says
+    barred: frozenset[int] = frozenset()  # hashes of the ids that no export may hold, see `shared_texts`
     without: Hashes = field(default_factory=_NONE.copy, compare=False)  # sorted hashes of the ids that are left out
 
     def level(self, row: FinishedRow) -> int:
@@ -185,15 +186,14 @@ def select(
     release: Cuts | None = None,
     processes: int | None = None,
 ) -> Selection:
-    """Reads `rows` once and cuts the partitions, or takes them from `release`.
+    """Reads `rows` and cuts the partitions, or takes them from `release`; without what `shared_texts` finds.
     Several processes read their parts where these are many: `processes` as in `processes.spread`.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
     subset = subset or Subset()
-    survey, barred = _survey(rows, seed, subset, processes), frozenset[int]()
-    if survey.longer and (barred := shared_texts(rows)):
-        survey = _survey(rows, seed, subset, processes, barred)
+    barred = shared_texts(rows, processes)
+    survey = _survey(rows, seed, subset, processes, barred)
     cut = apply_cuts(release, survey.dialogues) if release else cut_partitions(survey.dialogues, partitions)
     dialogues, hours = survey.splits.total(), survey.hours()
     if subset.partition is not None:
@@ -216,23 +216,55 @@ def select(
     )
 
 
-def shared_texts(rows: Rows) -> frozenset[int]:
-    """Hashes of the ids of training dialogues in which a user says what a user of a held-out dialogue says. Of first
-    turns that cannot be, for a dialogue's split is drawn by what its user says first.
+def shared_texts(rows: Rows, processes: int | None = None) -> frozenset[int]:
+    """Hashes of the ids of dialogues of which a turn, the user's or the agent's, says what a turn of another split
+    says. The test split keeps all of its dialogues, dev those that say nothing of test, training what is left.
 
-    Memory: 8 bytes for each user turn of a held-out dialogue."""
-    held: set[int] = set()
-    for wanted in (False, True):
-        found: set[int] = set()
-        for part in rows.parts():
-            for row in part.rows(_TEXTS):
-                if (row["split"] == "train") == wanted:
-                    said = (stable_hash("text", text_key(turn["text"])) for turn in row["turns"][::2])
-                    if not wanted:
-                        held.update(said)
-                    elif not held.isdisjoint(said):
-                        found.add(stable_hash(row["id"]))
-    return frozenset(found)
+    Memory: 8 bytes for each turn of a held-out dialogue, in each process."""
+    held: dict[Split, set[int]] = {"dev": set(), "test": set()}
+    for found in spread(_HeldTexts(), rows.parts(), processes):
+        for split, texts in found.items():
+            held[split] |= texts
+    if not any(held.values()):
+        return frozenset()
+    return frozenset(chain.from_iterable(spread(_Sharing(held), rows.parts(), processes)))
+
+
+def _said(row: FinishedRow) -> Iterator[int]:
+    """A hash of what each turn says."""
+    return (stable_hash("text", text_key(turn["text"])) for turn in row["turns"])
+
+
+class _HeldTexts:
+    """Reads parts, for `processes.spread`: the texts of their held-out dialogues."""
+
+    def do(self, part: Part) -> dict[Split, set[int]]:
+        held: dict[Split, set[int]] = {"dev": set(), "test": set()}
+        for row in part.rows(_TEXTS):
+            if row["split"] != "train":
+                held[row["split"]].update(_said(row))
+        return held
+
+    def merge(self, other: _HeldTexts) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Sharing:
+    """Reads parts, for `processes.spread`: the hashes of the ids that share a text with a split that keeps it."""
+
+    held: Mapping[Split, set[int]]
+
+    def do(self, part: Part) -> list[int]:
+        keep: dict[Split, set[int]] = {"dev": self.held["test"], "train": self.held["test"] | self.held["dev"]}
+        return [
+            stable_hash(row["id"])
+            for row in part.rows(_TEXTS)
+            if row["split"] != "test" and not keep[row["split"]].isdisjoint(_said(row))
+        ]
+
+    def merge(self, other: _Sharing) -> None:
+        pass
 
 
 def voices_of(row: FinishedRow) -> tuple[str, str]:
@@ -311,7 +343,7 @@ class _Surveyor:
 
 
 def _survey(
-    rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int] = frozenset()
+    rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int]
 ) -> _Survey:
     survey = _Survey(TrainingDialogues(seed))
     for piece in spread(_Surveyor(seed, subset, barred), rows.parts(), processes):

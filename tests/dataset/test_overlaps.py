@@ -10,10 +10,10 @@ from kespeechchat.dataset.overlaps import OverlapCheck
 
 def test_overlaps_of_every_kind():
     check = OverlapCheck()
-    check.add("train", "SPK1", "How are you?", "d1")
-    check.add("train", "SPK2", "Fine.", "d2")
-    check.add("test", "SPK3", "how are you", "d3")
-    check.add("dev", "SPK2", "Something else", "d4")
+    check.add("train", "SPK1", ["How are you?"], "d1")
+    check.add("train", "SPK2", ["Fine."], "d2")
+    check.add("test", "SPK3", ["how are you"], "d3")
+    check.add("dev", "SPK2", ["Something else"], "d4")
     found = check.overlaps({"SPK1": ["a", "b"], "SPK2": ["c", "d"], "SPK3": ["b", "e"]})
     assert {(o.kind, o.splits, o.examples) for o in found} == {
         ("text", ("test", "train"), ("d3",)),
@@ -25,8 +25,8 @@ def test_overlaps_of_every_kind():
 
 def test_disjoint_splits_share_nothing():
     check = OverlapCheck()
-    check.add("train", "SPK1", "one", "d1")
-    check.add("test", "SPK2", "two", "d2")
+    check.add("train", "SPK1", ["one"], "d1")
+    check.add("test", "SPK2", ["two"], "d2")
     assert check.overlaps({"SPK1": ["a", "b"], "SPK2": ["c", "d"]}) == []
 
 
@@ -36,6 +36,6 @@ def test_overlaps_do_not_depend_on_order_or_division(draws):
     whole, parts = OverlapCheck(), [OverlapCheck(), OverlapCheck()]
     for i, (split, voice, text) in enumerate(draws):
         for check in (whole, parts[i % 2]):
-            check.add(split, f"SPK{voice}", text, f"d{i}")
+            check.add(split, f"SPK{voice}", [text], f"d{i}")
     parts[1].merge(parts[0])
     assert parts[1].overlaps(parents) == whole.overlaps(parents)

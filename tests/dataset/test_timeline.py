@@ -26,7 +26,7 @@ INTERRUPTS = NATURAL.model_copy(update={"barge_in": BargeIn(probability=1.0)})
 HASTY = TimingSettings(  # all speak at once, and at once again
     agent_after_user=Offsets(mean=-4.0),
     user_after_agent=Offsets(mean=-4.0),
-    barge_in=BargeIn(probability=1.0, after=0.01, before_end=0.01, reaction=Offsets(mean=0.0, low=0.0)),
+    barge_in=BargeIn(probability=1.0, after=0.01, before_end=0.01, reaction=Offsets(mean=0.0, low=0.0), fade=0.5),
 )
 SAID = "one two three four five six seven eight nine ten"
 
@@ -73,6 +73,7 @@ def test_no_channel_speaks_twice_and_no_turn_is_drowned(samples, id_, settings):
         assert after.start >= before.end, "a voice overlaps itself"
     for before, after in itertools.pairwise(places):
         assert after.start > before.start and after.offset == after.start - before.end
+        assert before.fade <= before.samples
         if not before.cut:
             assert before.end - after.start <= min(before.samples, after.samples) // 2
 
@@ -81,6 +82,7 @@ def test_another_seed_draws_other_times():
     row = dialogue(*[48_000] * 6)
     drawn = {tuple(Timing(NATURAL.model_copy(update={"seed": k}), 7).places(row)) for k in range(20)}
     assert len(drawn) == 20
+    assert len({tuple(Timing(NATURAL, seed).places(row)) for seed in range(20)}) == 20, "and another build"
 
 
 def test_the_user_barges_in_and_the_agent_ends_a_reaction_time_later():
@@ -95,6 +97,20 @@ def test_the_user_barges_in_and_the_agent_ends_a_reaction_time_later():
     words = words_of(row["turns"][1], agent)
     assert [w.text for w in words] == agent.text.split() and words[-1].end <= agent.samples / RATE
     assert not (user.cut or again.cut or last.cut)
+
+
+def test_as_much_as_was_asked_for_is_cut_off():
+    settings = TimingSettings(barge_in=BargeIn(probability=1.0, before_end=4.0))
+    for k in range(50):
+        agent = Timing(settings, 3).places(dialogue(48_000, 240_000, 48_000, 48_000, id_=f"d-{k}"))[1]
+        assert agent.cut and agent.whole - agent.samples >= 4 * RATE
+
+
+def test_a_turn_of_which_no_word_was_reached_is_heard_whole():
+    row = dialogue(48_000, 240_000, 48_000, 48_000)
+    row["turns"][1]["words"] = [{"text": "nine", "start": 9.0, "end": 9.4}, {"text": "ten", "start": 9.5, "end": 9.9}]
+    settings = TimingSettings(barge_in=BargeIn(probability=1.0, before_end=3.0))
+    assert not any(place.cut for k in range(20) for place in Timing(settings, k).places(row))
 
 
 def test_a_turn_too_short_for_a_barge_in_is_heard_whole():
@@ -172,6 +188,20 @@ def test_statistics_do_not_depend_on_how_the_work_was_divided():
         halves[k % 2].add(row, timing.places(row))
     halves[1].merge(halves[0])
     assert halves[1].result() == whole.result() and whole.result()["cut"]["count"]
+
+
+def test_statistics_of_one_dialogue():
+    timing = TimingSettings(agent_after_user=Offsets(mean=-0.25), user_after_agent=Offsets(mean=0.5))
+    row, timelines = dialogue(48_000, 48_000, 48_000, 48_000), Timelines()
+    timelines.add(row, Timing(timing).places(row))
+    found = timelines.result()
+    assert (found["overlaps"]["count"], found["overlaps"]["mean"]) == (2, 0.25)
+    assert (found["gaps"]["count"], found["gaps"]["mean"]) == (1, 0.5)
+    assert found["offsets"]["agent_after_user"]["histogram"] == {"-0.3": 2}
+    assert found["seconds"]["mean"] == 8.0
+    barged, places = Timelines(), Timing(INTERRUPTS, 3).places(dialogue(48_000, 240_000, 48_000, 48_000))
+    barged.add(dialogue(48_000, 240_000, 48_000, 48_000), places)
+    assert barged.result()["cut"]["mean"] == pytest.approx(10 - places[1].samples / RATE)
 
 
 def test_the_papers_shape_says_nothing_of_time():

@@ -17,11 +17,18 @@ PARTITIONS = PartitionSettings(
     sizes={n: PartitionSize(fraction=f) for n, f in zip(NAMES, (1 / 40, 0.1, 0.25, 0.5, 1), strict=True)}
 )
 GENDERS = {f"SPK{i}f": "female" for i in range(5)} | {"agentMale": "male", "agentFemale": "female"}
-_SAID = {"en": ("How far is the moon?", "Far, my friend!"), "zh": ("月亮有多远？", "很远，朋友。")}
+_SAID = {"en": ("How far is the {}?", "Far, my {}!"), "zh": ("{}有多远？", "很远，{}。")}
+_OF_SPLIT = {  # no turn says in two splits the same
+    "train": {"en": ("moon", "friend"), "zh": ("月亮", "朋友")},
+    "dev": {"en": ("sun", "dear"), "zh": ("太阳", "同学")},
+    "test": {"en": ("star", "lady"), "zh": ("星星", "老师")},
+}
 
 
 def dialogue(i: int, **changes) -> dict:
     language = "en" if i % 3 else "zh"
+    split = changes.get("split", {9: "test", 8: "dev"}.get(i % 10, "train"))
+    texts = [said.format(word) for said, word in zip(_SAID[language], _OF_SPLIT[split][language], strict=True)]
     voices = (f"SPK{i % 5}f", "agentMale" if i % 2 else "agentFemale")
     turns = [
         {
@@ -39,7 +46,7 @@ def dialogue(i: int, **changes) -> dict:
             "words": _words(text, (800 + 40 * i + 300 * k) / RATE),
             "silences": [{"start": 0.0, "end": 0.025}],
         }
-        for k, (role, voice, text) in enumerate(zip(("user", "agent"), voices, _SAID[language], strict=True))
+        for k, (role, voice, text) in enumerate(zip(("user", "agent"), voices, texts, strict=True))
     ]
     return {
         "id": f"seed-{i:03d}",
@@ -47,7 +54,7 @@ def dialogue(i: int, **changes) -> dict:
         "shard": i // 8,
         "round": 0,
         "language": language,
-        "split": {9: "test", 8: "dev"}.get(i % 10, "train"),
+        "split": split,
         "metric": "WER",
         "error_rate": 0.025,
         "edits": 1,

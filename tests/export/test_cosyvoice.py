@@ -102,7 +102,8 @@ def test_a_voice_names_its_utterances(tmp_path):
 def test_white_space_in_a_text_ends_no_line(tmp_path, monkeypatch):
     made = rows()
     for row in made:
-        row["turns"][1]["text"] = "One\nline,\u3000two  words. "
+        if row["split"] == "train":
+            row["turns"][1]["text"] = "One\nline,\u3000two  words. "
     export(tmp_path, made)
     agents = [found for found in data(tmp_path, "train", monkeypatch) if found["utt"].endswith("_1")]
     assert agents and {found["text"] for found in agents} == {"One line, two words."}

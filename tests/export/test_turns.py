@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import io
+import itertools
 import json
 import tarfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 
 from kespeechchat.config.timing import BargeIn, Offsets, TimingSettings
 from kespeechchat.dataset.build_facts import BuildFacts
+from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.tables import ended_line
 from kespeechchat.dataset.timeline import Timing
 from kespeechchat.export.dialogues import Dialogues
@@ -41,6 +43,9 @@ def longer(i: int, exchanges: int = 2) -> dict:
 
 
 ROWS = [longer(i, 1 + i % 3) for i in range(20)]
+for _row in ROWS:
+    for _turn in _row["turns"]:  # a silence behind all that is heard of a turn that is cut
+        _turn["silences"] = [*_turn["silences"], {"start": _turn["seconds"] - 0.001, "end": _turn["seconds"]}]
 
 
 def pcm(row: dict, index: int) -> np.ndarray:
@@ -109,6 +114,7 @@ def test_facts_keep_the_whole_of_what_was_cut(tmp_path):
                 cuts += 1
                 assert turn["cut"]["text"] == own["text"] != said["text"]
                 assert turn["words"][-1][2] <= said["end"] - said["start"] + 1e-3
+                assert turn["silences"] == [[0.0, 0.025]], "what is behind the cut is not heard"
     for line in map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines()):
         agent = items[line["id"]]["dialog"][1]
         assert line["agent_text"] == agent["text"]
@@ -165,18 +171,23 @@ def test_layouts_of_one_exchange_take_the_first(layout, tmp_path):
             assert (tmp_path / "several" / file).read_bytes() == (tmp_path / "single" / file).read_bytes(), file
 
 
-def test_a_turn_of_a_held_out_dialogue_is_in_no_training_dialogue(tmp_path):
-    rows = [copy.deepcopy(row) for row in ROWS]
-    held = next(row for row in rows if row["split"] == "test" and len(row["turns"]) > 2)
-    trained = next(row for row in rows if row["split"] == "train" and len(row["turns"]) > 2)
-    trained["turns"][2]["text"] = held["turns"][2]["text"].upper()
+@pytest.mark.parametrize("index", [0, 1, 2, 3])
+@pytest.mark.parametrize(("kept", "barred"), [("test", "train"), ("dev", "train"), ("test", "dev")])
+def test_no_turn_is_in_two_splits(kept, barred, index, tmp_path):
+    rows = [longer(i, 2) for i in range(20)]
+    held = next(row for row in rows if row["split"] == kept)
+    leaves = next(row for row in rows if row["split"] == barred)
+    leaves["turns"][index]["text"] = held["turns"][3]["text"].upper() + "!"
     found = selected(rows)
     ids = [row["id"] for row in found]
-    assert trained["id"] not in ids and held["id"] in ids and len(ids) == found.dialogues == len(rows) - 1
+    assert leaves["id"] not in ids and held["id"] in ids and len(ids) == found.dialogues == len(rows) - 1
     assert len(found.barred) == 1 and sum(found.splits.values()) == len(rows) - 1
+    texts: dict[str, set[str]] = {}
+    for row in found:
+        texts.setdefault(row["split"], set()).update(text_key(turn["text"]) for turn in row["turns"])
+    assert all(a.isdisjoint(b) for a, b in itertools.combinations(texts.values(), 2))
     export(tmp_path, "ke-speechchat", rows=rows)
-    names = {item["id"] for item in json.loads((tmp_path / "metadata.json").read_text())}
-    assert names == set(ids)
+    assert {item["id"] for item in json.loads((tmp_path / "metadata.json").read_text())} == set(ids)
 
 
 def test_no_dialogue_is_barred_where_no_text_is_shared():

@@ -1,7 +1,7 @@
 """What an export says of itself: statistics.json, quality.json, quality_voices.json, statistics.md and subsets/.
 
 One more look at each row while the export writes it; memory grows with the voices, not with the dialogues, but for 8
-bytes each (see `dataset.overlaps.OverlapCheck`).
+bytes a turn (see `dataset.overlaps.OverlapCheck`).
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ class Figures:
         """`level`: the row's place in the rule's partitions; `places`: its timeline."""
         self._statistics.add(row)
         self._timelines.add(row, places)
-        for user in row["turns"][::2]:
-            self._overlap.add(row["split"], user["voice"], user["text"], row["id"])
+        self._overlap.add(row["split"], row["turns"][0]["voice"], (turn["text"] for turn in row["turns"]), row["id"])
         if level == 0:
             self._quality.add(row)
         if self.subsets:

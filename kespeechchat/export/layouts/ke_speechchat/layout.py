@@ -190,7 +190,7 @@ def _card_facts(
         partitions=partitions,
         splits=dict(dialogues.selection.splits),
         overlaps=overlaps,
-        checked=["user voice", "user text", *(["parent of a user voice"] if build.parents else [])],
+        checked=["user voice", "text of any turn", *(["parent of a user voice"] if build.parents else [])],
         with_audio=dialogues.audio,
         data_files=loading.data_files(examples, dialogues.audio),
         loading=loading.options(dialogues.audio),
