@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -220,50 +219,29 @@ def shared_texts(rows: Rows, processes: int | None = None) -> frozenset[int]:
     """Hashes of the ids of dialogues of which a turn, the user's or the agent's, says what a turn of another split
     says. The test split keeps all of its dialogues, dev those that say nothing of test, training what is left.
 
-    Memory: 8 bytes for each turn of a held-out dialogue, in each process."""
-    held: dict[Split, set[int]] = {"dev": set(), "test": set()}
-    for found in spread(_HeldTexts(), rows.parts(), processes):
-        for split, texts in found.items():
-            held[split] |= texts
-    if not any(held.values()):
-        return frozenset()
-    return frozenset(chain.from_iterable(spread(_Sharing(held), rows.parts(), processes)))
+    Memory: 16 bytes for each turn, twice for a moment."""
+    said: dict[Split, array[int]] = {split: array("Q") for split in get_args(Split)}
+    for piece in spread(_Said(), rows.parts(), processes):
+        for split, pairs in piece.items():
+            said[split].extend(pairs)
+    test, dev, train = (np.frombuffer(said[split], np.uint64).reshape(-1, 2) for split in ("test", "dev", "train"))
+    held = np.concatenate([test[:, 1], dev[:, 1]])
+    shared = [dev[np.isin(dev[:, 1], test[:, 1]), 0], train[np.isin(train[:, 1], held), 0]]
+    return frozenset(np.concatenate(shared).tolist())
 
 
-def _said(row: FinishedRow) -> Iterator[int]:
-    """A hash of what each turn says."""
-    return (stable_hash("text", text_key(turn["text"])) for turn in row["turns"])
+class _Said:
+    """Reads parts, for `processes.spread`: by split, a hash of the dialogue's id and one of the text, turn by turn."""
 
-
-class _HeldTexts:
-    """Reads parts, for `processes.spread`: the texts of their held-out dialogues."""
-
-    def do(self, part: Part) -> dict[Split, set[int]]:
-        held: dict[Split, set[int]] = {"dev": set(), "test": set()}
+    def do(self, part: Part) -> dict[Split, array[int]]:
+        said: dict[Split, array[int]] = defaultdict(lambda: array("Q"))
         for row in part.rows(_TEXTS):
-            if row["split"] != "train":
-                held[row["split"]].update(_said(row))
-        return held
+            pairs, id_ = said[row["split"]], stable_hash(row["id"])
+            for turn in row["turns"]:
+                pairs.extend((id_, stable_hash("text", text_key(turn["text"]))))
+        return dict(said)
 
-    def merge(self, other: _HeldTexts) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class _Sharing:
-    """Reads parts, for `processes.spread`: the hashes of the ids that share a text with a split that keeps it."""
-
-    held: Mapping[Split, set[int]]
-
-    def do(self, part: Part) -> list[int]:
-        keep: dict[Split, set[int]] = {"dev": self.held["test"], "train": self.held["test"] | self.held["dev"]}
-        return [
-            stable_hash(row["id"])
-            for row in part.rows(_TEXTS)
-            if row["split"] != "test" and not keep[row["split"]].isdisjoint(_said(row))
-        ]
-
-    def merge(self, other: _Sharing) -> None:
+    def merge(self, other: _Said) -> None:
         pass
 
 
@@ -342,9 +320,7 @@ class _Surveyor:
         pass
 
 
-def _survey(
-    rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int]
-) -> _Survey:
+def _survey(rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int]) -> _Survey:
     survey = _Survey(TrainingDialogues(seed))
     for piece in spread(_Surveyor(seed, subset, barred), rows.parts(), processes):
         survey.extend(piece)
