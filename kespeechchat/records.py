@@ -201,6 +201,24 @@ _PROMPTS = pa.list_(
         ]
     )
 )
+_WORDS = pa.list_(  # short words that the voice says as a listener, spoken once
+    pa.struct(
+        [
+            ("language", pa.string()),
+            ("text", pa.string()),
+            ("audio", pa.binary()),  # FLAC, 16 bit, mono, watermarked; null where it could not be spoken or marked
+            ("sample_rate", pa.int32()),
+            ("seconds", pa.float32()),
+            ("transcript", pa.string()),
+            ("leading_silence", pa.float32()),
+            ("longest_silence", pa.float32()),
+            ("trailing_silence", pa.float32()),
+            ("watermark_score", pa.float32()),
+            ("own_voice", pa.float32()),  # cosine of all its words in the language to its probes; null: too short
+            ("error", pa.string()),
+        ]
+    )
+)
 _AUDITION = [
     *_CANDIDATE,
     ("xvectors", pa.list_(_vector())),  # of each probe sentence's speech, unit length
@@ -208,6 +226,7 @@ _AUDITION = [
     ("spoken_seconds_per_character", pa.float32()),
     ("scores", _SCORES),
     ("prompts", _PROMPTS),  # one for each language that the voice speaks; null where the audition keeps none
+    ("backchannels", _WORDS),  # null where the audition keeps none
 ]
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -16,6 +16,7 @@ from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs, summary
 from kespeechchat.commands.tokens import tokens_reader
 from kespeechchat.commands.units import units_reader
+from kespeechchat.commands.voice_words import library_words
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -27,7 +28,7 @@ from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
-from kespeechchat.export.layout import AudioRates, HoldsSome, Layout, check_many_files
+from kespeechchat.export.layout import AudioRates, HasBackchannels, HoldsSome, Layout, check_many_files
 from kespeechchat.export.layouts import make_layout
 from kespeechchat.export.selection import Selection, Subset, select
 from kespeechchat.state.build_state import BuildState
@@ -88,9 +89,14 @@ def export(
         }
         layout = make_layout(wanted.layout, needed, wanted.options)
         dialogues = replace(dialogues, first_alone=not layout.several)
+        words = library_words(rows) if isinstance(layout, HasBackchannels) else None
+        if words is not None:
+            timing = replace(dialogues.timing, sounds=words.sounds)
+            dialogues = replace(dialogues, timing=timing, read_word=words.read)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
         facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
+        facts = replace(facts, voice_words=words.counts if words is not None and scene is None else {})
         tell(_size_line(layout, dialogues, folder, facts))
         if scene is not None:
             dialogues, facts = scene.begin(dialogues), replace(facts, scenes=scene.shares)
@@ -114,7 +120,9 @@ def _content(rows: FinishedRows, timing: TimingSettings) -> str:
     """What the files of an export depend on beside the subset: of another timeline no file is kept."""
     if timing.plain:
         return rows.content
-    return hashlib.sha256(f"{rows.content} {timing.model_dump_json()} {rows.pipeline.seed}".encode()).hexdigest()
+    library = rows.build_state.pin.key.stem if rows.build_state.pin and timing.backchannels.probability else ""
+    of = f"{rows.content} {timing.model_dump_json()} {rows.pipeline.seed} {library}"
+    return hashlib.sha256(of.encode()).hexdigest()
 
 
 def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:

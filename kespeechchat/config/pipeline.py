@@ -161,6 +161,7 @@ class Pipeline(Settings):
         self._rounds_fit()
         self._auditor_is_another()
         self._prompts_fit()
+        self._backchannels_are_spoken()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -223,6 +224,22 @@ class Pipeline(Settings):
                 f"stages.synthesize.tts: {stages.synthesize.tts!r} speaks from a recording of the speaker, and no "
                 "voice keeps one: set stages.audition.prompts: {watermark: NAME}, or name an engine that speaks from "
                 "an embedding"
+            )
+
+    def _backchannels_are_spoken(self) -> None:
+        """What an export puts into dialogues is spoken before, by the engine that speaks them."""
+        if not self.timing.backchannels.probability:
+            return
+        audition, then = self.stages.audition, self.stages.synthesize.tts
+        if audition.backchannels is None:
+            raise ValueError(
+                "timing.backchannels: no voice keeps short words: set stages.audition.backchannels: {watermark: NAME}, "
+                "or probability: 0"
+            )
+        if self.engine("tts", audition.tts) != self.engine("tts", then):
+            raise ValueError(
+                f"timing.backchannels: stages.audition.tts, {audition.tts!r}, speaks them, and {then!r} the dialogues, "
+                "so a voice would not sound as itself: name one engine in both, or set probability: 0"
             )
 
     def _rounds_fit(self) -> None:

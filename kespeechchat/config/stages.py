@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from kespeechchat.config.backchannels import VoiceWords
 from kespeechchat.config.base import ADDED, PROMPT, EngineRef, Settings
 from kespeechchat.config.dataset import SplitSettings
 from kespeechchat.config.speech import ErrorUnits, LoudnessSettings, SilenceLimits
@@ -232,6 +233,7 @@ class Audition(StageSettings):
     prompts: Annotated[AuditionPrompts | None, ADDED] = Field(
         None, description="keep a recording of each voice for engines that speak from one; null: no audio is kept"
     )
+    backchannels: Annotated[VoiceWords | None, ADDED] = Field(None, description="keep short words of each; null: none")
 
 
 class Voices(StageSettings):

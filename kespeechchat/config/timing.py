@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 from pydantic import Field, model_validator
 
+from kespeechchat.config.backchannels import BackchannelTiming
 from kespeechchat.config.base import Settings
 from kespeechchat.records import Role
 
@@ -89,6 +90,9 @@ class TimingSettings(Settings):
     agent_after_user: Offsets = Field(Offsets(), description="floor-transfer offset before an agent's turn")
     user_after_agent: Offsets = Field(Offsets(), description="floor-transfer offset before a user's later turn")
     barge_in: BargeIn = Field(BargeIn(), description="users who begin while the agent speaks")
+    backchannels: BackchannelTiming = Field(
+        BackchannelTiming(), description="short words of the listener, of those that `audition.backchannels` keeps"
+    )
     seed: int = Field(0, description="another one draws other times")
 
     def before(self, role: Role) -> Offsets:

@@ -48,7 +48,8 @@ class BuildFacts:
     encoder that made no voice judged them. `spoken`: from what the voices speak, in sentences
     (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
     `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`. `scenes`: what an export in a
-    scene knows once its audio is written."""
+    scene knows once its audio is written. `voice_words`: of the short words that the voices say, how many are kept, and
+    how many rejected by reason."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -65,3 +66,4 @@ class BuildFacts:
     yields: Sequence[StageYield] = ()
     rounds: RoundFigures = field(default_factory=RoundFigures)
     scenes: Callable[[], SceneShares] | None = None
+    voice_words: Mapping[str, int] = field(default_factory=dict)

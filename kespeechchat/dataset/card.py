@@ -10,7 +10,7 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
-from kespeechchat.dataset.tables import ended_line, made_line, timeline_sentence, timeline_table
+from kespeechchat.dataset.tables import backchannel_sentences, ended_line, made_line, timeline_sentence, timeline_table
 from kespeechchat.display import counted, hours, markdown_table, percent
 from kespeechchat.records import Split
 
@@ -99,6 +99,7 @@ def _counts(facts: CardFacts) -> str:
     names = [_LANGUAGES[lang] for lang in languages]
     found = facts.statistics.get("timeline")
     time = ["## Turns and time", _TIME, timeline_sentence(found), timeline_table(found)] if found else []
+    time += backchannel_sentences(found) if found else []
     return "\n\n".join(["## Contents", markdown_table(["", *names, "paper, in all"], rows), *time])
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
-from kespeechchat.dataset.timeline import Place, Timing, words_of
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import Timing, words_of
 from kespeechchat.records import Role, Split
 from kespeechchat.rows import FinishedRow, FinishedTurn, Review
 

@@ -1,11 +1,14 @@
-"""The paper's metadata JSON (arXiv 2412.01078, appendix C): an object a dialogue, the paper's keys and no others."""
+"""The paper's metadata JSON (arXiv 2412.01078, appendix C): an object a dialogue, the paper's keys, and one for
+backchannels where there are some, which the paper has not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
-from kespeechchat.dataset.timeline import Place, Timing, length_of
+from kespeechchat.dataset.backchannels import Backchannel
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import Timing, length_of
 from kespeechchat.records import Language, Role
 from kespeechchat.rows import FinishedRow
 
@@ -47,24 +50,36 @@ class DialogTurn(TypedDict):
     audio_path: str
 
 
+class BackchannelItem(DialogTurn):
+    """A short word of the listener, inside the turn with index `turn` of `dialog`."""
+
+    turn: int
+
+
 class DialogueObject(TypedDict):
-    """A dialogue as the paper writes it."""
+    """A dialogue as the paper writes it. `backchannels` is there only where there are some."""
 
     id: str
     speaker: dict[str, Speaker]
     audio: AudioFacts
     channel: list[ChannelFacts]
     dialog: list[DialogTurn]
+    backchannels: NotRequired[list[BackchannelItem]]
 
 
-def audio_name(dialogue_id: str, index: int) -> str:
-    """A turn's file below `audio/`: `ID/ID_0_mark.wav`. "mark" says that it carries the watermark. The paper numbers
-    the files by channel, which of one exchange is the turn's place in the dialogue."""
+def audio_name(dialogue_id: str, index: int | str) -> str:
+    """A turn's file below `audio/`: `ID/ID_0_mark.wav`; a backchannel's has its name (`back0`) in place of the number.
+    "mark" says that it carries the watermark. The paper numbers the files by channel, which of one exchange is the
+    turn's place in the dialogue."""
     return f"{dialogue_id}/{dialogue_id}_{index}_mark.wav"
 
 
 def dialogue_object(
-    row: FinishedRow, genders: Mapping[str, str], folder: str = "", places: Sequence[Place] | None = None
+    row: FinishedRow,
+    genders: Mapping[str, str],
+    folder: str = "",
+    places: Sequence[Place] | None = None,
+    backchannels: Sequence[Backchannel] = (),
 ) -> DialogueObject:
     """A row as the paper's object.
 
@@ -91,10 +106,24 @@ def dialogue_object(
             }
         )
     duration = round(length_of(places) / rate, TIME_DIGITS)
-    return {
+    found: DialogueObject = {
         "id": row["id"],
         "speaker": speaker,
         "audio": {"channel": len(CHANNELS), "duration": duration, "sample_rate": rate},
         "channel": [{"channel_index": i, "language": row["language"]} for i in CHANNELS.values()],
         "dialog": dialog,
     }
+    if backchannels:
+        found["backchannels"] = [
+            {
+                "channel": CHANNELS[one.role],
+                "speaker": one.voice,
+                "text": one.text,
+                "start": round(one.start / rate, TIME_DIGITS),
+                "end": round(one.end / rate, TIME_DIGITS),
+                "audio_path": folder + audio_name(row["id"], one.name),
+                "turn": one.turn,
+            }
+            for one in backchannels
+        ]
+    return found

@@ -90,12 +90,30 @@ def timeline_sentence(found: Figures) -> str:
     )
 
 
+def backchannel_sentences(found: Figures) -> list[str]:
+    """What listeners say inside the other's turns, and of which words; nothing where they say nothing."""
+    said = found.get("backchannels")
+    if not said:
+        return []
+    words = ", ".join(f"{word} {count:,}" for word, count in said["words"].items())
+    spoken = dict(found.get("voice_words", {}))
+    kept, rejected = spoken.pop("kept", 0), sum(spoken.values())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(spoken.items()))
+    return [
+        f"{counted(sum(said['words'].values()), 'backchannel')}{f': {words}' if words else ''}. At "
+        f"{counted(said['too_long'], 'more pause')} no word of the listener was short enough. The voices say "
+        f"{counted(kept, 'word')} of which they are made, each spoken once; {rejected:,} were rejected"
+        f"{f' ({reasons})' if reasons else ''}."
+    ]
+
+
 def _timeline(found: Figures | None) -> Iterator[str]:
     """Nothing where every dialogue has the paper's shape."""
     if found:
         yield "## Turns and time"
         yield timeline_sentence(found)
         yield timeline_table(found)
+        yield from backchannel_sentences(found)
 
 
 def _partitions(figures: Figures) -> Iterator[str]:

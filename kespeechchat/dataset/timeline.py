@@ -7,51 +7,26 @@ the time that a hash takes, and nothing is spoken, marked or recognized again (d
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kespeechchat.config.timing import TimingSettings
+from kespeechchat.dataset.backchannels import Drawn, Sounds, draw
 from kespeechchat.dataset.durations import text_until
+from kespeechchat.dataset.places import Place
 from kespeechchat.records import Word
 from kespeechchat.rows import FinishedRow, FinishedTurn, fault_of, samples_of
 from kespeechchat.seeds import stable_uniform
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a turn is, in samples of the dialogue: it is heard from `start` to `end`.
-
-    `text`: what is heard of it. `whole`: the samples of its speech; more than it is heard for where the user barged in,
-    and then the last `fade` of them fade out. `offset`: the floor-transfer offset before it, in samples; None of the
-    first turn.
-    """
-
-    start: int
-    samples: int
-    text: str
-    whole: int
-    fade: int = 0
-    offset: int | None = None
-
-    @property
-    def end(self) -> int:
-        """The sample behind its last one."""
-        return self.start + self.samples
-
-    @property
-    def cut(self) -> bool:
-        """Whether the user barged in."""
-        return self.samples < self.whole
-
 
 _PAPER = TimingSettings()
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Draws timelines. `seed`: the build's."""
+    """Draws timelines. `seed`: the build's; `sounds`: what listeners can say."""
 
     settings: TimingSettings = _PAPER
     seed: int = 0
+    sounds: Sounds = field(default_factory=dict)
 
     def places(self, row: FinishedRow) -> list[Place]:
         """A place for each turn. Raises ValueError for a row that is no dialogue, whose turns have two sample rates, or
@@ -71,6 +46,16 @@ class Timing:
             offset = start - places[-1].end if places else None
             places.append(Place(start, samples, turn["text"], samples, offset=offset))
         return places
+
+    def backchannels(self, row: FinishedRow, places: Sequence[Place]) -> Drawn:
+        """What the listeners say inside the turns of a row at `places`. Raises ValueError as `backchannels.draw`."""
+        if not self.sounds or not self.settings.backchannels.probability:
+            return Drawn()
+
+        def uniform(index: int, purpose: str) -> float:
+            return self._draw(row["id"], index, purpose)
+
+        return draw(self.settings.backchannels, self.sounds, row, places, uniform)
 
     def _after(self, row: FinishedRow, index: int, places: Sequence[Place]) -> int:
         """Where a turn begins that follows the one before: at most half of either is spoken at the same time."""

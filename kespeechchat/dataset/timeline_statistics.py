@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
+from kespeechchat.dataset.backchannels import Drawn
+from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.statistics import Moments
-from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.dataset.timeline import length_of
 from kespeechchat.rows import FinishedRow
 
+_NONE = Drawn()
 BIN = 0.1  # s, of the histogram of offsets; a bin is named by its lower edge
 _AFTER = {"agent": "agent_after_user", "user": "user_after_agent"}
 
@@ -30,12 +33,19 @@ class Timelines:
     overlaps: Moments = field(default_factory=Moments)
     cut: Moments = field(default_factory=Moments)  # s that were cut off turns
     length: Moments = field(default_factory=Moments)  # s of dialogues
+    words: Counter[str] = field(default_factory=Counter)  # backchannels by what they say
+    heard: Moments = field(default_factory=Moments)  # s of backchannels
+    too_long: int = 0  # pauses at which no word of the listener was short enough
 
-    def add(self, row: FinishedRow, places: Sequence[Place]) -> None:
-        """One row."""
+    def add(self, row: FinishedRow, places: Sequence[Place], drawn: Drawn = _NONE) -> None:
+        """One row, its timeline and its backchannels."""
         rate = row["turns"][0]["sample_rate"]
         self.turns[len(places)] += 1
         self.length.add(length_of(places) / rate)
+        self.too_long += drawn.too_long
+        for one in drawn.backchannels:
+            self.words[one.text] += 1
+            self.heard.add(one.samples / rate)
         for before, place, turn in zip(places, places[1:], row["turns"][1:], strict=False):
             offset = (place.offset or 0) / rate
             kind = "barge_in" if before.cut else _AFTER[turn["role"]]
@@ -60,12 +70,16 @@ class Timelines:
             (self.overlaps, other.overlaps),
             (self.cut, other.cut),
             (self.length, other.length),
+            (self.heard, other.heard),
         ):
             mine.merge(theirs)
+        self.words.update(other.words)
+        self.too_long += other.too_long
 
     def result(self) -> dict[str, Any]:
         """What statistics.json says; nothing where all dialogues have the paper's shape: one exchange, no gap."""
-        if set(self.turns) <= {2} and not (self.gaps.count or self.overlaps.count):
+        said = self.heard.count or self.too_long
+        if set(self.turns) <= {2} and not (self.gaps.count or self.overlaps.count or said):
             return {}
         offsets = {
             kind: {
@@ -81,4 +95,8 @@ class Timelines:
             "gaps": self.gaps.result(),
             "overlaps": self.overlaps.result(),
             "cut": self.cut.result(),
+            **({"backchannels": self._backchannels()} if said else {}),
         }
+
+    def _backchannels(self) -> dict[str, Any]:
+        return {"words": dict(sorted(self.words.items())), "too_long": self.too_long, "seconds": self.heard.result()}

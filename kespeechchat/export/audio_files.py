@@ -11,7 +11,9 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.dataset.backchannels import Backchannel
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.errors import ExportError
 from kespeechchat.records import Audio, Role, turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
@@ -20,7 +22,7 @@ from kespeechchat.seeds import stable_hash
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash
 Container = Literal["flac", "wav"]
 SampleT = TypeVar("SampleT", np.int16, np.float32)
-Speech = Mapping[str, bytes]  # FLAC of each turn, by its name (`records.turn_names`)
+Speech = Mapping[str, bytes]  # FLAC of each turn, by its name (`records.turn_names`), and of each backchannel
 
 
 @runtime_checkable
@@ -80,10 +82,14 @@ def channel_of(role: Role, left: Role = "user") -> int:
 
 
 def two_channels(
-    row: FinishedRow, speech: Speech, places: Sequence[Place], left: Role = "user"
+    row: FinishedRow,
+    speech: Speech,
+    places: Sequence[Place],
+    left: Role = "user",
+    backchannels: Sequence[Backchannel] = (),
 ) -> npt.NDArray[np.int16]:
-    """The dialogue as int16 [T, 2]: each turn at its place on its role's channel (`channel_of`), the very samples but
-    for a fade where it is cut; silence everywhere else."""
+    """The dialogue as int16 [T, 2]: each turn and backchannel at its place on its role's channel (`channel_of`), the
+    very samples but for a fade where it is cut; silence everywhere else."""
     if isinstance(speech, WithChannels):
         sides = {channel_of(turn["role"], left): speech.channel(turn["role"]) for turn in row["turns"][:2]}
         return np.stack([sides[0], sides[1]], axis=1)
@@ -91,6 +97,8 @@ def two_channels(
     names = turn_names(turn["role"] for turn in row["turns"])
     for name, turn, place in zip(names, row["turns"], places, strict=True):
         out[place.start : place.end, channel_of(turn["role"], left)] = heard(decoded(speech[name]), place)
+    for one in backchannels:
+        out[one.start : one.end, channel_of(one.role, left)] = decoded(speech[one.name])
     return out
 
 

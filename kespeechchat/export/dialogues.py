@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.metadata import SECONDS_DIGITS
-from kespeechchat.dataset.timeline import Place, Timing
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import Timing
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
 from kespeechchat.records import Language, Split, turn_names
@@ -15,6 +17,7 @@ from kespeechchat.rows import FinishedRow
 
 _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
+ReadWord = Callable[[str, str, str], bytes]  # (voice, language, word) → FLAC
 _RATE_DIGITS = 6  # of error rates
 
 
@@ -43,7 +46,8 @@ class Dialogues:
     """`selection`, with `read_audio` (row → FLAC by role; None: an export without audio) and the gender of each voice.
 
     `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept. `timing` says
-    when turns begin. `first_alone`: of a dialogue of several exchanges there is only the first.
+    when turns begin; `read_word` has the listeners' words that it may draw. `first_alone`: of a dialogue of several
+    exchanges there is only the first.
     """
 
     selection: Selection
@@ -52,6 +56,7 @@ class Dialogues:
     content: str = ""
     timing: Timing = _PAPER
     first_alone: bool = False
+    read_word: ReadWord | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return map(_first_exchange, self.selection) if self.first_alone else iter(self.selection)
@@ -65,14 +70,17 @@ class Dialogues:
         return self.read_audio is not None
 
     def speech(self, row: FinishedRow) -> Speech:
-        """FLAC by name of the turn; nothing in an export without audio. Raises ExportError where it does not fit its
-        row."""
+        """FLAC by name of the turn or backchannel; nothing in an export without audio. Raises ExportError where it does
+        not fit its row."""
         if self.read_audio is None:
             return {}
         names, found = turn_names(turn["role"] for turn in row["turns"]), self.read_audio(row)
         speech = {name: found[name] for name in names}
         check_fit(row["id"], row["turns"], speech)
-        return speech
+        if self.read_word is None:
+            return speech
+        said = self.backchannels(row, self.places(row))
+        return speech | {one.name: self.read_word(one.voice, row["language"], one.text) for one in said}
 
     @property
     def in_scene(self) -> bool:
@@ -90,6 +98,10 @@ class Dialogues:
     def places(self, row: FinishedRow) -> list[Place]:
         """Where each turn of the row is on its timeline."""
         return self.timing.places(row)
+
+    def backchannels(self, row: FinishedRow, places: Sequence[Place]) -> Sequence[Backchannel]:
+        """What the listeners say inside the turns of the row, which are at `places`."""
+        return self.timing.backchannels(row, places).backchannels
 
     def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
         """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is

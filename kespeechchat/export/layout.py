@@ -159,6 +159,13 @@ class WritesChannels(Protocol):
 
 
 @runtime_checkable
+class HasBackchannels(Protocol):
+    """A layout that writes what listeners say inside the other's turns."""
+
+    backchannels: ClassVar[bool]
+
+
+@runtime_checkable
 class HasScene(Protocol):
     """A layout whose task has a scene of its own, in which it is exported where the user names none."""
 

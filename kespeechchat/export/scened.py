@@ -14,7 +14,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.audio_files import Speech, check_turn, decoded, encoded, heard
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.dataset.backchannels import Backchannel
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.audio_files import Speech, encoded
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import ExportFolder, write_shards
@@ -97,9 +99,11 @@ def cut(
     channels: int | list[int],
     of_turn: Callable[[FinishedTurn], Mapping[str, Any]],
     custom: Mapping[str, Any],
+    said: Sequence[Backchannel] = (),
 ) -> dict[str, Any]:
     """A lhotse cut with a supervision for each turn at its place: a MultiCut where `channels` is a list, else a
-    MonoCut. `of_turn`: what a supervision has beside its time and text (`channel`, `language`, `speaker`, …)."""
+    MonoCut. `of_turn`: what a supervision has beside its time and text (`channel`, `language`, `speaker`, …). Those of
+    backchannels (`said`) come behind; `custom.backchannel_in` is the index of the turn that they lie in."""
     names = turn_names(turn["role"] for turn in row["turns"])
     supervisions = [
         {
@@ -112,6 +116,19 @@ def cut(
         }
         for name, turn, place in zip(names, row["turns"], places, strict=True)
     ]
+    for one in said:
+        own = dict(of_turn(row["turns"][one.role == "agent"]))
+        supervisions.append(
+            {
+                "id": f"{row['id']}-{one.name}",
+                "recording_id": row["id"],
+                "start": one.start / rate,
+                "duration": one.samples / rate,
+                "text": one.text,
+                **own,
+                "custom": {**own["custom"], "backchannel_in": one.turn},
+            }
+        )
     return {
         "id": row["id"],
         "start": 0,

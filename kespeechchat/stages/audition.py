@@ -1,7 +1,8 @@
 """audition: each candidate speaks its probe sentences, and its speech is measured.
 
 Nothing of it is kept, or, marked, the first sentence in each language: what engines speak from that take a recording of
-the speaker. It is measured before it is marked, so keeping it changes no voice.
+the speaker. It is measured before it is marked, so keeping it changes no voice. Nor do the short words that a voice may
+say besides (`voice_words`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import KEPT, LANGUAGES, Audio, Language, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.stages.voice_words import VoiceWords
 from kespeechchat.store.audio import decode, encode_flac
 from kespeechchat.text.error_rate import characters, edits_in, pooled
 
@@ -48,6 +50,9 @@ class Audition(Stage[settings.Audition]):
         self.asr = self._engine("asr", self.settings.asr)
         self.mos = self._engine("mos", self.settings.mos) if self.settings.mos else None
         self.mark = self._engine("watermark", self.settings.prompts.watermark) if self.settings.prompts else None
+        wanted = self.settings.backchannels
+        mark = self._engine("watermark", wanted.watermark, "watermark:backchannels") if wanted else None
+        self.words = VoiceWords(wanted, self.tts, self.asr, self.speaker, mark, self.pipeline.seed) if wanted else None
 
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each candidate with its probe sentences as they were spoken and heard; failed where one could not be."""
@@ -60,11 +65,16 @@ class Audition(Stage[settings.Audition]):
             found = (x for p in own for x in (p.audio, p.heard, p.xvector, p.scores))
             errors = [x.message for x in found if isinstance(x, RowError)]
             measured = failed(out, "; ".join(errors)) if errors else self._measured(out, own)
-            yield self._prompted(measured, own) if self.settings.prompts and measured.status == KEPT else measured
+            if self.settings.prompts and measured.status == KEPT:
+                measured = self._prompted(measured, own)
+            if self.words and measured.status == KEPT:
+                words = self.words.of(measured.row, languages_of(row), np.asarray(row["embedding"], dtype=np.float32))
+                measured = Outcome(measured.row | {"backchannels": words})
+            yield measured
 
     def _spoken(self, rows: Sequence[Row]) -> list[list[_Probe]]:
         """Per candidate its probe sentences, spoken, in each language that its voice speaks."""
-        asked = [[(lang, text) for lang in _languages(row) for text in self.settings.probes[lang]] for row in rows]
+        asked = [[(lang, text) for lang in languages_of(row) for text in self.settings.probes[lang]] for row in rows]
         utterances = [
             Utterance(
                 text,
@@ -140,6 +150,6 @@ class Audition(Stage[settings.Audition]):
         return None
 
 
-def _languages(row: Row) -> Sequence[Language]:
+def languages_of(row: Row) -> Sequence[Language]:
     """Those that the candidate's voice speaks: its own, or all."""
     return [row["language"]] if row["language"] else LANGUAGES

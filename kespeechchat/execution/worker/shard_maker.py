@@ -193,9 +193,8 @@ class ShardMaker:
             wanted = (order.library.content, prompts)
             if self._library is None or self._library[0] != wanted:
                 record = read_sound_record(self._store, LIBRARY, order.library.key)
-                columns = (
-                    None if prompts else [n for n in SCHEMAS[LIBRARY].names if n not in ("id", "status", "prompts")]
-                )
+                left = {"id", "status", "backchannels", *(() if prompts else ("prompts",))}
+                columns = [name for name in SCHEMAS[LIBRARY].names if name not in left]
                 self._library = (wanted, read_table(self._store, LIBRARY, record, columns))
             return self._library[1]
 

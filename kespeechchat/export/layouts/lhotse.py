@@ -9,12 +9,13 @@ gives the turns as cuts of their own. What the supervisions do not hold is in th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
-from kespeechchat.export.audio_files import channel_of, two_channels
+from kespeechchat.export.audio_files import Speech, channel_of, two_channels
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
@@ -38,6 +39,7 @@ class Lhotse:
     read_by: ClassVar[str] = 'lhotse.CutSet.from_shar(in_dir="FOLDER/train")'
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    backchannels: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
@@ -63,10 +65,14 @@ class Lhotse:
             rate,
             lambda row: _cut(row, rate, dialogues, self),
             dialogues.places,
-            lambda row, speech: {"recording": two_channels(row, speech, dialogues.places(row), self.left)},
+            partial(self._recording, dialogues),
         )
         shar.write(folder, dialogues, self.per_shard)
         return Done(len(dialogues), folder.written, folder.kept)
+
+    def _recording(self, dialogues: Dialogues, row: FinishedRow, speech: Speech) -> dict[str, Any]:
+        places = dialogues.places(row)
+        return {"recording": two_channels(row, speech, places, self.left, dialogues.backchannels(row, places))}
 
 
 def _cut(row: FinishedRow, rate: int, dialogues: Dialogues, layout: Lhotse) -> dict[str, Any]:
@@ -89,4 +95,6 @@ def _cut(row: FinishedRow, rate: int, dialogues: Dialogues, layout: Lhotse) -> d
         "metric": facts["metric"],
         "error_rate": facts["error_rate"],
     }
-    return cut(row, dialogues.places(row), rate, list(CHANNELS.values()), of_turn, custom)
+    places = dialogues.places(row)
+    said = dialogues.backchannels(row, places)
+    return cut(row, places, rate, list(CHANNELS.values()), of_turn, custom, said)

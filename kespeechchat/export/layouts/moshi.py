@@ -23,8 +23,10 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
+from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.timeline import Place, length_of, words_of
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import length_of, words_of
 from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, two_channels
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
@@ -48,6 +50,7 @@ class Moshi:
     read_by: ClassVar[str] = "moshi-finetune (`data.train_data: train.jsonl`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    backchannels: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 2
@@ -72,19 +75,25 @@ class Moshi:
             for row in dialogues:
                 sound, words = files.name(row, f".{self.container}"), files.name(row, ".json")
                 places = dialogues.places(row)
+                said = dialogues.backchannels(row, places)
                 if not folder.has(words):
-                    folder.write(words, json_line({"alignments": alignments(row, places)}).encode())
-                files.write(row, sound, partial(self._encoded, row, places, rate))
+                    folder.write(words, json_line({"alignments": alignments(row, places, said)}).encode())
+                files.write(row, sound, partial(self._encoded, row, places, said, rate))
                 seconds = length_of(places) / rate
                 lists[row["split"]].write(json_line({"path": sound, "duration": seconds}))
         return Done(len(dialogues), folder.written, folder.kept)
 
-    def _encoded(self, row: FinishedRow, places: Sequence[Place], rate: int, speech: Speech) -> bytes:
-        return encoded(two_channels(row, speech, places, left="agent"), rate, self.container)
+    def _encoded(
+        self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel], rate: int, speech: Speech
+    ) -> bytes:
+        return encoded(two_channels(row, speech, places, "agent", said), rate, self.container)
 
 
-def alignments(row: FinishedRow, places: Sequence[Place]) -> list[tuple[str, tuple[float, float], str]]:
-    """The agent's words as (text, (start, end), speaker), in seconds of the dialogue, sorted by start. Raises
+def alignments(
+    row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel] = ()
+) -> list[tuple[str, tuple[float, float], str]]:
+    """The agent's words as (text, (start, end), speaker), in seconds of the dialogue, sorted by start; those of its
+    backchannels (`said`) too, each as long as its sound. Raises
     ExportError where the build has no word times."""
     timed = []
     for turn, place in zip(row["turns"], places, strict=True):
@@ -97,6 +106,12 @@ def alignments(row: FinishedRow, places: Sequence[Place]) -> list[tuple[str, tup
             )
         begins = place.start / turn["sample_rate"]
         timed += [(w.text, (_place(begins, w.start), _place(begins, w.end)), _TRAINED) for w in words]
+    rate = row["turns"][0]["sample_rate"]
+    timed += [
+        (one.text, (_place(one.start / rate, 0), _place(one.end / rate, 0)), _TRAINED)
+        for one in said
+        if one.role == "agent"
+    ]
     return sorted(timed, key=lambda word: word[1])
 
 

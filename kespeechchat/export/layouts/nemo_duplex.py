@@ -41,6 +41,7 @@ class NemoDuplex:
     read_by: ClassVar[str] = "NeMo's DuplexS2SDataset (`shar_path: FOLDER/train`)"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    backchannels: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 0
@@ -66,7 +67,8 @@ class NemoDuplex:
 
 def _sides(dialogues: Dialogues, row: FinishedRow, speech: Speech) -> dict[str, Any]:
     """int16 [T] of each field."""
-    sides = two_channels(row, speech, dialogues.places(row))
+    places = dialogues.places(row)
+    sides = two_channels(row, speech, places, backchannels=dialogues.backchannels(row, places))
     return {field: sides[:, channel_of(role)] for field, role in _FIELDS.items()}
 
 
@@ -79,4 +81,5 @@ def _cut(row: FinishedRow, rate: int, dialogues: Dialogues) -> dict[str, Any]:
         return {"channel": 0, "language": row["language"], "speaker": turn["role"], "custom": voice}
 
     custom = {"split": facts["split"], "partition": facts["partition"], "language": facts["language"]}
-    return cut(row, dialogues.places(row), rate, 0, of_turn, custom)
+    places = dialogues.places(row)
+    return cut(row, places, rate, 0, of_turn, custom, dialogues.backchannels(row, places))

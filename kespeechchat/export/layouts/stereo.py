@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import SECONDS_DIGITS, TIME_DIGITS
-from kespeechchat.dataset.timeline import Place, length_of
+from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.audio_files import MANY_FILES, Container, Speech, encoded, two_channels
 from kespeechchat.export.audio_folder import AudioFolder
 from kespeechchat.export.dialogues import Dialogues
@@ -38,6 +40,7 @@ class Stereo:
     read_by: ClassVar[str] = "anything"
     loadable: ClassVar[bool] = False
     several: ClassVar[bool] = True
+    backchannels: ClassVar[bool] = True
     whole_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset()
     files_per_dialogue: ClassVar[int] = 1
@@ -63,15 +66,33 @@ class Stereo:
             for row in dialogues:
                 name = files.name(row, f".{self.container}")
                 places = dialogues.places(row)
-                files.write(row, name, partial(self._encoded, row, places, rate))
+                said = dialogues.backchannels(row, places)
+                files.write(row, name, partial(self._encoded, row, places, said, rate))
                 sound = {"audio": name, "left": self.left} if audio else {}
-                facts = {**dialogues.facts(row, places), **_times(row, places), **sound}
+                facts = {**dialogues.facts(row, places), **_times(row, places), **_backchannels(said, rate), **sound}
                 lines.write(json_line(facts))
         folder.publish((_LIST,))
         return Done(len(dialogues), folder.written, folder.kept)
 
-    def _encoded(self, row: FinishedRow, places: Sequence[Place], rate: int, speech: Speech) -> bytes:
-        return encoded(two_channels(row, speech, places, self.left), rate, self.container)
+    def _encoded(
+        self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel], rate: int, speech: Speech
+    ) -> bytes:
+        return encoded(two_channels(row, speech, places, self.left, said), rate, self.container)
+
+
+def _backchannels(said: Sequence[Backchannel], rate: int) -> dict[str, Any]:
+    """`backchannels`: what the listeners say, where they say something; `turn`: in which of `turns`, from 0."""
+    found = [
+        {
+            "role": one.role,
+            "text": one.text,
+            "start": round(one.start / rate, TIME_DIGITS),
+            "end": round(one.end / rate, TIME_DIGITS),
+            "turn": one.turn,
+        }
+        for one in said
+    ]
+    return {"backchannels": found} if found else {}
 
 
 def _times(row: FinishedRow, places: Sequence[Place]) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kespeechchat.dataset.backchannels import Drawn
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.json_array import JsonArray
 from kespeechchat.dataset.overlaps import Overlap, OverlapCheck
+from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
-from kespeechchat.dataset.timeline import Place
 from kespeechchat.dataset.timeline_statistics import Timelines
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetChoice, SubsetFiles, remove_subsets
 from kespeechchat.export.selection import Rule
@@ -46,10 +47,10 @@ class Figures:
         self._overlap = OverlapCheck()
         self.subsets = SubsetChoice(rule, build.subsets) if rule.subset.partition is None else None
 
-    def add(self, row: FinishedRow, level: int, places: Sequence[Place]) -> None:
-        """`level`: the row's place in the rule's partitions; `places`: its timeline."""
+    def add(self, row: FinishedRow, level: int, places: Sequence[Place], drawn: Drawn) -> None:
+        """`level`: the row's place in the rule's partitions; `places`: its timeline; `drawn`: its backchannels."""
         self._statistics.add(row)
-        self._timelines.add(row, places)
+        self._timelines.add(row, places, drawn)
         self._overlap.add(row["split"], row["turns"][0]["voice"], (turn["text"] for turn in row["turns"]), row["id"])
         if level == 0:
             self._quality.add(row)
@@ -80,6 +81,8 @@ class Figures:
         figures = {**self._statistics.result(), "partitions": partitions, "splits": held}
         if timelines := self._timelines.result():
             figures["timeline"] = timelines
+            if build.voice_words:
+                figures["timeline"]["voice_words"] = dict(build.voice_words)
         if build.scenes is not None:
             figures["scenes"] = build.scenes().result()
         if self.subsets and subset_files:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kespeechchat.dataset.backchannels import Drawn
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.facts import COLUMNS as FACTS
@@ -23,8 +24,9 @@ from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
 from kespeechchat.dataset.json_array import JsonArray, array_items, compact, json_lines
 from kespeechchat.dataset.metadata import dialogue_object
 from kespeechchat.dataset.overlaps import Overlap
+from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.statistics import COLUMNS
-from kespeechchat.dataset.timeline import Place, Timing
+from kespeechchat.dataset.timeline import Timing
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -65,6 +67,7 @@ class KeSpeechChat:
     read_by: ClassVar[str] = 'anything; datasets.load_dataset("FOLDER")'
     loadable: ClassVar[bool] = True
     several: ClassVar[bool] = True
+    backchannels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
     files_per_dialogue: ClassVar[int] = 2
     claims: ClassVar[str] = FOLDER
@@ -150,8 +153,9 @@ class _Writing:
         for row, level in self.rule.chosen(part.rows(WRITTEN)):
             partition, folder = self.rule.name(level), self.tree.folder(row["id"])
             places = self.timing.places(row)
-            self._gather(row, level, folder, places)
-            objects.append(compact(dialogue_object(row, self.genders, folder, places)))
+            drawn = self.timing.backchannels(row, places)
+            self._gather(row, level, folder, places, drawn)
+            objects.append(compact(dialogue_object(row, self.genders, folder, places, drawn.backchannels)))
             facts.append(compact(dialogue_facts(row, partition, places)))
             line = loading.list_line(row, partition, self.genders, folder if self.audio else None, places)
             lists[row["split"]].append(compact(line))
@@ -168,10 +172,10 @@ class _Writing:
         for split, example in other.examples.items():
             self.examples[split] = min(example, self.examples.get(split, example))
 
-    def _gather(self, row: FinishedRow, level: int, folder: str, places: Sequence[Place]) -> None:
+    def _gather(self, row: FinishedRow, level: int, folder: str, places: Sequence[Place], drawn: Drawn) -> None:
         self.dialogues += 1
         self.members.add(row, level)
-        self.figures.add(row, level, places)
+        self.figures.add(row, level, places, drawn)
         example = folder + row["id"]
         self.examples[row["split"]] = min(example, self.examples.get(row["split"], example))
 
@@ -203,6 +207,7 @@ def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
     for row in dialogues:
         keys.append(stable_hash(row["id"]))
         places = dialogues.places(row)
-        if not tree.has(row, places):
-            tree.write(row, places, dialogues.speech(row))
+        said = dialogues.backchannels(row, places)
+        if not tree.has(row, places, said):
+            tree.write(row, places, dialogues.speech(row), said)
     tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))

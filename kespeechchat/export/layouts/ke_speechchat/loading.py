@@ -16,7 +16,7 @@ from typing import IO
 
 from kespeechchat.dataset.hub import DataFiles
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
-from kespeechchat.dataset.timeline import Place
+from kespeechchat.dataset.places import Place
 from kespeechchat.export.dialogues import facts_of
 from kespeechchat.records import Split
 from kespeechchat.rows import FinishedRow

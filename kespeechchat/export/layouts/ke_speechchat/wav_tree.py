@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.metadata import audio_name
-from kespeechchat.dataset.timeline import Place
+from kespeechchat.dataset.places import Place
 from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import claim, settle
@@ -28,7 +29,7 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import part_of
 
-_OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_\d+_mark\.wav(?P<part>\.part)?")
+_OURS = re.compile(r"(?:[0-9a-f]{2}/)?(?P<id>[^/]+)/(?P=id)_(?:back)?\d+_mark\.wav(?P<part>\.part)?")
 FOLDER = "audio"  # below the export's
 _HEADER = 44  # bytes of a WAV file before its samples
 
@@ -67,24 +68,32 @@ class WavTree:
             self.sweep(np.zeros(0, dtype=np.uint64))
             settle(self.to, note, dialogues)
 
-    def has(self, row: FinishedRow, places: Sequence[Place]) -> bool:
+    def has(self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel] = ()) -> bool:
         """Whether all WAV files of a dialogue are there already; counts them."""
-        if not self._trusted or any(_size(path) != size for path, size in self._files(row, places)):
+        files = [*self._files(row, places), *self._words(row, said)]
+        if not self._trusted or any(_size(path) != size for path, size in files):
             return False
-        self.kept += len(row["turns"])
+        self.kept += len(files)
         return True
 
-    def write(self, row: FinishedRow, places: Sequence[Place], speech: Speech) -> None:
-        """Writes what is heard of a dialogue's turns; `speech` fits its row. They are not flushed to the disk one by
-        one: what a crash of the machine cuts short has another size, and is written again."""
+    def write(
+        self, row: FinishedRow, places: Sequence[Place], speech: Speech, said: Sequence[Backchannel] = ()
+    ) -> None:
+        """Writes what is heard of a dialogue's turns, and its backchannels; `speech` fits its row. They are not flushed
+        to the disk one by one: what a crash of the machine cuts short has another size, and is written again."""
         names = turn_names(turn["role"] for turn in row["turns"])
         parts = zip(names, row["turns"], places, self._files(row, places), strict=True)
         for name, turn, place, (path, _) in parts:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = part_of(path)
-            part.write_bytes(wav_of(heard(turn_samples(speech, name), place), turn["sample_rate"]))
-            part.replace(path)
-            self.written += 1
+            self._write(path, heard(turn_samples(speech, name), place), turn["sample_rate"])
+        for one, (path, _) in zip(said, self._words(row, said), strict=True):
+            self._write(path, turn_samples(speech, one.name), row["turns"][0]["sample_rate"])
+
+    def _write(self, path: Path, samples: npt.NDArray[np.int16], rate: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = part_of(path)
+        part.write_bytes(wav_of(samples, rate))
+        part.replace(path)
+        self.written += 1
 
     def sweep(self, keys: npt.NDArray[np.uint64]) -> None:
         """Removes files that belong to no dialogue in `keys` (sorted hashes of ids); lists those not ours."""
@@ -117,6 +126,11 @@ class WavTree:
             (self.root / (base + audio_name(row["id"], index)), _HEADER + 2 * place.samples)
             for index, place in enumerate(places)
         ]
+
+    def _words(self, row: FinishedRow, said: Sequence[Backchannel]) -> list[tuple[Path, int]]:
+        """(file, bytes) of each backchannel."""
+        base = self.folder(row["id"])
+        return [(self.root / (base + audio_name(row["id"], one.name)), _HEADER + 2 * one.samples) for one in said]
 
 
 def _size(path: Path) -> int:

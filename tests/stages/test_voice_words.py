@@ -1,0 +1,121 @@
+"""A voice's short words are spoken once, marked, and measured as they are stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kespeechchat.config.backchannels import VoiceWords as Settings
+from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.speech import LoudnessSettings
+from kespeechchat.engines.asr import Transcript
+from kespeechchat.engines.registry import load
+from kespeechchat.engines.tts.kokoro_styles import style
+from kespeechchat.engines.watermark import Detection
+from kespeechchat.execution.worker.attempt_record import _content
+from kespeechchat.loudness import loudness
+from kespeechchat.records import SCHEMAS, Audio, RowError
+from kespeechchat.stages.audition import Audition
+from kespeechchat.stages.base import Task
+from kespeechchat.stages.voice_words import VoiceWords, rejected_word
+from kespeechchat.store.audio import decode
+
+RATE = 24_000
+PITCH = {"one": 200, "two": 300, "mute": 400, "four": 500}
+VOICE = {"id": "c-1", "xvectors": [[1.0, 0.0]]}
+
+
+def tone(text: str) -> Audio:
+    return Audio((0.1 * np.sin(2 * np.pi * PITCH[text] * np.arange(RATE // 2) / RATE)).astype(np.float32), RATE)
+
+
+def said_in(audio: Audio) -> str:
+    pitch = np.argmax(np.abs(np.fft.rfft(audio.samples))) * RATE / len(audio.samples)
+    return min(PITCH, key=lambda text: abs(PITCH[text] - pitch))
+
+
+class Engines:
+    """A voice that says tones, and who hears which tone it is; one word cannot be spoken, one not marked."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+        self.joined: list[int] = []
+
+    def speak(self, utterances):
+        self.seeds += [one.seed for one in utterances]
+        return [RowError("no breath") if one.text == "two" else tone(one.text) for one in utterances]
+
+    def embed(self, audios, payload):
+        return [
+            RowError("no room") if said_in(a) == "mute" else Audio(a.samples * np.float32(0.99), RATE) for a in audios
+        ]
+
+    def transcribe(self, audios, language):
+        return [Transcript(said_in(audio), -0.1, 1.0, 0.0, ()) for audio in audios]
+
+    def detect(self, audios):
+        return [Detection(PITCH[said_in(audio)] / 1000) for audio in audios]
+
+    def xvectors(self, audios):
+        self.joined += [len(audio.samples) for audio in audios]
+        return [np.array([0.6, 0.8], np.float32) for _ in audios]
+
+
+def words(settings: Settings) -> tuple[list[dict], Engines]:
+    engines = Engines()
+    made = VoiceWords(settings, engines, engines, engines, engines, seed=3)
+    return made.of(VOICE, ["en", "zh"], np.zeros(4, np.float32)), engines
+
+
+def test_each_word_has_its_own_measures_whichever_fails():
+    found, engines = words(Settings(watermark="w", words={"en": {text: () for text in PITCH}, "zh": {}}))
+    assert [(word["text"], word.get("error")) for word in found] == [
+        ("one", None),
+        ("two", "no breath"),
+        ("mute", "no room"),
+        ("four", None),
+    ]
+    for word in (found[0], found[3]):
+        assert word["transcript"] == word["text"] and word["watermark_score"] == PITCH[word["text"]] / 1000
+        audio = decode(word["audio"])
+        assert said_in(audio) == word["text"] and len(audio.samples) == round(word["seconds"] * RATE)
+        assert word["own_voice"] == pytest.approx(0.6)
+        assert not set(word) - {field.name for field in SCHEMAS["audition"].field("backchannels").type.value_type}
+    assert engines.joined == [RATE], "all words of a language are heard as one"
+    assert len(set(engines.seeds)) == 4
+
+
+def test_words_are_brought_to_one_level():
+    level = LoudnessSettings(lufs=-30, true_peak=-1)
+    (word,), _ = words(Settings(watermark="w", loudness=level, words={"en": {"one": ()}, "zh": {}}))
+    found = loudness(decode(word["audio"])).integrated
+    assert found == pytest.approx(-30 + 20 * np.log10(0.99), abs=0.2)
+
+
+def test_words_are_no_part_of_what_the_audio_of_dialogues_depends_on():
+    voice = {"id": "v", "role": "user", "language": "en", "gender": "female", "split": "train"}
+    voice |= {"seconds_per_character": 0.1, "embedding": [0.0]}
+    assert _content([voice]) == _content([voice | {"backchannels": [{"text": "one", "audio": b"x"}]}])
+
+
+@pytest.mark.model
+def test_a_real_voice_says_them_and_is_the_same_voice(quickstart: Path):
+    wanted = {"watermark": "perth", "words": {"en": {"Okay.": ["ok"]}}, "loudness": {"lufs": -23}}
+    rows = [{"id": "c-1", "language": "en", "embedding": style({"af_heart": 1.0}).tolist(), "gender": "female"}]
+    pipeline = load_pipeline(quickstart, (f"stages.audition.backchannels={json.dumps(wanted)}",))
+    outcomes = []
+    for profile in (load_pipeline(quickstart), pipeline):
+        stage = Audition(profile)
+        stage.setup()
+        (outcome,) = stage.process(Task(0, None, rows))
+        assert outcome.status == "kept", outcome.detail
+        outcomes.append(outcome.row)
+    without, own = outcomes
+    (word,) = own.pop("backchannels")
+    assert own == without, "saying words changes what is measured"
+    assert rejected_word({"error": None} | word, pipeline) is None, word["transcript"]
+    perth = load(pipeline.engine("watermark", "perth"))
+    assert perth.detect([decode(word["audio"])])[0].score >= pipeline.watermark_threshold
