@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from benchmarks.recorded import fill, questions, recipe
+from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.voice_words import LibraryWords
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.dataset.backchannels import Sound
+from kespeechchat.records import Audio
 from kespeechchat.stages.voice_words import rejected_word
+from kespeechchat.store.audio import encode_flac
+from kespeechchat.store.opening import open_store
+from tests.commands import test_export as recorded
 
 WORDS = "stages.audition.backchannels={watermark: perth, words: {en: {Mm-hm.: [mhm]}}}"
 ON = "timing.backchannels.probability=0.5"
@@ -82,3 +91,80 @@ def test_they_are_off(quickstart: Path):
         pipeline = load_pipeline(path)
         assert pipeline.stages.audition.backchannels is None and not pipeline.timing.backchannels.probability
         assert "backchannels" not in pipeline.stages.audition.relevant()
+
+
+LENGTHS = {"user": 8000, "agent": 16_000}  # samples
+
+
+def rows(order) -> list[dict]:
+    """As those of `test_export`, with longer turns, pauses in them, and voices of which two say words."""
+    made = recorded.rows(order)
+    if order.name == "voices":
+        for row in made:
+            if row["id"] != "SPK2m":
+                row["backchannels"] = [word(row["id"], "en"), word(row["id"], "zh")]
+    for row in made if order.name in ("watermark", "gate") else ():
+        for turn in row["turns"]:
+            samples = LENGTHS[turn["role"]]
+            turn["seconds"] = samples / recorded.RATE
+            if order.name == "gate":
+                turn["silences"] = [{"start": 0.4, "end": 0.6}, {"start": 1.0, "end": 1.2}]
+            else:
+                turn["audio"] = encode_flac(Audio(np.zeros(samples, np.float32), recorded.RATE))
+        if order.name == "gate":
+            row["seconds"] = 3.0
+    return made
+
+
+def word(voice: str, language: str) -> dict:
+    """Its level tells whose it is."""
+    said = {"en": ("Right.", "right"), "zh": ("对。", "错" if voice == "agentFemale" else "对")}[language]
+    audio = encode_flac(Audio(np.full(800, 0.5 if voice == "SPK1f" else 0.25, np.float32), recorded.RATE))
+    found = GOOD | {"language": language, "sample_rate": recorded.RATE, "seconds": 0.1, "audio": audio}
+    return found | {"text": said[0], "transcript": said[1]}
+
+
+@pytest.fixture
+def build(tmp_path, quickstart):
+    def make(*changes: str, rows=rows):
+        speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
+        file, root = questions(tmp_path / "questions.jsonl", 16), str(tmp_path / "root")
+        pipeline = load_pipeline(quickstart, (speech, "instructions.shard_size=4", *changes), inputs=[file], root=root)
+        store = open_store(pipeline.root)
+        fill(pipeline, store, rows=rows)
+        return pipeline, store
+
+    return make
+
+
+DRAWN = (
+    "timing={backchannels: {probability: 1, gap: 0.2, beyond: 0.2}}",
+    "stages.audition.backchannels={watermark: perth}",
+)
+
+
+@pytest.mark.slow
+def test_an_export_has_the_words_of_the_pinned_library(build, tmp_path):
+    pipeline, store = build(*DRAWN)
+    export(pipeline, store, str(tmp_path / "paper"), Wanted())
+    export(pipeline, store, str(tmp_path / "stereo"), Wanted("stereo"))
+    items = json.loads((tmp_path / "paper" / "metadata.json").read_text())
+    heard = {"SPK1f": 0.5, "agentFemale": 0.25}
+    said = {(one["speaker"], item["channel"][0]["language"]) for item in items for one in item.get("backchannels", ())}
+    assert said == {("SPK1f", "en"), ("SPK1f", "zh"), ("agentFemale", "en")}, "one has no words, one was misheard"
+    for item in items:
+        both, _ = soundfile.read(tmp_path / "stereo" / "audio" / f"{item['id']}.flac")
+        for one in item.get("backchannels", ()):
+            span = slice(round(one["start"] * recorded.RATE), round(one["end"] * recorded.RATE))
+            assert np.allclose(both[span, one["channel"]], heard[one["speaker"]], atol=1e-3)
+            assert not both[span, 1 - one["channel"]].any()
+    found = json.loads((tmp_path / "paper" / "statistics.json").read_text())["timeline"]
+    assert found["voice_words"] == {"kept": 3, "error_rate": 1}
+    export(pipeline, store, str(tmp_path / "messages"), Wanted("messages"))
+
+
+@pytest.mark.slow
+def test_a_library_without_words_is_refused(build, tmp_path):
+    pipeline, store = build(*DRAWN, rows=recorded.rows)
+    with pytest.raises(ConfigError, match=r"no voice of this ROOT keeps short words: set stages.audition.backchannels"):
+        export(pipeline, store, str(tmp_path / "out"), Wanted("stereo"))
