@@ -47,9 +47,9 @@ def library_words(rows: FinishedRows) -> LibraryWords | None:
     pin = rows.build_state.pin
     assert pin is not None
     table = read_table(rows.store, LIBRARY, read_sound_record(rows.store, LIBRARY, pin.key), ["backchannels"])
-    for id_, words in zip(table["id"].to_pylist(), table["backchannels"].to_pylist(), strict=True):
-        for word in words or ():
-            found.add(id_, word, rejected_word(word, pipeline))
+    for row in table.to_pylist():
+        for word in row.get("backchannels") or ():  # an older library has no such column
+            found.add(row["id"], word, rejected_word(word, pipeline))
     if not found.counts:
         raise ValueError(
             "timing.backchannels: no voice of this ROOT keeps short words: set stages.audition.backchannels and run "

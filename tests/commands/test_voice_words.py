@@ -14,7 +14,7 @@ from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.voice_words import LibraryWords
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.dataset.backchannels import Sound
-from kespeechchat.records import Audio
+from kespeechchat.records import SCHEMAS, Audio
 from kespeechchat.stages.voice_words import rejected_word
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.opening import open_store
@@ -164,7 +164,11 @@ def test_an_export_has_the_words_of_the_pinned_library(build, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_library_without_words_is_refused(build, tmp_path):
+@pytest.mark.parametrize("old", [False, True])
+def test_a_library_without_words_is_refused(build, tmp_path, monkeypatch, old):
+    if old:  # made before there were any
+        schema = SCHEMAS["voices"]
+        monkeypatch.setitem(SCHEMAS, "voices", schema.remove(schema.get_field_index("backchannels")))
     pipeline, store = build(*DRAWN, rows=recorded.rows)
     with pytest.raises(ConfigError, match=r"no voice of this ROOT keeps short words: set stages.audition.backchannels"):
         export(pipeline, store, str(tmp_path / "out"), Wanted("stereo"))
