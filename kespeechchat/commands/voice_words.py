@@ -53,6 +53,6 @@ def library_words(rows: FinishedRows) -> LibraryWords | None:
     if not found.counts:
         raise ValueError(
             "timing.backchannels: no voice of this ROOT keeps short words: set stages.audition.backchannels and run "
-            "`kesc build` again, or set probability: 0"
+            "`kesc build` again (with --replace-voices, if it keeps the old library), or set probability: 0"
         )
     return found
