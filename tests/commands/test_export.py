@@ -63,7 +63,8 @@ def build(tmp_path, quickstart):
 
     def make(count: int):
         file = questions(tmp_path / "questions.jsonl", count)
-        overrides = (speech, "instructions.shard_size=4", "partitions.sizes={XS: {fraction: 0.3}, XL: {fraction: 1}}")
+        sizes = ("instructions.shard_size=4", "partitions.sizes={XS: {fraction: 0.3}, XL: {fraction: 1}}")
+        overrides = (speech, *sizes, "rounds=[voice]")
         pipeline = load_pipeline(quickstart, overrides, inputs=[file], root=str(tmp_path / "root"))
         store = open_store(pipeline.root)
         fill(pipeline, store, rows=rows)

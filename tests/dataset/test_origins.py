@@ -72,14 +72,17 @@ def test_the_card_says_that_nobody_real_is_in_it_only_of_a_recipe(corpus):
     assert ("real people" in text) is (corpus != "recipe")
 
 
-@pytest.mark.parametrize("name", ["quickstart", "ke-speechchat"])
-def test_a_departure_stands_only_while_its_settings_have_their_values(name):
+@pytest.mark.parametrize(
+    ("name", "changed", "departure"),
+    [("quickstart", {"timing": None}, "timing"), ("ke-speechchat", {"rounds": ()}, "rounds")],
+)
+def test_a_departure_stands_only_while_its_settings_have_their_values(name, changed, departure):
     pipeline = load_pipeline(PIPELINES / f"{name}.yaml")
     assert departures_of(pipeline, "recipe") == list(pipeline.departures)
-    for departure in pipeline.departures:
-        assert departure.where or departure.corpus or departure.setting == "prompts"
-    without = {d.setting for d in departures_of(pipeline.model_copy(update={"rounds": ()}), "recipe")}
-    assert {d.setting for d in pipeline.departures} - without == {"rounds"}
+    for told in pipeline.departures:
+        assert told.where or told.corpus or told.setting == "prompts"
+    without = {d.setting for d in departures_of(pipeline.model_copy(update=changed), "recipe")}
+    assert {d.setting for d in pipeline.departures} - without == {departure}
 
 
 def test_a_changed_value_takes_its_departure_out(quickstart):
