@@ -110,8 +110,8 @@ class _Check:
     def _note_dialogues(self, table: pa.Table) -> None:
         kept = table.filter(pc.and_(pc.equal(table["status"], KEPT), pc.is_valid(table["turns"])))
         for row in kept.select(["id", "split", "turns"]).to_pylist():
-            user = row["turns"][0]  # what other turns say in two splits, an export leaves out
-            self._overlap.add(row["split"], user["voice"], [user["text"]], row["id"])
+            for user in row["turns"][:1]:  # what other turns say in two splits, an export leaves out
+                self._overlap.add(row["split"], user["voice"], [user["text"]], row["id"])
 
     def _parents(self) -> dict[str, list[str]]:
         """Voice → its real speakers, of the pinned library; empty where it cannot be read, which is told."""

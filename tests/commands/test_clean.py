@@ -28,7 +28,9 @@ def build(tmp_path, quickstart):
     speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
 
     def make(*overrides: str):
-        return load_pipeline(quickstart, (speech, *overrides), inputs=inputs, root=str(tmp_path / "root"))
+        return load_pipeline(
+            quickstart, (speech, "rounds=[voice]", *overrides), inputs=inputs, root=str(tmp_path / "root")
+        )
 
     store = open_store(make().root)
     fill(make(), store)
