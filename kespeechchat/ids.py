@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
+from unicodedata import is_normalized, normalize
+
+import numpy as np
+import pyarrow as pa
 
 SOURCE = 32  # characters at most
+HEX = 16  # digits of the hash
+_BETWEEN, _NUL = "\x1f", "\0"
+_PUNCTUATION = {mark: normalize("NFKC", mark) for mark in "，？！：；（）…"}
 _DUPLICATE = re.compile(r"-d[1-9]\d*$")
 _VARIANT = re.compile(r"-v\d+$")
 
@@ -18,12 +24,43 @@ _VARIANT = re.compile(r"-v\d+$")
 def content_id(source: str, *parts: str) -> str:
     """SOURCE-HASH: 16 hex digits of the normalized content. Compatibility forms, case of width, runs of white space
     and Unicode composition do not make two rows different; upper and lower case do."""
-    normal = "\x1f".join([" ".join(_composed(part).split()) if part else part for part in parts])
-    return f"{source}-{hashlib.sha256(normal.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    normal = _BETWEEN.join([" ".join(_composed(part).split()) if part else part for part in parts])
+    return f"{source}-{_hash(normal).hexdigest()[:HEX]}"
+
+
+def content_ids(source: str, *columns: list[str]) -> pa.StringArray:
+    """:func:`content_id` of each row, string [n], a quarter as long: `columns` are the first parts of all rows, the
+    second parts, …"""
+    count, head = len(columns[0]), f"{source}-".encode()
+    spaced = [[" ".join(part.split()) if part else part for part in _all_composed(column)] for column in columns]
+    hashed = b"".join([_hash(normal).digest() for normal in map(_BETWEEN.join, zip(*spaced, strict=True))])
+    text = np.empty((count, len(head) + HEX), np.uint8)
+    text[:, : len(head)] = np.frombuffer(head, np.uint8)
+    text[:, len(head) :] = np.frombuffer(hashed.hex().encode(), np.uint8).reshape(count, 64)[:, :HEX]
+    ends = np.arange(count + 1, dtype=np.int32) * text.shape[1]
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(text))
+
+
+def _hash(normal: str) -> hashlib._Hash:
+    return hashlib.sha256(normal.encode("utf-8", "surrogatepass"))
 
 
 def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return text if text.isascii() else normalize("NFKC", text)
+
+
+def _all_composed(texts: list[str]) -> list[str]:
+    """:func:`_composed` of each. Most Chinese texts are composed but for their punctuation, and to see that takes a
+    tenth of the time: so the punctuation is replaced in all of them at once, which changes no text's form."""
+    all_texts = _NUL.join(texts)
+    if all_texts.isascii():
+        return texts
+    for mark, composed in _PUNCTUATION.items():
+        all_texts = all_texts.replace(mark, composed)
+    marked = all_texts.split(_NUL)
+    if len(marked) != len(texts):  # a text holds the separator
+        return [_composed(text) for text in texts]
+    return [text if text.isascii() or is_normalized("NFKC", text) else normalize("NFKC", text) for text in marked]
 
 
 def source_of(name: str) -> str:

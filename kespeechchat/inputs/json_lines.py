@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,19 +12,22 @@ import orjson
 MAX_LINE = 1 << 20  # bytes of one row; a longer one is a bomb or a broken file, not a row
 
 
-def lines_of(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """The lines that begin in the bytes [start, stop), each cut off behind `MAX_LINE` bytes."""
-    stop = path.stat().st_size if stop is None else stop
+def lines_of(path: Path, start: int, stop: int) -> list[bytes]:
+    """The lines that begin in the bytes [start, stop) of a file, each cut off behind `MAX_LINE` bytes.
+
+    They come without their ends, except those that are too long with it. Memory holds these bytes twice.
+    """
     with open(path, "rb") as file:
-        at = start
         if start:  # the line that begins before `start` belongs to the part before
             file.seek(start - 1)
-            at += _pass_line(file, stop - start + 1) - 1
-        while at < stop and (line := file.readline(MAX_LINE + 1)):
-            at += len(line)
-            if len(line) > MAX_LINE and not line.endswith(b"\n"):
-                at += _pass_line(file, stop - at)
-            yield line
+            start += _pass_line(file, stop - start + 1) - 1
+        data = file.read(max(0, stop - start))
+        if data and not data.endswith(b"\n"):
+            data += file.readline(MAX_LINE + 1)
+    *lines, last = data.split(b"\n")
+    if len(data) >= MAX_LINE:
+        lines = [line if len(line) < MAX_LINE else line[:MAX_LINE] + b"\n" for line in lines]
+    return [*lines, last[: MAX_LINE + 1]] if last else lines
 
 
 def lines_in(file: BinaryIO) -> Iterator[bytes]:
@@ -54,6 +57,25 @@ def parsed(line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         return _parsed_leniently(line)
+
+
+def loaded(lines: Sequence[bytes]) -> list[Any]:
+    """The value of each line, which may be longer; None where `parsed` must look at it, or where it is null."""
+    return [_loaded(line) for line in lines] if max(map(len, lines), default=0) > MAX_LINE else _all_loaded(lines)
+
+
+def _all_loaded(lines: Sequence[bytes]) -> list[Any]:
+    try:
+        return list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return [_loaded(line) for line in lines]
+
+
+def _loaded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line) if len(line) <= MAX_LINE else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _parsed_leniently(line: bytes) -> Any:

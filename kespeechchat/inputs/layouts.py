@@ -81,7 +81,7 @@ _KNOWN_BY = (
     ("text", {"text"}),
 )
 Column = Literal["instruction", "input", "reference", "task"]
-_FIELDS: tuple[Column, ...] = get_args(Column)
+FIELDS: tuple[Column, ...] = get_args(Column)
 _MESSAGES = ("messages", "sharegpt")
 # words for nothing: of an input, and of an answer
 _NOTHING = {
@@ -90,9 +90,10 @@ _NOTHING = {
     *("无输入", "没有输入", "无需输入", "不需要输入", "无输出", "没有输出"),
 }
 _LONGEST_NOTHING = 2 + max(map(len, _NOTHING))
+FIRST_OF_NOTHING = {letter for word in _NOTHING for letter in (word[0], word[0].upper())}
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """How rows with the same keys are read."""
 
     name: str
@@ -115,7 +116,8 @@ def _by_keys(keys: tuple[str, ...]) -> str | None:
 
 
 @lru_cache(1024)
-def _reading(layout: str, keys: tuple[str, ...]) -> _Reading:
+def reading(layout: str, keys: tuple[str, ...]) -> Reading:
+    """How rows with these keys are read. Raises ValueError, with what to set, where the layout is none of the known."""
     name = _by_keys(keys) if layout == "auto" else layout
     if name is None:
         raise ValueError(
@@ -127,7 +129,7 @@ def _reading(layout: str, keys: tuple[str, ...]) -> _Reading:
     ours = (known.instruction, known.input, known.reference, known.task)
     found = tuple(key if key in keys else None for key in ours)
     plain = name not in ("alpaca-seed", "text", *_MESSAGES)
-    return _Reading(name, found, "history" in keys and "history" in known.others, plain)
+    return Reading(name, found, "history" in keys and "history" in known.others, plain)
 
 
 def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | None = None) -> SourceRow:
@@ -137,8 +139,8 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | Non
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
-        return _row([row.get(columns[field]) if field in columns else None for field in _FIELDS])
-    name, keys, history, plain = _reading(layout, tuple(row))
+        return _row([row.get(columns[field]) if field in columns else None for field in FIELDS])
+    name, keys, history, plain = reading(layout, tuple(row))
     if plain:
         return _row([row[key] if key else None for key in keys], row["history"] if history else None)
     if name == "alpaca-seed" and (layout != "auto" or isinstance(row["instances"], list)):
@@ -162,12 +164,9 @@ def _row(values: list[Any], history: Any = None) -> SourceRow:
         if type(value) is str:
             values[place] = value.strip()
         elif value is not None:
-            raise ValueError(f"{_FIELDS[place]} is {type(value).__name__}, not text")
+            raise ValueError(f"{FIELDS[place]} is {type(value).__name__}, not text")
     instruction, input_, reference, task = values
-    if input_ and len(input_) < _LONGEST_NOTHING and says_nothing(input_):
-        input_ = None
-    if reference and len(reference) < _LONGEST_NOTHING and says_nothing(reference):
-        reference = None
+    input_, reference = something(input_), something(reference)
     if history:
         asked = f"{instruction or ''}\n{input_ or ''}"
         return _of_conversation(with_history(history, asked, reference or ""), task)
@@ -177,6 +176,13 @@ def _row(values: list[Any], history: Any = None) -> SourceRow:
 
 
 _new = tuple.__new__  # half the time of the class's own
+
+
+def something(text: str | None) -> str | None:
+    """`text`, which has no white space around it; None where it holds a word for "nothing"."""
+    if text and len(text) < _LONGEST_NOTHING and text[0] in FIRST_OF_NOTHING and says_nothing(text):
+        return None
+    return text
 
 
 def says_nothing(text: str) -> bool:

@@ -68,7 +68,7 @@ def input_batches(
     """
     if isinstance(item, SpeechInput):
         rows = islice(input_rows(item, facts), limit)
-        yield from iter(lambda: _columns(list(islice(rows, _ROWS)), BATCH.names), _columns([], BATCH.names))
+        yield from iter(lambda: _columns(list(islice(rows, _ROWS))), _columns([]))
         return
     check_exists(item)
     left = limit
@@ -118,9 +118,9 @@ def _read(report: FileReport, processes: int) -> Iterator[pa.RecordBatch]:
 
 
 def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBatch, int, PartFacts]]:
-    """What `_parse` makes of each part, in order; never more than a few parts ahead of the reader."""
+    """What `part_rows` makes of each part, in order; never more than a few parts ahead of the reader."""
     if processes == 1:
-        yield from map(_parse, work)
+        yield from map(part_rows, work)
         return
     # spawned: a forked process would inherit threads' locks without the threads
     context = multiprocessing.get_context("spawn")
@@ -128,7 +128,7 @@ def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBat
     try:
         waiting: deque[Any] = deque()
         for part in work:
-            waiting.append(pool.submit(_parse, part))
+            waiting.append(pool.submit(part_rows, part))
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -137,15 +137,9 @@ def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBat
         pool.shutdown(cancel_futures=True)
 
 
-def _parse(part: Part) -> tuple[pa.RecordBatch, int, PartFacts]:
-    rows, lines, facts = part_rows(part)
-    return _columns(rows, ("id", "line", "language", "raw", "problem")), lines, facts
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> pa.RecordBatch:
-    types = [BATCH.field(name).type for name in names]
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return pa.record_batch([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)
+def _columns(rows: Sequence[PlannedRow]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True) if rows else [()] * len(BATCH)
+    return pa.record_batch([pa.array(c, t) for c, t in zip(columns, BATCH.types, strict=True)], BATCH)
 
 
 def _leave_with_parent() -> None:

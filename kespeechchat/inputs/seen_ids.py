@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-HEX = 16  # digits at the end of an id
+from kespeechchat.ids import HEX
+
 _DIGIT = np.zeros(256, np.uint8)
 _DIGIT[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 

@@ -92,7 +92,7 @@ class _Pass:
         ] = []  # with the row that closed it: they are numbered by that
         for language in pc.unique(rows["language"]).to_pylist():
             mine = np.flatnonzero(pc.equal(rows["language"], language))
-            fresh, begin = rows.take(mine).select(ROW.names), 0
+            fresh, begin = _taken(rows.select(ROW.names), mine), 0
             have = sum(map(len, self._waiting[language]))
             for end in range(self._size - have, len(mine) + 1, self._size):
                 closed.append((mine[end - 1], language, [*self._waiting.pop(language, []), fresh[begin:end]]))
@@ -115,11 +115,12 @@ class _Pass:
         nth = np.empty(len(order), np.int32)
         nth[order] = occurrence
         new.sort()
-        rows, nth = rows.take(new), nth[new]
+        rows, nth = _taken(rows, new), nth[new]
         ids = rows["id"]
-        if (nth > 1).any():
-            ids = [appearance(id_, n) for id_, n in zip(ids.to_pylist(), nth.tolist(), strict=True)]
-            ids = pa.array(ids, pa.string())
+        if (again := nth > 1).any():
+            repeated = zip(ids.filter(again).to_pylist(), nth[again].tolist(), strict=True)
+            named = pa.array([appearance(id_, n) for id_, n in repeated], pa.string())
+            ids = pc.replace_with_mask(ids.combine_chunks(), pa.array(again), named)
         return rows.set_column(0, "id", ids).append_column("occurrence", pa.array(nth))
 
     def _close(self, language: Language, tables: list[pa.Table]) -> None:
@@ -151,9 +152,17 @@ def _seen(ids: Iterable[tuple[str, pa.StringArray]]) -> dict[str, IdCounts]:
     return dict(seen)
 
 
+def _taken(rows: pa.Table, places: np.ndarray) -> pa.Table:
+    """The rows at these places, in ascending order; most often all, which need no copy."""
+    return rows if len(places) == len(rows) else rows.take(places)
+
+
 def _checksum(rows: pa.Table) -> str:
     """sha256 of what the rows say: what `ingest` depends on."""
-    said = zip(*(rows[name].to_pylist() for name in ("id", "raw", "problem")), strict=True)
-    return hashlib.sha256(
-        "\x1e".join([f"{id_}\x1f{raw}\x1f{problem}" for id_, raw, problem in said]).encode()
-    ).hexdigest()
+    wide = pa.large_string()  # a shard may hold more text than an array of `string` can
+    id_, raw, problem = (rows[name].cast(wide).combine_chunks() for name in ("id", "raw", "problem"))
+    field, row, nothing = (pa.scalar(text, wide) for text in ("\x1f", "\x1e", ""))
+    fields = (id_, field, raw, field, pc.fill_null(problem, "None"), row)
+    _, ends, said = pc.binary_join_element_wise(*fields, nothing).buffers()
+    size = np.frombuffer(ends, np.int64)[len(rows)] - 1  # \x1e is between rows only
+    return hashlib.sha256(memoryview(said)[:size]).hexdigest()
