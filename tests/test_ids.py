@@ -29,6 +29,15 @@ def test_an_id_is_of_its_normalized_content(text: str, other: str) -> None:
     )
 
 
+MARKS = st.text("a \0\x1f\u3000，？！：；（）…①㎡ﬁe\u0301\u0338가\ud83d", max_size=12)
+
+
+@given(st.lists(st.tuples(TEXTS | MARKS, TEXTS | MARKS), min_size=1, max_size=9))
+def test_ids_of_many_rows_are_those_of_each(rows: list[tuple[str, str]]) -> None:
+    one, other = map(list, zip(*rows, strict=True))
+    assert ids.content_ids("a_b", one, other).to_pylist() == [ids.content_id("a_b", *row) for row in rows]
+
+
 @given(TEXTS)
 def test_a_source_fits_any_path(name: str) -> None:
     source = ids.source_of(name)

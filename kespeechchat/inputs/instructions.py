@@ -36,7 +36,7 @@ from kespeechchat.inputs.tables import table_rows
 from kespeechchat.records import Language
 from kespeechchat.text.source_filters import language_of, languages_of
 
-PART_BYTES = 2 << 20
+PART_BYTES = 1 << 20
 PART_ROWS = 8192  # of a Parquet file
 Line = tuple[int, bytes, str | None]  # its number, its bytes, what is wrong with it where that is known already
 Row = tuple[str, int, str, str, str | None]  # id, line of its part, language, text as JSON, what is wrong with it

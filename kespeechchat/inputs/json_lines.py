@@ -26,7 +26,7 @@ def lines_of(path: Path, start: int, stop: int) -> list[bytes]:
             data += file.readline(MAX_LINE + 1)
     *lines, last = data.split(b"\n")
     if len(data) >= MAX_LINE:
-        lines = [line if len(line) < MAX_LINE else line[:MAX_LINE] + b"\n" for line in lines]
+        lines = [line if len(line) < MAX_LINE else (line + b"\n")[: MAX_LINE + 1] for line in lines]
     return [*lines, last[: MAX_LINE + 1]] if last else lines
 
 

@@ -6,11 +6,14 @@ and an array is merged with the next as soon as that is no larger: n ids in abou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 
 from kespeechchat.ids import HEX
 
+_PIECES = 64
 _DIGIT = np.zeros(256, np.uint8)
 _DIGIT[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -43,9 +46,13 @@ class IdCounts:
             both.sort(kind="stable")  # of two sorted halves this is a merge
             self._runs.append(both)
 
-    def distinct(self) -> np.ndarray:
-        """uint64 [n]: every hash once, sorted."""
-        return np.unique(np.concatenate(self._runs)) if self._runs else np.zeros(0, np.uint64)
+    def distinct(self) -> Iterator[np.ndarray]:
+        """Every hash once, in ascending order: arrays uint64 [n] that hold a 64th of them each, as hashes are even."""
+        edges = np.arange(_PIECES, dtype=np.uint64) << np.uint64(58)
+        places = [np.append(np.searchsorted(run, edges), len(run)) for run in self._runs]
+        for n in range(_PIECES if self._runs else 0):
+            pieces = [run[at[n] : at[n + 1]] for run, at in zip(self._runs, places, strict=True)]
+            yield np.unique(np.concatenate(pieces))
 
 
 def hashes_of(ids: pa.StringArray, source: str) -> np.ndarray:

@@ -137,8 +137,8 @@ class _Pass:
         self._packs.close()
         gone = 0
         for source, planned in self._planned.items():
-            known = planned.distinct()
-            gone += int((self._seen[source].count(known) == 0).sum())
+            for known in planned.distinct():
+                gone += int((self._seen[source].count(known) == 0).sum())
         summary: dict[str, Any] = {"rows": sum(s.rows for s in self._shards), "rows_no_longer_in_inputs": gone}
         summary |= {"malformed": self._malformed, "problems": self._problems}
         summary |= {"files": [report.summary() for report in self.reports], "passed_over": self.passed_over}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections import Counter
 from dataclasses import asdict
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from kespeechchat.config.inputs import InstructionInput, Instructions, Speech, SpeechInput
 from kespeechchat.config.load import ConfigError
+from kespeechchat.inputs import json_lines, sharding
 from kespeechchat.inputs import reading as inputs
 from kespeechchat.inputs.json_lines import MAX_LINE
 from kespeechchat.inputs.reading import input_rows
@@ -243,6 +246,27 @@ def test_shards_of_a_root_that_has_a_file_for_each_are_read_and_kept(tmp_path):
     assert len(_rows(second)) == 6
     assert [s.rows for s in second.shards] == [3, 2, 1]
     assert second.segments[1].summary["rows_no_longer_in_inputs"] == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.text("ab\n\r", max_size=60), size=st.integers(1, 30), most=st.integers(1, 12))
+def test_parts_hold_every_line_once_cut_off_where_it_is_too_long(tmp_path_factory, data, size, most):
+    path = tmp_path_factory.mktemp("lines") / "a.jsonl"
+    path.write_bytes(data.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "MAX_LINE", most)
+        found = [line for at in range(0, len(data), size) for line in json_lines.lines_of(path, at, at + size)]
+    whole = re.findall(rb"[^\n]*\n|[^\n]+", data.encode())
+    assert found == [line[: most + 1] if len(line) > most else line.removesuffix(b"\n") for line in whole]
+
+
+@given(st.lists(st.tuples(*[st.text(max_size=5)] * 2, st.none() | st.text(max_size=5)), min_size=1, max_size=6))
+def test_a_shards_checksum_is_of_what_its_rows_say(rows):
+    columns = zip(*rows, strict=True)
+    table = pa.table(dict(zip(("id", "raw", "problem"), (pa.array(c, pa.string()) for c in columns), strict=True)))
+    said = "\x1e".join(f"{id_}\x1f{raw}\x1f{problem}" for id_, raw, problem in rows)
+    pieces = pa.concat_tables([table[:1], table[1:]])
+    assert sharding._checksum(pieces) == hashlib.sha256(said.encode()).hexdigest()
 
 
 def test_half_a_surrogate_pair_is_a_malformed_row(tmp_path):

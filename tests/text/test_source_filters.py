@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.text.source_filters import language_of, refuse
+from kespeechchat.text.source_filters import language_of, languages_of, refuse
 
 REFUSED = [
     ("task_translation", "把这句话翻译成英语：你好。"),
@@ -98,3 +98,8 @@ def test_any_text_gets_an_answer(text):
         "task_code",
         "task_role_play",
     )
+
+
+@given(st.lists(st.text(max_size=40) | st.text("a1 \n第？é가か", max_size=40)))
+def test_the_languages_of_many_are_those_of_each(texts):
+    assert languages_of(texts) == [language_of(text) for text in texts]
