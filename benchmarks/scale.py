@@ -2,11 +2,13 @@
 
     python -m benchmarks.scale                      # ten million rows planned, 20,000 shards recorded: about 25 minutes
     python -m benchmarks.scale --rows 1000000 --screened 0 --shards 2000
+    git worktree add ../old 905b9e3 && python -m benchmarks.scale --old ../old --screened 0 --shards 0 --scheduled 0
 
 Four parts, each measured in processes of its own:
 
 * the planning pass over `--rows` instructions (350 a shard, as in the paper's profile) into a folder as a build writes
-  it, again with nothing new, and again after a line was added, which reads all ids back;
+  it, again with nothing new, and again after a line was added, which reads all ids back. With `--old`, a worktree of
+  commit 905b9e3, that commit plans the same rows too, into a folder of its own;
 * the screening of `--screened` of the same instructions, once for near duplicates and once against an excluded file of
   10,000 questions, and of a tenth of them: the difference tells what `SCREENED` rows take. All the questions are of two
   patterns, so each of them is a candidate for the others, which is the most that near duplicates can cost;
@@ -16,9 +18,10 @@ Four parts, each measured in processes of its own:
   What they cost beyond what 8 shards cost is all overhead: Ray, journal, Parquet, commit, the disk's fsync.
 
 Bounds, on two quiet cores: planning, resuming and status take at most 60 s and 2 GiB each, the scheduler at most 50 ms
-a shard and unit. Ten million rows are screened in at most 900 s for near duplicates, in 600 s against excluded files,
-and in 2 GiB, by the slope of two sizes. Exit code 1 where a bound does not hold. Memory is the peak of the process plus
-the most that the processes under it held together.
+a shard and unit. Planning after a line was added takes at most 0.7 GB, and at most 1.1 times what `--old` takes to plan
+anew; that is not judged without `--old`, whose time holds the start of Python too. Ten million rows are screened in at
+most 900 s for near duplicates, in 600 s against excluded files, and in 2 GiB, by the slope of two sizes. Exit code 1
+where a bound does not hold. Memory is the peak of the process plus the most that the processes under it held together.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks import overlap
 from benchmarks.bounds import Bounds
-from benchmarks.measured import PROFILE, Figures, forked, kesc
+from benchmarks.measured import PROFILE, Figures, Run, command, forked, kesc
 from benchmarks.recorded import ANY_LANGUAGE, Unsynced, counted_row, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
@@ -51,8 +55,20 @@ SECONDS, MEMORY, OVERHEAD = 60.0, 2048.0, 50.0  # the bounds: s, MiB, ms a shard
 SCREENED = 10_000_000  # rows for which the bounds of screening hold
 SCREENING = {"near duplicates": 900.0, "excluded files": 600.0}  # s
 EXCLUDED = 10_000  # questions of the excluded file
+OLD, AGAIN, AGAIN_MEMORY = "905b9e3", 1.1, 667.0  # planning again: times the old commit's planning anew; 0.7 GB in MiB
 FEW = 8  # scheduled shards whose cost is taken off
 UNSCREENED = "instructions.near_duplicates=null"
+_PLAN_BEFORE = """
+import sys
+from types import SimpleNamespace
+from kespeechchat.config.pipeline import InstructionInput, Instructions
+from kespeechchat.run.intake import plan_branch
+from kespeechchat.store.objects import LocalFolder
+settings = Instructions(inputs=(InstructionInput(path=sys.argv[1]),), shard_size=350)
+manifest = plan_branch(LocalFolder(sys.argv[2]), SimpleNamespace(instructions=settings), "instructions")
+print(f"{len(manifest.shards):,} shards")
+"""  # in that commit's names
+FiguresT = TypeVar("FiguresT", bound=Figures)
 _WITH_DATA = {"speakers", "blend", "audition", "voices", "gate"}
 
 
@@ -62,11 +78,12 @@ def main() -> int:
     parser.add_argument("--screened", type=int, default=1_000_000, help="instructions to screen; 0: none")
     parser.add_argument("--shards", type=int, default=20_000, help="instruction shards to record; 0: none")
     parser.add_argument("--scheduled", type=int, default=200, help="shards to send through Ray; 0: none")
+    parser.add_argument("--old", type=Path, help=f"a worktree of {OLD}, whose planning ours is compared with")
     options = parser.parse_args()
     bounds, bounded = Bounds(), dict[str, Figures]()
     with tempfile.TemporaryDirectory() as folder:
         if options.rows:
-            bounded |= planning(Path(folder) / "rows", options.rows)
+            bounded |= planning(Path(folder) / "rows", options.rows, options.old, bounds)
         if options.shards:
             bounded |= resuming(Path(folder) / "shards", options.shards)
         for name, figures in bounded.items():
@@ -85,18 +102,38 @@ def main() -> int:
     return bounds.close()
 
 
-def planning(where: Path, count: int) -> dict[str, Figures]:
-    """Plans `count` rows. Returns the figures of the first pass."""
+def planning(where: Path, count: int, old: Path | None, bounds: Bounds) -> dict[str, Figures]:
+    """Plans `count` rows, and judges planning again. Returns the figures of the first pass.
+
+    Raises RuntimeError where the old commit's planning fails or plans another number of shards.
+    """
     where.mkdir()
     file = questions(where / "questions.jsonl", count)
     pipeline = _pipeline(where, file, ["instructions.shard_size=350", UNSCREENED])
     store = open_store(pipeline.root)
+    before = _planned_before(old, file, where / "old") if old else None
     first = measured(f"planning pass, {count:,} rows", lambda: _planned(store, pipeline))
     measured("  again, nothing new", lambda: _planned(store, pipeline))
+    if before is not None and before.output.strip() != _planned(store, pipeline):
+        raise RuntimeError(f"{OLD} plans {before.output.strip()}, this commit {_planned(store, pipeline)}")
     with open(file, "a") as out:
         out.write('{"instruction": "One line more?"}\n')
-    measured("  again, a line added", lambda: _planned(store, pipeline))
+    again = measured("  again, a line added", lambda: _planned(store, pipeline))
+    bounds.at_most("planning again, a line added: peak memory", again.memory, AGAIN_MEMORY, "MiB")
+    if before is None:
+        print(f"planning again against {OLD}: not judged without --old", flush=True)
+    else:
+        bounds.compare(("planning again", again.seconds), (f"{OLD} anew", before.seconds), "s", at_most=AGAIN)
     return {"planning pass": first}
+
+
+def _planned_before(old: Path, file: Path, root: Path) -> Run:
+    """What planning anew takes in the worktree `old`."""
+    words = [sys.executable, "-P", "-c", _PLAN_BEFORE, str(file), str(root)]
+    run = command(words, {"PYTHONPATH": str(old.resolve())})
+    if run.code != 0:
+        raise RuntimeError(f"{old} does not plan: {run.output[-2000:]}")
+    return printed(f"{OLD}: planning pass", run)
 
 
 def _planned(store: ObjectStore, pipeline: Pipeline) -> str:
@@ -178,7 +215,7 @@ def scheduling(where: Path, shards: int) -> float:
     return (walls[1] - walls[0]) / (shards * len(overlap.AUDIO))
 
 
-def printed(name: str, figures: Figures, said: str = "") -> Figures:
+def printed(name: str, figures: FiguresT, said: str = "") -> FiguresT:
     print(f"{name:34} {figures}{f'  ({said})' if said else ''}", flush=True)
     return figures
 
