@@ -144,7 +144,10 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | Non
     if plain:
         return _row([row[key] if key else None for key in keys], row["history"] if history else None)
     if name == "alpaca-seed" and (layout != "auto" or isinstance(row["instances"], list)):
-        first = next((i for i in row.get("instances") or [] if isinstance(i, Mapping)), {})
+        instances = row.get("instances") or []
+        if isinstance(instances, int | float):
+            raise ValueError(f"instances is {type(instances).__name__}, not a list of examples")
+        first = next((i for i in instances if isinstance(i, Mapping)), {})
         task = "classification" if row.get("is_classification") else None
         return _row([row.get("instruction"), first.get("input"), first.get("output"), task])
     if name == "alpaca-seed":

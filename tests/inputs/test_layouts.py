@@ -153,3 +153,8 @@ def test_any_row_is_read_or_refused_with_a_reason(row):
         assert str(error)
         return
     assert isinstance(read.instruction, str) and (read.turns == () or len(read.turns) > 1)
+
+
+def test_instances_that_are_a_number_are_a_malformed_row():
+    with pytest.raises(ValueError, match="instances is int, not a list of examples"):
+        read_row({"instruction": "q", "instances": 1}, "alpaca-seed")
