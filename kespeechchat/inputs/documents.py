@@ -24,9 +24,9 @@ from pyarrow import ArrowInvalid
 from kespeechchat.config.interleave import DocumentInput
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.ids import source_of
+from kespeechchat.ids import HEX, source_of
 from kespeechchat.inputs.read_report import FileSummary
-from kespeechchat.inputs.seen_ids import HEX, IdCounts
+from kespeechchat.inputs.seen_ids import IdCounts
 from kespeechchat.store.interface import AlreadyExists, ObjectStore
 from kespeechchat.store.manifest import Manifest, PlannedShard, Segment
 from kespeechchat.store.references import (

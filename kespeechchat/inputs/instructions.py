@@ -208,8 +208,8 @@ def _as_json(texts: Sequence[str | None], nothing: str) -> pa.StringArray:
 
 def _one_row(read: _Read, place: int, item: InstructionInput) -> _Row | None:
     """A row that is not plain, or what is wrong with it; None for a blank line."""
-    line, text, number, value = (column[place] for column in (read.lines, read.texts, read.numbers, read.values))
-    problem, said, source = read.problems[place], item.language, source_of(item)
+    line, text, number = read.lines[place], read.texts[place], read.numbers[place]
+    value, problem, said, source = read.values[place], read.problems[place], item.language, source_of(item)
     if problem is None and (not text or text.isspace()):
         return None
     try:
