@@ -28,7 +28,7 @@ from kespeechchat.inputs.conversations import Exchange
 from kespeechchat.inputs.files import BYTE_ORDER_MARK, InputFile, Kind
 from kespeechchat.inputs.json_array import TornArray, items
 from kespeechchat.inputs.json_lines import MAX_LINE, lines_in, lines_of, loaded, parsed
-from kespeechchat.inputs.layouts import SourceRow, read_row
+from kespeechchat.inputs.layouts import FIELDS, SourceRow, read_row
 from kespeechchat.inputs.parquet_rows import row_batches
 from kespeechchat.inputs.plain_rows import Keys, PlainRows, plain_rows
 from kespeechchat.inputs.read_report import PartFacts
@@ -191,7 +191,8 @@ def _in_columns(plain: PlainRows, read: _Read, item: InstructionInput) -> pa.Rec
     for n in [n for n, language in enumerate(languages) if language is None]:
         languages[n] = _language_of_all(read.texts[plain.places[n]]) or "en"
     pieces: list[Any] = []
-    for name, column in zip(("instruction", "input", "reference", "task"), plain[1:], strict=True):
+    columns: tuple[Sequence[str | None], ...] = (plain.instruction, plain.input, plain.reference, plain.task)
+    for name, column in zip(FIELDS, columns, strict=True):
         nothing = '""' if name in ("instruction", "input") else "null"
         pieces += [f'{", " if pieces else "{"}"{name}": ', _as_json(column, nothing)]
     raw = pc.binary_join_element_wise(*pieces, f', "language": "{said}"}}' if said else "}", "")
