@@ -29,8 +29,7 @@ def content_id(source: str, *parts: str) -> str:
 
 
 def content_ids(source: str, *columns: list[str]) -> pa.StringArray:
-    """:func:`content_id` of each row, string [n], a quarter as long: `columns` are the first parts of all rows, the
-    second parts, …"""
+    """:func:`content_id` of each row, string [n]: `columns` are the first parts of all rows, the second parts, …"""
     count, head = len(columns[0]), f"{source}-".encode()
     spaced = [[" ".join(part.split()) if part else part for part in _all_composed(column)] for column in columns]
     hashed = b"".join([_hash(normal).digest() for normal in map(_BETWEEN.join, zip(*spaced, strict=True))])

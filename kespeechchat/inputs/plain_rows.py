@@ -1,4 +1,4 @@
-"""Rows whose fields are plain texts, read in columns: what `layouts.read_row` makes of each, in a fraction of the time.
+"""Rows whose fields are plain texts, read in columns: what `layouts.read_row` makes of each, in half the time.
 
 Most files hold nothing but such rows. Every other row (a conversation, a value that is no text, unknown keys) is left
 to `read_row`, which also says what is wrong with it.
