@@ -75,7 +75,7 @@ class OpenAITranscription(ASR):
     def _heard(self, response: httpx2.Response) -> Transcript:
         answer = response.json()
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
-            raise NoAnswer(f"an answer without text: {self._server.clean(str(answer)[:_SHOWN])}")
+            raise NoAnswer(f"an answer without text: {self._server.clean(str(answer), _SHOWN)}")
         text = answer["text"].strip()
         if not text:
             return Transcript("", *self._scores("", []), ())
@@ -88,7 +88,7 @@ class OpenAITranscription(ASR):
         try:
             times = [(str(w["word"]).strip(), float(w["start"]), float(w["end"])) for w in found]
         except (KeyError, TypeError, ValueError):
-            raise NoAnswer(f"words without times: {self._server.clean(str(found)[:_SHOWN])}") from None
+            raise NoAnswer(f"words without times: {self._server.clean(str(found), _SHOWN)}") from None
         if not times:
             raise self._less("word times", "words")
         return tuple(Word(said, start, max(start, end)) for said, start, end in times if said)
