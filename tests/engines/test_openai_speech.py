@@ -21,6 +21,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.engines.tts.openai import OpenAISpeech
 from kespeechchat.records import Audio, RowError
+from kespeechchat.sound_file import encode
 from tests.engines.moody import KEY, Moody, nobody, serving
 
 RATE = 24_000
@@ -189,6 +190,20 @@ def test_the_prompt_goes_along_as_a_data_url(server: Moody, field: str):
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
     assert head == "data:audio/wav;base64" and rate == 16_000
     assert np.abs(samples - prompt.audio.samples).max() <= 1 / 32768
+
+
+def test_recordings_are_encoded_as_they_are_sent_and_not_all_at_once(server: Moody, monkeypatch: pytest.MonkeyPatch):
+    sent: list[int] = []
+
+    def counted(audio: Audio, container: str) -> bytes:
+        sent.append(len(server.bodies))
+        return encode(audio, container)
+
+    monkeypatch.setattr("kespeechchat.engines.tts.openai.encode", counted)
+    prompt = Prompt(Audio(tone(1.0), RATE), "What I said.")
+    asked = [Utterance("hello", "en", np.zeros(0, np.float32), n, prompt=prompt) for n in range(5)]
+    assert all(isinstance(one, Audio) for one in engine(server, reference="ref_audio", concurrency=1).speak(asked))
+    assert sent == [0, 1, 2, 3, 4]
 
 
 def test_a_voice_without_a_recording_is_an_error_that_says_where_it_comes_from(server: Moody):
