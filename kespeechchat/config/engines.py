@@ -103,10 +103,11 @@ class KokoroSettings(EngineSettings):
 
 
 class CosyVoiceSettings(EngineSettings):
-    """CosyVoice 1 (22,050 Hz) or 2 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); see docs/cosyvoice.md.
+    """CosyVoice 1 (22,050 Hz), 2 or 3 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); docs/cosyvoice.md.
 
     `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
-    the LLM reads `instruct_text`; `zero_shot` speaks from the voice's recording (stages.audition.prompts).
+    the LLM reads `instruct_text`; `zero_shot` speaks from the voice's recording (stages.audition.prompts), which is all
+    that version 3 can do here.
     `text_frontend`: let the library normalize and split; off, the text is spoken as it stands, in pieces of at most
     `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine counts as hung; generous, for
     a slow machine loses its process too. `batch`: rows that the LLM decodes at once; over 1 a row's speech depends on
@@ -117,7 +118,7 @@ class CosyVoiceSettings(EngineSettings):
     seeded: ClassVar[bool] = True
     use: Literal["cosyvoice"]
     model: str
-    version: Literal[1, 2] = 1
+    version: Literal[1, 2, 3] = 1
     mode: Literal["sft", "instruct", "zero_shot"] = "sft"
     instruct_text: str | None = None
     text_frontend: bool = False
@@ -142,7 +143,11 @@ class CosyVoiceSettings(EngineSettings):
     def _instruct(self) -> CosyVoiceSettings:
         if self.mode == "instruct" and self.version != 1:
             raise ValueError(
-                "mode: instruct needs version: 1; version 2 takes instructions only with a recorded prompt"
+                "mode: instruct needs version: 1; later versions take instructions only with a recorded prompt"
+            )
+        if self.version == 3 and (self.mode != "zero_shot" or self.batch > 1):
+            raise ValueError(
+                f"version: 3 speaks with mode: zero_shot and batch: 1 alone, not {self.mode} and {self.batch}"
             )
         if (self.mode == "instruct") != bool(self.instruct_text):
             raise ValueError("instruct_text belongs to mode: instruct: give both or neither")

@@ -2,8 +2,8 @@
 
 A busy or broken answer (429, 5xx, a time-out, a lost connection, an answer that is not what was asked for) is asked
 again after a wait that doubles, or that the server names itself (`Retry-After`). What the server refuses for one
-request alone is that request's RowError; a refused key, an unknown model, or a server that is gone, stops the build,
-with what to do about it.
+request alone is that request's RowError; a refused key, an unknown model, or a server that is gone or has given no row
+an answer for a while, stops the build, with what to do about it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from kespeechchat.config.server_engines import ServerSettings
+from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.records import RowError
 
@@ -28,9 +29,11 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_HEADERS = ("content-type", "retry-after")  # of an answer, that somebody reads
 _ALIVE = frozenset({200, 404, 405})  # a server without a list of models may still do its work
 _LONGEST_WAIT = 60.0  # s, between two tries
 _SHOWN = 300  # characters of a server's answer in an error
+_MOST = 1 << 28  # bytes of an answer: an hour of speech, and a stop for a stream that never ends
 _HOPELESS = 8  # answers of no use, from the first on, after which the server is taken to have none of use
 
 
@@ -54,6 +57,7 @@ class Server:
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
         self._pool = ThreadPoolExecutor(settings.concurrency)
         self._client = httpx2.Client(headers=headers, timeout=settings.timeout, limits=limits)
+        self._given_up, self._counting = 0, threading.Lock()  # requests in a row without an answer, of all threads
         alive = self.ask("GET", "/models", lambda response: None, fine=_ALIVE)
         if isinstance(alive, RowError):
             raise self._unusable(alive.message)
@@ -77,43 +81,88 @@ class Server:
         **request: Any,
     ) -> Answer | RowError:
         """What `read` makes of the answer, or a RowError when the tries are used up; `read` raises ValueError where the
-        answer is of no use, which counts as a try. EngineError where no try can help. `request`: as httpx2 takes it."""
+        answer is of no use, which counts as a try. EngineError where no try can help, or where as many requests in a
+        row as go at once were given up. `request`: as httpx2 takes it."""
         for attempt in range(self.settings.retries + 1):
             last = attempt == self.settings.retries
-            wait: float | None = None
+            wait = self._backoff(attempt)
+            asked = self._client.build_request(method, self.url + place, **request)
             try:
-                response = self._client.request(method, self.url + place, **request)
+                response = self._answer(asked)
                 if response.status_code in fine:
-                    return read(response)
+                    found = self._useful(response, read)
+                    self._count(given_up=False)
+                    return found
                 trouble = self.shown(response)
                 if response.status_code not in _BUSY:
+                    self._count(given_up=False)
                     return self._refused(response.status_code, trouble)
-                wait = _asked_wait(response)
+                if (named := _asked_wait(response)) is not None:
+                    wait = max(named, self._backoff(0))
             except httpx2.TimeoutException:
                 trouble = self._too_slow()
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 trouble = f"{type(error).__name__}: {error}"
                 if last and isinstance(error, httpx2.ConnectError):
                     raise self._unusable(trouble) from None
             except NoAnswer as error:
                 trouble = str(error)
-            except ValueError:
-                trouble = "an answer that is not JSON: " + self.clean(response.text[:_SHOWN])
             if not last:
-                time.sleep(wait if wait is not None else self._backoff(attempt))
-        return RowError(self.clean(f"{self.url}: given up after {self.settings.retries + 1} tries: {trouble}"))
+                time.sleep(wait)
+        trouble = f"given up after {counted(self.settings.retries + 1, 'try', 'tries')}: {trouble}"
+        if (count := self._count(given_up=True)) >= max(_HOPELESS, self.settings.concurrency):
+            raise self.error(
+                f"gives nothing of use any more: its last {count} requests were given up, the last one: {trouble}; see "
+                "to the server and its log, then build again"
+            )
+        return RowError(self.clean(f"{self.url}: {trouble}"))
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        """The whole answer, or an error where it is not there within `timeout`, however steadily it trickles in."""
+        until, parts, size = time.monotonic() + self.settings.timeout, [], 0
+        response = self._client.send(request, stream=True)
+        try:
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > _MOST:
+                    raise NoAnswer(f"an answer of more than {_MOST >> 20} MiB")
+                if time.monotonic() > until:
+                    raise NoAnswer(self._too_slow())
+        finally:
+            response.close()
+        kept = {name: response.headers[name] for name in _HEADERS if name in response.headers}
+        return httpx2.Response(response.status_code, headers=kept, content=b"".join(parts))
+
+    def _useful(self, response: httpx2.Response, read: Callable[[httpx2.Response], Answer]) -> Answer:
+        """What `read` makes of it. Raises NoAnswer, which shows nothing of an answer that repeats the key."""
+        try:
+            return read(response)
+        except ValueError as error:
+            if self._key and self._key.encode() in response.content:
+                raise NoAnswer("an answer of no use, not shown because it repeats the key") from None
+            if isinstance(error, NoAnswer):
+                raise
+            raise NoAnswer(f"an answer that is not JSON: {response.text[:_SHOWN]}") from None
+
+    def _count(self, given_up: bool) -> int:
+        """Requests in a row that were given up, this one included."""
+        with self._counting:
+            self._given_up = self._given_up + 1 if given_up else 0
+            return self._given_up
 
     def error(self, text: str) -> EngineError:
         """The engine cannot work, for what `text` says of the server."""
         return EngineError(self.clean(f"{self.what}: {self.url} {text}"))
 
-    def clean(self, text: str) -> str:
-        """Servers echo keys; errors end up in records."""
-        return text.replace(self._key, "***") if self._key else text
+    def clean(self, text: str, most: int | None = None) -> str:
+        """Servers echo keys; errors end up in records. `most`: characters kept, cut last: half a key is no key to
+        replace."""
+        return (text.replace(self._key, "***") if self._key else text)[:most]
 
     def shown(self, response: httpx2.Response) -> str:
         """Status and beginning of an answer, for a reader."""
-        return self.clean(f"HTTP {response.status_code}: {' '.join(response.text[:_SHOWN].split())}")
+        return f"HTTP {response.status_code}: {' '.join(self.clean(response.text, _SHOWN).split())}"
 
     def _too_slow(self) -> str:
         return (
@@ -154,6 +203,11 @@ class Server:
             raise EngineError(
                 f"{self.what}: key_variable names {variable}, which is not set here; set it in the environment of "
                 "the workers (Ray: runtime_env.env_vars of the cluster, never of the profile)"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise EngineError(
+                f"{self.what}: {variable} holds characters that no HTTP header carries (a line break, a letter beyond "
+                "ASCII); set it to the key alone"
             )
         return key
 

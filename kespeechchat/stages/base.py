@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -25,20 +25,32 @@ from kespeechchat.engines.registry import load
 from kespeechchat.ids import variants
 from kespeechchat.records import COMMON, SCHEMAS, Language, Outcome, failed
 
-__all__ = ["Reads", "Row", "Scope", "Stage", "Task", "output_kept"]
+__all__ = ["Reads", "Recordings", "Row", "Scope", "Stage", "Task", "output_kept"]
 
 Row = dict[str, Any]  # a row of an Arrow table: its keys are those of the stage's schema in `records.SCHEMAS`
 S = TypeVar("S", bound=StageSettings)
 
 
+class Recordings(Protocol):
+    """The recordings of the library's voices, which are most of the library and stay in its file."""
+
+    def of(self, voices: Iterable[str], language: str) -> Mapping[str, Row]:
+        """`text` and `audio` (FLAC) of each voice's recording in `language`; nothing of a voice that has none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Task:
-    """One shard's work: its number, its language (None: several), its rows, and what else the stage reads, by stage."""
+    """One shard's work: its number, its language (None: several), its rows, and what else the stage reads, by stage.
+
+    `recordings`: of the voices, for a stage that is `prompted`.
+    """
 
     shard: int
     language: Language | None
     rows: list[Row]
     also: dict[str, pa.Table] = field(default_factory=dict)
+    recordings: Recordings | None = None
 
     @property
     def one_language(self) -> Language:
@@ -87,7 +99,7 @@ class Stage(ABC, Generic[S]):
 
     @property
     def prompted(self) -> bool:
-        """Whether it needs the recordings of the library's voices, which are most of the library."""
+        """Whether it needs the recordings of the library's voices."""
         return False
 
     @property

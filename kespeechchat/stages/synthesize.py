@@ -76,7 +76,10 @@ class Synthesize(Stage[settings.Synthesize]):
         library = VoiceIndex.of(voices.values())
         dialogues = [(row, self._turns(row, library, voices)) for row in task.rows]
         again = {row["id"] for row in task.rows if self._says_the_same(row, library)}
-        self._speak([turn for row, turns in dialogues if row["id"] not in again for turn in turns], task)
+        new = [turn for row, turns in dialogues if row["id"] not in again for turn in turns]
+        if self.prompted:
+            _give_prompts(new, task)
+        self._speak(new, task)
         for row, turns in dialogues:
             out = {k: row[k] for k in ("id", "source", "language", "split")}
             yield self._same(out, turns) if row["id"] in again else _settle(out, turns)
@@ -102,13 +105,10 @@ class Synthesize(Stage[settings.Synthesize]):
         cast: dict[Role, str] = {"user": user, "agent": agent}
         said = turns_of(row)
 
-        def prompt(voice: str) -> Prompt | None:
-            return _prompt(voices[voice], row["language"]) if self.prompted else None
-
         def turn(name: str, role: Role, text: str) -> _Turn:
             voice = cast[role]
             embedding = np.asarray(voices[voice]["embedding"], dtype=np.float32)
-            return _Turn(row["id"], name, role, voice, text, embedding, prompt(voice))
+            return _Turn(row["id"], name, role, voice, text, embedding)
 
         names = turn_names(role for role, _ in said)
         return [turn(name, role, text) for name, (role, text) in zip(names, said, strict=True)]
@@ -155,10 +155,17 @@ def turns_of(row: Row) -> list[tuple[Role, str]]:
     return [(role, e[column]) for e in exchanges for role, column in _SAID]
 
 
-def _prompt(voice: Row, language: str) -> Prompt | None:
-    """The voice's own recording in that language; None where the library has none of it."""
-    own = {prompt["language"]: prompt for prompt in voice.get("prompts") or ()}
-    return Prompt(decode(own[language]["audio"]), own[language]["text"]) if language in own else None
+def _give_prompts(turns: Sequence[_Turn], task: Task) -> None:
+    """Each turn its voice's recording in the task's language, one for all turns of a voice; none where there is none.
+
+    Decoded, a recording of 4 s takes 0.4 MB: 0.2 GB for a shard of 500 dialogues, each with a user of its own.
+    """
+    if task.recordings is None:
+        raise RuntimeError("this stage speaks from recordings, and its task has none")
+    found = task.recordings.of({turn.voice for turn in turns}, task.one_language)
+    prompts = {voice: Prompt(decode(own["audio"]), own["text"]) for voice, own in found.items()}
+    for turn in turns:
+        turn.prompt = prompts.get(turn.voice)
 
 
 def _settle(row: Row, turns: Sequence[_Turn]) -> Outcome:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,10 @@ from kespeechchat.records import FAILED, KEPT, Outcome
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
+from kespeechchat.store.ranged import read_columns
+
+_HELD = 1 << 28  # bytes of a file that is read at once, whatever is wanted of it
+_PART = 1 << 26  # bytes of a larger one that are held while it is checked
 
 
 class CorruptShard(RuntimeError):
@@ -26,9 +31,16 @@ def read_table(
 ) -> pa.Table:
     """The rows of a committed shard. Raises CorruptShard, naming the file, where bytes and checksum differ.
 
-    `columns`: names, or paths of Parquet's own such as `turns.list.element.voice` for a part of a nested column.
+    `columns`: names, or paths of Parquet's own such as `turns.list.element.voice` for a part of a nested column. Of a
+    file of over 256 MiB only they are held in memory.
     """
-    table = parquet_table(read_checked(store, unit, record), None if columns is None else ["id", "status", *columns])
+    if columns is None or record.size <= _HELD:
+        table = parquet_table(
+            read_checked(store, unit, record), None if columns is None else ["id", "status", *columns]
+        )
+    else:
+        check(store, unit, record)
+        table = read_columns(store, record, ["id", "status", *columns])
     return table.filter(pc.equal(table["status"], KEPT)) if kept_only else table
 
 
@@ -45,17 +57,33 @@ def read_sound_record(store: ObjectStore, unit: str, key: ShardKey, kind: str | 
 def read_checked(store: ObjectStore, unit: str, record: CommitRecord) -> bytes:
     """The bytes of a committed shard's data file. Raises CorruptShard where they are not those of the record."""
     assert record.file is not None
-    why = None
-    try:
+    with _sound(store, unit, record) as digest:
         data = store.get(record.file)
-        if hashlib.sha256(data).hexdigest() != record.checksum:
+        digest.update(data)
+    return data
+
+
+def check(store: ObjectStore, unit: str, record: CommitRecord) -> None:
+    """Raises CorruptShard as `read_checked`; holds no more than a part of the file."""
+    assert record.file is not None
+    with _sound(store, unit, record) as digest:
+        for start in range(0, record.size, _PART):
+            digest.update(store.get_range(record.file, start, min(_PART, record.size - start)))
+
+
+@contextmanager
+def _sound(store: ObjectStore, unit: str, record: CommitRecord) -> Iterator[Any]:
+    """Gives a digest to take the file's bytes into; marks the shard as corrupt where it ends as another one."""
+    why, digest = None, hashlib.sha256()
+    try:
+        yield digest
+        if digest.hexdigest() != record.checksum:
             why = f"{store.url}/{record.file}: its sha256 is not the one in its commit record"
     except FileNotFoundError:
         why = f"{store.url}/{record.file}: is missing though its commit record is there"
     if why:
         mark_corrupt(store, unit, ShardKey(record.shard, record.fingerprint, record.generation), why)
         raise CorruptShard(f"{why}; the next `kesc build` makes the shard again")
-    return data
 
 
 def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> bytes:
@@ -84,9 +112,15 @@ def without_audio(data: bytes) -> bytes:
 
 def _written(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    audio = any(field.name in ("audio", "turns") for field in table.schema)
-    pq.write_table(table, sink, compression="zstd", row_group_size=64 if audio else 1024)
+    pq.write_table(table, sink, compression="zstd", row_group_size=_group(table))
     return sink.getvalue()
+
+
+def _group(table: pa.Table) -> int:
+    """Rows of a row group, which is what is read at once. A voice is read alone where it has a recording."""
+    if "prompts" in table.schema.names and table["prompts"].null_count < len(table):
+        return 16
+    return 64 if any(field.name in ("audio", "turns") for field in table.schema) else 1024
 
 
 def count(rows_in: int, outcomes: Iterable[Outcome], fan_out: int = 1) -> Counts:

@@ -6,9 +6,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 
 KEY = "secret-key-of-the-test"
@@ -19,7 +20,8 @@ Spoken = tuple[str, dict[str, Any], Callable[[], Answer]]  # what moods go by, w
 
 class Moody(ThreadingHTTPServer):
     """Answers each POST with what `understand` makes of its path, headers and body; before that, once each, with what
-    `moods` says for that text: a status (429 with Retry-After), `garbage`, `hang`, `drop`, or an answer in bytes.
+    `moods` says for that text: a status (429 with Retry-After), `garbage`, `hang`, `drop`, `drip` (a byte at a time),
+    `packed` (what claims to be gzip), an answer in bytes, or (status, bytes) in which KEY stands for the key sent.
 
     `listed`: what GET gives by its path, 404 for others. `bodies`, `paths`, `keys`: what was asked. `most`: at once.
     """
@@ -76,18 +78,38 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif mood == "garbage":
             self._send(200, b"<html>gateway</html>")
+        elif mood == "drip":
+            self._drip()
+        elif mood == "packed":
+            self._send(200, b"no gzip", {"Content-Encoding": "gzip"})
         elif isinstance(mood, bytes):
             self._send(200, mood)
+        elif isinstance(mood, tuple):
+            self._send(mood[0], mood[1].replace(b"KEY", self.headers["Authorization"].encode()))
         elif mood is not None:
             self._send(mood, {"error": {"message": f"no, {self.headers['Authorization']}"}})
         else:
             self._send(200, good())
 
-    def _send(self, status: int, body: Answer) -> None:
+    def _drip(self) -> None:
+        """10 s of an answer that never pauses for long."""
+        self.send_response(200)
+        self.send_header("Content-Length", "200")
+        self.end_headers()
+        for _ in range(200):
+            try:
+                self.wfile.write(b"x")
+            except OSError:  # the engine has left
+                return
+            time.sleep(0.05)
+
+    def _send(self, status: int, body: Answer, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", self.server.retry_after)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -182,6 +182,27 @@ def test_a_hang_and_a_broken_gpu_end_the_engine(tmp_path, monkeypatch):
         engine.speak(some()[:2])
 
 
+def test_a_front_end_that_hangs_or_breaks_the_gpu_ends_the_engine(tmp_path, monkeypatch):
+    """It runs before the batch does, for every row: its speech tokenizer is a network too."""
+    import threading
+
+    with tiny_cosyvoice.llm_loaded():
+        engine = load(settings(tiny_cosyvoice.build(tmp_path / "tiny"), batch=2, seconds_per_utterance_limit=0.5))
+
+    def broke(*_):
+        raise RuntimeError("CUDA error: struck")
+
+    monkeypatch.setattr(engine._frontend, "frontend_sft", broke)
+    with pytest.raises(EngineDead, match="GPU context"):
+        engine.speak(some()[:2])
+    engine._dead = None
+    release = threading.Event()
+    monkeypatch.setattr(engine._frontend, "frontend_sft", lambda *_: release.wait())
+    with pytest.raises(EngineDead, match=r"not answered for 0\.5 s"):
+        engine.speak(some()[:2])
+    release.set()
+
+
 def test_instructions_reach_the_llm_of_each_row(tmp_path, caplog):
     with tiny_cosyvoice.llm_loaded():
         folder = tiny_cosyvoice.build(tmp_path / "tiny-Instruct")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kespeechchat.engines.tts.cosyvoice_batch.cache import Cache, Shape
+from tests.conftest import ROOT
 
 STEPS = st.lists(
     st.one_of(st.tuples(st.just("admit"), st.integers(1, 150)), st.tuples(st.just("drop"), st.integers(0, 9))),
@@ -60,3 +62,22 @@ def check(cache, rows, *tables):
             if mask is not None:
                 assert mask[place].tolist() == [False] * (longest - len(row)) + [True] * len(row)
     assert (mask is None) == (len({len(row) for row in rows}) == 1)
+
+
+@pytest.mark.parametrize(
+    ("profile", "layers", "heads", "longest"), [("ke-speechchat", 14, 16, "119 MiB"), ("one-gpu", 24, 2, "26 MiB")]
+)
+def test_the_batch_of_a_profile_fits_its_cache_as_the_comment_says(profile, layers, heads, longest):
+    """In half precision, of the published sizes: a piece of text may exceed its limit by a quarter, less a token."""
+    import torch
+
+    from kespeechchat.config.load import load_pipeline
+    from kespeechchat.engines.tts.cosyvoice_batch.language_model import MOST
+
+    file = ROOT / "pipelines" / f"{profile}.yaml"
+    own = load_pipeline(file).engine("tts", "cosyvoice")
+    text = own.piece_tokens * 5 // 4
+    shape = Shape(layers, heads, 64, torch.float16, torch.device("cpu"))
+    one = shape.bytes(1, text * MOST + text + 5)  # and the marks around the text, the voice, the task
+    assert f"{one / 2**20:.0f} MiB" == longest and longest in file.read_text("utf-8")
+    assert shape.bytes(own.batch, text * MOST + text + 5) <= own.cache_gigabytes * 2**30 and own.fp16

@@ -25,7 +25,9 @@ def folder(tmp_path_factory):
         ({"mode": "instruct"}, "both or neither"),
         ({"instruct_text": "warm"}, "both or neither"),
         ({"mode": "instruct", "instruct_text": "warm", "version": 2}, "needs version: 1"),
-        ({"version": 3}, "1 or 2"),
+        ({"version": 3}, "mode: zero_shot and batch: 1 alone"),
+        ({"version": 3, "mode": "zero_shot", "batch": 2}, "mode: zero_shot and batch: 1 alone"),
+        ({"version": 4}, "1, 2 or 3"),
     ],
 )
 def test_settings_that_contradict_each_other(change, says):
@@ -49,7 +51,7 @@ def test_a_folder_that_is_not_whole_or_of_another_version(tmp_path):
     with pytest.raises(EngineError, match="CosyVoice 1 model, and the profile says 2: set version: 1"):
         check_folder(tmp_path, 2)
     (tmp_path / "cosyvoice.yaml").rename(tmp_path / "cosyvoice3.yaml")
-    with pytest.raises(EngineError, match="only versions 1 and 2"):
+    with pytest.raises(EngineError, match="CosyVoice 3 model, and the profile says 1: set version: 3"):
         check_folder(tmp_path, 1)
 
 

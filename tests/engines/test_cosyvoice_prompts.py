@@ -61,6 +61,12 @@ def cosyvoice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return load(settings(folder, version=request.param, mode="zero_shot"))
 
 
+@pytest.fixture(scope="module")
+def batched(cosyvoice: Any) -> Any:
+    with tiny_cosyvoice.llm_loaded():
+        return load(cosyvoice._settings.model_copy(update={"batch": 3, "flow_frames": 2000}))
+
+
 def test_a_prompt_is_spoken_from_and_leaves(cosyvoice: Any):
     one, other, again = cosyvoice.speak([say(), say(BERT), say()])
     assert all(isinstance(audio, Audio) for audio in (one, other, again)), (one, other, again)
@@ -101,3 +107,13 @@ def test_a_recording_of_no_use_is_the_rows_own(cosyvoice: Any):
     told = " ".join(one.message for one in failed)
     for cause in ("stages.audition.prompts", "empty", "31.0 s", "too short", "without text"):
         assert cause in told
+
+
+def test_a_batch_speaks_each_row_from_its_own_recording(batched: Any):
+    """Alike alone and beside another; and the recording counts."""
+    one, other, none = batched.speak([say(), say(BERT), say(None)])
+    assert isinstance(none, RowError) and batched._frontend.spk2info == {}
+    for together, asked in ((one, say()), (other, say(BERT))):
+        (alone,) = batched.speak([asked])
+        np.testing.assert_allclose(together.samples, alone.samples, atol=1e-4)
+    assert len(one.samples) != len(other.samples) or np.abs(one.samples - other.samples).max() > 1e-3

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.engines.tts.openai import OpenAISpeech
 from kespeechchat.records import Audio, RowError
+from kespeechchat.sound_file import encode
 from tests.engines.moody import KEY, Moody, nobody, serving
 
 RATE = 24_000
@@ -190,6 +192,20 @@ def test_the_prompt_goes_along_as_a_data_url(server: Moody, field: str):
     assert np.abs(samples - prompt.audio.samples).max() <= 1 / 32768
 
 
+def test_recordings_are_encoded_as_they_are_sent_and_not_all_at_once(server: Moody, monkeypatch: pytest.MonkeyPatch):
+    sent: list[int] = []
+
+    def counted(audio: Audio, container: str) -> bytes:
+        sent.append(len(server.bodies))
+        return encode(audio, container)
+
+    monkeypatch.setattr("kespeechchat.engines.tts.openai.encode", counted)
+    prompt = Prompt(Audio(tone(1.0), RATE), "What I said.")
+    asked = [Utterance("hello", "en", np.zeros(0, np.float32), n, prompt=prompt) for n in range(5)]
+    assert all(isinstance(one, Audio) for one in engine(server, reference="ref_audio", concurrency=1).speak(asked))
+    assert sent == [0, 1, 2, 3, 4]
+
+
 def test_a_voice_without_a_recording_is_an_error_that_says_where_it_comes_from(server: Moody):
     with pytest.raises(EngineError, match=r"this voice has none.*stages\.audition\.prompts"):
         engine(server, reference="ref_audio").speak([Utterance("hello", "en", np.zeros(0, np.float32), 1)])
@@ -240,6 +256,9 @@ BAD = {
     "0 bytes": ("wav", b"", "0 bytes"),
     "prose": ("wav", b"I am sorry, I cannot do that." * 9, "not readable as audio.*I am sorry"),
     "prose as pcm": ("pcm", b'{"error": "no"}', "no PCM.*error"),
+    "a page as pcm": ("pcm", b"\n<html>" + b"the gateway is busy " * 999 + b"</html> ", "no PCM.*gateway"),
+    "a wav as pcm": ("pcm", file(tone(1, 22_050), rate=22_050), "no PCM.*RIFF"),
+    "the head of a page of Ogg": ("opus", b"OggS", "cut short"),
     "silence": ("wav", file(np.zeros(RATE, np.float32)), "1.00 s of silence"),
     "no samples": ("wav", file(np.zeros(0, np.float32)), "holds no samples"),
     "a click": ("wav", file(tone(0.05)), "0.05 s, which is no speech"),
@@ -285,7 +304,9 @@ def test_a_server_whose_first_answers_are_all_of_no_use_stops_the_build(server: 
     texts = [f"text {n}" for n in range(20)]
     server.moods |= {text: [mood] * 9 for text in texts}
     tts = engine(server, retries=0)
-    with pytest.raises(EngineError, match=r"its first \d+ answers .*(no, Bearer \*\*\*|nothing of use)"):
+    with pytest.raises(
+        EngineError, match=r"its (first|last) \d+ (answers|requests) .*(no, Bearer \*\*\*|nothing of use)"
+    ):
         tts.speak([say(tts, text) for text in texts])
     assert len(server.bodies) < 20
 
@@ -302,8 +323,17 @@ def test_refusals_after_a_good_answer_are_the_rows_own(server: Moody):
 # --- the server itself
 
 
+def test_pcm_that_begins_softly_is_no_text(server: Moody):
+    """Bytes of 0xFF are samples of -1, and no UTF-8."""
+    samples = np.concatenate([np.full(400, -1, "<i2"), np.rint(tone() * 32767).astype("<i2")])
+    server.moods["hello"] = [samples.tobytes()]
+    tts = engine(server, response_format="pcm")
+    (audio,) = tts.speak([say(tts, "hello")])
+    assert isinstance(audio, Audio) and len(audio.samples) == len(samples)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mood", [429, 500, 503, "hang", "drop"])
+@pytest.mark.parametrize("mood", [429, 500, 503, "hang", "drop", "packed"])
 def test_what_passes_is_asked_again(server: Moody, mood: Any):
     server.moods["hello"] = [mood, mood]
     tts = engine(server, timeout=0.9 if mood == "hang" else 20)
@@ -317,6 +347,60 @@ def test_a_server_that_stays_slow_is_named_with_what_to_change(server: Moody):
     tts = engine(server, timeout=0.5)
     (failed,) = tts.speak([say(tts, "hello")])
     assert isinstance(failed, RowError) and "no answer within 0.5 s" in failed.message and "`timeout`" in failed.message
+
+
+def test_a_server_that_trickles_is_left_when_the_time_is_over(server: Moody):
+    server.moods["hello"] = ["drip"]
+    tts, begun = engine(server, timeout=0.5), time.monotonic()
+    (audio,) = tts.speak([say(tts, "hello")])
+    assert isinstance(audio, Audio) and time.monotonic() - begun < 5  # the whole drip takes 10
+
+
+@pytest.mark.parametrize("mood", [502, b"<html>out of order</html>"])
+def test_a_server_that_goes_bad_stops_the_build_and_does_not_fail_row_after_row(server: Moody, mood: Any):
+    texts = [f"text {n}" for n in range(40)]
+    server.moods |= {text: [mood] for text in texts}
+    tts = engine(server, retries=0)
+    assert isinstance(tts.speak([say(tts, "fine text")])[0], Audio)
+    with pytest.raises(EngineError, match=r"its last \d+ requests .*(HTTP 502|out of order).*build again"):
+        tts.speak([say(tts, text) for text in texts])
+    assert len(server.bodies) < 20
+
+
+def test_single_failures_among_good_answers_stop_nothing(server: Moody):
+    texts = [f"text {n}" for n in range(40)]
+    server.moods |= {text: [502] for text in texts[::2]}
+    tts = engine(server, retries=0, concurrency=1)
+    found = tts.speak([say(tts, "fine text"), *(say(tts, text) for text in texts)])
+    assert [isinstance(one, RowError) for one in found] == [False, *([True, False] * 20)]
+
+
+@pytest.mark.parametrize("named", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_server_that_names_no_wait_is_not_asked_at_once(server: Moody, named: str):
+    server.moods["hello"], server.retry_after = [429, 429], named
+    tts, begun = engine(server, backoff=0.4), time.monotonic()
+    assert isinstance(tts.speak([say(tts, "hello")])[0], Audio)
+    assert time.monotonic() - begun >= 0.4  # twice at least half of `backoff`
+
+
+@pytest.mark.parametrize("before", [b"e" * 285, b"x" * 101])
+@pytest.mark.parametrize("status", [400, 200, 500])
+def test_no_part_of_the_key_is_in_an_error(server: Moody, status: int, before: bytes):
+    """The key stands where an error cuts the server's words."""
+    server.moods["hello"] = [(status, before + b"KEY")] * 3
+    tts = engine(server)
+    (failed,) = tts.speak([say(tts, "hello")])
+    assert isinstance(failed, RowError) and KEY[:3] not in failed.message, failed.message
+
+
+@pytest.mark.parametrize("odd", ["abc\ndef-secret", "ключ-secret", "abc\x7f-secret"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(
+    server: Moody, monkeypatch: pytest.MonkeyPatch, odd: str
+):
+    monkeypatch.setenv("KESC_TEST_KEY", odd)
+    with pytest.raises(EngineError, match="KESC_TEST_KEY holds characters") as told:
+        engine(server)
+    assert "secret" not in str(told.value)
 
 
 @pytest.mark.parametrize(("mood", "cure"), [(401, "key_variable"), (404, "/models")])

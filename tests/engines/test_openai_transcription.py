@@ -120,7 +120,17 @@ def test_nothing_heard_is_a_transcript(server: Moody, empty: bytes):
     assert engine(server.url).transcribe([voice(1.0)], "en") == [Transcript("", None, 0.0, None)]
 
 
-@pytest.mark.parametrize("odd", [b"<html>", b"[1]", b'{"error": "no"}', answer(words=[{"word": "x"}]), b""])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"<html>",
+        b"[1]",
+        b'{"error": "no"}',
+        answer(words=[{"word": "x"}]),
+        b"",
+        answer(segments=[SEGMENTS[0] | {"avg_logprob": float("nan")}]),
+    ],
+)
 def test_an_odd_answer_is_asked_again_and_then_fails_its_row_alone(server: Moody, odd: bytes):
     server.moods["10"] = [odd] * 2
     assert [h.text for h in engine(server.url).transcribe([voice(1.0)], "en")] == ["Hello there."]

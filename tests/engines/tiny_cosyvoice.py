@@ -19,6 +19,7 @@ SPEAKER = 192
 FILES = ("cosyvoice.yaml", "llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx")
 
 YAML = Path(__file__).with_name("tiny_cosyvoice.yaml").read_text(encoding="utf-8")
+YAML3 = Path(__file__).with_name("tiny_cosyvoice3.yaml").read_text(encoding="utf-8")
 YAML2 = Path(__file__).with_name("tiny_cosyvoice2.yaml").read_text(encoding="utf-8")
 
 
@@ -46,6 +47,17 @@ def build2(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def build3(folder: Path, seed: int = 0) -> Path:
+    """Writes a CosyVoice 3 model folder; its library knows `<|endofprompt|>` by its place in the real vocabulary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cosyvoice3.yaml").write_text(YAML3, encoding="utf-8")
+    qwen = folder / "CosyVoice-BlankEN"
+    _qwen(qwen, seed, before=151_643)
+    _weights(folder, YAML3, {"qwen_pretrain_path": str(qwen)}, seed)
+    _speech_tokenizer(folder / "speech_tokenizer_v3.onnx")
+    return folder
+
+
 def _weights(folder: Path, yaml: str, overrides: dict[str, str], seed: int) -> None:
     import torch
     from hyperpyyaml import load_hyperpyyaml
@@ -56,27 +68,34 @@ def _weights(folder: Path, yaml: str, overrides: dict[str, str], seed: int) -> N
         for part in (parts["llm"], parts["flow"]):
             if hasattr(part, "spk_embed_affine_layer"):
                 part.spk_embed_affine_layer.weight.mul_(20)
-        parts["llm"].llm_decoder.bias[33:] = -100  # version 2's fill tokens, after 32 of speech and the end; never said
+        decoder = parts["llm"].llm_decoder
+        if decoder.bias is not None:
+            decoder.bias[33:] = -100  # version 2's fill tokens, after 32 of speech and the end; never said
+        else:
+            decoder.weight[:33].mul_(15)  # version 3 has no bias: the 199 other ends are unlikely beside these
+            decoder.weight[33:] = 0
     for name in ("llm", "flow", "hift"):
         torch.save(parts[name].state_dict(), folder / f"{name}.pt")
     campplus(folder / "campplus.onnx", seed)
 
 
-def _qwen(folder: Path, seed: int) -> None:
-    """A Qwen 2 of one layer and a byte-level tokenizer without merges: one token a byte."""
+def _qwen(folder: Path, seed: int, before: int = 0) -> None:
+    """A Qwen 2 of one layer and a byte-level tokenizer without merges: one token a byte. `before`: the least number of
+    words that stand before its special ones."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    alphabet += [f"<unused-{n}>" for n in range(len(alphabet), before)]
     words = {c: i for i, c in enumerate([*alphabet, "<|endoftext|>"])}
     tokenizer = Tokenizer(models.BPE(vocab=words, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(folder)
     config = Qwen2Config(
-        vocab_size=320,
+        vocab_size=before + 600 if before else 320,
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=1,

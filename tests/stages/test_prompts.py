@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kespeechchat.commands.doctor.stand_ins import table_of
+from kespeechchat.commands.doctor.stand_ins import TableRecordings, table_of
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines.registry import load
@@ -74,7 +74,8 @@ def sent(body: dict[str, Any]) -> Audio:
 def spoken(pipeline: Pipeline, rows: list[dict[str, Any]]) -> list[Any]:
     stage = Synthesize(pipeline)
     stage.setup()
-    return list(stage.process(Task(0, "en", [dialogue()], {"voices": table_of("voices", rows)})))
+    library = table_of("voices", rows)
+    return list(stage.process(Task(0, "en", [dialogue()], {"voices": library}, TableRecordings(library))))
 
 
 def test_each_turn_is_spoken_from_its_voices_own_recording(quickstart: Path, server: Moody):

@@ -5,7 +5,8 @@ None of it is ever written: it lets the stages behind be tried.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -56,6 +57,18 @@ def voice_library(language: Language, clip: Mapping[str, Any], prompts: Sequence
     own = [prompt for prompt in prompts if prompt["language"] == language] or prompts
     voice["prompts"] = [{**own[0], "language": language}] if own else None
     return table_of(LIBRARY, [{**voice, "id": f"trial-{role}", "role": role} for role in ("user", "agent")])
+
+
+@dataclass(frozen=True)
+class TableRecordings:
+    """The recordings in a table of voices, as `stages.base.Recordings`."""
+
+    voices: pa.Table
+
+    def of(self, voices: Iterable[str], language: str) -> dict[str, Row]:
+        """`text` and `audio` by voice; nothing of a voice that has none in `language`."""
+        own = {voice["id"]: voice["prompts"] or () for voice in self.voices.select(["id", "prompts"]).to_pylist()}
+        return {v: prompt for v in voices for prompt in own[v] if prompt["language"] == language}
 
 
 def table_of(stage: str, rows: Sequence[Row]) -> pa.Table:

@@ -19,7 +19,14 @@ import pyarrow as pa
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.inputs import Rows
 from kespeechchat.commands.doctor.machines import Machines, resources_of
-from kespeechchat.commands.doctor.stand_ins import dialogue, one_user_voice, speakers, table_of, voice_library
+from kespeechchat.commands.doctor.stand_ins import (
+    TableRecordings,
+    dialogue,
+    one_user_voice,
+    speakers,
+    table_of,
+    voice_library,
+)
 from kespeechchat.config.flow import LIBRARY, SPEECH, TEXT, TRAITS, VOICES, one_language
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
@@ -92,7 +99,7 @@ class _Trial:
                 return {}
             if TRAITS[unit.first].source.scope is Scope.SLICE:
                 rows = {language: of_one[:1] for language, of_one in rows.items()}
-            tasks = [Task(0, language, of_one, self._also(unit, language)) for language, of_one in rows.items()]
+            tasks = [self._task(unit, language, of_one) for language, of_one in rows.items()]
             began = time.monotonic()
             try:
                 settled: Settled = self._there.as_actor(
@@ -106,6 +113,10 @@ class _Trial:
                 yield _judged(stage, dict(zip(rows, outcomes, strict=True)), time.monotonic() - began)
             rows = _kept(rows, settled[-1][1])
         return rows
+
+    def _task(self, unit: Unit, language: Language | None, rows: list[Row]) -> Task:
+        also = self._also(unit, language)
+        return Task(0, language, rows, also, TableRecordings(also[LIBRARY]) if LIBRARY in also else None)
 
     def _also(self, unit: Unit, language: Language | None) -> dict[str, pa.Table]:
         """What the unit's stages read apart from their rows: other stages' trial rows, and a library of stand-ins."""

@@ -73,9 +73,9 @@ class OpenAITranscription(ASR):
         return fields | settings.extra | settings.by_language.get(language, {})
 
     def _heard(self, response: httpx2.Response) -> Transcript:
-        answer = response.json()
+        answer = response.json(parse_constant=_no_number)
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
-            raise NoAnswer(f"an answer without text: {self._server.clean(str(answer)[:_SHOWN])}")
+            raise NoAnswer(f"an answer without text: {self._server.clean(str(answer), _SHOWN)}")
         text = answer["text"].strip()
         if not text:
             return Transcript("", *self._scores("", []), ())
@@ -88,7 +88,7 @@ class OpenAITranscription(ASR):
         try:
             times = [(str(w["word"]).strip(), float(w["start"]), float(w["end"])) for w in found]
         except (KeyError, TypeError, ValueError):
-            raise NoAnswer(f"words without times: {self._server.clean(str(found)[:_SHOWN])}") from None
+            raise NoAnswer(f"words without times: {self._server.clean(str(found), _SHOWN)}") from None
         if not times:
             raise self._less("word times", "words")
         return tuple(Word(said, start, max(start, end)) for said, start, end in times if said)
@@ -110,6 +110,11 @@ class OpenAITranscription(ASR):
             f"gives no {what}; set `{setting}: false` for transcripts without them (the columns stay empty), or use a "
             "server that gives them"
         )
+
+
+def _no_number(name: str) -> float:
+    """For `NaN` and `Infinity`, which Python's JSON takes and no column of scores should."""
+    raise NoAnswer(f"an answer with {name} in place of a number")
 
 
 def _segments(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -48,9 +48,10 @@ class OpenAIServer(LLM):
     def _check_schema(self, text: str) -> None:
         """Raises EngineError where the server has answered in prose alone."""
         if count := self._prose.useless(not _is_json(text)):
+            shown = self._server.clean(text, _SHOWN)
             raise self._server.error(
                 f"answers in prose: its first {count} answers of model {self._settings.model!r} hold no JSON, the last "
-                f"one {text[:_SHOWN]!r}; use a server with structured output (`response_format: json_schema`; vLLM's "
+                f"one {shown!r}; use a server with structured output (`response_format: json_schema`; vLLM's "
                 "and llama.cpp's have it), or a model that follows the prompt"
             )
 
@@ -61,13 +62,13 @@ class OpenAIServer(LLM):
             cut = choice.get("finish_reason") == "length"
             tokens = int((answer.get("usage") or {}).get("completion_tokens") or 0)
         except (KeyError, IndexError, TypeError, AttributeError):
-            return self._odd(f"an answer without choices: {str(answer)[:_SHOWN]}")
+            return self._odd("an answer without choices", answer)
         if not isinstance(text, str):
-            return self._odd(f"an answer without text: {str(choice)[:_SHOWN]}")
+            return self._odd("an answer without text", choice)
         return Completion(text.strip(), "length" if cut else "stop", tokens)
 
-    def _odd(self, trouble: str) -> RowError:
-        return RowError(self._server.clean(f"{self._server.url}: {trouble}"))
+    def _odd(self, trouble: str, answer: Any) -> RowError:
+        return RowError(f"{self._server.url}: {trouble}: {self._server.clean(str(answer), _SHOWN)}")
 
 
 def _body(request: Request, settings: OpenAISettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import struct
 
@@ -16,6 +17,7 @@ _SILENT = 1e-3  # of full scale: no sample of a voice is that soft throughout
 _ALIKE = 1e-4  # of full scale, by which the channels of one voice may differ
 _SHOWN = 120  # characters of an answer that is no audio
 _UNKNOWN_SIZE = 0x7FFFFF00  # from here on, a WAV's size is a placeholder of a server that wrote it while it spoke
+_CONTAINERS = (b"RIFF", b"OggS", b"fLaC")  # how files begin of a server that does not give PCM when asked for it
 _LAST_PAGE = 0x04  # flag of the page that ends a stream of Ogg
 
 
@@ -38,7 +40,7 @@ def decoded(data: bytes, format_: str, rate: int) -> Audio:
 
 def _pcm(data: bytes, rate: int) -> tuple[Float32, int]:
     """16-bit little-endian samples of one channel, float32 [T, 1]."""
-    if data[:1] in b"{<" and data[-1:] in b"}>\n":
+    if data[:4] in _CONTAINERS or data[:3] == b"ID3" or _is_text(data):
         raise ValueError(f"an answer that is no PCM: {_beginning(data)}")
     if len(data) % 2:
         raise ValueError(f"an answer cut short: {len(data)} bytes are no whole number of 16-bit samples")
@@ -49,12 +51,27 @@ def _pcm(data: bytes, rate: int) -> tuple[Float32, int]:
 def _file(data: bytes) -> tuple[Float32, int]:
     if data[:4] == b"RIFF":
         data = _whole_wav(data)
-    elif data[:4] == b"OggS" and not data[data.rfind(b"OggS") + 5 : data.rfind(b"OggS") + 6][0] & _LAST_PAGE:
+    elif data[:4] == b"OggS" and not _ends_ogg(data):
         raise ValueError("an answer cut short: its last page of Ogg does not end the stream")
     try:
         return samples_of(io.BytesIO(data), "the answer")
     except AudioError as error:
         raise ValueError(f"{error}; it begins with {_beginning(data)}") from None
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether it begins as prose, HTML or JSON does: UTF-8 without control characters, which no speech is."""
+    try:
+        begun = codecs.getincrementaldecoder("utf-8")().decode(data[:_SHOWN])  # the cut may go through a character
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c.isspace() for c in begun)
+
+
+def _ends_ogg(data: bytes) -> bool:
+    """Whether its last page says that the stream ends there."""
+    flags = data[data.rfind(b"OggS") + 5 :][:1]
+    return bool(flags and flags[0] & _LAST_PAGE)
 
 
 def _whole_wav(data: bytes) -> bytes:

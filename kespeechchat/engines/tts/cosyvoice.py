@@ -1,4 +1,4 @@
-"""CosyVoice 1 and 2 with voices of one's own: a speaker embedding goes in with each utterance and is gone after it.
+"""CosyVoice 1 to 3 with voices of one's own: a speaker embedding goes in with each utterance and is gone after it.
 
 Sources: Du et al., arXiv 2407.05407 (version 1) and arXiv 2412.10117 (version 2).
 
@@ -129,21 +129,28 @@ class CosyVoice(TTS):
             return []
         assert self._batches is not None
         speaker = self._batches
-        pieces = [self._inputs(utterance) for utterance in utterances]
-        asked = [piece for own in pieces if not isinstance(own, RowError) for piece in own]
-        said = self._watched_run(lambda: speaker.speak(asked), f"{len(utterances)} utterances")
-        if isinstance(said, Exception):
-            raise EngineError(f"CosyVoice: {type(said).__name__}: {said}") from said
+
+        def work() -> tuple[list[list[Piece] | RowError], list[Float32 | RowError]]:
+            given = [self._inputs(utterance) for utterance in utterances]
+            return given, speaker.speak([piece for own in given if not isinstance(own, RowError) for piece in own])
+
+        made = self._watched_run(work, f"{len(utterances)} utterances")
+        if isinstance(made, Exception):
+            raise EngineError(f"CosyVoice: {type(made).__name__}: {made}") from made
+        pieces, said = made
         parts = iter(said)
         return [own if isinstance(own, RowError) else self._joined([next(parts) for _ in own]) for own in pieces]
 
     def _inputs(self, utterance: Utterance) -> list[Piece] | RowError:
-        """What the library's frontend makes of each piece of `utterance`."""
+        """What the library's frontend makes of each piece of `utterance`. Raises what broke the GPU."""
+        self._watch.beat()
         try:
             with self._voice(utterance):
                 texts = [part for piece in self._pieces(utterance.text) for part in self._normalized(piece)]
                 given = [self._frontend_inputs(text) for text in texts]
         except Exception as error:
+            if _broke_gpu(error):
+                raise
             return RowError(f"CosyVoice: {type(error).__name__}: {error}")
         return [Piece(inputs, (utterance.seed, number), utterance.speed) for number, inputs in enumerate(given)]
 

@@ -22,8 +22,9 @@ _WEIGHTS = ("llm.pt", "flow.pt", "hift.pt", "campplus.onnx")
 _FILES = {
     1: ("cosyvoice.yaml", *_WEIGHTS, "speech_tokenizer_v1.onnx"),
     2: ("cosyvoice2.yaml", *_WEIGHTS, "speech_tokenizer_v2.onnx", "CosyVoice-BlankEN"),
+    3: ("cosyvoice3.yaml", *_WEIGHTS, "speech_tokenizer_v3.onnx", "CosyVoice-BlankEN"),
 }
-SAMPLE_RATES = {1: 22_050, 2: 24_000}  # Hz
+SAMPLE_RATES = {1: 22_050, 2: 24_000, 3: 24_000}  # Hz
 _END = "<endofprompt>"  # closes an instruction: the mark of CosyVoice-300M-Instruct's own code
 
 
@@ -33,12 +34,12 @@ def check_folder(folder: Path, version: int) -> None:
         raise EngineError(
             f"CosyVoice's model {folder} is not a folder; name the folder that holds {_FILES[version][0]}"
         )
-    for other in (1, 2, 3):
+    for other in _FILES:
         name = f"cosyvoice{'' if other == 1 else other}.yaml"
         if other != version and (folder / name).exists() and not (folder / _FILES[version][0]).exists():
-            fix = f"set version: {other}" if other in _FILES else "only versions 1 and 2 are supported"
             raise EngineError(
-                f"{folder} holds {name}, a CosyVoice {other} model, and the profile says {version}: {fix}"
+                f"{folder} holds {name}, a CosyVoice {other} model, and the profile says {version}: set "
+                f"version: {other}"
             )
     if missing := [name for name in _FILES[version] if not (folder / name).exists()]:
         raise EngineError(
@@ -62,21 +63,23 @@ def check_device(settings: CosyVoiceSettings) -> str:
 
 
 def load(folder: Path, settings: CosyVoiceSettings) -> Any:
-    """The library's CosyVoice or CosyVoice2 over `folder`, ready to speak, without its log, warnings and bars.
+    """The library's engine of the version over `folder`, ready to speak, without its log, warnings and bars.
 
     Raises EngineError where the library cannot be imported, the folder does not load, or its LLM is not loaded.
     """
     with _quiet():
         library = _import()
-        kind = library.CosyVoice if settings.version == 1 else library.CosyVoice2
+        kind = getattr(library, "CosyVoice" if settings.version == 1 else f"CosyVoice{settings.version}", None)
+        if kind is None:
+            raise EngineError(f"this build of CosyVoice has no version {settings.version}; install docs/cosyvoice.md's")
         try:
-            model = kind(str(folder), load_jit=False, load_trt=False, fp16=settings.fp16)
+            model = kind(str(folder), load_trt=False, fp16=settings.fp16)
         except Exception as error:  # YAML, pickle, shapes, onnxruntime: each raises its own kinds
             raise EngineError(f"CosyVoice cannot load {folder}: {type(error).__name__}: {error}") from error
     library.tqdm = lambda items: items
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.autocast", category=FutureWarning)
     _check(model, folder, settings)
-    if settings.version == 2:
+    if settings.version > 1:
         _hear_what_was_said(model.model.llm)
     return model
 
@@ -144,7 +147,7 @@ def _check(model: Any, folder: Path, settings: CosyVoiceSettings) -> None:
 
 
 def _hear_what_was_said(llm: Any) -> None:
-    """Gives each cached step of version 2's LLM a mask of all positions so far; the library gives it one of length 1.
+    """Gives each cached step of a Qwen (versions 2 and 3) a mask of all positions so far; the library's is of length 1.
 
     transformers 4 ignores that mask. transformers 5 takes all that is missing for padding, so the LLM hears nothing
     but the first position, without an error. Under either, a step then equals the LLM without a cache.

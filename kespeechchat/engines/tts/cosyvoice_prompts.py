@@ -1,4 +1,4 @@
-"""Zero-shot voices for CosyVoice 1 and 2: what the library takes from a recording, made of a voice's own prompt.
+"""Zero-shot voices for CosyVoice: what the library takes from a recording, made of a voice's own prompt.
 
 The library's front end reads a recording from a file, and at `ace7c47` always at 24,000 Hz, where version 1's filter
 banks are made for 22,050: pitch and formants of the prompt would be 8 % too low. So the parts are made here, with the
@@ -17,7 +17,9 @@ from kespeechchat.waveform import defect, resample
 
 _HEARD = 16_000  # Hz, of the speech tokenizer and the speaker encoder
 _SHORTEST, _LONGEST = 0.5, 30.0  # s; the tokenizer takes no more
-_FRAMES_PER_TOKEN = 2  # of version 2's flow: one more of either breaks it
+_FRAMES_PER_TOKEN = 2  # of the flow from version 2 on: one more of either breaks it
+# What stands before the prompt's text: version 3's LLM refuses a text without the mark (the words are its example's).
+_OPENINGS = {"CosyVoice3LM": "You are a helpful assistant.<|endofprompt|>"}
 
 
 def unusable(prompt: Prompt | None) -> RowError | None:
@@ -41,7 +43,8 @@ def speaker(cosyvoice: Any, prompt: Prompt, text_frontend: bool) -> dict[str, An
 
     frontend = cosyvoice.frontend
     text = frontend.text_normalize(prompt.text, split=False, text_frontend=text_frontend)
-    text_tokens, text_length = frontend._extract_text_token(text)
+    opening = _OPENINGS.get(type(cosyvoice.model.llm).__name__, "")
+    text_tokens, text_length = frontend._extract_text_token(opening + text)
     heard = torch.from_numpy(np.array(resample(prompt.audio, _HEARD).samples, dtype=np.float32))[None]
     tokens, features = _tokens(frontend, heard), _features(cosyvoice, prompt.audio)
     if cosyvoice.sample_rate == 24_000:

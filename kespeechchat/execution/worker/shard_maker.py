@@ -31,6 +31,7 @@ from kespeechchat.state.profile_models import models_of
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore, StoreError
 from kespeechchat.store.manifest import planned_rows
+from kespeechchat.store.recordings import LibraryRecordings
 from kespeechchat.store.screened import refusals
 from kespeechchat.store.shards import CorruptShard, count, read_sound_record, read_table
 from kespeechchat.voices.columns import rows_of
@@ -59,6 +60,16 @@ class Inputs:
 
     rows: list[dict[str, Any]]
     also: dict[str, dict[str, pa.Table]]  # stage → stage that it reads → rows
+    recordings: LibraryRecordings | None = None  # of the library's voices, where a stage speaks from them
+
+
+@dataclass(frozen=True)
+class _Library:
+    """The pinned library. `content`: what it was pinned by."""
+
+    content: str
+    voices: pa.Table
+    recordings: LibraryRecordings | None
 
 
 @dataclass
@@ -86,7 +97,7 @@ class ShardMaker:
         self._unit, self._store = unit, store
         self._lock = threading.Lock()
         self._ready = False
-        self._library: tuple[tuple[str, bool], pa.Table] | None = None  # (content, with recordings), voices
+        self._library: _Library | None = None
 
     @property
     def keeps_rows(self) -> bool:
@@ -111,7 +122,9 @@ class ShardMaker:
         """Reads all that the stages need from ROOT. Raises CorruptShard."""
         rows = self._source_rows(order)
         working = [stage for stage in self.stages if rows or not stage.keeps_rows]
-        return Inputs(rows, {stage.name: self._also(stage, order) for stage in working})
+        also = {stage.name: self._also(stage, order) for stage in working}
+        prompted = any(stage.prompted for stage in working)
+        return Inputs(rows, also, self._voices(order).recordings if prompted else None)
 
     def make(
         self,
@@ -126,7 +139,8 @@ class ShardMaker:
         for position, stage in enumerate(self.stages):
             outcomes: list[Outcome] = []
             if rows or not stage.keeps_rows:  # no rows need no engine
-                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name])
+                recordings = inputs.recordings if stage.prompted else None
+                task = Task(order.key.shard, order.language, rows, inputs.also[stage.name], recordings)
                 outcomes = self._outcomes(stage, task, watch, made.raised if single else None)
             made.counts[stage.name] = _conserved(stage, rows, outcomes)
             if position < len(self.stages) - 1:
@@ -175,7 +189,7 @@ class ShardMaker:
             if not reads.asked_for(stage.settings):
                 continue
             if reads.scope is Scope.LIBRARY:
-                tables[reads.stage] = self._voices(order, stage.prompted)
+                tables[reads.stage] = self._voices(order).voices
             elif reads.stage not in self._unit:
                 tables[reads.stage] = self._read(_input(order, reads.stage), reads.columns)
         return tables
@@ -185,18 +199,19 @@ class ShardMaker:
         table = pa.concat_tables(read_table(self._store, given.unit, record, columns) for record in records)
         return table.slice(given.start, None if given.stop is None else given.stop - given.start)
 
-    def _voices(self, order: Order, prompts: bool) -> pa.Table:
-        """The pinned library, with the voices' recordings or without, read once."""
+    def _voices(self, order: Order) -> _Library:
+        """The pinned library, read once. The voices' recordings stay in its file until a stage speaks from them."""
         if order.library is None:
             raise RuntimeError("no voice library is pinned yet; build the stages up to voices first")
         with self._lock:
-            wanted = (order.library.content, prompts)
-            if self._library is None or self._library[0] != wanted:
+            if self._library is None or self._library.content != order.library.content:
                 record = read_sound_record(self._store, LIBRARY, order.library.key)
-                left = {"id", "status", "backchannels", *(() if prompts else ("prompts",))}
-                columns = [name for name in SCHEMAS[LIBRARY].names if name not in left]
-                self._library = (wanted, read_table(self._store, LIBRARY, record, columns))
-            return self._library[1]
+                left = {"id", "status", "prompts", "backchannels"}
+                voices = read_table(self._store, LIBRARY, record, [n for n in SCHEMAS[LIBRARY].names if n not in left])
+                prompted = any(stage.prompted for stage in self.stages)
+                recordings = LibraryRecordings(self._store, record) if prompted else None
+                self._library = _Library(order.library.content, voices, recordings)
+            return self._library
 
 
 def _input(order: Order, stage: str) -> Input:

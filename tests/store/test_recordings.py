@@ -1,0 +1,76 @@
+"""Recordings of a voice library: read a few at a time from its file, and no more kept than stated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from kespeechchat.records import SCHEMAS, Outcome
+from kespeechchat.store.recordings import LibraryRecordings
+from kespeechchat.store.shards import to_parquet
+from tests.store.test_ranged import Counting
+
+VOICES, SIZE = 400, 5000
+
+
+@dataclass
+class Data:
+    """What a commit record says of its data."""
+
+    file: str
+    size: int
+
+
+def sound(n: int, language: str) -> bytes:
+    return np.random.default_rng([n, len(language), ord(language[0])]).bytes(SIZE)
+
+
+def voice(n: int) -> Outcome:
+    languages = ("zh", "en") if n % 3 else ("zh",)
+    prompts = [{"language": own, "text": f"{own} {n}", "audio": sound(n, own)} for own in languages]
+    return Outcome({"id": f"v-{n:03d}", "prompts": prompts if n != 7 else None})
+
+
+@pytest.fixture
+def stored(tmp_path) -> tuple[Counting, Data]:
+    store = Counting(str(tmp_path))
+    data = to_parquet([("voices", voice(n)) for n in range(VOICES)], SCHEMAS["voices"])
+    store.put("voices/data.parquet", data)
+    return store, Data("voices/data.parquet", len(data))
+
+
+def test_each_voice_has_its_own_recording_in_the_language(stored):
+    recordings = LibraryRecordings(*stored)
+    asked = [f"v-{n:03d}" for n in (399, 1, 0, 250, 7)]
+    assert recordings.of(asked, "zh") == {
+        f"v-{n:03d}": {"text": f"zh {n}", "audio": sound(n, "zh")} for n in (399, 1, 0, 250)
+    }
+    assert recordings.of(asked, "en") == {f"v-{n:03d}": {"text": f"en {n}", "audio": sound(n, "en")} for n in (1, 250)}
+    with pytest.raises(KeyError, match="nobody"):
+        recordings.of(["nobody"], "en")
+
+
+def test_the_file_is_read_in_parts(stored):
+    store, data = stored
+    recordings = LibraryRecordings(store, data)
+    assert store.bytes_read < data.size / 10  # ids and footer
+    store.bytes_read = 0
+    recordings.of(["v-100", "v-101"], "zh")
+    assert 2 * SIZE < store.bytes_read < 16 * 2 * SIZE + 20_000 < data.size / 10
+
+
+def test_what_was_asked_for_last_is_kept_and_no_more_than_stated(stored):
+    store, data = stored
+    recordings = LibraryRecordings(store, data, held=5 * SIZE)
+    many = {f"v-{n:03d}" for n in range(100, 120)}
+    assert set(recordings.of(many, "zh")) == many  # more than are kept
+    assert recordings._size == sum(len(one["audio"]) for one in recordings._kept.values()) == 5 * SIZE
+    for asked in ("v-001", "v-002", "v-001", "v-004", "v-005", "v-010", "v-008"):
+        recordings.of([asked], "zh")
+    store.bytes_read = 0
+    assert recordings.of(["v-001", "v-008"], "zh")["v-001"]["audio"] == sound(1, "zh")
+    assert store.bytes_read == 0  # used again since, so `v-002` went in its place
+    recordings.of(["v-002"], "zh")
+    assert store.bytes_read > 0
