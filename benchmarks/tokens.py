@@ -194,31 +194,30 @@ def phones(asked: argparse.Namespace) -> None:
     speakers = list(dict.fromkeys(one.speaker for one in heard))
     count = sum(len(one.phones) for one in heard)
     seconds = sum(len(one.vectors) for one in heard) / FRAMES
-    print(
-        f"{len(speakers)} speakers, {len(heard)} clips, {seconds:.0f} s, {count:,} phones by PocketSphinx", flush=True
-    )
-    found: dict[tuple[float | None, str], list[tuple[str, np.ndarray, np.ndarray, str]]] = {}
+    print(f"{len(speakers)} speakers, {len(heard)} clips, {seconds:.0f} s, {count:,} phones of the judge", flush=True)
+    known: dict[tuple[str, ...], list[np.ndarray]] = {}  # line → of each tested speaker: bits, share of phones right
+    occurring: dict[tuple[str, ...], list[str]] = {}
     for half in (set(speakers[::2]), set(speakers[1::2])):
         train, test = [o for o in heard if o.speaker in half], [o for o in heard if o.speaker not in half]
         for read in readings(train, asked.rates, asked.clusters):
-            inputs = [_around(read, part) for part in (train, test)]
-            names = [[phone.name for one in part for phone in one.phones] for part in (train, test)]
-            bits, right = phone_bits(inputs[0], names[0], inputs[1], names[1])
-            of = [one.speaker for one in test for _ in one.phones]
-            for speaker in sorted(set(of)):
-                own = np.array(of) == speaker
-                found.setdefault((read.rate, read.what), []).append(
-                    (speaker, bits[own], right[own], read.occurring(test))
-                )
+            line = (*_rate(read, asked.clusters), read.what)
+            known.setdefault(line, []).extend(_known(read, train, test))
+            occurring.setdefault(line, []).append(read.occurring(test))
     lines = [["tokens a second", "bits a second", "what is read", "bits a phone", "phones right", "tokens that occur"]]
-    for (rate, what), parts in found.items():
-        kept = Reading(what, rate, 1, lambda one: one.vectors)
-        both = [[float(np.nanmean(values)) for values in (bits, right)] for _, bits, right, _ in parts]
-        mean, error = np.mean(both, axis=0), np.std(both, axis=0, ddof=1) / np.sqrt(len(both))
-        occurring = " and ".join(dict.fromkeys(part[3] for part in parts))
-        row = [f"{mean[0]:.2f} ± {error[0]:.2f}", f"{mean[1]:.1%} ± {100 * error[1]:.1f}", occurring]
-        lines.append([*_rate(kept, asked.clusters if what == "tokens" else 0), what, *row])
+    for line, found in known.items():
+        mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+        shown = [f"{mean[0]:.2f} ± {error[0]:.2f}", f"{mean[1]:.1%} ± {100 * error[1]:.1f}"]
+        lines.append([*line, *shown, " and ".join(filter(None, occurring[line]))])
     print("\n".join(columns(lines, "><>>>>")))
+
+
+def _known(read: Reading, train: Sequence[Judged], test: Sequence[Judged]) -> Iterator[np.ndarray]:
+    """Float64 [2] of each speaker of `test`: bits a phone, and the share of phones that are guessed right."""
+    names = [[phone.name for one in part for phone in one.phones] for part in (train, test)]
+    found = np.stack(phone_bits(_around(read, train), names[0], _around(read, test), names[1]))
+    of = np.array([one.speaker for one in test for _ in one.phones])
+    for speaker in sorted(set(of.tolist())):
+        yield np.nanmean(found[:, of == speaker], axis=1)
 
 
 def _around(read: Reading, part: Sequence[Judged]) -> np.ndarray:
