@@ -38,8 +38,8 @@ class Codebook:
         vectors = np.concatenate([averaged(v, pool) for v in train])
         chosen = np.random.default_rng(0).permutation(len(vectors))[:_MOST]
         mean = vectors.mean(axis=0)
-        _, spread, axes = np.linalg.svd(vectors[chosen] - mean, full_matrices=False)
-        axes = axes[:_WIDTH].T / (spread[:_WIDTH] / np.sqrt(len(chosen)) + 1e-6)
+        variance, axes = np.linalg.eigh(np.cov((vectors[chosen] - mean).T))  # the greatest last
+        axes = axes[:, : -_WIDTH - 1 : -1] / np.sqrt(np.maximum(variance[: -_WIDTH - 1 : -1], 1e-9))
         centroids = fitted(vectors[chosen], clusters, 0) if clusters else np.zeros((0, vectors.shape[1]), np.float32)
         return cls(pool, centroids, mean, axes.astype(np.float32))
 
@@ -80,6 +80,7 @@ def phone_bits(
     Xu et al., arXiv 2002.10689). Phones that never occur in training are left out of both."""
     from sklearn.linear_model import LogisticRegression
 
+    train, test = standardized(train, test)
     probe = LogisticRegression(C=0.01, max_iter=100).fit(train, named)
     known = {name: place for place, name in enumerate(probe.classes_)}
     kept = np.array([name in known for name in wanted])
@@ -92,6 +93,13 @@ def phone_bits(
     return out, right
 
 
+def standardized(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the mean and the spread of `train` taken off: centroids vary less than the vectors they stand for, and
+    a probe that is held to small weights would read less in them for that alone."""
+    mean, spread = train.mean(axis=0), train.std(axis=0) + 1e-6
+    return (train - mean) / spread, (test - mean) / spread
+
+
 def words_read(
     train: Sequence[Floats], labels: Sequence[list[int]], test: Sequence[Floats], size: int, steps: int
 ) -> list[list[int]]:
@@ -102,6 +110,8 @@ def words_read(
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    frames = np.concatenate(train)
+    train, test = ([standardized(frames, one)[1] for one in part] for part in (train, test))
     width, hidden = train[0].shape[1], 64
     into, out = nn.Linear(width, hidden), nn.Linear(2 * hidden, size)
     cells = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)

@@ -255,18 +255,18 @@ def main() -> None:
     parser.add_argument("--language", choices=["en", "zh"], default="en", help="of `words`")
     parser.add_argument("--train", type=int, default=40, help="of `words`: sentences in each training voice")
     parser.add_argument("--test", type=int, default=25, help="of `words`: other sentences in each other voice")
-    parser.add_argument("--steps", type=int, default=400, help="of `words`: training of the probe")
+    parser.add_argument("--steps", type=int, default=800, help="of `words`: training of the probe")
     parser.add_argument("--speech", type=Path, help="of `phones`: a folder of clips with speakers.tsv")
     parser.add_argument("--clips", type=int, default=10, help="of `phones`: at most so many clips of a speaker")
     parser.add_argument("--clusters", type=int, default=256)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     asked = parser.parse_args()
-    if asked.measure == "words":
-        words(asked)
-    elif asked.speech is None:
+    if asked.measure == "phones" and asked.speech is None:
         parser.error("phones: name a folder of clips with --speech")
-    else:
-        phones(asked)
+    from threadpoolctl import threadpool_limits  # of scikit-learn
+
+    with threadpool_limits(1):  # one core: threads that wait for each other take more time than they save
+        (words if asked.measure == "words" else phones)(asked)
 
 
 if __name__ == "__main__":
