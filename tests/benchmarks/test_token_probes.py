@@ -33,17 +33,17 @@ def test_vectors_are_averaged_as_the_engine_averages_them():
     np.testing.assert_array_equal(averaged(vectors, 1), vectors)
 
 
-@pytest.mark.parametrize("pool", [1, 2])
-def test_words_are_read_in_tokens_and_not_in_noise(pool):
+def test_words_are_read_in_tokens_and_not_in_noise():
+    pool = 2
     (train, labels), (test, wanted) = some(1, 30), some(2, 10)
     book = Codebook.of(train, pool, 8)
     read = [[book.read_tokens(v) for v in part] for part in (train, test)]
     assert all(one.shape[1] == 48 and len(one) == -(-len(v) // pool) for one, v in zip(read[0], train, strict=True))
-    found = words_read(read[0], labels, read[1], WORDS + 1, 200)
+    found = words_read(read[0], labels, read[1], WORDS + 1, 150)
     errors = token_probes.word_errors(found, wanted)
     assert sum(edits for edits, _ in errors) / 30 < 0.2
     noise = [np.random.default_rng(n).normal(size=one.shape).astype(np.float32) for n, one in enumerate(read[1])]
-    lost = token_probes.word_errors(words_read(read[0], labels, noise, WORDS + 1, 200), wanted)
+    lost = token_probes.word_errors(words_read(read[0], labels, noise, WORDS + 1, 150), wanted)
     assert sum(edits for edits, _ in lost) / 30 > 0.5
 
 
