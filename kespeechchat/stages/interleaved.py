@@ -79,7 +79,7 @@ class Interleaved(Stage[settings.Interleaved]):
                 yield Outcome(out | {"rate": engine.rate, "codebooks": engine.codebooks, "codebook_size": engine.size})
 
     def _at_once(self, spans: Sequence[_Spoken]) -> Iterator[Sequence[_Spoken]]:
-        """As many spans as may be in memory together; all where tokens come from text, to keep the engine's batch full."""
+        """As many spans as memory may hold together; all where tokens come from text, to keep the batch full."""
         most = _AT_ONCE if self.tts else _PROMPTED if self.prompted else max(1, len(spans))
         return (spans[start : start + most] for start in range(0, len(spans), most))
 
