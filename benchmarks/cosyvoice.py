@@ -2,6 +2,7 @@
 
     python -m benchmarks.cosyvoice                        # versions 1 and 2, then whole utterances of version 1
     python -m benchmarks.cosyvoice --shortest 40 --longest 90 --rounds 1   # a quick look: no figures
+    python -m benchmarks.cosyvoice --spans                # text to tokens against the full synthesis of the same spans
     python -m benchmarks.cosyvoice --tiny --rounds 1      # toy sizes: proves only that it runs
 
 Rows have 40 tokens of text, a voice of their own and a length that is drawn; with random weights no row ends by
@@ -10,6 +11,10 @@ library's own `inference`, and ours alone (what its loop gains without a batch),
 library slows down as a row grows. The sides alternate; each figure is a median over the rounds. The library's whole
 utterance is its `inference` of LLM and flow and its vocoder. Of a row's time, the share of each part is printed.
 Float32, two threads.
+
+`--spans` measures what `kesc interleave` asks for, and nothing else: spans of 15 tokens of text and about 4 s of
+speech, `--rows` of them in a batch of `--batch`, in turn as tokens alone and as speech, in versions 1 and 2. Both sides
+decode the same tokens of the same spans; the second makes samples of them too. It has no bound.
 
 Bounds, of a batch of 8 against the library: 5 times the tokens a second of version 1's LLM, 3 times version 2's, and
 2 times as fast in whole utterances of version 1. Exit code 1 where one does not hold.
@@ -28,12 +33,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bounds import Bounds
-from benchmarks.cosyvoice_models import PUBLISHED, TINY, VOICE, Size, qwen_lm, version_1
+from benchmarks.cosyvoice_models import PUBLISHED, TINY, VOICE, Size, qwen_lm, version_1, version_2
 from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
 from kespeechchat.engines.tts.cosyvoice_batch.language_model import Prefix
-from kespeechchat.engines.tts.cosyvoice_batch.speaking import BatchSpeaker, Piece
+from kespeechchat.engines.tts.cosyvoice_batch.saying import Piece
+from kespeechchat.engines.tts.cosyvoice_batch.speaking import BatchSpeaker
+from kespeechchat.records import RowError
 
 TEXT = 40  # text tokens of a row
+SPAN = 15  # text tokens of a span of ten words
+SECONDS = (3, 5)  # of a span's speech
+RATES = {1: 50, 2: 25}  # speech tokens a second
 BATCH = 8
 CACHE = 8 * 2**30  # bytes
 PARTS = ("llm", "flow", "vocoder")
@@ -41,7 +51,7 @@ PARTS = ("llm", "flow", "vocoder")
 
 @dataclass(frozen=True)
 class Row:
-    """What one row is spoken from. `text`: int64 [1, 40]; `voice`: float32 [1, 192]; `length`: speech tokens."""
+    """What one row is spoken from. `text`: int64 [1, n]; `voice`: float32 [1, 192]; `length`: speech tokens."""
 
     text: Any
     voice: Any
@@ -59,6 +69,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=16, help="rows of ours that a round decodes in batches")
     parser.add_argument("--shortest", type=int, default=200, help="speech tokens of a row, at least")
     parser.add_argument("--longest", type=int, default=500, help="and at most")
+    parser.add_argument("--spans", action="store_true", help="text to tokens against full synthesis, and nothing else")
+    parser.add_argument("--batch", type=int, default=BATCH, help="of --spans: rows decoded at once")
     parser.add_argument("--tiny", action="store_true", help="toy sizes: proves only that this runs")
     options = parser.parse_args()
     return measure(options, TINY if options.tiny else PUBLISHED)
@@ -71,6 +83,10 @@ def measure(options: argparse.Namespace, size: Size) -> int:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     bounds, draw = Bounds(), np.random.default_rng(0)
+    if options.spans:
+        for version, made in ((1, version_1), (2, version_2)):
+            _spans(version, made(size), options, size, draw, bounds)
+        return 0
 
     def rows(count: int) -> list[Row]:
         return [_row(draw, size, options.shortest, options.longest) for _ in range(count)]
@@ -91,10 +107,10 @@ def version_2_parts(llm: Any, size: Size) -> Any:
     return parts
 
 
-def _row(draw: np.random.Generator, size: Size, shortest: int, longest: int) -> Row:
+def _row(draw: np.random.Generator, size: Size, shortest: int, longest: int, text_tokens: int = TEXT) -> Row:
     import torch
 
-    text = torch.from_numpy(draw.integers(0, min(size.words, size.qwen_words), (1, TEXT)))
+    text = torch.from_numpy(draw.integers(0, min(size.words, size.qwen_words), (1, text_tokens)))
     voice = torch.from_numpy(draw.standard_normal((1, VOICE)).astype(np.float32))
     return Row(text, voice, int(draw.integers(shortest, longest + 1)), int(draw.integers(2**31)))
 
@@ -148,6 +164,32 @@ def _whole(model: Any, options: argparse.Namespace, rows: Callable[[int], list[R
 def middle(rows: Sequence[Row]) -> Row:
     """The one of middle length."""
     return sorted(rows, key=lambda row: row.length)[len(rows) // 2]
+
+
+def _spans(
+    version: int, model: Any, options: argparse.Namespace, size: Size, draw: np.random.Generator, bounds: Bounds
+) -> None:
+    """Speech tokens a second of the LLM alone, and of LLM, flow and vocoder, on the same spans."""
+    ours, rate = speaker(model, options.batch), RATES[version]
+    alone: list[float] = []
+    spoken: list[float] = []
+    for _ in range(options.rounds):
+        rows = [_row(draw, size, SECONDS[0] * rate, SECONDS[1] * rate, SPAN) for _ in range(options.rows)]
+        pieces = [row.piece() for row in rows]
+        begun = time.perf_counter()
+        tokens = _tokens_of(ours, pieces)
+        half = time.perf_counter()
+        again = _tokens_of(ours, pieces)
+        made = ours.audio(pieces, again)
+        ended = time.perf_counter()
+        if again != tokens or any(isinstance(one, RowError) for one in made):
+            raise RuntimeError("the two sides said other tokens, or a span was not spoken")
+        count = sum(map(len, tokens))
+        alone.append(count / (half - begun))
+        spoken.append(count / (ended - half))
+    name = f"version {version}, spans in a batch of {options.batch}"
+    bounds.compare((f"{name}: text to tokens", median(alone)), ("full synthesis", median(spoken)), "tokens/s")
+    print(f"{name}: {median(alone) / rate:.3g} s of speech a second as tokens, {median(spoken) / rate:.3g} s as audio")
 
 
 def speaker(model: Any, batch: int) -> BatchSpeaker:

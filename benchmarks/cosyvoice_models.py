@@ -50,6 +50,11 @@ def version_1(size: Size) -> Any:
     )
 
 
+def version_2(size: Size) -> Any:
+    """The same of version 2; its flow's encoder has 512 channels at every size, as the library fixes them."""
+    return SimpleNamespace(llm=qwen_lm(size), flow=_causal_flow(size).eval(), hift=_hift_24k(size).eval(), fp16=False)
+
+
 def _sampling() -> Any:
     from functools import partial
 
@@ -133,6 +138,53 @@ def _flow(size: Size) -> Any:
         encoder=encoder,
         length_regulator=InterpolateRegulator(80, (1, 1, 1, 1)),
         decoder=decoder,
+    )
+
+
+def _causal_flow(size: Size) -> Any:
+    from cosyvoice.flow.decoder import CausalConditionalDecoder
+    from cosyvoice.flow.flow import CausalMaskedDiffWithXvec
+    from cosyvoice.flow.flow_matching import CausalConditionalCFM
+    from cosyvoice.transformer.upsample_encoder import UpsampleConformerEncoder
+    from omegaconf import DictConfig
+
+    shape = {"output_size": 512, "attention_heads": size.heads // 2, "linear_units": 4 * size.flow}
+    encoder = UpsampleConformerEncoder(
+        input_size=512, num_blocks=size.flow_layers, static_chunk_size=25, **shape, **_RELATIVE, **_PLAIN
+    )
+    estimator = CausalConditionalDecoder(
+        in_channels=320,
+        out_channels=80,
+        channels=size.channels[:1],
+        dropout=0.0,
+        attention_head_dim=size.head,
+        n_blocks=size.blocks,
+        num_mid_blocks=size.middle,
+        num_heads=8,
+        act_fn="gelu",
+        static_chunk_size=50,
+        num_decoding_left_chunks=-1,
+    )
+    decoder = CausalConditionalCFM(
+        in_channels=240, n_spks=1, spk_emb_dim=80, cfm_params=DictConfig(_FLOW_PARAMS), estimator=estimator
+    )
+    return CausalMaskedDiffWithXvec(
+        input_size=512, vocab_size=size.qwen_speech, input_frame_rate=25, encoder=encoder, decoder=decoder
+    )
+
+
+def _hift_24k(size: Size) -> Any:
+    from cosyvoice.hifigan.f0_predictor import ConvRNNF0Predictor
+    from cosyvoice.hifigan.generator import HiFTGenerator
+
+    return HiFTGenerator(
+        base_channels=size.vocoder,
+        sampling_rate=24_000,
+        upsample_rates=[8, 5, 3],
+        upsample_kernel_sizes=[16, 11, 7],
+        source_resblock_kernel_sizes=[7, 7, 11],
+        source_resblock_dilation_sizes=[[1, 3, 5]] * 3,
+        f0_predictor=ConvRNNF0Predictor(1, 80, size.vocoder),
     )
 
 

@@ -51,6 +51,7 @@ MODELS = {
     "engines.judge.qwen14.llm.model": "llm",
     "engines.judge.qwen72.llm.model": "llm",
     "engines.tts.cosyvoice.model": "cosyvoice",
+    "engines.tokens.cosyvoice.model": "cosyvoice",
     "engines.embedder.campplus.model": "cosyvoice",
     "engines.speaker.wavlm.model": "wavlm",
     "engines.speaker.ecapa.model": "ecapa",
@@ -121,6 +122,8 @@ NO_GPU = {
     "engines.judge.qwen72.llm.tensor_parallel_size": "1",
     "engines.tts.cosyvoice.device": "auto",
     "engines.tts.cosyvoice.fp16": "false",
+    "engines.tokens.cosyvoice.device": "auto",
+    "engines.tokens.cosyvoice.fp16": "false",
     "engines.speaker.wavlm.device": "auto",
     "engines.speaker.ecapa.device": "auto",
     "engines.gender.classifier.device": "auto",
@@ -159,7 +162,7 @@ UNTRAINED = {
 def overrides(folder: Path) -> tuple[str, ...]:
     """`--set` options that let the shipped profile run here, on what was written to `folder`."""
     python = {f"resources.{s}.runtime_env.py_executable": f"{VLLM}/bin/python" for s in ("rewrite", "filter", "spoken")}
-    for stage in ("audition", "synthesize"):
+    for stage in ("audition", "synthesize", "spans"):
         environment = f"resources.{stage}.runtime_env"
         python[f"{environment}.py_executable"] = f"{ROOT}/.venv/bin/python"
         python[f"{environment}.env_vars.PYTHONPATH"] = f"{ROOT / 'tests' / 'engines' / 'cosyvoice_clone'}:{ROOT}"

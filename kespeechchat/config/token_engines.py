@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from kespeechchat.config.cosyvoice_engines import CosyVoiceTokensSettings
 from kespeechchat.config.engine_base import Device, EngineSettings, Threads
 
 
@@ -77,4 +78,7 @@ class S3TokensSettings(EngineSettings):
 
 
 UnitsSettings = HubertUnitsSettings
-TokensSettings = Annotated[HubertTokensSettings | WhisperTokensSettings | S3TokensSettings, Field(discriminator="use")]
+TokensSettings = Annotated[
+    HubertTokensSettings | WhisperTokensSettings | S3TokensSettings | CosyVoiceTokensSettings,
+    Field(discriminator="use"),
+]

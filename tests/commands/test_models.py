@@ -74,5 +74,5 @@ def test_each_model_of_the_paper_is_listed_once_with_all_who_use_it():
     listed = models(load_pipeline(ROOT / "pipelines" / "ke-speechchat.yaml"))
     assert len({m.model for m in listed}) == len(listed) == 13
     cosyvoice = next(m for m in listed if "CosyVoice" in m.model)
-    assert cosyvoice.used_by == ("tts:cosyvoice", "embedder:campplus")
+    assert cosyvoice.used_by == ("tts:cosyvoice", "embedder:campplus", "tokens:cosyvoice")
     assert any("judge:qwen14" in m.used_by for m in listed) and any(m.used_by == ("mos:all",) for m in listed)

@@ -12,7 +12,7 @@ from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts.cosyvoice_batch import library_code
 from kespeechchat.engines.tts.cosyvoice_batch.estimator import group_norm
 from kespeechchat.engines.tts.cosyvoice_batch.flow import groups
-from kespeechchat.engines.tts.cosyvoice_batch.speaking import Piece
+from kespeechchat.engines.tts.cosyvoice_batch.saying import Piece
 from kespeechchat.records import Audio, RowError
 from tests.engines import tiny_cosyvoice
 from tests.engines.test_cosyvoice import ANNA, BERT, say

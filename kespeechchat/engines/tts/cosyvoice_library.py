@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.config.engines import CosyVoiceSettings
+from kespeechchat.config.engines import CosyVoiceModelSettings
 from kespeechchat.engines import EngineError
 
 _WEIGHTS = ("llm.pt", "flow.pt", "hift.pt", "campplus.onnx")
@@ -47,7 +47,7 @@ def check_folder(folder: Path, version: int) -> None:
         )
 
 
-def check_device(settings: CosyVoiceSettings) -> str:
+def check_device(settings: CosyVoiceModelSettings) -> str:
     """`cuda` or `cpu`: the library takes a GPU whenever it sees one, so settings it would not follow raise
     EngineError."""
     import torch
@@ -62,7 +62,7 @@ def check_device(settings: CosyVoiceSettings) -> str:
     return found
 
 
-def load(folder: Path, settings: CosyVoiceSettings) -> Any:
+def load(folder: Path, settings: CosyVoiceModelSettings) -> Any:
     """The library's engine of the version over `folder`, ready to speak, without its log, warnings and bars.
 
     Raises EngineError where the library cannot be imported, the folder does not load, or its LLM is not loaded.
@@ -127,7 +127,7 @@ def _import() -> Any:
         ) from error
 
 
-def _check(model: Any, folder: Path, settings: CosyVoiceSettings) -> None:
+def _check(model: Any, folder: Path, settings: CosyVoiceModelSettings) -> None:
     """What the library would otherwise let pass, and speak noise."""
     llm = getattr(model.model, "llm", None)
     if llm is None or llm.training:

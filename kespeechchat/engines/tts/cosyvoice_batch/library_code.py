@@ -42,7 +42,7 @@ def check(root: Path | None = None) -> str:
     if digest not in _KNOWN:
         raise EngineError(
             f"CosyVoice at {root} is no version that batches were tested with ({', '.join(_KNOWN.values())}; its code "
-            f"has the digest {digest}): install one of those, or set batch: 1"
+            f"has the digest {digest}): install one of those, or, to speak, set batch: 1"
         )
     return _KNOWN[digest]
 
@@ -52,6 +52,6 @@ def code_digest(root: Path) -> str:
     digest = hashlib.sha256()
     for name in _FILES:
         if not (root / name).is_file():
-            raise EngineError(f"CosyVoice at {root} lacks {name}, so batches cannot use it: set batch: 1")
+            raise EngineError(f"CosyVoice at {root} lacks {name}, so batches cannot use it: to speak, set batch: 1")
         digest.update(f"{name}\n".encode() + (root / name).read_bytes())
     return digest.hexdigest()[:16]

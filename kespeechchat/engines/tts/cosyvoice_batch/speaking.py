@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
-from kespeechchat.engines.tts.cosyvoice_batch import library_code
-from kespeechchat.engines.tts.cosyvoice_batch.decoding import Ask, Limits, broken, decode
+from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits, broken
 from kespeechchat.engines.tts.cosyvoice_batch.flow import Flow, groups
-from kespeechchat.engines.tts.cosyvoice_batch.language_model import LanguageModel
-from kespeechchat.engines.tts.cosyvoice_batch.qwen_lm import QwenLMRows
-from kespeechchat.engines.tts.cosyvoice_batch.sampling import Choice, RepetitionAware
-from kespeechchat.engines.tts.cosyvoice_batch.transformer_lm import TransformerLMRows
+from kespeechchat.engines.tts.cosyvoice_batch.saying import BatchSayer, Piece
 from kespeechchat.engines.tts.cosyvoice_batch.vocoder import samples
 from kespeechchat.records import RowError
 
@@ -24,27 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 Made = TypeVar("Made")
-_LLMS: dict[str, Callable[[Any], LanguageModel]] = {"TransformerLM": TransformerLMRows, "Qwen2LM": QwenLMRows}
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of an utterance that is spoken as a whole.
-
-    `inputs`: of the library's `frontend_sft`, `frontend_instruct` or `frontend_zero_shot`. `seed`: pieces with
-    other seeds draw other numbers.
-    """
-
-    inputs: Mapping[str, Any]
-    seed: tuple[int, ...]
-    speed: float = 1.0
-
-    def part_seed(self, part: int) -> int:
-        """A seed for flow (0) or vocoder (1)."""
-        return int(np.random.SeedSequence([*self.seed, 1 + part]).generate_state(1)[0])
-
-
-class BatchSpeaker:
+class BatchSpeaker(BatchSayer):
     """The LLM with continuous batching, the flow in groups of alike lengths, the vocoder row by row."""
 
     def __init__(self, model: Any, limits: Limits, flow_frames: int, beat: Callable[[], None] = lambda: None) -> None:
@@ -52,24 +26,12 @@ class BatchSpeaker:
 
         Raises EngineError for a version of the library that this was not tested with.
         """
-        library_code.check()
-        self._model, self._limits, self._frames, self._beat = model, limits, flow_frames, beat
-        kind = type(model.llm).__name__
-        if kind not in _LLMS:
-            raise EngineError(f"batches know CosyVoice's {', '.join(_LLMS)}, not {kind}: set batch: 1")
-        self.llm, self.choose = _LLMS[kind](model.llm), RepetitionAware.of(model.llm)
-        self.flow = Flow(model.flow)
+        super().__init__(model, limits, beat)
+        self._frames, self.flow = flow_frames, Flow(model.flow)
 
     def speak(self, pieces: Sequence[Piece]) -> list[Float32 | RowError]:
         """Samples of each piece, float32 [T]; a RowError for a piece that fails. Raises what `limits` call fatal."""
-        with self._precision():
-            tokens = self.tokens(pieces, self.choose)
-        return self.audio(pieces, tokens)
-
-    def tokens(self, pieces: Sequence[Piece], choose: Choice) -> list[list[int] | RowError]:
-        """Speech tokens of each piece."""
-        asks = [Ask(piece.inputs, [*piece.seed, 0]) for piece in pieces]
-        return decode(self.llm, asks, choose, self._limits, self._beat)
+        return self.audio(pieces, self.say(pieces))
 
     def audio(self, pieces: Sequence[Piece], tokens: Sequence[list[int] | RowError]) -> list[Float32 | RowError]:
         """Samples of each piece, given its speech tokens."""
@@ -113,9 +75,3 @@ class BatchSpeaker:
             if self._limits.fatal(error):
                 raise
             return broken(error)
-
-    def _precision(self) -> torch.autocast:
-        """Half precision where the library was told to use it."""
-        import torch
-
-        return torch.autocast("cuda", enabled=bool(self._model.fp16))
