@@ -1,5 +1,8 @@
 """Statistics of all gated rows. They are kept in ROOT shard by shard, so a build that changed one shard reads that one
-alone for its closing table."""
+alone for its closing table.
+
+Memory: some 5 kB for each shard of 350 dialogues, most of it voices' names; on disk a fifth of that.
+"""
 
 from __future__ import annotations
 
