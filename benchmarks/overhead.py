@@ -2,6 +2,8 @@
 
     python -m benchmarks.overhead
     python -m benchmarks.overhead --shards 4 --shard-size 2
+    git worktree add /tmp/old 905b9e3
+    python -m benchmarks.overhead --shards 0 --old /tmp/old
 
 The stages rewrite, filter and spoken of the quick start (Gemma 3 270M through llama.cpp, e5) run over example rows.
 The bare loop is two processes that take shards from a queue and hand each row's dictionary from stage to stage: no
@@ -9,6 +11,10 @@ store, no Parquet, no journal, no Ray. `kesc build` has pools of at most two act
 judge. Every engine has one thread on both sides.
 
 Bound: the build takes at most 1.2 times as long as the loop. Exit code 1 where it does not hold.
+
+With `--old`, the start-up too: seconds from the call of `kesc build` of the quick start to its first row under way, of
+this code and of an older commit in turn, each on a Ray of its own; the medians of `--starts`. Then the build is ended.
+Bound: at most half of the older commit's.
 
 Left out of both: loading models, and what happens once (imports, starting Ray). The loop is timed after each process
 has loaded its engines and done one shard. A build cannot be stopped there, so it is run twice, over two shards (a
@@ -20,6 +26,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing as mp
+import os
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -43,34 +52,82 @@ from kespeechchat.store.shards import read_table
 
 STAGES = ("rewrite", "filter", "spoken")
 WORKERS, LIMIT = 2, 1.2
+START, LONGEST_START = 0.5, 600.0  # of the older commit's; s
+HERE = Path(__file__).parent.parent
 Shard = tuple[int, Language | None, list[dict[str, Any]]]  # number, language, rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", type=int, default=12, help="shards that are timed")
+    parser.add_argument("--shards", type=int, default=12, help="shards that are timed; 0: none")
     parser.add_argument("--shard-size", type=int, default=3, help="rows of a shard")
+    parser.add_argument("--old", type=Path, help="a worktree of the commit to compare the start-up with")
+    parser.add_argument("--starts", type=int, default=3, help="starts of each side")
     options = parser.parse_args()
+    bounds = Bounds()
     with tempfile.TemporaryDirectory() as folder:
-        few = _prepare(Path(folder) / "few", 1, options.shard_size)
-        many = _prepare(Path(folder) / "many", 1 + options.shards // 2, options.shard_size)
-        shards = _shards(many, "ingest")
-        loop, dialogues = bare_loop(many, shards)
-        print(f"bare loop   {loop:6.1f} s", flush=True)
-        walls = [_kesc(pipeline, *STAGES) for pipeline in (many, few)]
-        if {row["id"]: row["response"] for _, _, rows in _shards(many, "spoken") for row in rows} != dialogues:
-            raise RuntimeError("the bare loop and the build gave different dialogues: their times do not compare")
+        if options.old:
+            startup(Path(folder), options.old, options.starts, bounds)
+        if options.shards:
+            overhead(Path(folder), options.shards, options.shard_size, bounds)
+    return bounds.close()
+
+
+def startup(where: Path, old: Path, starts: int, bounds: Bounds) -> None:
+    """Starts both sides in turn."""
+    seconds: dict[Path, list[float]] = {HERE: [], old: []}
+    for n in range(starts):
+        for name, code in (("new", HERE), ("old", old)):
+            seconds[code].append(first_row(code, where / f"start-{name}-{n}"))
+            print(f"first row under way, {name}   {seconds[code][-1]:6.1f} s", flush=True)
+    ours, theirs = (statistics.median(seconds[code]) for code in (HERE, old))
+    bounds.compare(("start-up", ours), ("the older commit's", theirs), "s", at_most=START)
+
+
+def first_row(code: Path, root: Path) -> float:
+    """Seconds until the quick start's build, by the code in this folder, has its first shard under way. Raises
+    RuntimeError where it ends without one, or takes longer than LONGEST_START."""
+    words = [sys.executable, "-m", "kespeechchat", "build", "pipelines/quickstart.yaml", "--limit", "4"]
+    with tempfile.TemporaryFile("w+") as out:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*words, "--root", str(root)],
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": str(code)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while not any(root.glob("ingest/*/*")):  # an attempt, or what it has already come to
+                if process.poll() is not None or time.perf_counter() - began > LONGEST_START:
+                    out.seek(0)
+                    raise RuntimeError(f"no row was under way: {out.read()[-2000:]}")
+                time.sleep(0.01)
+            return time.perf_counter() - began
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def overhead(folder: Path, shards: int, size: int, bounds: Bounds) -> None:
+    """The bare loop and the build over `shards` shards of `size` rows."""
+    few = _prepare(folder / "few", 1, size)
+    many = _prepare(folder / "many", 1 + shards // 2, size)
+    all_shards = _shards(many, "ingest")
+    loop, dialogues = bare_loop(many, all_shards)
+    print(f"bare loop   {loop:6.1f} s", flush=True)
+    walls = [_kesc(pipeline, *STAGES) for pipeline in (many, few)]
+    if {row["id"]: row["response"] for _, _, rows in _shards(many, "spoken") for row in rows} != dialogues:
+        raise RuntimeError("the bare loop and the build gave different dialogues: their times do not compare")
     built = walls[0] - walls[1]
-    timed = shards[WORKERS:]
+    timed = all_shards[WORKERS:]
     rows = sum(len(rows) for _, _, rows in timed)
     print(f"kesc build  {built:6.1f} s  ({walls[0]:.1f} s less {walls[1]:.1f} s)")
     print(
-        f"{len(STAGES)} stages, {len(timed)} shards of {options.shard_size} rows ({rows} in all, {len(dialogues)} "
+        f"{len(STAGES)} stages, {len(timed)} shards of {size} rows ({rows} in all, {len(dialogues)} "
         f"dialogues with those left out), {WORKERS} workers a language-model stage, 1 thread each"
     )
-    bounds = Bounds()
     bounds.compare(("kesc build", built), ("bare loop", loop), "s", at_most=LIMIT)
-    return bounds.close()
 
 
 def _prepare(where: Path, pairs: int, size: int) -> Pipeline:

@@ -169,3 +169,18 @@ def test_help_loads_typer_alone() -> None:
     loaded = ast.literal_eval(helped.stderr) - set(sys.stdlib_module_names)
     own = {"kespeechchat", "typer", "annotated_doc", "shellingham"}
     assert not {name for name in loaded - own if not name.startswith("_")}, PAGE
+
+
+def test_a_worker_imports_the_stages_of_its_unit_alone() -> None:
+    """Those of the text branch read with a thousand patterns, which each process that needs none would compile."""
+    script = """if True:
+        import sys
+        import kespeechchat.execution.worker.ray_worker
+        from kespeechchat.stages.flow import stage_class
+        stage_class("watermark.r1")
+        rooms = ("kespeechchat.stages.", "kespeechchat.text.")
+        print([name for name in sys.modules if name.startswith(rooms)])"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(ran.stdout)) == {
+        f"kespeechchat.stages.{name}" for name in ("base", "flow", "watermark")
+    }

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from kespeechchat import __version__
+from kespeechchat.commands.counted_rows import counted_rows
 from kespeechchat.commands.status import render, status
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.dataset.origins import corpus_of, departures_of
-from kespeechchat.dataset.statistics import COLUMNS, Statistics
 from kespeechchat.display import NOTHING, columns, counted, hours, percent
-from kespeechchat.processes import spread
 from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.state.build_state import BuildState
-from kespeechchat.state.finished_rows import FinishedPart, FinishedRows
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.interface import ObjectStore
 
 _KEPT = "report.json"
@@ -56,28 +54,9 @@ def _figures(rows: FinishedRows) -> dict[str, Any]:
             return saved
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass  # none yet, or torn: it is only a cache
-    counted = _Counted(Statistics(rows.pipeline.watermark_threshold))
-    for _ in spread(counted, rows.parts()):
-        pass
-    figures = counted.statistics.result()
+    figures = counted_rows(rows.store, rows.shards, rows.pipeline.watermark_threshold).result()
     rows.store.put(_KEPT, json.dumps({"of": of, "figures": figures}, ensure_ascii=False).encode())
     return figures
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """Statistics of parts, for `processes.spread`."""
-
-    statistics: Statistics
-
-    def do(self, part: FinishedPart) -> None:
-        """Counts one part's rows."""
-        for row in part.rows(COLUMNS):
-            self.statistics.add(row)
-
-    def merge(self, other: _Counted) -> None:
-        """Takes in what another process counted."""
-        self.statistics.merge(other.statistics)
 
 
 def _quality(figures: dict[str, Any], rows: FinishedRows) -> str:

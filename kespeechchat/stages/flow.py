@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from kespeechchat.config.flow import GATE, INTERLEAVE, SPEECH, STAGES
+from kespeechchat.config.flow import GATE, SPEECH, TRAITS
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.stages.base import Stage
 
@@ -21,7 +22,34 @@ def _class_of(name: str) -> type[Stage[Any]]:
     raise LookupError(f"stages/{name}.py has no Stage with `name = {name!r}`")
 
 
-STAGE_CLASSES: dict[str, type[Stage[Any]]] = {name: _class_of(name) for name in (*STAGES, *INTERLEAVE)}
+class _StageClasses(MutableMapping[str, type[Stage[Any]]]):
+    """By name, in flow order. A class is imported when it is first asked for: a worker needs those of its own unit, and
+    the text stages read with a thousand patterns that a process of another kind would compile for nothing."""
+
+    def __init__(self) -> None:
+        self._imported: dict[str, type[Stage[Any]]] = {}
+
+    def __getitem__(self, name: str) -> type[Stage[Any]]:
+        if name not in self._imported:
+            if name not in TRAITS:
+                raise KeyError(name)
+            self._imported[name] = _class_of(name)
+        return self._imported[name]
+
+    def __setitem__(self, name: str, stage: type[Stage[Any]]) -> None:
+        self._imported[name] = stage
+
+    def __delitem__(self, name: str) -> None:
+        del self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TRAITS)
+
+    def __len__(self) -> int:
+        return len(TRAITS)
+
+
+STAGE_CLASSES = _StageClasses()
 
 
 def stage_class(name: str) -> type[Stage[Any]]:

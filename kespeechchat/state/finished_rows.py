@@ -146,17 +146,17 @@ class FinishedRows:
         self.pipeline, self.store, self.build_state = pipeline, store, build_state or BuildState(pipeline, store)
         self.reviewed = reviewed or Reviewed()
         rounds = {gate: self.build_state.states(gate) for gate in pipeline.in_rounds(GATE)}
-        self._shards = [
+        self.shards = tuple(  # (unit, key)
             (gate, states[shard].order.key)
             for shard in rounds[GATE]
             for gate, states in rounds.items()
             if shard in states and states[shard].state is State.DONE
-        ]
-        through = Counter(key.shard for _, key in self._shards)
+        )
+        through = Counter(key.shard for _, key in self.shards)
         held = Targets(pipeline, store).count(self.build_state).held_back(self.build_state)
         waiting = {shard for shard in rounds[GATE] if through[shard] < len(rounds)}
         self.missing = len(waiting - held.keys())  # those that a further build would add to
-        if not self._shards:
+        if not self.shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
         self._audio: tuple[tuple[int, int], dict[str, dict[str, bytes]]] | None = None
 
@@ -168,12 +168,12 @@ class FinishedRows:
         return self._whole().split()
 
     def _whole(self) -> FinishedPart:
-        return FinishedPart(self.store, tuple(self._shards), self.reviewed)
+        return FinishedPart(self.store, self.shards, self.reviewed)
 
     @property
     def content(self) -> str:
         """Changes when what the rows or their audio came from changes, or what annotators said of them."""
-        keys = [f"{gate}/{key.stem}" for gate, key in self._shards]
+        keys = [f"{gate}/{key.stem}" for gate, key in self.shards]
         if self.reviewed != Reviewed():
             said = sorted((n, *pair) for n, by_id in self.reviewed.by_shard.items() for pair in by_id.items())
             keys.append(f"reviews {self.reviewed.accepted_only} {said}")

@@ -95,6 +95,8 @@ class Counts:
 
 
 def _added(one: dict[str, _Number], other: dict[str, _Number]) -> dict[str, _Number]:
+    if not other:
+        return one  # of most shards: a large build adds some hundred thousand
     return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
 
 

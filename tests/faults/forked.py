@@ -81,11 +81,12 @@ def serve() -> None:
     import pyarrow as pa
 
     from kespeechchat.cli import app
-    from kespeechchat.commands import interleave, summary  # and with it the stages and all that they read text with
+    from kespeechchat.commands import interleave, summary
     from kespeechchat.execution import driver
+    from kespeechchat.stages.flow import stage_versions
     from kespeechchat.text.interleaving.words import paragraphs
 
-    assert interleave and summary and driver
+    assert interleave and summary and driver and stage_versions()  # which imports the stages and what they read with
     paragraphs("我们")  # loads the dictionary of Chinese words
     pa.array([0])  # loads pandas where it is installed, once here instead of in every fork
     for line in sys.stdin:
