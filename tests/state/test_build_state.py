@@ -29,7 +29,8 @@ def build(tmp_path, quickstart):
     speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
 
     def make(*overrides: str):
-        return load_pipeline(quickstart, (speech, *overrides), inputs=[file], root=str(tmp_path / "root"))
+        own = (speech, "rounds=[voice]", *overrides)
+        return load_pipeline(quickstart, own, inputs=[file], root=str(tmp_path / "root"))
 
     store = open_store(make().root)
     fill(make(), store)
