@@ -1,6 +1,7 @@
 """Takes the pictures of README and docs: the report, the viewer and a review of a build that has speech.
 
 make demo test-browser                       # a build of the quick start, and the browser
+apt-get install fonts-noto-cjk               # any font that has Chinese: without one, text is boxes
 python -m scripts.screenshots build/quickstart
 """
 
@@ -27,6 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="ROOT of a finished build")
     root = parser.parse_args().root.resolve()
+    if not subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=True).stdout:
+        parser.error("no font here has Chinese, whose text would be boxes: install one (fonts-noto-cjk)")
     DOCS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
