@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -60,6 +64,21 @@ def test_there_is_one_version_number() -> None:
     others = [*ROOT.glob("*.toml"), *ROOT.glob("*.cfg"), *ROOT.glob("*.py"), *ROOT.glob("CITATION.cff")]
     stated = re.compile(r"^version\s*[=:]\s*[\"']?\d", re.MULTILINE)
     assert not [file.name for file in others if stated.search(file.read_text())]
+
+
+@pytest.mark.slow
+def test_prompts_come_along_in_a_wheel(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("kespeechchat", "prompts"):
+        shutil.copytree(ROOT / name, clone / name, symlinks=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*pip, str(tmp_path), str(clone)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = {name for name in ZipFile(wheel).namelist() if name.startswith("kespeechchat/prompts/")}
+    assert held == {f"kespeechchat/{file.relative_to(ROOT)}" for file in (ROOT / "prompts").rglob("*.yaml")}
 
 
 def test_the_types_are_exported() -> None:

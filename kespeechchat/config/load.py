@@ -18,7 +18,7 @@ from kespeechchat.config.flow import STAGES
 from kespeechchat.config.language_model import with_language_model
 from kespeechchat.config.pipeline import Pipeline
 
-_PROMPTS = Path(__file__).resolve().parents[2] / "prompts"  # those that come along
+_PROMPTS = (Path(__file__).parents[1] / "prompts").resolve()  # those that come along; in a clone, a link
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # libyaml's takes an eighth of the time
 NO_INTERLEAVE = (
     "interleave: the profile has no such section, and it names the engines of speech tokens: see docs/interleave.md, "
