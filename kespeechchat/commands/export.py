@@ -89,14 +89,14 @@ def export(
         }
         layout = make_layout(wanted.layout, needed, wanted.options)
         dialogues = replace(dialogues, first_alone=not layout.several)
-        words = library_words(rows) if isinstance(layout, HasBackchannels) else None
-        if words is not None:
-            timing = replace(dialogues.timing, sounds=words.sounds)
-            dialogues = replace(dialogues, timing=timing, read_word=words.read)
+        alone = scene_name(layout, wanted.scene, dialogues.audio) is None and isinstance(layout, HasBackchannels)
+        if (words := library_words(rows) if alone else None) is not None:
+            timing, content = replace(dialogues.timing, sounds=words.sounds), _hash(dialogues.content, words.content)
+            dialogues = replace(dialogues, timing=timing, read_word=words.read, content=content)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
         facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
-        facts = replace(facts, voice_words=words.counts if words is not None and scene is None else {})
+        facts = replace(facts, voice_words=words.counts if words is not None else {})
         tell(_size_line(layout, dialogues, folder, facts))
         if scene is not None:
             dialogues, facts = scene.begin(dialogues), replace(facts, scenes=scene.shares)
@@ -120,9 +120,11 @@ def _content(rows: FinishedRows, timing: TimingSettings) -> str:
     """What the files of an export depend on beside the subset: of another timeline no file is kept."""
     if timing.plain:
         return rows.content
-    library = rows.build_state.pin.key.stem if rows.build_state.pin and timing.backchannels.probability else ""
-    of = f"{rows.content} {timing.model_dump_json()} {rows.pipeline.seed} {library}"
-    return hashlib.sha256(of.encode()).hexdigest()
+    return _hash(rows.content, timing.model_dump_json(), rows.pipeline.seed)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
 
 def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:

@@ -92,8 +92,7 @@ class SceneExport:
         renderer = Renderer(draws, noises, rooms, listener(self.pipeline), self._journal)
         selection = replace(clean.selection, rows=ScenedRows(rows, draws))
         kept_content = content if clean.content else ""
-        timing = replace(clean.timing, sounds={})  # a scene has no backchannels: docs/turns.md
-        of = (selection, clean.read_audio, clean.genders, kept_content, timing, clean.first_alone)
+        of = (selection, clean.read_audio, clean.genders, kept_content, clean.timing, clean.first_alone)
         scened = ScenedDialogues(*of, renderer=renderer)
         self._dialogues = self._that_keep_the_mark(scened) if self.require_watermark else scened
         return self._dialogues

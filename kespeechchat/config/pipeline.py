@@ -250,6 +250,11 @@ class Pipeline(Settings):
                 f"timing.backchannels: stages.audition.tts, {audition.tts!r}, speaks them, and {then!r} the dialogues, "
                 "so a voice would not sound as itself: name one engine in both, or set probability: 0"
             )
+        if audition.backchannels.loudness != self.stages.synthesize.loudness:
+            raise ValueError(
+                "stages.audition.backchannels.loudness: is not what stages.synthesize.loudness is, so words would be "
+                "at another level than the turns: write the same in both, or set timing.backchannels.probability: 0"
+            )
 
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts

@@ -1,7 +1,7 @@
 """Backchannels: where the listener says a short word (嗯, mm-hm) inside the other's turn, drawn by hash.
 
-They begin at pauses of the speech. A word that would still be heard too long after its pause does not fit; a shorter
-one of the same voice is taken, and where none fits, there is none, which is counted.
+They begin at pauses of the speech. A word that would still be heard too long after its pause, or too near to the end of
+the turn, does not fit; a shorter one of the same voice is taken, and where none fits, there is none, which is counted.
 """
 
 from __future__ import annotations
@@ -83,15 +83,16 @@ def draw(
         latest = min(place.end, places[index + 1].start if index + 1 < len(places) else place.end) - gap
         for number, (begins, ends) in enumerate(_pauses(row["id"], index, turn, settings.min_pause) if words else ()):
             start = place.start + round(begins * rate)
+            if start > latest:
+                break
             if start < earliest or uniform(index, f"backchannel {number}") >= settings.probability:
                 continue
-            short = [word for word in words if word.samples <= round((ends - begins + settings.beyond) * rate)]
+            room = min(round((ends - begins + settings.beyond) * rate), latest - start)
+            short = [word for word in words if word.samples <= room]
             if not short:
                 too_long += 1
                 continue
             word = short[int(uniform(index, f"word {number}") * len(short))]
-            if start + word.samples > latest:
-                break
             name = f"back{len(found)}"
             found.append(Backchannel(name, index, listener["role"], listener["voice"], word.text, start, word.samples))
             earliest = found[-1].end + gap

@@ -109,7 +109,8 @@ def _measured(audio: Audio, file: bytes, heard: Any, mark: Any, own_voice: float
 
 
 def rejected_word(word: Mapping[str, Any], pipeline: Pipeline) -> str | None:
-    """Why a word is rejected, as stage `gate` names it for a turn, or None."""
+    """Why a word is rejected, as stage `gate` names it for a turn, or None. The gate's MOS and stock phrases are not
+    asked: half a second is too short for the one, and the other is made of words like these."""
     gate, language = pipeline.stages.gate, word["language"]
     if word["error"] is not None:
         return "failed"

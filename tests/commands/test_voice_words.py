@@ -11,16 +11,18 @@ import soundfile
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.commands.export import Wanted, export
-from kespeechchat.commands.voice_words import LibraryWords
+from kespeechchat.commands.voice_words import library_words
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.dataset.backchannels import Sound
 from kespeechchat.records import SCHEMAS, Audio
 from kespeechchat.stages.voice_words import rejected_word
+from kespeechchat.state.finished_rows import FinishedRows
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.store.opening import open_store
 from tests.commands import test_export as recorded
 
-WORDS = "stages.audition.backchannels={watermark: perth, words: {en: {Mm-hm.: [mhm]}}}"
+LOUD = "loudness: {lufs: -23, true_peak: -1}"  # as the quick start's turns
+WORDS = f"stages.audition.backchannels={{watermark: perth, words: {{en: {{Mm-hm.: [mhm]}}}}, {LOUD}}}"
 ON = "timing.backchannels.probability=0.5"
 GOOD = {
     "language": "en",
@@ -58,14 +60,16 @@ def test_a_word_is_held_to_the_limits_of_the_gate(quickstart: Path, change, reas
     assert rejected_word(GOOD | change, pipeline) == reason
 
 
-def test_only_what_is_kept_can_be_drawn():
-    words = LibraryWords()
-    words.add("v", GOOD, None)
-    words.add("v", GOOD | {"text": "Right."}, "error_rate")
-    assert dict(words.sounds) == {("v", "en"): [Sound("Mm-hm.", 12_000, 24_000)]}
-    assert words.counts == {"kept": 1, "error_rate": 1} and words.read("v", "en", "Mm-hm.") == b"flac"
+@pytest.mark.slow
+def test_only_what_is_kept_can_be_drawn_and_audio_is_read_when_it_is_asked_for(build, monkeypatch):
+    pipeline, store = build(*DRAWN)
+    words = library_words(FinishedRows(pipeline, store))
+    right = Sound("Right.", 800, recorded.RATE)
+    assert words.sounds["SPK1f", "en"] == words.sounds["agentFemale", "en"] == [right]
+    assert ("agentFemale", "zh") not in words.sounds and words.counts == {"kept": 3, "error_rate": 1}
+    assert words.read("SPK1f", "en", "Right.") == word("SPK1f", "en")["audio"]
     with pytest.raises(KeyError):
-        words.read("v", "en", "Right.")
+        words.read("SPK1f", "en", "Okay.")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,10 @@ def test_only_what_is_kept_can_be_drawn():
         (
             (WORDS, ON, "engines.tts.other={use: kokoro, threads: 1}", "stages.synthesize.tts=other"),
             r"stages.audition.tts, 'kokoro', speaks them, and 'other' the dialogues",
+        ),
+        (
+            ("stages.audition.backchannels={watermark: perth}", ON, "stages.synthesize.loudness={lufs: -20}"),
+            r"stages.audition.backchannels.loudness: is not what stages.synthesize.loudness is",
         ),
         (("stages.audition.backchannels={watermark: none}",), r"no watermark engine named 'none'"),
     ],
@@ -139,6 +147,7 @@ def build(tmp_path, quickstart):
 
 DRAWN = (
     "timing={backchannels: {probability: 1, gap: 0.2, beyond: 0.2}}",
+    "stages.synthesize.loudness=null",
     "stages.audition.backchannels={watermark: perth}",
 )
 
@@ -161,6 +170,24 @@ def test_an_export_has_the_words_of_the_pinned_library(build, tmp_path):
     found = json.loads((tmp_path / "paper" / "statistics.json").read_text())["timeline"]
     assert found["voice_words"] == {"kept": 3, "error_rate": 1}
     export(pipeline, store, str(tmp_path / "messages"), Wanted("messages"))
+
+
+@pytest.mark.slow
+def test_another_spelling_lets_other_words_be_drawn_so_no_file_is_kept(build, tmp_path):
+    pipeline, store = build(*DRAWN)
+    export(pipeline, store, str(tmp_path / "out"), Wanted("stereo"))
+    heard = pipeline.stages.audition.backchannels
+    words = {**heard.words, "zh": {**heard.words["zh"], "对。": ("错",)}}
+    audition = pipeline.stages.audition.model_copy(update={"backchannels": heard.model_copy(update={"words": words})})
+    other = pipeline.model_copy(update={"stages": pipeline.stages.model_copy(update={"audition": audition})})
+    assert library_words(FinishedRows(other, store)).counts == {"kept": 4}
+    assert "kept" not in export(other, store, str(tmp_path / "out"), Wanted("stereo"))
+
+
+@pytest.mark.slow
+def test_a_scene_has_none_and_asks_for_none(build, tmp_path):
+    pipeline, store = build(*DRAWN, rows=recorded.rows)  # whose library has no words
+    export(pipeline, store, str(tmp_path / "out"), Wanted("stereo", scene="telephone"))
 
 
 @pytest.mark.slow

@@ -63,6 +63,15 @@ def test_a_word_that_is_longer_than_its_pause_is_not_said_and_counted():
     assert nothing == Drawn((), 3)
 
 
+def test_near_the_end_a_shorter_word_is_taken_and_pauses_behind_it_are_none():
+    pauses, both = ((7.4, 8.1), (8.9, 9.6)), {("SPK1f", "en"): [LONG, SHORT]}
+    for k in range(20):  # the turn ends at 10 s, and a word at 9 s at the latest
+        row = dialogue(2.0, 8.0 + 0.8, pauses=pauses, id_=f"d-{k}")
+        found, too_long = drawn(row, sounds=both)
+        assert [(one.text, one.start) for one in found] == [("mm", round((2 + 7.4) * RATE))] and too_long == 0
+    assert drawn(dialogue(2.0, 8.8, pauses=pauses), sounds={("SPK1f", "en"): [LONG]}) == Drawn((), 1)
+
+
 def test_the_agent_listens_too_and_short_turns_have_none():
     assert {one.role for one in drawn(dialogue(10.0, 2.0)).backchannels} == {"agent"}
     assert drawn(dialogue(2.0, 2.0)) == Drawn()
