@@ -67,9 +67,10 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
 
 
 def _other_screenings(pipeline: Pipeline, store: ObjectStore) -> Iterator[Removal]:
-    """What was screened under other settings, where this profile's own screening is there."""
+    """What was screened under other settings, where this profile's own screening is there. The chain of documents is
+    not screened: its profile's settings of it may be older than those of the dialogues."""
     found = dict(store.list("plan/screened"))
-    if pipeline.screening:
+    if pipeline.screening and pipeline.chain == "dialogues":
         own = f"plan/{screened_branch(pipeline.screening)}/"
         if any(key.startswith(own) for key in found):
             manifests_first = sorted(found.items(), key=lambda item: "/data/" in item[0])

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from kespeechchat.cli import app
 from kespeechchat.state.saved_profile import save_profile
+from kespeechchat.store.opening import open_store
+from kespeechchat.store.screened import screened_branch
 from tests.interleaving import PROFILE, Ear, profile, run
 
 TEXTS = ["One of them is short, and then it goes on for some more words.", "", "<|endoftext|> is a token of theirs."]
@@ -78,6 +80,17 @@ def test_clean_keeps_what_is_current_and_removes_what_is_stale(root, tmp_path):
     assert code == 0 and "superseded: interleaved/commits/shard-00000" in told and not before & after - {"rollup.json"}
     assert not run(other).built, "nothing that is current is gone"
     assert kesc("verify", "--root", root)[0] == 0
+
+
+def test_clean_keeps_the_dialogues_screening_that_the_other_chain_never_had(root, tmp_path):
+    store, keys = open_store(str(root)), []
+    for threshold in (0.8, 0.6):
+        saved = profile(tmp_path, SIZE, f"instructions.near_duplicates={{threshold: {threshold}}}")
+        keys.append(f"plan/{screened_branch(saved.screening)}/00000.json")
+        store.put(keys[-1], b'{"number": 0, "inputs": {}}')
+    save_profile(saved.of_chain("dialogues"))  # the documents' profile has the first one
+    told = kesc("clean", "--root", root)[1]
+    assert f"superseded: {keys[0]}" in told and keys[1] not in told
 
 
 def test_show_tells_a_documents_way(root):
