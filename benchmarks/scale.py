@@ -57,11 +57,15 @@ from kespeechchat.store.manifest import Manifest
 from kespeechchat.store.opening import open_store
 
 SECONDS, MEMORY, OVERHEAD = 60.0, 2048.0, 50.0  # the bounds: s, MiB, ms a shard and unit
-AGAIN = 10.0  # s that a shard adds that was made again
+MADE_AGAIN = 10.0  # s that a shard adds that was made again
 SCREENED = 10_000_000  # rows for which the bounds of screening hold
 SCREENING = {"near duplicates": 900.0, "excluded files": 600.0}  # s
 EXCLUDED = 10_000  # questions of the excluded file
-OLD, AGAIN, AGAIN_MEMORY = "905b9e3", 1.1, 667.0  # planning again: times the old commit's planning anew; 0.7 GB in MiB
+OLD, PLANNED_AGAIN, AGAIN_MEMORY = (
+    "905b9e3",
+    1.1,
+    667.0,
+)  # planning again: times the old commit's planning anew; 0.7 GB in MiB
 FEW = 8  # scheduled shards whose cost is taken off
 UNSCREENED = "instructions.near_duplicates=null"
 _PLAN_BEFORE = """
@@ -92,7 +96,8 @@ def main() -> int:
             bounded |= planning(Path(folder) / "rows", options.rows, options.old, bounds)
         if options.shards:
             idle, again = resuming(Path(folder) / "shards", options.shards, bounded)
-            bounds.at_most("kesc build, a shard made again: what it adds", again.seconds - idle.seconds, AGAIN, "s")
+            adds = again.seconds - idle.seconds
+            bounds.at_most("kesc build, a shard made again: what it adds", adds, MADE_AGAIN, "s")
         for name, figures in bounded.items():
             bounds.at_most(f"{name}: time", figures.seconds, SECONDS, "s")
             bounds.at_most(f"{name}: peak memory", figures.memory, MEMORY, "MiB")
@@ -130,7 +135,7 @@ def planning(where: Path, count: int, old: Path | None, bounds: Bounds) -> dict[
     if before is None:
         print(f"planning again against {OLD}: not judged without --old", flush=True)
     else:
-        bounds.compare(("planning again", again.seconds), (f"{OLD} anew", before.seconds), "s", at_most=AGAIN)
+        bounds.compare(("planning again", again.seconds), (f"{OLD} anew", before.seconds), "s", at_most=PLANNED_AGAIN)
     return {"planning pass": first}
 
 
