@@ -74,7 +74,8 @@ class _Check:
                     self._check_shard(state.order)
                 elif state.state is State.FAILED:
                     self.problems.append(f"{unit.name} shard {state.order.key.shard:05d}: failed; see `kesc errors`")
-        self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
+        if GATE in self.pipeline.flow:
+            self.problems += [f"splits: {overlap}" for overlap in self._overlap.overlaps(self._parents())]
         return Verified(self.checked, self.problems, _incomplete(self.build_state))
 
     def _is_made(self, shard: int) -> bool:

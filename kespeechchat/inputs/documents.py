@@ -308,4 +308,4 @@ def _texts(file: _File, start: int) -> Iterator[Any]:
             f"{file.path}: has no column {file.column!r}; it has {', '.join(names)}: name the one with the text in "
             "interleave.inputs[].text"
         )
-    return islice(parquet_column(file.path, file.column), start, None)
+    return parquet_column(file.path, file.column, start)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -22,31 +21,15 @@ def _class_of(name: str) -> type[Stage[Any]]:
     raise LookupError(f"stages/{name}.py has no Stage with `name = {name!r}`")
 
 
-class _StageClasses(MutableMapping[str, type[Stage[Any]]]):
-    """By name, in flow order. A class is imported when it is first asked for: a worker needs those of its own unit, and
-    the text stages read with a thousand patterns that a process of another kind would compile for nothing."""
+class _StageClasses(dict[str, type[Stage[Any]]]):
+    """By name. A class is imported when it is first asked for: a worker needs those of its unit, and the text stages
+    read with a thousand patterns that a process of another kind would compile for nothing."""
 
-    def __init__(self) -> None:
-        self._imported: dict[str, type[Stage[Any]]] = {}
-
-    def __getitem__(self, name: str) -> type[Stage[Any]]:
-        if name not in self._imported:
-            if name not in TRAITS:
-                raise KeyError(name)
-            self._imported[name] = _class_of(name)
-        return self._imported[name]
-
-    def __setitem__(self, name: str, stage: type[Stage[Any]]) -> None:
-        self._imported[name] = stage
-
-    def __delitem__(self, name: str) -> None:
-        del self._imported[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(TRAITS)
-
-    def __len__(self) -> int:
-        return len(TRAITS)
+    def __missing__(self, name: str) -> type[Stage[Any]]:
+        if name not in TRAITS:
+            raise KeyError(name)
+        self[name] = _class_of(name)
+        return self[name]
 
 
 STAGE_CLASSES = _StageClasses()
@@ -60,7 +43,7 @@ def stage_class(name: str) -> type[Stage[Any]]:
 
 def stage_versions() -> dict[str, int]:
     """The version of each stage's code, rounds aside: they have their base's."""
-    return {name: cls.version for name, cls in STAGE_CLASSES.items()}
+    return {name: STAGE_CLASSES[name].version for name in TRAITS}
 
 
 @cache

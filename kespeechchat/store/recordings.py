@@ -54,13 +54,13 @@ class LibraryRecordings:
                 found |= self._read(group, absent, language)
             for voice, own in found.items():
                 self._keep((voice, language), own)
-            return found
+            return {voice: own for voice, own in found.items() if own}
 
     def _read(self, group: int, voices: list[str], language: str) -> dict[str, _Recordings]:
         table = self._file.read_row_group(group, columns=["id", self._column])
         places = {id_: place for place, id_ in enumerate(table["id"].to_pylist())}
         rows = {voice: table[self._column][places[voice]].as_py() or () for voice in voices}
-        found = {
+        return {
             voice: tuple(
                 {"text": one["text"], "audio": one["audio"]}
                 for one in own
@@ -68,7 +68,6 @@ class LibraryRecordings:
             )
             for voice, own in rows.items()
         }
-        return {voice: own for voice, own in found.items() if own}
 
     def _keep(self, key: tuple[str, str], recordings: _Recordings) -> None:
         if key not in self._kept:

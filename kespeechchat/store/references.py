@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,15 @@ def documents_of(data: bytes, how: Reference) -> list[Document]:
     return [_of_line(line, how) for line in data.split(b"\n")[: -1 if data.endswith(b"\n") else None]]
 
 
-def parquet_column(path: str, column: str) -> Iterator[Any]:
-    """All rows of a column, read a batch at a time."""
+def parquet_column(path: str, column: str, start: int = 0) -> Iterator[Any]:
+    """The rows of a column from `start` on, read a batch at a time; row groups before it are not read."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH, columns=[column]):
-            yield from batch.column(0).to_pylist()
+        groups = list(range(file.num_row_groups))
+        while groups and start >= (rows := file.metadata.row_group(groups[0]).num_rows):
+            start -= rows
+            del groups[0]
+        batches = file.iter_batches(BATCH, row_groups=groups, columns=[column]) if groups else ()
+        yield from islice((value for batch in batches for value in batch.column(0).to_pylist()), start, None)
 
 
 def parquet_texts(path: str, column: str, start: int, size: int) -> list[str | None]:

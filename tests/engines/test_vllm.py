@@ -16,7 +16,7 @@ import pytest
 from kespeechchat.config.engines import VLLMSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.llm.vllm import VLLM
-from kespeechchat.stages.flow import STAGE_CLASSES
+from kespeechchat.stages.flow import stage_versions
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / ".venv-vllm"
@@ -89,4 +89,4 @@ def test_a_missing_model_a_dead_core_and_a_hung_one_are_told(report: dict[str, A
 
 @pytest.mark.vllm
 def test_the_environment_can_run_the_stages(report: dict[str, Any]):
-    assert report["stages"] == len(STAGE_CLASSES)
+    assert report["stages"] == len(stage_versions())

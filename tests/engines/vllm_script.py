@@ -78,9 +78,9 @@ def main(folder: str) -> dict[str, Any]:
     from kespeechchat.config.engines import VLLMSettings
     from kespeechchat.engines import EngineDead, EngineError
     from kespeechchat.engines.llm.vllm import VLLM
-    from kespeechchat.stages.flow import STAGE_CLASSES
+    from kespeechchat.stages.flow import stage_versions
 
-    report: dict[str, Any] = {"stages": len(STAGE_CLASSES)}
+    report: dict[str, Any] = {"stages": len(stage_versions())}
     began = time.monotonic()
     settings = VLLMSettings(use="vllm", model=folder, max_model_len=512, max_num_seqs=16, enforce_eager=True)
     engine = VLLM(settings)

@@ -72,5 +72,9 @@ def test_what_was_asked_for_last_is_kept_and_no_more_than_stated(stored):
     store.bytes_read = 0
     assert recordings.of(["v-001", "v-008"], "zh")["v-001"]["audio"] == sound(1, "zh")
     assert store.bytes_read == 0  # used again since, so `v-002` went in its place
+    for _ in "ab":
+        store.bytes_read = 0
+        assert recordings.of(["v-003"], "en") == {}
+    assert store.bytes_read == 0  # that there is none is known
     recordings.of(["v-002"], "zh")
     assert store.bytes_read > 0

@@ -65,8 +65,7 @@ def fit_codebook(pipeline: Pipeline, store: ObjectStore, name: str) -> str:
 def _speech(rows: FinishedRows, seed: int) -> dict[str, Iterator[Audio]]:
     """Language → the turns of its gated dialogues: its shards, and the dialogues of each, in the order of a hash."""
     shards: defaultdict[str, list[tuple[str, ShardKey]]] = defaultdict(list)
-    found = [pair for part in rows.parts() for pair in part.shards]
-    for unit, key in sorted(found, key=lambda pair: stable_hash(seed, "codebook", pair[1].shard, pair[0])):
+    for unit, key in sorted(rows.shards, key=lambda pair: stable_hash(seed, "codebook", pair[1].shard, pair[0])):
         language = rows.build_state.states(unit)[key.shard].order.language
         shards[language or ""].append((unit, key))
     return {language: _turns(rows, own, seed) for language, own in shards.items()}
