@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
 SERVERS := .venv-servers
-WITHOUT_MODELS := not model and not faults and not vllm and not browser and not servers
+WITHOUT_MODELS := not model and not faults and not long and not vllm and not browser and not servers
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-browser test-fast test-one-gpu test-servers test-vllm vllm lint types setup clean
+.PHONY: demo test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-without-models vllm lint types setup clean
 
 setup: $(READY)
 
@@ -31,11 +31,18 @@ demo: $(READY)
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 	$(KESC) report pipelines/quickstart.yaml --to build/quickstart-report.html
 
-# First what runs without models, with coverage (of the tests' own processes: not of Ray's workers); then the rest. Three
-# processes on two cores: many of these tests wait, for a disk, for Ray, for what they killed.
-test: $(TESTED) lint types
+# First what runs without models, with coverage (of the tests' own processes: not of Ray's workers), beside the type
+# checker; then the rest. Three processes on two cores: many of these tests wait, for a disk, for Ray, for what they killed.
+test: $(TESTED) lint
+	$(MAKE) --no-print-directory -j2 types test-without-models
+	$(VENV)/bin/pytest -m '(model or faults) and not long and not vllm and not browser' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
+
+test-without-models: $(TESTED)
 	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=84
-	$(VENV)/bin/pytest -m '(model or faults) and not vllm and not browser' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
+
+# Kills at random moments and on Ray, for minutes: whole builds, whole process trees, nodes of a cluster.
+test-kills: $(TESTED)
+	$(VENV)/bin/pytest -m long -n 3 --dist loadfile --no-loadscope-reorder --durations=10
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)

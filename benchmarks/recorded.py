@@ -72,9 +72,16 @@ def counted_row(order: Order) -> list[dict[str, Any]]:
     return [row]
 
 
-def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = None, rows: Rows = one_row) -> int:
+def fill(
+    pipeline: Pipeline,
+    store: ObjectStore,
+    stages: Iterable[str] | None = None,
+    rows: Rows = one_row,
+    counted: Callable[[Order], int] | None = None,
+) -> int:
     """Plans both branches and commits every pending shard of `stages` (None: of all), with `rows(order)` in it; in a
-    later round of speech with none, for nothing was refused. Returns how many."""
+    later round of speech with none, for nothing was refused. Its record counts these rows, or says `counted(order)`
+    of them. Returns how many shards."""
     save_profile(pipeline.model_copy(update={"versions": stage_versions()}))
     for branch in ("instructions", "speech"):
         manifest = shard_inputs(store, pipeline, branch)
@@ -88,15 +95,20 @@ def fill(pipeline: Pipeline, store: ObjectStore, stages: Iterable[str] | None = 
         build_state = BuildState(pipeline, store)  # a reduce stage before it may have changed what is known
         for state in build_state.states(unit.name).values():
             if state.state is not State.DONE:
-                record = record_shard(store, state.order, [] if split_round(unit.name)[1] else rows(state.order))
+                later = bool(split_round(unit.name)[1])
+                made = [] if later else rows(state.order)
+                record = record_shard(store, state.order, made, counted(state.order) if counted and not later else None)
                 built += 1
                 if unit.name == "voices":
                     pin(store, record)
     return built
 
 
-def record_shard(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -> CommitRecord:
-    """Commits `rows` as the shard that `order` asks for. Returns the record."""
+def record_shard(
+    store: ObjectStore, order: Order, rows: list[dict[str, Any]], counted: int | None = None
+) -> CommitRecord:
+    """Commits `rows` as the shard that `order` asks for; its record says that there are `counted`. Returns the record."""
+    counts = Counts(*[len(rows) if counted is None else counted] * 2)
     outcomes = [(order.name, Outcome(row)) for row in rows]
     record = CommitRecord(
         status="committed",
@@ -107,7 +119,7 @@ def record_shard(store: ObjectStore, order: Order, rows: list[dict[str, Any]]) -
         attempt=new_attempt(),
         language=order.language,
         ingredients=order.ingredients,
-        counts={stage: Counts(len(rows), len(rows)) for stage in order.unit},
+        counts={stage: counts for stage in order.unit},
         content="recorded" if order.name == "voices" else None,
     )
     return commit(store, order.name, record, to_parquet(outcomes, SCHEMAS[split_round(order.name)[0]]))

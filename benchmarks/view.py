@@ -3,7 +3,8 @@
     python -m benchmarks.view [--dialogues 7000000] [--voices 42000] [--folder DIR] [--keep]
 
 Making up the build is not counted. Its shards are real commits of every stage; those of the gate hold the paper's mean
-lengths (`products.shard_rows`), the others one row each. The index is made by `kesc view`'s own code, then brought up
+lengths (`products.shard_rows`), the others one row at most, though their records count as many, for the report decides by
+them which shards it looks at. The index is made by `kesc view`'s own code, then brought up
 to date with nothing to do. Pages are asked for in every order, at the beginning and inside, with and without filters.
 The report, made in a process of its own, looks at a sample; made up dialogues have no audio, so it encodes none.
 
@@ -28,6 +29,7 @@ from benchmarks.recorded import ANY_LANGUAGE, Unsynced, counted_row, fill, quest
 from kespeechchat.commands.report.page import report
 from kespeechchat.commands.view.index import update
 from kespeechchat.commands.view.query import Index, Query
+from kespeechchat.config.flow import AUDIO, input_branch
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.state.build_state import BuildState
@@ -49,11 +51,14 @@ def build(folder: Path, dialogues: int, voices: int) -> tuple[Pipeline, Unsynced
 
     def rows(order: Order) -> list[dict[str, Any]]:
         if order.name != "gate":
-            return counted_row(order)
-        made = shard_rows(order.key.shard, min(SHARD, dialogues - order.key.shard * SHARD), voices)
+            return [] if order.name == AUDIO else counted_row(order)
+        made = shard_rows(order.key.shard, size(order), voices)
         return [row | {"language": order.language} for row in made]
 
-    fill(pipeline, store, rows=rows)
+    def size(order: Order) -> int:
+        return min(SHARD, dialogues - order.key.shard * SHARD) if input_branch(order.unit.first) == "instructions" else 1
+
+    fill(pipeline, store, rows=rows, counted=size)
     return pipeline, store
 
 

@@ -42,22 +42,30 @@ def _kesc(*words: object, **how: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> list[str]:
-    """Options that shrink the quick start: four rows a language, two speakers a cell."""
+    """Options that shrink the quick start: three rows a language, two speakers a cell with two clips each, few
+    candidates."""
     folder = tmp_path_factory.mktemp("small")
     options = []
     for language in ("zh", "en"):
         lines = (ROOT / "examples" / f"instructions.{language}.jsonl").read_text(encoding="utf-8").splitlines()
         file = folder / f"instructions.{language}.jsonl"
-        file.write_text("\n".join([*lines[:4], "{ no json", lines[0]]) + "\n", encoding="utf-8")
+        file.write_text("\n".join([*lines[:3], "{ no json", lines[0]]) + "\n", encoding="utf-8")
         options += ["--input", str(file)]
     recipe = yaml.safe_load((ROOT / "examples" / "corpus.yaml").read_text(encoding="utf-8"))
     recipe["recordings"] = [r for r in recipe["recordings"] if r["id"][-1] in "12" or r["id"] == "en-mixed"]
+    for recording in recipe["recordings"]:
+        if recording["id"] != "en-mixed":
+            del recording["clips"][2:]
     (folder / "corpus.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
     for override in (
         f"speech.inputs=[{{path: {folder / 'corpus.yaml'}}}]",
         "stages.speakers.mining.splits.per_cell={}",
+        "stages.speakers.mining.min_clips=2",
+        "stages.speakers.mining.pairs_per_two_clips=1",
         "stages.blend.blending.users={train: 4}",
         "stages.blend.blending.least_spare=1",
+        "stages.blend.blending.oversample=1.0",
+        "stages.blend.blending.agent_candidates=2",
         "stages.spoken.splits={dev: 0, test: 0}",
         "rounds=[voice]",
         "guards={}",

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.chaos import Tally, chaos, report
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 
 def test_kills_at_random_moments_of_a_whole_build_change_nothing(tmp_path):

@@ -16,7 +16,7 @@ from tests.faults.ground import committed, ingested, questions
 from tests.faults.nodes import Nodes
 from tests.faults.test_ray_kills import Build, _failures, _kesc
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 SHARDS = 24
 PINNED = "resources.ingest={num_cpus: 0.1, min_actors: 3, max_actors: 3, resources: {maker: 1}}"
 

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.processes import descendants, kill_tree
 from tests.faults.ground import PROFILE, committed, ingested, questions
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 ENDS = [(os.killpg, signal.SIGINT, 130, "interrupted"), (os.kill, signal.SIGTERM, 143, "ended")]
 SHARDS = 14
 PATIENCE = 120  # seconds a build of these few rows may take on a busy machine

@@ -20,7 +20,7 @@ from kespeechchat.listening.dialogues import Dialogues, Heard
 from kespeechchat.records import Language
 from kespeechchat.seeds import stable_hash
 
-MOST = 10_000  # dialogues that are looked at: their texts are read as the error rate reads them, which takes long
+MOST = 50_000  # dialogues that are looked at
 _EACH = 9  # candidates kept of a kind and language; some are shown as another kind
 
 Values = dict[tuple[str, str, bool], "array[float]"]  # (quantity, language, kept)
