@@ -21,7 +21,7 @@ from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import KEPT, LANGUAGES, Audio, Language, Outcome, RowError, failed
 from kespeechchat.seeds import seed_for
 from kespeechchat.stages.base import Row, Stage, Task
-from kespeechchat.stages.voice_words import VoiceWords
+from kespeechchat.stages.voice_words import Speaker, VoiceWords
 from kespeechchat.store.audio import decode, encode_flac
 from kespeechchat.text.error_rate import characters, edits_in, pooled
 
@@ -60,17 +60,28 @@ class Audition(Stage[settings.Audition]):
         every = [probe for own in probes for probe in own if isinstance(probe.audio, Audio)]
         self._recognize(every)
         self._listen(every)
-        for row, own in zip(task.rows, probes, strict=True):
-            out = {k: v for k, v in row.items() if k in self.schema.names}
-            found = (x for p in own for x in (p.audio, p.heard, p.xvector, p.scores))
-            errors = [x.message for x in found if isinstance(x, RowError)]
-            measured = failed(out, "; ".join(errors)) if errors else self._measured(out, own)
-            if self.settings.prompts and measured.status == KEPT:
-                measured = self._prompted(measured, own)
-            if self.words and measured.status == KEPT:
-                words = self.words.of(measured.row, languages_of(row), np.asarray(row["embedding"], dtype=np.float32))
-                measured = Outcome(measured.row | {"backchannels": words})
-            yield measured
+        outcomes = [self._outcome(row, own) for row, own in zip(task.rows, probes, strict=True)]
+        return self._with_words(task.rows, outcomes) if self.words else outcomes
+
+    def _outcome(self, row: Row, own: Sequence[_Probe]) -> Outcome:
+        """The candidate with what was measured of its probes, and with its prompts."""
+        out = {k: v for k, v in row.items() if k in self.schema.names}
+        found = (x for p in own for x in (p.audio, p.heard, p.xvector, p.scores))
+        errors = [x.message for x in found if isinstance(x, RowError)]
+        measured = failed(out, "; ".join(errors)) if errors else self._measured(out, own)
+        return self._prompted(measured, own) if self.settings.prompts and measured.status == KEPT else measured
+
+    def _with_words(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes, with the short words of candidates that did not fail. Which of them become voices is decided
+        among all candidates, so their words are spoken before that is known."""
+        assert self.words is not None
+        speakers = [
+            Speaker(outcome.row, languages_of(row), np.asarray(row["embedding"], dtype=np.float32))
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if outcome.status == KEPT
+        ]
+        said = iter(self.words.of(speakers))
+        return [Outcome(o.row | {"backchannels": next(said)}) if o.status == KEPT else o for o in outcomes]
 
     def _spoken(self, rows: Sequence[Row]) -> list[list[_Probe]]:
         """Per candidate its probe sentences, spoken, in each language that its voice speaks."""

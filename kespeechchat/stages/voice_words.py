@@ -7,7 +7,9 @@ so in `error`; the voice is none the worse for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,59 +32,108 @@ _STAGE = "backchannels"  # names the seeds
 Heard = tuple[Audio, bytes]  # a marked word as its file gives it, and the file (FLAC)
 
 
+@dataclass(frozen=True)
+class Speaker:
+    """Who says the words. `voice`: its row, with the `xvectors` of its probes; `embedding`: float32 [D]."""
+
+    voice: Row
+    languages: Sequence[Language]
+    embedding: np.ndarray
+
+
+@dataclass
+class _Said:
+    """A word of a speaker: as it is stored or why it is not, and what recognizer, watermark and auditor found in it."""
+
+    speaker: Speaker
+    language: Language
+    text: str
+    marked: Heard | RowError
+    heard: Any = None
+    mark: Any = None
+    own_voice: float | None = None
+
+    @property
+    def audio(self) -> Audio | None:
+        """What is heard of it; None where it could not be spoken or marked."""
+        return None if isinstance(self.marked, RowError) else self.marked[0]
+
+    def row(self) -> Row:
+        """The word as a row of the voice."""
+        said: Row = {"language": self.language, "text": self.text}
+        if isinstance(self.marked, RowError):
+            return said | {"error": self.marked.message}
+        if errors := [x.message for x in (self.heard, self.mark) if isinstance(x, RowError)]:
+            return said | {"error": "; ".join(errors)}
+        return said | _measured(*self.marked, self.heard, self.mark, self.own_voice)
+
+
 class VoiceWords:
-    """Speaks and measures them, with the engines of the audition; `mark` is their watermark."""
+    """Speaks and measures them, with the engines of the audition; `mark` is their watermark.
+
+    Each engine is asked once for all voices of a task, the recognizer once a language: an engine that works in batches
+    would do little with the four words of one voice.
+    """
 
     def __init__(self, settings: settings.VoiceWords, tts: Any, asr: Any, speaker: Any, mark: Any, seed: int) -> None:
         self._settings, self._tts, self._asr, self._speaker, self._mark = settings, tts, asr, speaker, mark
         self._seed = seed
 
-    def of(self, voice: Row, languages: Iterable[Language], embedding: np.ndarray) -> list[Row]:
-        """All words of a voice, in each of `languages`. `voice`: its row, with the `xvectors` of its probes;
-        `embedding`: float32 [D]."""
-        return [word for language in languages for word in self._in(language, voice, embedding)]
+    def of(self, speakers: Sequence[Speaker]) -> list[list[Row]]:
+        """Per speaker all of its words, language by language, in the order of the settings."""
+        words = self._spoken(speakers)
+        self._listen([word for word in words if word.audio])
+        found: dict[int, list[Row]] = {id(speaker): [] for speaker in speakers}
+        for word in words:
+            found[id(word.speaker)].append(word.row())
+        return [found[id(speaker)] for speaker in speakers]
 
-    def _in(self, language: Language, voice: Row, embedding: np.ndarray) -> Iterator[Row]:
-        texts = list(self._settings.words.get(language, ()))
-        if not texts:
-            return
-        marked = self._marked(texts, language, voice["id"], embedding)
-        sound = [one for one in marked if not isinstance(one, RowError)]
-        audios = [audio for audio, _ in sound]
-        heard = iter(self._asr.transcribe(audios, language) if audios else [])
-        marks = iter(self._mark.detect(audios))
-        own = self._own_voice(audios, voice)
-        for text, one in zip(texts, marked, strict=True):
-            said: Row = {"language": language, "text": text}
-            if isinstance(one, RowError):
-                yield said | {"error": one.message}
-                continue
-            transcript, mark = next(heard), next(marks)
-            errors = [x.message for x in (transcript, mark) if isinstance(x, RowError)]
-            yield said | ({"error": "; ".join(errors)} if errors else _measured(*one, transcript, mark, own))
-
-    def _marked(
-        self, texts: Sequence[str], language: Language, id_: str, embedding: np.ndarray
-    ) -> list[Heard | RowError]:
-        """Each word, spoken, at its level, and marked."""
-        spoken = self._tts.speak(
-            [Utterance(t, language, embedding, seed_for(self._seed, _STAGE, id_, language, t)) for t in texts]
-        )
-        level = self._settings.loudness
-        if level:
+    def _spoken(self, speakers: Sequence[Speaker]) -> list[_Said]:
+        """Each word of each speaker, spoken, at its level, and marked."""
+        known = self._settings.words
+        asked = [(who, lang, text) for who in speakers for lang in who.languages for text in known.get(lang, ())]
+        spoken = self._tts.speak([self._utterance(*one) for one in asked]) if asked else []
+        if level := self._settings.loudness:
             spoken = [a if isinstance(a, RowError) else levelled(a, level.lufs, level.true_peak).audio for a in spoken]
         carriers = [audio for audio in spoken if isinstance(audio, Audio)]
         marked = iter(self._mark.embed(carriers, self._settings.payload) if carriers else [])
-        return [audio if isinstance(audio, RowError) else _stored(next(marked)) for audio in spoken]
+        stored = [audio if isinstance(audio, RowError) else _stored(next(marked)) for audio in spoken]
+        return [_Said(*one, as_stored) for one, as_stored in zip(asked, stored, strict=True)]
 
-    def _own_voice(self, audios: Sequence[Audio], voice: Row) -> float | None:
-        """The cosine of all words, one after the other, to the voice's probes: a single word is too short to hear who
-        speaks. None where all of them are."""
-        if not audios:
-            return None
-        joined = Audio(np.concatenate([audio.samples for audio in audios]), audios[0].sample_rate)
-        (heard,) = self._speaker.xvectors([joined])
-        return None if isinstance(heard, RowError) else float(np.dot(heard, mean_xvector(voice["xvectors"])))
+    def _utterance(self, speaker: Speaker, language: Language, text: str) -> Utterance:
+        seed = seed_for(self._seed, _STAGE, speaker.voice["id"], language, text)
+        return Utterance(text, language, speaker.embedding, seed)
+
+    def _listen(self, words: Sequence[_Said]) -> None:
+        """Sets what recognizer, watermark and auditor find in words that have audio."""
+        if not words:
+            return
+        by_language: dict[Language, list[_Said]] = defaultdict(list)
+        for word in words:
+            by_language[word.language].append(word)
+        for language, own in by_language.items():
+            for word, heard in zip(own, self._asr.transcribe([w.audio for w in own], language), strict=True):
+                word.heard = heard
+        for word, mark in zip(words, self._mark.detect([w.audio for w in words]), strict=True):
+            word.mark = mark
+        self._hear_who_speaks(words)
+
+    def _hear_who_speaks(self, words: Sequence[_Said]) -> None:
+        """Sets `own_voice`: the cosine of all words of a voice in a language, one after the other, to its probes. A
+        single word is too short to hear who speaks. It stays None where the auditor cannot hear them."""
+        together: dict[tuple[int, Language], list[_Said]] = defaultdict(list)
+        for word in words:
+            together[id(word.speaker), word.language].append(word)
+        joined = [_joined([word.audio for word in own if word.audio]) for own in together.values()]
+        for own, heard in zip(together.values(), self._speaker.xvectors(joined), strict=True):
+            if not isinstance(heard, RowError):
+                likeness = float(np.dot(heard, mean_xvector(own[0].speaker.voice["xvectors"])))
+                for word in own:
+                    word.own_voice = likeness
+
+
+def _joined(audios: Sequence[Audio]) -> Audio:
+    return Audio(np.concatenate([audio.samples for audio in audios]), audios[0].sample_rate)
 
 
 def _stored(audio: Audio | RowError) -> Heard | RowError:

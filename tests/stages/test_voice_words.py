@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,11 @@ from kespeechchat.loudness import loudness
 from kespeechchat.records import SCHEMAS, Audio, RowError
 from kespeechchat.stages.audition import Audition
 from kespeechchat.stages.base import Task
-from kespeechchat.stages.voice_words import VoiceWords, rejected_word
+from kespeechchat.stages.voice_words import Speaker, VoiceWords, rejected_word
 from kespeechchat.store.audio import decode
 
 RATE = 24_000
 PITCH = {"one": 200, "two": 300, "mute": 400, "four": 500}
-VOICE = {"id": "c-1", "xvectors": [[1.0, 0.0]]}
 
 
 def tone(text: str) -> Audio:
@@ -43,31 +43,46 @@ class Engines:
     def __init__(self) -> None:
         self.seeds: list[int] = []
         self.joined: list[int] = []
+        self.calls: Counter[str] = Counter()
 
     def speak(self, utterances):
+        self.calls["speak"] += 1
         self.seeds += [one.seed for one in utterances]
         return [RowError("no breath") if one.text == "two" else tone(one.text) for one in utterances]
 
     def embed(self, audios, payload):
+        self.calls["embed"] += 1
         return [
             RowError("no room") if said_in(a) == "mute" else Audio(a.samples * np.float32(0.99), RATE) for a in audios
         ]
 
     def transcribe(self, audios, language):
+        self.calls["transcribe"] += 1
         return [Transcript(said_in(audio), -0.1, 1.0, 0.0, ()) for audio in audios]
 
     def detect(self, audios):
+        self.calls["detect"] += 1
         return [Detection(PITCH[said_in(audio)] / 1000) for audio in audios]
 
     def xvectors(self, audios):
+        self.calls["xvectors"] += 1
         self.joined += [len(audio.samples) for audio in audios]
         return [np.array([0.6, 0.8], np.float32) for _ in audios]
 
 
-def words(settings: Settings) -> tuple[list[dict], Engines]:
+def speaker(id_: str = "c-1", *languages: str, x: float = 1.0) -> Speaker:
+    voice = {"id": id_, "xvectors": [[x, (1 - x * x) ** 0.5]]}
+    return Speaker(voice, languages or ("en", "zh"), np.zeros(4, np.float32))
+
+
+def said_by(settings: Settings, *speakers: Speaker) -> tuple[list[list[dict]], Engines]:
     engines = Engines()
-    made = VoiceWords(settings, engines, engines, engines, engines, seed=3)
-    return made.of(VOICE, ["en", "zh"], np.zeros(4, np.float32)), engines
+    return VoiceWords(settings, engines, engines, engines, engines, seed=3).of(speakers), engines
+
+
+def words(settings: Settings) -> tuple[list[dict], Engines]:
+    (own,), engines = said_by(settings, speaker())
+    return own, engines
 
 
 def test_each_word_has_its_own_measures_whichever_fails():
@@ -86,6 +101,26 @@ def test_each_word_has_its_own_measures_whichever_fails():
         assert not set(word) - {field.name for field in SCHEMAS["audition"].field("backchannels").type.value_type}
     assert engines.joined == [RATE], "all words of a language are heard as one"
     assert len(set(engines.seeds)) == 4
+
+
+def test_each_engine_is_asked_once_for_all_voices_and_the_recognizer_once_a_language():
+    """And each voice gets what it gets alone: words, seeds, likeness to its own probes."""
+    settings = Settings(watermark="w", words={"en": {"one": (), "two": ()}, "zh": {"four": (), "mute": ()}})
+    voices = [speaker("c-1"), speaker("c-2", "zh", x=0.0), speaker("c-3", "en", x=0.6), speaker("c-4")]
+    found, engines = said_by(settings, *voices)
+    assert engines.calls == {"speak": 1, "embed": 1, "transcribe": 2, "detect": 1, "xvectors": 1}
+    alone = [said_by(settings, voice) for voice in voices]
+    assert found == [own for (own,), _ in alone]
+    assert engines.seeds == [seed for _, one in alone for seed in one.seeds]
+    assert [len(own) for own in found] == [4, 2, 2, 4]
+    assert [own[0]["own_voice"] for own in found] == pytest.approx([0.6, 0.8, 1.0, 0.6])
+
+
+def test_nobody_is_asked_where_nothing_is_said():
+    found, engines = said_by(Settings(watermark="w", words={"en": {"two": ()}, "zh": {}}), speaker("c-1", "zh"))
+    assert found == [[]] and not engines.calls
+    found, engines = said_by(Settings(watermark="w", words={"en": {"two": ()}, "zh": {}}), speaker())
+    assert found == [[{"language": "en", "text": "two", "error": "no breath"}]] and engines.calls == {"speak": 1}
 
 
 def test_words_are_brought_to_one_level():
