@@ -106,6 +106,29 @@ def test_as_much_as_was_asked_for_is_cut_off():
         assert agent.cut and agent.whole - agent.samples >= 4 * RATE
 
 
+@pytest.mark.parametrize(
+    ("overlap", "after", "earliest"),
+    [
+        (2.0, 0.5, 2.0),  # the user's own last turn is over then
+        (2.0, 3.0, 3.0),  # and as much is heard as was asked for
+    ],
+)
+def test_the_user_ends_its_own_turn_before_it_barges_in(overlap: float, after: float, earliest: float):
+    """The agent begins while the user still speaks; a reaction as long as that overlap leaves half of what is heard
+    alone. Over many draws the earliest barge-in comes close to the limit, and none before it."""
+    timing = TimingSettings(
+        agent_after_user=Offsets(mean=-overlap),
+        barge_in=BargeIn(probability=1.0, after=after, reaction=Offsets(mean=3.0, low=0.0)),
+    )
+    onsets = []
+    for k in range(200):
+        user, agent, again, _ = Timing(timing, 3).places(dialogue(96_000, 240_000, 48_000, 48_000, id_=f"d-{k}"))
+        assert user.end - agent.start == overlap * RATE and agent.cut
+        assert again.start >= user.end, "a voice overlaps itself"
+        onsets.append((again.start - agent.start) / RATE)
+    assert earliest <= min(onsets) < earliest + 0.15
+
+
 def test_a_turn_of_which_no_word_was_reached_is_heard_whole():
     row = dialogue(48_000, 240_000, 48_000, 48_000)
     row["turns"][1]["words"] = [{"text": "nine", "start": 9.0, "end": 9.4}, {"text": "ten", "start": 9.5, "end": 9.9}]
