@@ -27,7 +27,7 @@ from kespeechchat.dataset.speaking import how_spoken
 from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted, hours, size
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import Done
+from kespeechchat.export.folder import Done, alone_in
 from kespeechchat.export.layout import AudioRates, HasBackchannels, HoldsSome, Layout, check_many_files
 from kespeechchat.export.layouts import make_layout
 from kespeechchat.export.selection import Selection, Subset, select
@@ -98,13 +98,14 @@ def export(
         facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
         facts = replace(facts, voice_words=words.counts if words is not None else {})
         tell(_size_line(layout, dialogues, folder, facts))
-        if scene is not None:
-            dialogues, facts = scene.begin(dialogues), replace(facts, scenes=scene.shares)
-        if not len(dialogues):
-            raise NothingToExport(f"no dialogue keeps its watermark in this scene: {_WEAKER}")
-        done = layout.export(dialogues, folder, facts)
-        if scene is not None:
-            done = replace(done, notes=(*done.notes, *scene.finish()))
+        with alone_in(folder, tell):
+            if scene is not None:
+                dialogues, facts = scene.begin(dialogues, facts), replace(facts, scenes=scene.shares)
+                if scene.left_out and not scene.kept:
+                    raise NothingToExport(f"no dialogue keeps its watermark in this scene: {_WEAKER}")
+            done = layout.export(dialogues, folder, facts)
+            if scene is not None:
+                done = replace(done, notes=(*done.notes, *scene.finish()))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from kespeechchat.commands.scene_sources import depends_on, listener, noises_of,
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.scenes import PRESETS, SceneSettings
+from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.scene_shares import SceneShares
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import SCENES, check_claim
-from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, WritesChannels
+from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, WritesChannels, WritesSome
 from kespeechchat.export.lists import json_line
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.scened import Renderer, ScenedDialogues, ScenedRows, SceneSpeech
@@ -70,6 +71,7 @@ class SceneExport:
     layout: Layout
     require_watermark: bool = False
     left_out: int = 0
+    kept: int = 0  # of those that were searched
     _journal: SceneJournal = field(init=False)
     _dialogues: ScenedDialogues = field(init=False)
 
@@ -77,10 +79,10 @@ class SceneExport:
         self.settings = scene_settings(self.pipeline, self.name)
         self._roles: tuple[Role, ...] = (self.layout.side,) if isinstance(self.layout, OneSide) else _ROLES
 
-    def begin(self, clean: Dialogues) -> ScenedDialogues:
-        """The dialogues in the scene. With `require_watermark` every one is rendered and searched first, and those that
-        lost a mark are left out. Raises SceneError where noise or rooms cannot be had, ExportError where the folder is
-        not for this export."""
+    def begin(self, clean: Dialogues, build: BuildFacts) -> ScenedDialogues:
+        """The dialogues in the scene. With `require_watermark` every one of which the layout writes a turn is rendered
+        and searched first, and those that lost a mark are left out. Raises SceneError where noise or rooms cannot be
+        had, ExportError where the folder is not for this export."""
         assert clean.read_audio is not None
         check_claim(self.to, self.layout.name, self.layout.claims if isinstance(self.layout, ClaimsFolder) else "")
         seed, rows = self.pipeline.seed, clean.selection.rows
@@ -94,7 +96,7 @@ class SceneExport:
         kept_content = content if clean.content else ""
         of = (selection, clean.read_audio, clean.genders, kept_content, clean.timing, clean.first_alone)
         scened = ScenedDialogues(*of, renderer=renderer)
-        self._dialogues = self._that_keep_the_mark(scened) if self.require_watermark else scened
+        self._dialogues = self._that_keep_the_mark(scened, build) if self.require_watermark else scened
         return self._dialogues
 
     def shares(self) -> SceneShares:
@@ -135,14 +137,17 @@ class SceneExport:
     def _marked(self, score: float | None) -> bool:
         return score is not None and score >= self.pipeline.watermark_threshold
 
-    def _that_keep_the_mark(self, scened: ScenedDialogues) -> ScenedDialogues:
-        """The same without those that lost it. The partitions stay as they were cut."""
+    def _that_keep_the_mark(self, scened: ScenedDialogues, build: BuildFacts) -> ScenedDialogues:
+        """The same without those that lost it. The partitions and subsets stay as they were cut."""
+        sides = self._sides(scened, build)
         search = replace(scened, renderer=replace(scened.renderer, writes=False))
         lost = array("Q")
         splits: Counter[Split] = Counter()
         seconds: Counter[str] = Counter()
         for row in scened:
-            if all(map(self._marked, self._scores(search, row))):
+            written = sides(row)
+            if all(map(self._marked, self._scores(search, row, written))):
+                self.kept += bool(written)
                 splits[row["split"]] += 1
                 seconds[row["language"]] += row["seconds"]  # type: ignore[assignment]
             else:
@@ -157,15 +162,18 @@ class SceneExport:
         )
         return replace(scened, selection=selection)
 
-    def _heard(self, row: FinishedRow) -> Iterator[tuple[str, Role]]:
-        """Name and role of the turns that are written."""
-        roles = [turn["role"] for turn in row["turns"]]
-        return ((name, role) for name, role in zip(turn_names(roles), roles, strict=True) if role in self._roles)
+    def _sides(self, dialogues: Dialogues, build: BuildFacts) -> Callable[[FinishedRow], Sequence[Role]]:
+        """Tells whose turns of a dialogue are written."""
+        if isinstance(self.layout, WritesSome):
+            return self.layout.sides(dialogues, build)
+        return lambda row: self._roles
 
-    def _scores(self, dialogues: ScenedDialogues, row: FinishedRow) -> Iterator[float | None]:
-        """Of the turns that are written, each found when it is asked for; the row's speech is read once."""
+    def _scores(self, dialogues: ScenedDialogues, row: FinishedRow, written: Sequence[Role]) -> Iterator[float | None]:
+        """Of the turns of these roles, each found when it is asked for; the row's speech is read once."""
         speech: Speech | None = None
-        for name, role in self._heard(row):
+        roles = [turn["role"] for turn in row["turns"]]
+        heard = ((name, role) for name, role in zip(turn_names(roles), roles, strict=True) if role in written)
+        for name, role in heard:
             if (known := self._journal.turn(row["id"], name)) is None:
                 speech = dialogues.speech(row) if speech is None else speech
                 assert isinstance(speech, SceneSpeech)

@@ -8,11 +8,14 @@ either differs, the layout's own files are removed before the new note is writte
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +29,8 @@ from kespeechchat.whole_file import PART, part_of, put_in_place, whole_file, wri
 STATE = ".kesc-export.json"
 JOURNAL = ".kesc-scenes.sqlite"  # what is known of the scenes of an export's turns
 SCENES = "scenes.jsonl"  # the same, for a reader
+LOCK = ".kesc-export.lock"  # there while an export writes
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def check_claim(to: Path, layout: str, inside: str = "") -> None:
     state, counts = to / STATE, to / inside
     if not state.exists():
         names = [path.name for path in counts.iterdir()] if counts.exists() else []
-        if any(name != STATE + PART and not name.startswith(JOURNAL) for name in names):
+        if any(name not in (STATE + PART, LOCK) and not name.startswith(JOURNAL) for name in names):
             raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
     elif (found := json.loads(state.read_text("utf-8")).get("layout")) != layout:
         raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
@@ -71,6 +76,41 @@ def settle(to: Path, note: str, dialogues: Dialogues) -> None:
             path.unlink()
     write_text(to / STATE, note)
     dialogues.begin(note)
+
+
+@contextmanager
+def alone_in(to: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Makes the folder `to` where it is missing, and keeps other exports out of it. The lock is the system's, so it
+    ends with the process, whatever ends it. `tell` gets a line where the file system has no locks.
+
+    Raises ExportError where another export writes into `to`.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    lock = os.open(to / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(lock, to, tell)
+        try:
+            yield
+        finally:
+            (to / LOCK).unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, to: Path, tell: Callable[[str], None]) -> None:
+    taken = ExportError(f"{to}: another export writes into it; wait until it ends, or export to another folder")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise taken from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        tell(f"{to}: its file system has no locks ({error.strerror}); see to it that no other export writes into it")
+        return
+    here = os.fstat(lock)
+    if not (to / LOCK).exists() or (to / LOCK).stat().st_ino != here.st_ino:
+        raise taken  # one that has just ended took the file with it
 
 
 class ExportFolder:

@@ -6,7 +6,7 @@ nor another layout. The same dialogues give the same bytes, and an export that w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -141,6 +141,15 @@ class HoldsSome(Protocol):
     def share(self, dialogues: Dialogues, build: BuildFacts) -> float:
         """How much it writes at most, as a share of what it would write of all dialogues; for the estimate of its
         size."""
+        ...
+
+
+@runtime_checkable
+class WritesSome(Protocol):
+    """A layout that writes some of the turns alone."""
+
+    def sides(self, dialogues: Dialogues, build: BuildFacts) -> Callable[[FinishedRow], Sequence[Role]]:
+        """Tells whose turns of a dialogue it writes; nobody's of one that it leaves out."""
         ...
 
 

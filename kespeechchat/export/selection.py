@@ -29,7 +29,7 @@ from kespeechchat.seeds import stable_hash
 ValueT = TypeVar("ValueT")
 Hashes = npt.NDArray[np.uint64]
 _MICRO = 1_000_000
-_NONE: Hashes = np.zeros(0, dtype=np.uint64)
+NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 _TEXTS = ("split", "turns.list.element.text")  # Parquet columns
 _OF_TURN = ("role", "voice", "sample_rate", "seconds")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
@@ -92,7 +92,7 @@ class Rule:
     subset: Subset
     cuts: Cuts
     barred: frozenset[int] = frozenset()  # hashes of the ids that no export may hold, see `shared_texts`
-    without: Hashes = field(default_factory=_NONE.copy, compare=False)  # sorted hashes of the ids that are left out
+    without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # sorted hashes of the ids that are left out
 
     def level(self, row: FinishedRow) -> int:
         """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
@@ -137,7 +137,7 @@ class Selection:
     refused: int  # takes that a round refused of the dialogues that a later one kept, of the languages chosen
     longer: int = 0  # dialogues of several exchanges, of the languages chosen
     barred: frozenset[int] = frozenset()  # see `Rule`
-    without: Hashes = field(default_factory=_NONE.copy, compare=False)  # see `Rule`
+    without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # see `Rule`
 
     def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):

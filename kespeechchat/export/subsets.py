@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.subsets import Chosen, Subsets
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.selection import Rule
+from kespeechchat.export.selection import NOTHING, Rule
 from kespeechchat.records import Split
 from kespeechchat.rows import FinishedRow
 
@@ -31,8 +32,9 @@ def last_level(rule: Rule, settings: SubsetSettings) -> int:
 
 
 def chosen_subsets(dialogues: Dialogues, build: BuildFacts) -> Chosen:
-    """Both subsets of the whole build, of whatever partition or language `dialogues` are."""
-    rule = dialogues.selection.rule
+    """Both subsets of the whole build, of whatever partition or language `dialogues` are. A dialogue that lost its
+    watermark takes part in the choice, as in the cut of the partitions: nothing takes its place."""
+    rule = replace(dialogues.selection.rule, without=NOTHING)
     last, subsets = last_level(rule, build.subsets), Subsets(build.subsets, rule.cuts.seed)
     for part in dialogues.selection.rows.parts():
         for row in part.rows(COLUMNS):

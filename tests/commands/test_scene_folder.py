@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from kespeechchat.commands import scenes
-from kespeechchat.commands.export import Wanted, export
+from kespeechchat.commands.export import NothingToExport, Wanted, export
 from kespeechchat.config.load import ConfigError
-from kespeechchat.export.folder import JOURNAL, SCENES, STATE
+from kespeechchat.display import counted
+from kespeechchat.export.folder import JOURNAL, LOCK, SCENES, STATE
 from kespeechchat.records import Audio
 from kespeechchat.store.audio import encode_flac
 from tests.commands import test_scenes
@@ -174,6 +175,7 @@ def test_a_killed_export_goes_on_under_its_note(build, tmp_path, listen, layout,
     asked, listen.asked, listen.dies = listen.asked, 0, dies
     killed(lambda: export(*made, str(to), line(layout)))
     note = (to / STATE).read_text()
+    assert (to / LOCK).exists(), "what a killed export leaves keeps nobody out"
     assert note == (tmp_path / "whole" / STATE).read_text() and not (to / SCENES).exists()
     listen.dies = 0
     export(*made, str(to), line(layout))
@@ -199,3 +201,83 @@ def test_a_search_that_is_killed_costs_nothing_of_what_stands(build, tmp_path, l
     listen.asked = listen.dies = 0
     told = export(*made, str(to), line("stereo"))
     assert files(to) == before and listen.asked == 0 and "16 of an earlier run kept" in told
+
+
+PARTS = ("partitions.sizes={S: {fraction: 0.5}, XL: {fraction: 1}}", "subsets.tts.utterances={zh: 3, en: 3}")
+
+
+@pytest.mark.parametrize("layout", ["whisper", "cosyvoice"])
+def test_the_mark_is_asked_of_the_turns_in_the_subset_alone(build, tmp_path, listen, layout):
+    made = build(TELEPHONE, *PARTS)
+    export(*made, str(tmp_path / "all"), line(layout))
+    asked, listen.asked = listen.asked, 0
+    told = export(*made, str(tmp_path / "kept"), line(layout, require_watermark=True))
+    every, limit = facts(tmp_path / "all"), made[0].watermark_threshold
+    lost = {name for name, row in every.items() if any(turn["watermark_score"] < limit for turn in row["turns"])}
+    assert 0 < len(lost) < len(every) < 16, "else this test says nothing"
+    assert listen.asked == asked, "a turn that is not written was searched"
+    assert facts(tmp_path / "kept") == {name: row for name, row in every.items() if name not in lost}
+    assert f"lost it: {counted(len(lost), 'dialogue')}" in told
+    written, before = (files(tmp_path / folder) for folder in ("kept", "all"))
+    audio = {name for name in before if name.startswith("audio/")}
+    assert {name for name in written if name.startswith("audio/")} < audio, "nothing takes the place of what is lost"
+
+
+@pytest.mark.parametrize("layout", ["whisper", "cosyvoice"])
+def test_a_subset_that_lost_every_mark_is_no_export(build, tmp_path, monkeypatch, layout):
+    monkeypatch.setattr(scenes, "listener", lambda pipeline: lambda audio: 0.25)
+    wanted = Wanted(layout, scene="all", require_watermark=True)
+    made = build("scenes.all={user: {level: {gain: [-9, -3]}}, agent: {level: {gain: [-9, -3]}}}", *PARTS)
+    with pytest.raises(NothingToExport, match="no dialogue keeps its watermark in this scene"):
+        export(*made, str(tmp_path / "x"), wanted)
+
+
+def test_an_export_without_audio_leaves_nothing_of_the_scene(build, tmp_path, listen):
+    made, to = build(TELEPHONE), tmp_path / "x"
+    export(*made, str(tmp_path / "text"), Wanted(audio=False))
+    export(*made, str(to), line("ke-speechchat"))
+    told = export(*made, str(to), Wanted(audio=False))
+    assert "32 files of audio removed: an earlier export wrote them of something else" in told
+    assert {name: data for name, data in snapshot(to).items() if name != STATE} == snapshot(tmp_path / "text")
+    assert not (to / "audio").exists()
+    export(*made, str(to), line("ke-speechchat"))
+    assert len(ids(to)) == len(facts(to)) == 16
+
+
+def test_an_export_without_audio_leaves_the_audio_of_the_same_dialogues(build, tmp_path):
+    made, to = build(), tmp_path / "x"
+    export(*made, str(to), Wanted())
+    before = snapshot(to)
+    told = export(*made, str(to), Wanted(audio=False))
+    assert "removed" not in told
+    assert {k: v for k, v in snapshot(to).items() if "audio/" in k} == {
+        k: v for k, v in before.items() if "audio/" in k
+    }
+    assert "32 of an earlier run kept" in export(*made, str(to), Wanted()) and snapshot(to) == before
+
+
+def test_an_export_without_audio_writes_into_no_folder_of_another_layout(build, tmp_path):
+    made, to = build(), tmp_path / "x"
+    export(*made, str(to), Wanted("stereo"))
+    before = snapshot(to)
+    with pytest.raises(ConfigError, match="holds an export of layout stereo"):
+        export(*made, str(to), Wanted(audio=False))
+    assert snapshot(to) == before
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_two_exports_do_not_write_into_one_folder_at_once(build, tmp_path, listen, monkeypatch, layout):
+    made, to, refused = build(TELEPHONE), tmp_path / "x", []
+    export(*made, str(tmp_path / "alone"), line(layout))
+
+    def meanwhile(audio: Audio) -> float:
+        if not refused:
+            for wanted in (Wanted(layout), line(layout), Wanted(audio=False)):
+                with pytest.raises(ConfigError, match="another export writes into it; wait until it ends"):
+                    export(*made, str(to), wanted)
+                refused.append(wanted)
+        return listen(audio)
+
+    monkeypatch.setattr(scenes, "listener", lambda pipeline: meanwhile)
+    export(*made, str(to), line(layout))
+    assert len(refused) == 3 and files(to) == files(tmp_path / "alone") and not (to / LOCK).exists()

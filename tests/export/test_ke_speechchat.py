@@ -217,7 +217,7 @@ def test_many_dialogues_fan_out(tmp_path):
 
 def test_without_audio(tmp_path):
     report = run(tmp_path, read=None)
-    assert report.audio is None
+    assert report.audio.written == report.audio.removed == 0
     assert not (tmp_path / "audio").exists()
     assert not (tmp_path / STATE).exists()
 

@@ -23,7 +23,7 @@ cosyvoice/dataset/processor.py).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,6 +40,7 @@ from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.subsets import chosen_subsets
+from kespeechchat.records import Role
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
 Recipe = Literal["cosyvoice", "cosyvoice2", "cosyvoice3"]
@@ -81,6 +82,11 @@ class CosyVoice:
         trained = len(dialogues.genders) * sum(tts.utterances.values())
         tested = tts.test_speakers * sum(tts.prompts + said for said in tts.test_utterances.values())
         return min(1.0, (trained + tested) / (2 * len(dialogues))) if len(dialogues) else 1.0
+
+    def sides(self, dialogues: Dialogues, build: BuildFacts) -> Callable[[FinishedRow], Sequence[Role]]:
+        """As `WritesSome.sides`: those whose turn is in the TTS subset."""
+        parts = _parts_of(chosen_subsets(dialogues, build))
+        return lambda row: [turn["role"] for _, turn in _utterances(row, parts)]
 
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """As `Layout.export`; the lists alone without audio. `Done.dialogues` are those with a turn in the subset."""

@@ -11,6 +11,7 @@ Source of the schema: yeyupiaoling/Whisper-Finetune, utils/reader.py at 07898572
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -62,6 +63,11 @@ class Whisper:
             return 1.0
         trained = selection.subset.languages(selection.partitions.contents[name].dialogues)
         return min(1.0, (sum(trained.values()) + selection.splits["test"]) / len(dialogues))
+
+    def sides(self, dialogues: Dialogues, build: BuildFacts) -> Callable[[FinishedRow], Sequence[Role]]:
+        """As `WritesSome.sides`: the user's of dialogues in the ASR subset."""
+        side_of = asr_side(dialogues, build)
+        return lambda row: () if side_of(row) is None else (self.side,)
 
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """As `Layout.export`; the lists alone without audio. `Done.dialogues` are those in the subset."""

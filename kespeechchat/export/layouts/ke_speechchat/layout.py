@@ -27,6 +27,7 @@ from kespeechchat.dataset.overlaps import Overlap
 from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.statistics import COLUMNS
 from kespeechchat.dataset.timeline import Timing
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done
@@ -51,7 +52,7 @@ class Report:
     """What an export did; `audio` counts WAV files written, kept and removed, and names foreign ones."""
 
     dialogues: int
-    audio: WavTree | None
+    audio: WavTree
     statistics: Mapping[str, Any]
     overlaps: list[Overlap]  # between splits: must be empty
 
@@ -84,8 +85,10 @@ class KeSpeechChat:
         """As `Layout.export`."""
         report = self.write(dialogues, to, build)
         notes = tuple(f"OVERLAP: {overlap}" for overlap in report.overlaps)
-        if report.audio is None:
-            return Done(report.dialogues, 0, 0, notes)
+        if not dialogues.audio:
+            removed = counted(report.audio.removed, "file")
+            gone = (f"{removed} of audio removed: an earlier export wrote them of something else",)
+            return Done(report.dialogues, 0, 0, (*notes, *(gone if report.audio.removed else ())))
         return Done(report.dialogues, report.audio.written, report.audio.kept, notes, report.audio.example())
 
     def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
@@ -95,6 +98,8 @@ class KeSpeechChat:
         tree = WavTree(to, self.name, fan_out=len(dialogues) > self.fan_out_beyond)
         if dialogues.audio:
             _write_audio(dialogues, tree)
+        else:
+            tree.fit_without_audio(dialogues)
         figures = Figures(rule, dialogues.genders, build)
         writing = _Writing(rule, dialogues.genders, dialogues.timing, tree, dialogues.audio, Members(rule), figures)
         lists = ListFiles(to, selection)
@@ -117,7 +122,7 @@ class KeSpeechChat:
         of_card = _card_facts(dialogues, build, written.statistics, contents, overlaps, writing.examples)
         write_text(to / "README.md", card(of_card))
         write_text(to / LICENCE_FILE, licence_file(build.licences))
-        return Report(writing.dialogues, tree if dialogues.audio else None, written.statistics, written.overlaps)
+        return Report(writing.dialogues, tree, written.statistics, written.overlaps)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.places import Place
 from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import claim, settle
+from kespeechchat.export.folder import STATE, claim, settle
 from kespeechchat.export.selection import holds
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow
@@ -62,6 +62,20 @@ class WavTree:
         Raises ExportError where it holds files and no export's note.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        self._claim(dialogues)
+
+    def fit_without_audio(self, dialogues: Dialogues) -> None:
+        """For an export that writes none: audio that an earlier one wrote stays where it is that of the dialogues; of
+        another content or scene it is removed, for what is said of it would be wrong.
+
+        Raises ExportError where the folder holds an export of another layout.
+        """
+        if (self.to / STATE).exists():
+            self._claim(dialogues)
+            if self.removed and not os.listdir(self.root):
+                self.root.rmdir()
+
+    def _claim(self, dialogues: Dialogues) -> None:
         note = json.dumps({"layout": self.layout, "audio": dialogues.content, "fan_out": self.fan_out})
         self._trusted = claim(self.to, self.layout, note, dialogues, FOLDER)
         if not self._trusted:
