@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machines, resources_of, takes
-from kespeechchat.commands.doctor.uses import as_in_round_0
+from kespeechchat.commands.doctor.uses import as_in_round_0, stages_of
 from kespeechchat.config.base import Settings
-from kespeechchat.config.flow import STAGES
+from kespeechchat.config.cosyvoice_engines import CosyVoiceModelSettings, CosyVoiceSettings
+from kespeechchat.config.flow import INTERLEAVE
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.resources import Resources
 from kespeechchat.config.units import Unit
@@ -24,12 +25,15 @@ from kespeechchat.state.segments import segments
 
 
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
-    """A finding per segment of stages that run at once, and one per engine that wants a GPU it does not get."""
+    """A finding per segment of stages that run at once, and one per engine that wants a GPU it does not get, or whose
+    use of a GPU's memory is not known."""
     yield from _devices(pipeline)
+    yield from _batches(pipeline)
     if there.inline:
         yield Finding(True, "machines", "not checked: with --inline one process does everything")
         return
-    for segment in segments(pipeline):
+    alone = [[Unit(INTERLEAVE)]] if pipeline.interleave else []
+    for segment in [*segments(pipeline), *alone]:
         if not all(as_in_round_0(pipeline, unit) for unit in segment):
             yield _fits(pipeline, segment, there)
 
@@ -97,7 +101,7 @@ def _offered(there: Machines) -> str:
 
 def _devices(pipeline: Pipeline) -> Iterator[Finding]:
     """Engines whose settings ask for a GPU, in stages whose actors get none or too few."""
-    for stage in STAGES:
+    for stage in stages_of(pipeline):
         given = resources_of(pipeline, stage).num_gpus
         for name, settings in engines_of(pipeline, stage).items():
             for wanted, why in _gpus(settings):
@@ -106,6 +110,20 @@ def _devices(pipeline: Pipeline) -> Iterator[Finding]:
                     message = f"{name} says {why}, but an actor of {stage} gets {given:g} GPUs"
                     fix = f"resources.{first}.num_gpus: {wanted}, or change the engine"
                     yield Finding(False, f"GPUs of {stage}", message, fix, frozenset({stage}))
+
+
+def _batches(pipeline: Pipeline) -> Iterator[Finding]:
+    """A hint where CosyVoice speaks in batches on a GPU: what that takes is known by arithmetic alone, and a few trial
+    rows do not fill a batch."""
+    for stage in stages_of(pipeline):
+        for name, settings in engines_of(pipeline, stage).items():
+            if isinstance(settings, CosyVoiceModelSettings) and settings.batch > 1 and settings.device != "cpu":
+                frames = f", flow_frames: {settings.flow_frames}" if isinstance(settings, CosyVoiceSettings) else ""
+                message = (
+                    f"{name} has batch: {settings.batch}{frames}; no GPU has run these yet, and the trial rows do not "
+                    "fill them: docs/cosyvoice.md has what they take, and what to lower where memory runs out"
+                )
+                yield Finding(True, f"GPU memory of {stage}", message)
 
 
 def _gpus(settings: Settings) -> Iterator[tuple[int, str]]:

@@ -72,6 +72,17 @@ def test_engines_that_want_a_gpu_which_their_stage_does_not_give():
     assert failed["GPUs of measure"].blocks == {"measure"}
 
 
+def test_a_batch_that_no_gpu_has_run_is_told(paper, quickstart):
+    told = {f.check: f for f in capacity.check(paper, Given(BIG, BIG))}
+    assert {check for check in told if check.startswith("GPU memory")} == {
+        f"GPU memory of {stage}" for stage in ("audition", "synthesize", "interleaved")
+    }
+    assert "tts:cosyvoice has batch: 32, flow_frames: 8000; no GPU has run" in told["GPU memory of synthesize"].message
+    one = load_pipeline(PAPER, ["engines.tts.cosyvoice.batch=1", "engines.tokens.cosyvoice.batch=1"])
+    for other in (one, load_pipeline(quickstart)):
+        assert not [f for f in capacity.check(other, Given(BIG, BIG)) if f.check.startswith("GPU memory")]
+
+
 # --- environments
 
 
