@@ -41,6 +41,7 @@ from kespeechchat.store.references import (
     documents_of,
     parquet_column,
     read_part,
+    rows_of,
 )
 
 _KINDS = {".txt": LINES, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".parquet": PARQUET}
@@ -53,7 +54,7 @@ def shard_documents(store: ObjectStore, pipeline: Pipeline) -> Manifest:
     missing, of another kind, named in two ways, or changed where it is planned."""
     assert pipeline.interleave is not None
     settings, manifest = pipeline.interleave, Manifest(store, "documents")
-    files = _named_once(file for item in settings.inputs for file in _files(item))
+    files = _named_once(file for item in settings.inputs for file in files_of(item))
     if not files and not manifest.shards:
         raise ConfigError("interleave.inputs: no documents: name a file with --input, or in the profile")
     digests = {_digest(file, settings.shard_size): file.path for file in files}
@@ -71,7 +72,7 @@ def shard_documents(store: ObjectStore, pipeline: Pipeline) -> Manifest:
 
 
 @dataclass(frozen=True)
-class _File:
+class DocumentFile:
     """A file of documents, by its absolute path."""
 
     path: str
@@ -89,9 +90,9 @@ class _File:
         )
 
 
-def _named_once(files: Iterable[_File]) -> list[_File]:
+def _named_once(files: Iterable[DocumentFile]) -> list[DocumentFile]:
     """Each file once, in order. Raises ConfigError where two inputs say different things of one."""
-    found: dict[str, _File] = {}
+    found: dict[str, DocumentFile] = {}
     for file in files:
         other = found.setdefault(file.path, file)
         if other != file:
@@ -105,14 +106,14 @@ def _named_once(files: Iterable[_File]) -> list[_File]:
     return list(found.values())
 
 
-def _planned_before(manifest: Manifest, files: list[_File]) -> list[_File]:
+def _planned_before(manifest: Manifest, files: list[DocumentFile]) -> list[DocumentFile]:
     """Files of earlier passes that are not named now: a document that repeats one of theirs is a duplicate."""
     named = {file.path for file in files}
     earlier = {}
     for shard in manifest.shards:
         if shard.file not in named and shard.reference is not None:
             how = shard.reference
-            earlier[shard.file] = _File(shard.file, how.kind, how.source, how.column)
+            earlier[shard.file] = DocumentFile(shard.file, how.kind, how.source, how.column)
     for path in earlier:
         if not Path(path).exists():
             raise ConfigError(
@@ -122,7 +123,8 @@ def _planned_before(manifest: Manifest, files: list[_File]) -> list[_File]:
     return list(earlier.values())
 
 
-def _files(item: DocumentInput) -> Iterator[_File]:
+def files_of(item: DocumentInput) -> Iterator[DocumentFile]:
+    """The files of an input, sorted. Raises ConfigError where there is none, or one of another kind."""
     path = Path(item.path)
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder of documents")
@@ -140,10 +142,16 @@ def _files(item: DocumentInput) -> Iterator[_File]:
             )
         kind = _KINDS[file.suffix.lower()]
         column = DocumentInput.model_fields["text"].default if kind == LINES else item.text  # a line has no keys
-        yield _File(str(file.resolve()), kind, item.source or source_of(file.stem), column)
+        yield DocumentFile(str(file.resolve()), kind, item.source or source_of(file.stem), column)
 
 
-def _digest(file: _File, shard_size: int) -> str:
+def first_rows(file: DocumentFile, most: int) -> list[dict[str, Any]]:
+    """The first rows of a file, `most` at most, as a shard of them has them. Raises ConfigError, and OSError."""
+    _, _, _, documents = next(_new_parts(file, None, most), (0, 0, "", []))
+    return list(rows_of(documents, Path(file.path).name, file.reference(1)))
+
+
+def _digest(file: DocumentFile, shard_size: int) -> str:
     """What a pass over the file depends on, without reading it: its workers check what they read by content."""
     stat = Path(file.path).stat()
     told = f"{file}{stat.st_size}{stat.st_mtime_ns}{shard_size}"
@@ -157,7 +165,7 @@ class _Pass:
 
     manifest: Manifest
     size: int
-    inputs: Sequence[_File]
+    inputs: Sequence[DocumentFile]
     shards: list[PlannedShard] = field(default_factory=list)
     repeats: int = 0
 
@@ -180,14 +188,14 @@ class _Pass:
         for file in self.inputs:
             self._take_new(file, last.get(file.path))
 
-    def _take_again(self, file: _File, planned: list[PlannedShard]) -> None:
+    def _take_again(self, file: DocumentFile, planned: list[PlannedShard]) -> None:
         for shard, (checksum, documents) in zip(planned, _planned_parts(file, planned), strict=True):
             assert shard.reference is not None
             if checksum != shard.checksum and (file.kind != PARQUET or shard.reference.column == file.column):
                 raise _changed(file, shard)
             self._add(file, shard.number, shard.start, shard.size or 0, checksum, documents, is_new=self.anew)
 
-    def _take_new(self, file: _File, last: PlannedShard | None) -> None:
+    def _take_new(self, file: DocumentFile, last: PlannedShard | None) -> None:
         for start, size, checksum, documents in _new_parts(file, last, self.size):
             self._add(file, self._next, start, size, checksum, documents, is_new=True)
             self._next += 1
@@ -197,7 +205,14 @@ class _Pass:
         )
 
     def _add(
-        self, file: _File, number: int, start: int, size: int, checksum: str, documents: list[Document], is_new: bool
+        self,
+        file: DocumentFile,
+        number: int,
+        start: int,
+        size: int,
+        checksum: str,
+        documents: list[Document],
+        is_new: bool,
     ) -> None:
         found, repeats = self._found[file.path], self._count(file.source, documents)
         how = replace(file.reference(found["rows"] + 1), repeats=repeats)
@@ -244,7 +259,7 @@ class _Pass:
         }
 
 
-def _changed(file: _File, shard: PlannedShard) -> ConfigError:
+def _changed(file: DocumentFile, shard: PlannedShard) -> ConfigError:
     return ConfigError(
         f"{file.path}: shard {shard.number:05d} was planned of it, and that part was changed: documents are read where "
         "they are. Put the file back as it was; new text goes to its end, or into a file of another name"
@@ -254,7 +269,7 @@ def _changed(file: _File, shard: PlannedShard) -> ConfigError:
 _Part = tuple[int, int, str, list[Document]]  # start, size, checksum, documents
 
 
-def _planned_parts(file: _File, planned: Sequence[PlannedShard]) -> Iterator[tuple[str, list[Document]]]:
+def _planned_parts(file: DocumentFile, planned: Sequence[PlannedShard]) -> Iterator[tuple[str, list[Document]]]:
     """(checksum, documents) of the file's parts that are planned one behind the other."""
     if file.kind == PARQUET:
         texts = _texts(file, planned[0].start)
@@ -266,7 +281,7 @@ def _planned_parts(file: _File, planned: Sequence[PlannedShard]) -> Iterator[tup
             yield read_part(file.path, shard.start, shard.size or 0, file.reference(1))
 
 
-def _new_parts(file: _File, last: PlannedShard | None, shard_size: int) -> Iterator[_Part]:
+def _new_parts(file: DocumentFile, last: PlannedShard | None, shard_size: int) -> Iterator[_Part]:
     """The file behind the `last` shard that is planned of it, in parts of `shard_size` documents."""
     at = last.start + (last.size or 0) if last else 0
     if file.kind == PARQUET:
@@ -283,7 +298,7 @@ def _new_parts(file: _File, last: PlannedShard | None, shard_size: int) -> Itera
             at += len(data)
 
 
-def _behind(lines: BinaryIO, file: _File, last: PlannedShard) -> int:
+def _behind(lines: BinaryIO, file: DocumentFile, last: PlannedShard) -> int:
     """Where the first line begins that is not planned, to which `lines` goes: behind the last shard, and behind the end
     of its last line where that had none when it was planned. Raises ConfigError where that line has grown."""
     end = last.start + (last.size or 0)
@@ -296,7 +311,7 @@ def _behind(lines: BinaryIO, file: _File, last: PlannedShard) -> int:
     return end + len(rest)
 
 
-def _texts(file: _File, start: int) -> Iterator[Any]:
+def _texts(file: DocumentFile, start: int) -> Iterator[Any]:
     """The rows of a Parquet file from `start` on. Raises ConfigError where it is none, or has no such column."""
     try:
         with pq.ParquetFile(file.path) as opened:

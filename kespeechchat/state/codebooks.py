@@ -41,8 +41,12 @@ def place_of_codebook(pipeline: Pipeline, name: str) -> Path:
 
 def unfitted(pipeline: Pipeline, name: str) -> bool:
     """Whether the engine's codebook is to be fitted on ROOT's speech, and is not there yet."""
-    settings = pipeline.engine("tokens", name)
-    return _to_be_fitted(settings) and not place_of_codebook(pipeline, name).exists()
+    return to_be_fitted(pipeline, name) and not place_of_codebook(pipeline, name).exists()
+
+
+def to_be_fitted(pipeline: Pipeline, name: str) -> bool:
+    """Whether the codebook of `engines.tokens.NAME` is one that is fitted on ROOT's speech."""
+    return _to_be_fitted(pipeline.engine("tokens", name))
 
 
 def with_codebooks(pipeline: Pipeline) -> Pipeline:

@@ -58,10 +58,11 @@ def referenced_rows(path: str, start: int, size: int, checksum: str, how: Refere
             "documents are read where they are, so put the file back as it was, and give new text as another file or "
             "at its end"
         )
-    return list(_rows(documents, Path(path).name, how))
+    return list(rows_of(documents, Path(path).name, how))
 
 
-def _rows(documents: Sequence[Document], file: str, how: Reference) -> Iterator[dict[str, Any]]:
+def rows_of(documents: Sequence[Document], file: str, how: Reference) -> Iterator[dict[str, Any]]:
+    """Documents as rows of the manifest (`manifest.ROW`); `file`: its name."""
     repeats = dict(how.repeats)
     for place, document in enumerate(documents):
         nth, line = repeats.get(place, 1), how.line + place

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from kespeechchat import __version__
 from kespeechchat.commands.doctor.finding import Finding
 from kespeechchat.commands.doctor.machines import Machine, Machines, resources_of
-from kespeechchat.commands.doctor.uses import as_in_round_0, libraries_of
+from kespeechchat.commands.doctor.uses import as_in_round_0, libraries_of, units_of
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 
@@ -75,7 +75,7 @@ class Problem(NamedTuple):
 def check(pipeline: Pipeline, there: Machines) -> Iterator[Finding]:
     """A finding per unit that has an engine or an environment of its own."""
     needs: dict[Environment, list[str]] = {}
-    units = [unit for unit in pipeline.units if not as_in_round_0(pipeline, unit)]
+    units = [unit for unit in units_of(pipeline) if not as_in_round_0(pipeline, unit)]
     for unit in units:
         modules = needs.setdefault(_environment(pipeline, unit), [])
         modules += [module for module in libraries_of(pipeline, unit) if module not in modules]

@@ -23,6 +23,19 @@ _SAID: dict[Language, tuple[str, str]] = {
 }
 
 
+_DOCUMENTS = (
+    "The harbour wakes before the town does. At half past four the first boats come in, and their crews carry the "
+    "boxes up the steps while the gulls wait on the wall.",
+    "港口比小镇醒得早。凌晨四点半，第一批渔船靠了岸，船员们把箱子搬上台阶，海鸥在墙头等着。天亮以后，买鱼的人就从四面八方赶来了。",
+)
+
+
+def documents() -> list[Row]:
+    """A document of each language for the chain of `kesc interleave`, where the profile names none."""
+    names = {"occurrence": 1, "source": "trial", "file": "trial", "problem": None}
+    return [{**names, "id": f"trial-{line}", "line": line, "raw": text} for line, text in enumerate(_DOCUMENTS, 1)]
+
+
 def dialogue(language: Language, row: PlannedRow) -> Row:
     """A dialogue for the speech stages where the text stages gave none, under the id of an instruction."""
     instruction, response = _SAID[language]
@@ -56,7 +69,7 @@ def voice_library(language: Language, clip: Mapping[str, Any], prompts: Sequence
     voice["xvectors"] = [clip["auditor_xvector"] or clip["xvector"]]
     own = [prompt for prompt in prompts if prompt["language"] == language] or prompts
     voice["prompts"] = [{**own[0], "language": language}] if own else None
-    return table_of(LIBRARY, [{**voice, "id": f"trial-{role}", "role": role} for role in ("user", "agent")])
+    return table_of(LIBRARY, [{**voice, "id": f"trial-{role}-{language}", "role": role} for role in ("user", "agent")])
 
 
 @dataclass(frozen=True)

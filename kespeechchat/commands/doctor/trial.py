@@ -9,8 +9,8 @@ is tried too. The stand-in voice is the clip's own: good enough to speak with, a
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -53,32 +53,54 @@ _CHOOSING = VOICES[len(_PER_CLIP) + len(_MINING) :]  # these get stand-ins for s
 
 RowsOf = dict[Language | None, list[Row]]  # by language; None: of all languages together
 Settled = list[tuple[str, list[list[Outcome]]]]  # per stage of a unit, the outcomes of each task
+RunUnit = Callable[[Pipeline, Unit, Sequence[Task]], Settled]
 
 
-def check(pipeline: Pipeline, there: Machines, rows: Rows, blocked: Mapping[str, str]) -> Iterator[Finding]:
-    """A finding per stage. `blocked`: stages that were found broken → the check that found it."""
-    trial = _Trial(pipeline, there, blocked)
+@dataclass(frozen=True)
+class Spoken:
+    """What other trial rows are spoken with: the clips by language, and the recordings that the auditions kept."""
+
+    clips: RowsOf
+    prompts: Sequence[Row]
+
+    def voices(self, language: Language) -> pa.Table:
+        """A library of stand-ins, as the language's first clip sounds, or any clip where it has none."""
+        every = [clip for of_one in self.clips.values() for clip in of_one]
+        return voice_library(language, (self.clips.get(language) or every)[0], self.prompts)
+
+
+def check(
+    pipeline: Pipeline, there: Machines, rows: Rows, blocked: Mapping[str, str]
+) -> Generator[Finding, None, Spoken | None]:
+    """A finding per stage. `blocked`: stages that were found broken → the check that found it. Returns None where no
+    clip could be measured."""
+    trial = Trial(pipeline, there, blocked)
     instructions = _planned(rows, "instructions")
     composed = yield from trial.run(TEXT, instructions)
     clips = yield from trial.run(_PER_CLIP, _planned(rows, "speech"))
     if not clips:
-        return
+        return None
     measured = list(chain.from_iterable(clips.values()))
     yield from trial.run(_MINING, {None: measured})
     yield from trial.run(_CHOOSING, {None: speakers(measured[0])})
+    spoken = Spoken(clips, trial.prompts)
     dialogues: RowsOf = {}
     for language in instructions:
         assert language is not None
         made = composed.get(language, [])[:1] or [dialogue(language, rows["instructions"][language][0])]
         dialogues[language] = [{**row, "split": "train"} for row in made]
-        trial.voices[language] = voice_library(language, (clips.get(language) or measured)[0], trial.prompts)
+        trial.voices[language] = spoken.voices(language)
     yield from trial.run(SPEECH, dialogues)
+    return spoken
 
 
-class _Trial:
-    """Runs rows through units and reports on each of their stages."""
+class Trial:
+    """Runs rows through units and reports on each of their stages. `by`: what runs a unit in the worker's process."""
 
-    def __init__(self, pipeline: Pipeline, there: Machines, blocked: Mapping[str, str]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, there: Machines, blocked: Mapping[str, str], by: RunUnit | None = None
+    ) -> None:
+        self._by = by or run_unit
         self._pipeline, self._there, self._blocked = one_user_voice(pipeline), there, blocked
         self._kept: dict[str, list[Row]] = {}  # by stage, of all languages
         self.voices: dict[Language | None, pa.Table] = {}  # the library that each language is spoken with
@@ -103,7 +125,7 @@ class _Trial:
             began = time.monotonic()
             try:
                 settled: Settled = self._there.as_actor(
-                    resources_of(self._pipeline, unit.first), run_unit, self._pipeline, unit, tasks
+                    resources_of(self._pipeline, unit.first), self._by, self._pipeline, unit, tasks
                 )
             except Exception as error:  # of any engine, in any environment
                 yield self._died(unit, error)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from kespeechchat.config.flow import STAGES
+from kespeechchat.config.flow import INTERLEAVE, STAGES
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import registry
 from kespeechchat.state.profile_models import engines_of
+
+
+def stages_of(pipeline: Pipeline) -> tuple[str, ...]:
+    """The stages of `kesc build`, and those of `kesc interleave` where the profile has them."""
+    return (*STAGES, *(INTERLEAVE if pipeline.interleave else ()))
+
+
+def units_of(pipeline: Pipeline) -> tuple[Unit, ...]:
+    """Their units."""
+    return (*pipeline.units, *([Unit(INTERLEAVE)] if pipeline.interleave else []))
 
 
 def as_in_round_0(pipeline: Pipeline, unit: Unit) -> bool:
@@ -17,7 +27,7 @@ def as_in_round_0(pipeline: Pipeline, unit: Unit) -> bool:
 
 def users_of(pipeline: Pipeline, engines: tuple[str, ...]) -> frozenset[str]:
     """Stages that use any of `engines` (CAPABILITY:NAME)."""
-    return frozenset(stage for stage in STAGES if set(engines) & set(engines_of(pipeline, stage)))
+    return frozenset(stage for stage in stages_of(pipeline) if set(engines) & set(engines_of(pipeline, stage)))
 
 
 def libraries_of(pipeline: Pipeline, unit: Unit) -> list[str]:

@@ -119,6 +119,7 @@ def test_the_quick_start_passes_on_its_real_models(tmp_path, quickstart):
     told = {f.check: f for f in findings}
     assert told["trial of gate"].ok
     assert told["trial of synthesize"].ok
+    assert told["trial of interleaved"].ok, told["trial of interleaved"].message
     assert not [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
 
 
