@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+from kespeechchat.voice_columns import CANDIDATE, PROMPTS, VECTOR, WORDS
+
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 Gender = Literal["female", "male", "unknown"]
@@ -119,10 +121,6 @@ def turn_names(roles: Iterable[Role]) -> list[str]:
     return names
 
 
-def _vector() -> pa.DataType:
-    return pa.list_(pa.float32())
-
-
 COMMON = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False, metadata={"doc": "source and content hash; stable for ever"}),
@@ -181,52 +179,14 @@ _QUESTION = [
     ("question", pa.string()),
     ("question_from", pa.string()),  # as_is | framed | model; null in a ROOT that an older `rewrite` wrote
 ]
-_CANDIDATE = [
-    ("role", pa.string()),
-    ("language", pa.string()),  # null: speaks every language
-    ("gender", pa.string()),
-    ("split", pa.string()),
-    ("parents", pa.list_(pa.string())),  # ids of the two real speakers
-    ("weights", _vector()),  # of the parents, sums to 1
-    ("embedding", _vector()),  # what the TTS speaks with
-    ("seconds_per_character", pa.float32()),
-    ("place", pa.int32()),  # of a voice chosen from a table: how early it was chosen, from 0; null: a blend
-]
-_PROMPTS = pa.list_(
-    pa.struct(
-        [
-            ("language", pa.string()),
-            ("text", pa.string()),
-            ("audio", pa.binary()),  # FLAC, 16 bit, mono, watermarked: what a TTS speaks from that takes a recording
-        ]
-    )
-)
-_WORDS = pa.list_(  # short words that the voice says as a listener, spoken once
-    pa.struct(
-        [
-            ("language", pa.string()),
-            ("text", pa.string()),
-            ("audio", pa.binary()),  # FLAC, 16 bit, mono, watermarked; null where it could not be spoken or marked
-            ("sample_rate", pa.int32()),
-            ("seconds", pa.float32()),
-            ("transcript", pa.string()),
-            ("leading_silence", pa.float32()),
-            ("longest_silence", pa.float32()),
-            ("trailing_silence", pa.float32()),
-            ("watermark_score", pa.float32()),
-            ("own_voice", pa.float32()),  # cosine of all its words in the language to its probes; null: too short
-            ("error", pa.string()),
-        ]
-    )
-)
 _AUDITION = [
-    *_CANDIDATE,
-    ("xvectors", pa.list_(_vector())),  # of each probe sentence's speech, unit length
+    *CANDIDATE,
+    ("xvectors", pa.list_(VECTOR)),  # of each probe sentence's speech, unit length
     ("error_rate", pa.float32()),  # CER (zh) or WER (en) pooled over the probes
     ("spoken_seconds_per_character", pa.float32()),
     ("scores", _SCORES),
-    ("prompts", _PROMPTS),  # one for each language that the voice speaks; null where the audition keeps none
-    ("backchannels", _WORDS),  # null where the audition keeps none
+    ("prompts", PROMPTS),  # one for each language that the voice speaks; null where the audition keeps none
+    ("backchannels", WORDS),  # null where the audition keeps none
 ]
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -282,9 +242,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("seconds", pa.float32()),
             ("characters", pa.int32()),
             ("scores", _SCORES),
-            ("xvector", _vector()),
-            ("auditor_xvector", _vector()),  # by `clips.auditor`; null where there is none
-            ("tts_embedding", _vector()),
+            ("xvector", VECTOR),
+            ("auditor_xvector", VECTOR),  # by `clips.auditor`; null where there is none
+            ("tts_embedding", VECTOR),
         ],
         "speakers": [
             ("recording", pa.string()),
@@ -295,10 +255,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("core_clips", pa.int32()),  # in the one cluster; only these count
             ("pairs", pa.int32()),  # of clips over the x-vector threshold
             ("seconds_per_character", pa.float32()),  # rounded to 10 ms
-            ("xvector", _vector()),  # mean of the core clips', unit length
-            ("tts_embedding", _vector()),  # plain mean of the core clips'
+            ("xvector", VECTOR),  # mean of the core clips', unit length
+            ("tts_embedding", VECTOR),  # plain mean of the core clips'
         ],
-        "blend": _CANDIDATE,
+        "blend": CANDIDATE,
         "audition": _AUDITION,
         "voices": [
             *_AUDITION,

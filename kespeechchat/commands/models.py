@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kespeechchat.config.engine_base import EngineSettings
-from kespeechchat.config.pipeline import Engines, Licence, Pipeline
+from kespeechchat.config.pipeline import Engines, Pipeline
+from kespeechchat.config.provenance import Licence
 from kespeechchat.display import counted, size
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.models import resolve

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kespeechchat.config.interleave import InterleaveStages
-from kespeechchat.config.stages import Stages, StageSettings
+from kespeechchat.config.stage_base import StageSettings
+from kespeechchat.config.stages import Stages
 from kespeechchat.config.traits import Branch, InputBranch, Reads, Scope, Traits
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME, EngineRef, Settings
-from kespeechchat.config.stages import StageSettings, TTSName
+from kespeechchat.config.stage_base import StageSettings, TTSName
 from kespeechchat.config.traits import Reads, Scope, Traits
 
 TokensName = Annotated[str, EngineRef("tokens"), Field(description="name of an engine in `engines.tokens`")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +20,7 @@ from kespeechchat.config.flow import INTERLEAVE, SPEECH, STAGES
 from kespeechchat.config.inputs import Instructions, Speech
 from kespeechchat.config.interleave import Interleave
 from kespeechchat.config.phases import Phase, check_order
+from kespeechchat.config.provenance import Departure, Licence
 from kespeechchat.config.resources import Guard, Resources
 from kespeechchat.config.rounds import CHANGES, Change, in_round, split_round
 from kespeechchat.config.scenes import SceneSettings
@@ -44,36 +45,6 @@ class Engines(Settings):
     mos: dict[str, e.MOSSettings] = Field({}, description="speech quality, by name")
     units: dict[str, e.UnitsSettings] = Field({}, description="discrete speech units of some layouts, by name")
     tokens: dict[str, e.TokensSettings] = Field({}, description="discrete speech tokens, by name")
-
-
-class Licence(Settings):
-    """A model or data set the profile uses, for the dataset card and `kesc models`."""
-
-    name: str = Field(description="of the model or data set")
-    use: str = Field(description="what the profile uses it for")
-    origin: str = Field(description="who made it")
-    licence: str = Field(description="its licence")
-    model: str | None = Field(None, description="as the engine's setting names it")
-    gb: float | None = Field(None, description="about how much must be fetched, in GB")
-    fetch: str | None = Field(
-        None,
-        description="how to get a model that no hub id names; `{model}` stands for where the profile looks for it",
-    )
-
-
-class Departure(Settings):
-    """A figure in which the profile departs from the paper, and the measured reason."""
-
-    setting: str = Field(description="which figure")
-    paper: str = Field(description="the paper's value")
-    here: str = Field(description="the profile's value")
-    reason: str = Field(description="why, with the measurement")
-    where: dict[str, Any] = Field(
-        {}, description="settings by path, with the values that this is about; with other values the card leaves it out"
-    )
-    corpus: Literal["recipe", "recordings"] | None = Field(
-        None, description="only where the voices come from a synthesized corpus (recipe), or from recordings alone"
-    )
 
 
 class Pipeline(Settings):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.config.pipeline import Departure, Licence
+from kespeechchat.config.provenance import Departure, Licence
 from kespeechchat.dataset.origins import Corpus
 from kespeechchat.dataset.scene_shares import SceneShares
 

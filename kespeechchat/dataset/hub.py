@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import yaml
 
-from kespeechchat.config.pipeline import Licence
+from kespeechchat.config.provenance import Licence
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.display import markdown_table
 

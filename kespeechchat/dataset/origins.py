@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from kespeechchat.config.inputs import InstructionInput, SpeechInput
-from kespeechchat.config.pipeline import Departure, Licence, Pipeline
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.provenance import Departure, Licence
 
 NOT_STATED = "not stated"
 Corpus = Literal["recipe", "recordings", "both"]  # synthesized from a recipe, of people, or some of each

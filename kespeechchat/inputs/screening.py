@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.screening import NearDuplicates
-from kespeechchat.config.stages import Ingest
+from kespeechchat.config.text_stages import Ingest
 from kespeechchat.display import counted
 from kespeechchat.inputs.excluded import ExcludedTexts, Found, questions, read_excluded
 from kespeechchat.inputs.near_duplicates import Keys, bands_of, keys_of, likenesses

@@ -19,7 +19,7 @@ import pyarrow as pa
 from kespeechchat.config.flow import TRAITS
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import split_round
-from kespeechchat.config.stages import StageSettings
+from kespeechchat.config.stage_base import StageSettings
 from kespeechchat.config.traits import Reads, Scope, Traits
 from kespeechchat.engines.registry import load
 from kespeechchat.ids import variants

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from kespeechchat.config import stages as settings
-from kespeechchat.config.stages import Criterion
+from kespeechchat.config import text_stages as settings
+from kespeechchat.config.text_stages import Criterion
 from kespeechchat.engines.judge import Verdict
 from kespeechchat.records import Outcome, RowError, failed, rejected
 from kespeechchat.seeds import seed_for

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kespeechchat.config import stages as settings
+from kespeechchat.config import text_stages as settings
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines.llm import LLM, Request, messages
 from kespeechchat.records import Outcome, RowError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kespeechchat.config import stages as config
+from kespeechchat.config import text_stages as config
 from kespeechchat.ids import first_appearance
 from kespeechchat.records import Language, Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task

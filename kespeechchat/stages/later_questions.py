@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kespeechchat.config import stages as settings
+from kespeechchat.config import text_stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines.llm import LLM, Request, messages

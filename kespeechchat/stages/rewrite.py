@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kespeechchat.config import stages as settings
+from kespeechchat.config import text_stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.llm import Request, messages
 from kespeechchat.records import Outcome, RowError, failed, rejected

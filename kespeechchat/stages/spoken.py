@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from kespeechchat.config import stages as settings
+from kespeechchat.config import text_stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.dataset.dialogue_splits import dialogue_split
 from kespeechchat.engines.llm import Request, messages

@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.config.pipeline import Departure, Licence
+from kespeechchat.config.provenance import Departure, Licence
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.audio_files import safe_name
 from kespeechchat.export.dialogues import Dialogues

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import yaml
 
-from kespeechchat.config.pipeline import Licence
+from kespeechchat.config.provenance import Licence
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.layouts import LAYOUTS, layout_class, make_layout

@@ -17,7 +17,8 @@ from kespeechchat.commands.status import status
 from kespeechchat.commands.summary import planned_inputs
 from kespeechchat.config.flow import GATE
 from kespeechchat.config.load import ConfigError
-from kespeechchat.config.pipeline import Departure, Pipeline
+from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.config.provenance import Departure
 from kespeechchat.dataset.origins import Corpus, corpus_of, departures_of
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.statistics import PAPER
