@@ -133,7 +133,7 @@ def test_a_codebook_to_be_fitted_is_replaced_for_the_trial(tmp_path, ear, monkey
     ((place, shape),) = seen
     assert shape == (pipeline.engine("tokens", "whisper").clusters, 7) and not place.exists()
     ran = []
-    monkeypatch.setattr(interleaving, "run_with_stand_in", lambda *_: ran.append("stand-in") or [])
+    monkeypatch.setattr(interleaving, "run_with_stand_in", lambda *_: ran.append("stand-in") or [("spans", [[]])])
     finding = tried(pipeline)["codebook of whisper"]
     assert ran and finding.ok and "the first `kesc interleave` fits it" in finding.message
     place = tmp_path / "root" / "tokens" / "whisper.npy"
