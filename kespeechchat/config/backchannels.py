@@ -21,10 +21,11 @@ class VoiceWords(Settings):
     payload: str | None = Field(None, description="hex; null: presence only")
     words: dict[Language, Spellings] = Field(
         {
-            "zh": {"嗯。": ("恩",), "对。": (), "是的。": (), "没错。": ()},
-            "en": {"Mm-hm.": ("mhm", "mm hmm", "mmhmm"), "Right.": (), "Okay.": ("ok",), "I see.": ()},
+            "zh": {"原来如此。": (), "我知道了。": (), "没错。": (), "明白了。": ()},
+            "en": {"Exactly.": (), "That's right.": (), "Absolutely.": (), "I know.": (), "Right.": ()},
         },
-        description="what is said, with other spellings under which a recognizer may write it",
+        description="what is said, with other spellings under which a recognizer may write it; the default words are "
+        "those that Whisper base reads of most of Kokoro's voices",
     )
     loudness: LoudnessSettings | None = Field(
         None, description="one level for every word; give it what `synthesize.loudness` has"

@@ -1,4 +1,4 @@
-"""Backchannels: where the listener says a short word (嗯, mm-hm) inside the other's turn, drawn by hash.
+"""Backchannels: where the listener says a short word (没错, right) inside the other's turn, drawn by hash.
 
 They begin at pauses of the speech. A word that would still be heard too long after its pause, or too near to the end of
 the turn, does not fit; a shorter one of the same voice is taken, and where none fits, there is none, which is counted.

@@ -1,4 +1,4 @@
-"""Short words of each voice (嗯, mm-hm), which an export uses as backchannels: a part of stage `audition`.
+"""Short words of each voice (没错, right), which an export uses as backchannels: a part of stage `audition`.
 
 They are spoken once a voice, marked, and measured marked, as stage `measure` does with turns. Nothing is judged there:
 the export holds each word to the limits of stage `gate` (`rejected_word`). A word that cannot be spoken or marked says

@@ -14,6 +14,7 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.speech import LoudnessSettings
 from kespeechchat.engines.asr import Transcript
 from kespeechchat.engines.registry import load
+from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.kokoro_styles import style
 from kespeechchat.engines.watermark import Detection
 from kespeechchat.execution.worker.attempt_record import _content
@@ -154,3 +155,21 @@ def test_a_real_voice_says_them_and_is_the_same_voice(quickstart: Path):
     assert rejected_word({"error": None} | word, pipeline) is None, word["transcript"]
     perth = load(pipeline.engine("watermark", "perth"))
     assert perth.detect([decode(word["audio"])])[0].score >= pipeline.watermark_threshold
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("language", "name"), [("en", "am_michael"), ("zh", "zm_yunxi")])
+def test_the_default_words_pass_the_quick_starts_gate(quickstart: Path, language: str, name: str):
+    """Of a stock voice of each language. Other voices may lose one (docs/turns.md)."""
+    pipeline = load_pipeline(quickstart)
+    tts, asr, mark = (
+        load(pipeline.engine(*one)) for one in (("tts", "kokoro"), ("asr", "whisper"), ("watermark", "perth"))
+    )
+    auditor, embedding = load(pipeline.engine("speaker", "auditor")), style({name: 1.0})
+    probes = tts.speak([Utterance(text, language, embedding, 0) for text in pipeline.stages.audition.probes[language]])
+    voice = {"id": name, "xvectors": [vector.tolist() for vector in auditor.xvectors(probes)]}
+    wanted = Settings(watermark="perth", loudness=pipeline.stages.synthesize.loudness)
+    (own,) = VoiceWords(wanted, tts, asr, auditor, mark, 3).of([Speaker(voice, (language,), embedding)])
+    rejected = {word["text"]: rejected_word({"error": None} | word, pipeline) for word in own}
+    allowed = {"Right."} if language == "en" else set()
+    assert len(own) >= 4 and {text for text, reason in rejected.items() if reason} <= allowed, rejected
