@@ -13,7 +13,7 @@ from kespeechchat.dataset.timeline import Timing
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
 from kespeechchat.records import Language, Split, turn_names
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
@@ -39,6 +39,13 @@ class Facts(TypedDict):
     agent_voice: str
     agent_gender: str
     agent_seconds: float
+
+
+class MannerFacts(Facts, total=False):
+    """And in which manner its turns are spoken, by name; None: plainly. Only where some dialogue has a turn in one."""
+
+    user_manner: str | None
+    agent_manner: str | None
 
 
 @dataclass(frozen=True)
@@ -103,14 +110,23 @@ class Dialogues:
         """What the listeners say inside the turns of the row, which are at `places`."""
         return self.timing.backchannels(row, places).backchannels
 
-    def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
+    def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> MannerFacts:
         """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is
         not in the library."""
-        return facts_of(row, self.selection.partition(row), self.genders, places)
+        facts: MannerFacts = {**facts_of(row, self.selection.partition(row), self.genders, places)}
+        if self.selection.manners:
+            facts["user_manner"], facts["agent_manner"] = map(manner_name, row["turns"][:2])
+        return facts
 
 
 def _first_exchange(row: FinishedRow) -> FinishedRow:
     return row if len(row["turns"]) == 2 else {**row, "turns": row["turns"][:2]}
+
+
+def manner_name(turn: FinishedTurn) -> str | None:
+    """Of the manner that the turn is spoken in; None: plainly."""
+    manner = turn.get("manner")
+    return manner["name"] if manner else None
 
 
 def facts_of(
