@@ -89,6 +89,11 @@ class FinishedRow(TypedDict):
     review: NotRequired[Review | None]  # what annotators said of it; None or missing: nobody did
 
 
+def speed_of(manner: TurnManner | None) -> float:
+    """Times the engine's own pace; 1.0 where the manner leaves it."""
+    return 1.0 if manner is None or manner["speed"] is None else manner["speed"]
+
+
 def manner_text(manner: TurnManner | None) -> str | None:
     """The manner for a reader; None of a turn that is spoken plainly.
 

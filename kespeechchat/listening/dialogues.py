@@ -17,7 +17,7 @@ from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.listening.differences import Piece, differences
 from kespeechchat.records import FAILED, KEPT, SCHEMAS, Language, Role, Split, turn_names
-from kespeechchat.rows import manner_text
+from kespeechchat.rows import manner_text, speed_of
 from kespeechchat.state.build_state import BuildState, ShardState, State
 from kespeechchat.state.finished_rows import marked_speech
 from kespeechchat.store.commit import CommitRecord
@@ -295,7 +295,7 @@ class Dialogues:
             gender=voice.get("gender"),
             parents=tuple(voice.get("parents") or ()),
             manner=manner_text(manner),
-            speed=(manner and manner["speed"]) or 1.0,
+            speed=speed_of(manner),
         )
 
 

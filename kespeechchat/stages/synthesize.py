@@ -13,7 +13,7 @@ from kespeechchat.config.base import pick
 from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.loudness import levelled
 from kespeechchat.records import Audio, Language, Outcome, Role, RowError, failed, rejected, turn_names
-from kespeechchat.rows import TurnManner
+from kespeechchat.rows import TurnManner, speed_of
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
@@ -51,7 +51,7 @@ class _Turn:
     @property
     def speed(self) -> float:
         """Times the engine's own pace."""
-        return (self.manner and self.manner["speed"]) or 1.0
+        return speed_of(self.manner)
 
     def utterance(self, language: Language) -> Utterance:
         """What the engine is asked to speak."""

@@ -34,6 +34,8 @@ class Said:
 
 def manner_of(manners: Sequence[Manner], seed: int, said: Said) -> TurnManner | None:
     """What is drawn for a turn; None: it is spoken plainly. `seed`: the build's."""
+    if not manners:
+        return None
     drawn = stable_uniform(seed, "manner", said.dialogue, said.name)
     for manner in manners:
         if not fits(manner, said):
