@@ -41,8 +41,9 @@ class Facts(TypedDict):
     agent_seconds: float
 
 
-class MannerFacts(Facts, total=False):
-    """And in which manner its turns are spoken, by name; None: plainly. Only where some dialogue has a turn in one."""
+class MannerFacts(Facts):
+    """Besides, in which manner its turns are spoken, by name; None: plainly. Only of an export where some turn has
+    one."""
 
     user_manner: str | None
     agent_manner: str | None
@@ -110,13 +111,14 @@ class Dialogues:
         """What the listeners say inside the turns of the row, which are at `places`."""
         return self.timing.backchannels(row, places).backchannels
 
-    def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> MannerFacts:
+    def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
         """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is
         not in the library."""
-        facts: MannerFacts = {**facts_of(row, self.selection.partition(row), self.genders, places)}
-        if self.selection.manners:
-            facts["user_manner"], facts["agent_manner"] = map(manner_name, row["turns"][:2])
-        return facts
+        facts = facts_of(row, self.selection.partition(row), self.genders, places)
+        if not self.selection.manners:
+            return facts
+        user, agent = map(manner_name, row["turns"][:2])
+        return MannerFacts(**facts, user_manner=user, agent_manner=agent)
 
 
 def _first_exchange(row: FinishedRow) -> FinishedRow:

@@ -7,17 +7,23 @@ import json
 import tarfile
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from kespeechchat.commands.export import Wanted, export
 from kespeechchat.records import Audio
+from kespeechchat.stages.base import Task
+from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
-from tests.spoken_again import RATE, ROWS, Ground
+from tests.spoken_again import RATE, ROWS, VOICES, Ground
 
 pytestmark = pytest.mark.slow
-ENGINE = "engines.tts.kokoro={use: cosyvoice, model: unused, mode: instruct, instruct_text: A speaker.}"
+ENGINE = (  # beside that of the recorded voices
+    "engines.tts.told={use: cosyvoice, model: unused, mode: instruct, instruct_text: A speaker.}",
+    "stages.synthesize.tts=told",
+)
 HURRIED = "{name: hurried, share: 0.5, role: user, ends: [question], speed: [1.8, 2]}"
 CALM = "{name: calm, share: 0.5, role: agent, languages: [en], instruct: {en: A calm speaker.}}"
 MANNER = f"manner=[{HURRIED}, {CALM}]"
@@ -49,8 +55,8 @@ def _turns(ground: Ground, *settings: str) -> dict[tuple[str, str], dict]:
 
 
 def test_what_was_drawn_is_spoken_kept_counted_and_exported(ground, tmp_path):
-    assert ground.build(ENGINE, MANNER).ok
-    turns = _turns(ground, ENGINE, MANNER)
+    assert ground.build(*ENGINE, MANNER).ok
+    turns = _turns(ground, *ENGINE, MANNER)
     assert len(turns) == 8 * ROWS  # at twice the speed nothing is off pace
     asked = {utterance.text: (utterance.speed, utterance.instruct) for utterance in ground.engines.asked}
     for (_, role), turn in turns.items():
@@ -66,7 +72,7 @@ def test_what_was_drawn_is_spoken_kept_counted_and_exported(ground, tmp_path):
     drawn = {turn["manner"]["name"] if turn["manner"] else None for turn in turns.values()}
     assert drawn == {"hurried", "calm", None}
 
-    export(ground.pipeline(ENGINE, MANNER), ground.store, str(tmp_path / "to"), Wanted(audio=False))
+    export(ground.pipeline(*ENGINE, MANNER), ground.store, str(tmp_path / "to"), Wanted(audio=False))
     for dialogue in json.loads((tmp_path / "to" / "metadata.json").read_text()):
         for role, said in zip(("user", "agent"), dialogue["dialog"], strict=True):
             manner = turns[dialogue["id"], role]["manner"]
@@ -90,10 +96,10 @@ def test_what_was_drawn_is_spoken_kept_counted_and_exported(ground, tmp_path):
 
 @pytest.mark.parametrize("layout", ["huggingface", "lhotse", "stereo", "webdataset"])
 def test_other_layouts_name_it(ground, tmp_path, layout):
-    assert ground.build(ENGINE, MANNER).ok
-    turns = _turns(ground, ENGINE, MANNER)
+    assert ground.build(*ENGINE, MANNER).ok
+    turns = _turns(ground, *ENGINE, MANNER)
     to = tmp_path / "to"
-    export(ground.pipeline(ENGINE, MANNER), ground.store, str(to), Wanted(audio=False, layout=layout))
+    export(ground.pipeline(*ENGINE, MANNER), ground.store, str(to), Wanted(audio=False, layout=layout))
     named = {key: turn["manner"] and turn["manner"]["name"] for key, turn in turns.items()}
     found = {}
     for row in _lines(to, layout):
@@ -120,12 +126,22 @@ def _lines(to, layout):
     return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
-def test_a_build_of_other_shards_draws_the_same(ground, tmp_path, monkeypatch):
-    other = ground.copied(tmp_path / "other", monkeypatch)
-    assert other.build(ENGINE, MANNER, stages=("synthesize", "watermark", "measure", "gate")).ok
-    once = {key: turn["manner"] for key, turn in _turns(other, ENGINE, MANNER).items()}
-    assert ground.build(ENGINE, MANNER).ok
-    assert {key: turn["manner"] for key, turn in _turns(ground, ENGINE, MANNER).items()} == once
+def test_a_row_draws_the_same_alone_as_in_a_shard_and_in_any_round(ground):
+    pipeline = ground.pipeline(*ENGINE, MANNER, "rounds=[seed]")
+    said = {"split": "train", "source": "t", "instruction": "What is it?", "response": "It is so.", "later": None}
+    rows = [{"id": f"row{n}", "language": "en", **said} for n in range(12)]
+    library = pa.Table.from_pylist([{**voice, "language": None} for voice in VOICES])
+
+    def manners(rows: list[dict], stage: str = "synthesize") -> list:
+        made = stage_class(stage)(pipeline)
+        made.setup()
+        outcomes = made.process(Task(0, "en", rows, {"voices": library}))
+        return [[turn.get("manner") for turn in outcome.row["turns"]] for outcome in outcomes]
+
+    together = manners(rows)
+    assert [own for row in reversed(rows) for own in manners([row])] == together[::-1]
+    assert manners(rows, "synthesize.r1") == together
+    assert {turn and turn["name"] for turns in together for turn in turns} == {"hurried", "calm", None}
 
 
 def test_a_turn_off_pace_without_its_speed_is_rejected(ground):
@@ -136,20 +152,20 @@ def test_a_turn_off_pace_without_its_speed_is_rejected(ground):
         return Audio(np.resize(audio.samples, 5 * len(audio.samples)), RATE) if utterance.speed > 1 else audio
 
     ground.engines._said = slower
-    result = ground.build(ENGINE, MANNER)
+    result = ground.build(*ENGINE, MANNER)
     assert result.ok
-    turns = _turns(ground, ENGINE, MANNER)
+    turns = _turns(ground, *ENGINE, MANNER)
     assert turns and not any(turn["manner"] and turn["manner"]["name"] == "hurried" for turn in turns.values())
 
 
 def test_without_manners_rows_and_export_are_what_they_were(ground, tmp_path):
-    assert ground.build(ENGINE).ok
-    turns = _turns(ground, ENGINE)
+    assert ground.build(*ENGINE).ok
+    turns = _turns(ground, *ENGINE)
     assert all(turn["manner"] is None for turn in turns.values())
-    export(ground.pipeline(ENGINE), ground.store, str(tmp_path / "to"), Wanted(audio=False))
+    export(ground.pipeline(*ENGINE), ground.store, str(tmp_path / "to"), Wanted(audio=False))
     assert "manner" not in (tmp_path / "to" / "metadata.json").read_text()
     assert "manner" not in (tmp_path / "to" / "statistics.json").read_text()
-    build_state = BuildState(ground.pipeline(ENGINE, MANNER), ground.store)
+    build_state = BuildState(ground.pipeline(*ENGINE, MANNER), ground.store)
     stale = {
         unit.name
         for unit in build_state.pipeline.units
