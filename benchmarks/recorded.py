@@ -107,7 +107,7 @@ def fill(
 def record_shard(
     store: ObjectStore, order: Order, rows: list[dict[str, Any]], counted: int | None = None
 ) -> CommitRecord:
-    """Commits `rows` as the shard that `order` asks for; its record says that there are `counted`. Returns the record."""
+    """Commits `rows` as the shard that `order` asks for; its record counts them, or says `counted`. Returns it."""
     counts = Counts(*[len(rows) if counted is None else counted] * 2)
     outcomes = [(order.name, Outcome(row)) for row in rows]
     record = CommitRecord(

@@ -3,9 +3,9 @@
     python -m benchmarks.view [--dialogues 7000000] [--voices 42000] [--folder DIR] [--keep]
 
 Making up the build is not counted. Its shards are real commits of every stage; those of the gate hold the paper's mean
-lengths (`products.shard_rows`), the others one row at most, though their records count as many, for the report decides by
-them which shards it looks at. The index is made by `kesc view`'s own code, then brought up
-to date with nothing to do. Pages are asked for in every order, at the beginning and inside, with and without filters.
+lengths (`products.shard_rows`), the others one row at most. Their records count as many, for the report decides by them
+which shards it looks at. The index is made by `kesc view`'s own code, then brought up to date with nothing to do. Pages
+are asked for in every order, at the beginning and inside, with and without filters.
 The report, made in a process of its own, looks at a sample; made up dialogues have no audio, so it encodes none.
 
 Bounds, for 7 M dialogues on 2 cores: the index in 1,800 s and 2 GiB, again in 60 s; the slowest page in 2 s, and the
@@ -56,7 +56,8 @@ def build(folder: Path, dialogues: int, voices: int) -> tuple[Pipeline, Unsynced
         return [row | {"language": order.language} for row in made]
 
     def size(order: Order) -> int:
-        return min(SHARD, dialogues - order.key.shard * SHARD) if input_branch(order.unit.first) == "instructions" else 1
+        of_dialogues = input_branch(order.unit.first) == "instructions"
+        return min(SHARD, dialogues - order.key.shard * SHARD) if of_dialogues else 1
 
     fill(pipeline, store, rows=rows, counted=size)
     return pipeline, store

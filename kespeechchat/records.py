@@ -133,6 +133,8 @@ COMMON = pa.schema(
 
 _SCORES = pa.list_(pa.struct([("head", pa.string()), ("value", pa.float32())]))  # e.g. dnsmos_ovrl, dnsmos_p808
 
+# Times the engine's own pace, and what it was told of how to speak; null where the manner leaves it.
+_MANNER = pa.struct([("name", pa.string()), ("speed", pa.float64()), ("instruct", pa.string())])
 _TURN = [
     ("role", pa.string()),  # user | agent
     ("voice", pa.string()),
@@ -143,6 +145,7 @@ _TURN = [
     ("seconds", pa.float32()),
     ("loudness", pa.float32()),  # LUFS, as the TTS spoke; null where `synthesize` leaves the level, or it was silent
     ("gain", pa.float32()),  # dB, by which it was then made louder or softer; null where `synthesize` leaves the level
+    ("manner", _MANNER),  # null: the turn is spoken plainly
 ]
 
 _HEARD = [  # of a turn's marked audio; null in a ROOT that an older `measure` wrote

@@ -35,11 +35,20 @@ class Silence(TypedDict):
     end: float
 
 
+class TurnManner(TypedDict):
+    """In which of the profile's manners a turn was spoken: `speed`, times the engine's own pace, and `instruct`, what
+    the engine was told; None where the manner leaves it."""
+
+    name: str
+    speed: float | None
+    instruct: str | None
+
+
 class FinishedTurn(TypedDict):
     """What one side says. `seconds` are of its audio, `sample_rate` is in Hz, `loudness` in LUFS before the `gain` (dB)
     that `synthesize` gave it. A ROOT that was measured before word times or levels were stored has none of them: the
-    keys are missing, or hold None. `leading_silence`, `longest_silence` (inside) and `trailing_silence` are in
-    seconds."""
+    keys are missing, or hold None; so does `manner` of a turn that is spoken plainly. `leading_silence`,
+    `longest_silence` (inside) and `trailing_silence` are in seconds."""
 
     role: Role
     voice: str
@@ -59,6 +68,7 @@ class FinishedTurn(TypedDict):
     trailing_silence: NotRequired[float | None]
     loudness: NotRequired[float | None]
     gain: NotRequired[float | None]
+    manner: NotRequired[TurnManner | None]
 
 
 class FinishedRow(TypedDict):
@@ -77,6 +87,24 @@ class FinishedRow(TypedDict):
     shard: int  # where it is in ROOT: the shard of stage `gate` …
     round: int  # … and the round of speech that it passed in; 0 is the first
     review: NotRequired[Review | None]  # what annotators said of it; None or missing: nobody did
+
+
+def speed_of(manner: TurnManner | None) -> float:
+    """Times the engine's own pace; 1.0 where the manner leaves it."""
+    return 1.0 if manner is None or manner["speed"] is None else manner["speed"]
+
+
+def manner_text(manner: TurnManner | None) -> str | None:
+    """The manner for a reader; None of a turn that is spoken plainly.
+
+    >>> manner_text({"name": "hurried", "speed": 1.12, "instruct": "A busy man."})
+    'hurried, speed 1.12, told “A busy man.”'
+    """
+    if not manner:
+        return None
+    speed = "" if manner["speed"] is None else f", speed {manner['speed']:g}"
+    told = "" if manner["instruct"] is None else f", told “{manner['instruct']}”"
+    return f"{manner['name']}{speed}{told}"
 
 
 def samples_of(turn: FinishedTurn) -> int:

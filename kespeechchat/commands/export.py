@@ -220,6 +220,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         rejected={s["name"]: s["rejected"] for s in stages if s["rejected"] and pipeline.decides(s["name"])},
         yields=stages,
         rounds=built["rounds"] if built else {},
+        manners=pipeline.manner,
     )
 
 

@@ -10,6 +10,7 @@ from kespeechchat.config.flow import AUDIO
 from kespeechchat.config.rounds import split_round
 from kespeechchat.display import counted, percent
 from kespeechchat.records import COMMON, KEPT
+from kespeechchat.rows import manner_text
 
 _LONG = 6  # numbers of a list that is shown whole
 
@@ -66,6 +67,8 @@ def _turn(turn: dict[str, Any]) -> Iterator[str]:
     tries = f", {turn['tries']} tries" if (turn["tries"] or 1) > 1 else ""
     yield f"  {turn['role']}, voice {turn['voice']}, seed {turn['seed']}{tries}{length}"
     yield f"    text:  {turn['text']}"
+    if manner := manner_text(turn.get("manner")):
+        yield f"    manner: {manner}"
     if turn.get("transcript") is not None:
         yield f"    heard: {turn['transcript']}"
     figures = [f"error rate {percent(turn['error_rate'])}"] if turn.get("error_rate") is not None else []

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME
-from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads
+from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Manners, Threads
 
 
 class CosyVoiceModelSettings(EngineSettings):
     """What every engine over a model folder of CosyVoice is told; `CosyVoiceSettings` says what it means."""
 
+    speeds: ClassVar[tuple[float, float]] = (0.5, 2.0)  # outside, stretching the spectrogram is heard
     use: Literal["cosyvoice"]
     model: str
     version: Literal[1, 2, 3] = 1
@@ -32,6 +33,16 @@ class CosyVoiceModelSettings(EngineSettings):
     def prompted(self) -> bool:
         """Whether it speaks from a recording of the speaker."""
         return self.mode == "zero_shot"
+
+    @property
+    def manners(self) -> Manners:
+        """At other speeds in every mode; as a text tells it in the mode that has one."""
+        return Manners(
+            self.speeds,
+            self.mode == "instruct",
+            for_instructions="give it version: 1, mode: instruct, an instruct_text for all other turns and a folder of "
+            "CosyVoice-300M-Instruct, or remove instruct",
+        )
 
     @model_validator(mode="after")
     def _instruct(self) -> CosyVoiceModelSettings:

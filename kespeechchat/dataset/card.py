@@ -8,6 +8,7 @@ from typing import Any
 
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
+from kespeechchat.dataset.manner_shares import manner_section
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
 from kespeechchat.dataset.tables import backchannel_sentences, ended_line, made_line, timeline_sentence, timeline_table
@@ -42,7 +43,7 @@ class CardFacts:
 
 def card(facts: CardFacts) -> str:
     """README.md as text; the same facts give the same bytes."""
-    sections = [_opening, _loading, _counts, _partitions, _quality, _voices, _watermark, _scene, _yields]
+    sections = [_opening, _loading, _counts, _manners, _partitions, _quality, _voices, _watermark, _scene, _yields]
     body = [section(facts) for section in sections]
     body += [licence_table(facts.build.licences), _departures(facts), _layout(facts)]
     dialogues = facts.statistics["all"]["dialogues"]
@@ -101,6 +102,10 @@ def _counts(facts: CardFacts) -> str:
     time = ["## Turns and time", _TIME, timeline_sentence(found), timeline_table(found)] if found else []
     time += backchannel_sentences(found) if found else []
     return "\n\n".join(["## Contents", markdown_table(["", *names, "paper, in all"], rows), *time])
+
+
+def _manners(facts: CardFacts) -> str:
+    return "\n\n".join(manner_section(facts.statistics, facts.build.manners))
 
 
 def _partitions(facts: CardFacts) -> str:

@@ -1,10 +1,10 @@
-"""The paper's metadata JSON (arXiv 2412.01078, appendix C): an object a dialogue, the paper's keys, and one for
-backchannels where there are some, which the paper has not."""
+"""The paper's metadata JSON (arXiv 2412.01078, appendix C): an object a dialogue, the paper's keys, and keys for
+backchannels and manners of speaking where there are some, which the paper has not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.places import Place
@@ -39,8 +39,18 @@ class ChannelFacts(TypedDict):
     language: Language
 
 
+class MannerItem(TypedDict):
+    """How a turn is spoken: the manner's name, its speed (times the engine's own pace), what the engine was told. What
+    the manner leaves alone is left out."""
+
+    name: str
+    speed: NotRequired[float]
+    instruct: NotRequired[str]
+
+
 class DialogTurn(TypedDict):
-    """One turn; `start` and `end` in seconds of the dialogue, `audio_path` below `audio/`."""
+    """One turn; `start` and `end` in seconds of the dialogue, `audio_path` below `audio/`. `manner` is there only where
+    the turn is spoken in one."""
 
     channel: int
     speaker: str
@@ -48,6 +58,7 @@ class DialogTurn(TypedDict):
     start: float
     end: float
     audio_path: str
+    manner: NotRequired[MannerItem]
 
 
 class BackchannelItem(DialogTurn):
@@ -105,6 +116,8 @@ def dialogue_object(
                 "audio_path": folder + audio_name(row["id"], index),
             }
         )
+        if manner := turn.get("manner"):
+            dialog[-1]["manner"] = cast(MannerItem, {key: value for key, value in manner.items() if value is not None})
     duration = round(length_of(places) / rate, TIME_DIGITS)
     found: DialogueObject = {
         "id": row["id"],

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from kespeechchat.config.manner import PLAIN
 from kespeechchat.records import LANGUAGES
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
@@ -20,7 +21,7 @@ _LETTERS = re.compile(r"[^\W_]+")
 _BINS = 200  # of an error rate of 0 to 1, each named by its upper edge; beyond 1 counts in the last
 ROLES = {"user": "instruction", "agent": "response"}  # a role's turn, in the paper's words
 
-_OF_TURN = ("role", "voice", "text", "seconds", "error_rate", "watermark_score", "scores")
+_OF_TURN = ("role", "voice", "text", "seconds", "error_rate", "watermark_score", "scores", "manner.name")
 COLUMNS = (  # of stage `gate`, as Parquet names them: what is counted here and in `quality`
     *("language", "split", "metric", "error_rate", "edits", "units"),
     *(f"turns.list.element.{name}" for name in _OF_TURN),
@@ -93,6 +94,7 @@ class Part:
     voices: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     metrics: set[str] = field(default_factory=set)
     rounds: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))  # seconds of dialogues
+    paces: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))  # s a unit, by "ROLE MANNER"
 
     def add(self, row: FinishedRow, watermark_threshold: float) -> None:
         """One row; a turn is marked from `watermark_threshold` on."""
@@ -124,6 +126,8 @@ class Part:
             self.voices[role] |= names
         for round_, moments in other.rounds.items():
             self.rounds[round_].merge(moments)
+        for spoken, moments in other.paces.items():
+            self.paces[spoken].merge(moments)
 
     def result(self, language: str) -> dict[str, Any]:
         """What statistics.json says of a language."""
@@ -147,15 +151,36 @@ class Part:
                 for round_, m in sorted(self.rounds.items())
             },
             **per_turn,
+            **self._manners(unit),
             "quality": self.quality(),
         }
+
+    def _manners(self, unit: str) -> dict[str, Any]:
+        """Of each role and manner the turns, their share of the role's, and their pace; nothing where all are plain."""
+        found: dict[str, dict[str, Moments]] = defaultdict(dict)
+        for spoken, moments in sorted(self.paces.items(), reverse=True):
+            role, _, name = spoken.partition(" ")
+            found[role][name] = moments
+        if all(names.keys() <= {PLAIN} for names in found.values()):
+            return {}
+        turns = {role: sum(m.count for m in names.values()) for role, names in found.items()}
+        manners = {
+            role: {
+                name: {"turns": m.count, "share": _ratio(m.count, turns[role]), f"seconds_per_{unit[:-1]}": m.result()}
+                for name, m in sorted(names.items())
+            }
+            for role, names in found.items()
+        }
+        return {"manners": manners}
 
     def _counted(self, of: str) -> dict[str, int]:
         return {k.removeprefix(of): v for k, v in sorted(self.counts.items()) if k.startswith(of)}
 
     def _add_turn(self, turn: FinishedTurn, language: str, watermark_threshold: float) -> None:
-        role = turn["role"]
-        self.lengths[role].add(spoken_length(turn["text"], language))
+        role, length = turn["role"], spoken_length(turn["text"], language)
+        self.lengths[role].add(length)
+        manner = turn.get("manner")
+        self.paces[f"{role} {manner['name'] if manner else PLAIN}"].add(turn["seconds"] / max(1, length))
         self.seconds[role].add(turn["seconds"])
         self.voices[role].add(turn["voice"])
         if turn["watermark_score"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kespeechchat.dataset.manner_shares import manner_section
 from kespeechchat.dataset.quality import PAPER as PAPER_QUALITY
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER, ROLES
@@ -32,6 +33,7 @@ def statistics_markdown(figures: Figures, quality: Figures) -> str:
         "arXiv 2412.01078; – where it states no figure that this project knows of.",
         *_contents(figures),
         *_timeline(figures.get("timeline")),
+        *manner_section(figures),
         *_partitions(figures),
         *_subsets(figures),
         *_splits(figures),

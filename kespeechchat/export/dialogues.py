@@ -13,7 +13,7 @@ from kespeechchat.dataset.timeline import Timing
 from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
 from kespeechchat.records import Language, Split, turn_names
-from kespeechchat.rows import FinishedRow
+from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
@@ -39,6 +39,14 @@ class Facts(TypedDict):
     agent_voice: str
     agent_gender: str
     agent_seconds: float
+
+
+class MannerFacts(Facts):
+    """Besides, in which manner its turns are spoken, by name; None: plainly. Only of an export where some turn has
+    one."""
+
+    user_manner: str | None
+    agent_manner: str | None
 
 
 @dataclass(frozen=True)
@@ -106,11 +114,21 @@ class Dialogues:
     def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
         """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is
         not in the library."""
-        return facts_of(row, self.selection.partition(row), self.genders, places)
+        facts = facts_of(row, self.selection.partition(row), self.genders, places)
+        if not self.selection.manners:
+            return facts
+        user, agent = map(manner_name, row["turns"][:2])
+        return MannerFacts(**facts, user_manner=user, agent_manner=agent)
 
 
 def _first_exchange(row: FinishedRow) -> FinishedRow:
     return row if len(row["turns"]) == 2 else {**row, "turns": row["turns"][:2]}
+
+
+def manner_name(turn: FinishedTurn) -> str | None:
+    """Of the manner that the turn is spoken in; None: plainly."""
+    manner = turn.get("manner")
+    return manner["name"] if manner else None
 
 
 def facts_of(

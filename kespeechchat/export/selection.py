@@ -31,7 +31,7 @@ Hashes = npt.NDArray[np.uint64]
 _MICRO = 1_000_000
 NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 _TEXTS = ("split", "turns.list.element.text")  # Parquet columns
-_OF_TURN = ("role", "voice", "sample_rate", "seconds")
+_OF_TURN = ("role", "voice", "sample_rate", "seconds", "manner.name")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
 
 
@@ -138,6 +138,7 @@ class Selection:
     longer: int = 0  # dialogues of several exchanges, of the languages chosen
     barred: frozenset[int] = frozenset()  # see `Rule`
     without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # see `Rule`
+    manners: bool = False  # whether any turn, of the languages chosen, is spoken in one
 
     def __iter__(self) -> Iterator[FinishedRow]:
         for row, _ in self.rule.chosen(self.rows):
@@ -212,6 +213,7 @@ def select(
         survey.refused,
         survey.longer,
         barred,
+        manners=survey.manners,
     )
 
 
@@ -266,6 +268,7 @@ class _Survey:
     rates: set[int] = field(default_factory=set)
     refused: int = 0
     longer: int = 0
+    manners: bool = False
 
     def add(self, row: FinishedRow, subset: Subset, barred: frozenset[int]) -> None:
         key = stable_hash(safe_name(row["id"]))
@@ -284,6 +287,7 @@ class _Survey:
         for i, turn in enumerate(row["turns"]):
             self.by_role[i % 2] += round(turn["seconds"] * _MICRO)
             self.rates.add(turn["sample_rate"])
+            self.manners = self.manners or bool(turn.get("manner"))
 
     def extend(self, later: _Survey) -> None:
         self.dialogues.extend(later.dialogues)
@@ -294,6 +298,7 @@ class _Survey:
         self.rates |= later.rates
         self.refused += later.refused
         self.longer += later.longer
+        self.manners |= later.manners
 
     def hours(self) -> Mapping[str, float]:
         return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}

@@ -103,7 +103,8 @@ def cut(
 ) -> dict[str, Any]:
     """A lhotse cut with a supervision for each turn at its place: a MultiCut where `channels` is a list, else a
     MonoCut. `of_turn`: what a supervision has beside its time and text (`channel`, `language`, `speaker`, …). Those of
-    backchannels (`said`) come behind; `custom.backchannel_in` is the index of the turn that they lie in."""
+    backchannels (`said`), which are spoken plainly, come behind; `custom.backchannel_in` is the index of the turn that
+    they lie in."""
     names = turn_names(turn["role"] for turn in row["turns"])
     supervisions = [
         {
@@ -126,7 +127,7 @@ def cut(
                 "duration": one.samples / rate,
                 "text": one.text,
                 **own,
-                "custom": {**own["custom"], "backchannel_in": one.turn},
+                "custom": {k: v for k, v in own["custom"].items() if k != "manner"} | {"backchannel_in": one.turn},
             }
         )
     return {

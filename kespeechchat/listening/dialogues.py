@@ -17,6 +17,7 @@ from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.listening.differences import Piece, differences
 from kespeechchat.records import FAILED, KEPT, SCHEMAS, Language, Role, Split, turn_names
+from kespeechchat.rows import manner_text, speed_of
 from kespeechchat.state.build_state import BuildState, ShardState, State
 from kespeechchat.state.finished_rows import marked_speech
 from kespeechchat.store.commit import CommitRecord
@@ -29,7 +30,7 @@ _PROMPT = ".prompt:"  # in the name of a fingerprint's ingredient: rewrite.promp
 _PLAIN = ("language", "split", "source", "metric", "error_rate", "edits", "units", "seconds")
 _TURN = (
     *("role", "voice", "text", "seed", "tries", "seconds", "transcript", "error_rate", "watermark_score", "scores"),
-    *("leading_silence", "longest_silence", "trailing_silence"),
+    *("leading_silence", "longest_silence", "trailing_silence", "manner"),
 )
 _ORIGIN = ("file", "line", "task", "instruction", "input", "question_from", "response_from")
 
@@ -38,7 +39,7 @@ _ORIGIN = ("file", "line", "task", "instruction", "input", "question_from", "res
 class Turn:
     """What one side says: `text` as the TTS got it, `transcript` as the recognizer heard it. `seconds` are of its
     audio; `scores` by head (`dnsmos_ovrl`); `parents` are the real speakers whose
-    blend the voice is. What no stage has measured is None."""
+    blend the voice is; `manner` is how it is spoken, in words. What no stage has measured is None."""
 
     role: Role
     voice: str
@@ -54,12 +55,15 @@ class Turn:
     longest_silence: float | None = None  # s; at the beginning, inside or at the end
     gender: str | None = None
     parents: tuple[str, ...] = ()
+    manner: str | None = None
+    speed: float = 1.0  # times the engine's own pace
 
     @cached_property
     def pace(self) -> float | None:
-        """Seconds per character that is said; worked out when it is asked for, because reading a text takes a while."""
+        """Seconds per character that is said, without the speed of its manner: what `synthesize` holds to its limits.
+        Worked out when it is asked for, because reading a text takes a while."""
         spoken = characters(self.text, self.language) if self.seconds is not None else 0
-        return self.seconds / spoken if self.seconds is not None and spoken else None
+        return self.seconds * self.speed / spoken if self.seconds is not None and spoken else None
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,7 @@ class Dialogues:
 
     def _turn(self, turn: dict[str, Any], language: Language) -> Turn:
         voice = self.voices.get(turn["voice"], {})
+        manner = turn.get("manner")
         silences = [turn.get(k) for k in ("leading_silence", "longest_silence", "trailing_silence")]
         return Turn(
             role=turn["role"],
@@ -289,6 +294,8 @@ class Dialogues:
             longest_silence=max((s for s in silences if s is not None), default=None),
             gender=voice.get("gender"),
             parents=tuple(voice.get("parents") or ()),
+            manner=manner_text(manner),
+            speed=speed_of(manner),
         )
 
 

@@ -35,7 +35,7 @@ _CARRIED = (
     "longest_silence",
 )
 
-_LATER = ("loudness", "gain")  # in shards of `measure` that were made before, these are missing
+_LATER = ("loudness", "gain", "manner")  # in shards of `measure` that were made before, these are missing
 
 _METRICS = {"character": "CER", "word": "WER", "syllable": "SER"}
 

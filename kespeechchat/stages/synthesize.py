@@ -12,7 +12,8 @@ from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
 from kespeechchat.engines.tts import Prompt, Utterance
 from kespeechchat.loudness import levelled
-from kespeechchat.records import Audio, Outcome, Role, RowError, failed, rejected, turn_names
+from kespeechchat.records import Audio, Language, Outcome, Role, RowError, failed, rejected, turn_names
+from kespeechchat.rows import TurnManner, speed_of
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
 from kespeechchat.stages.base import Row, Stage, Task
@@ -21,6 +22,7 @@ from kespeechchat.stages.recordings import prompts_of
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.text.error_rate import characters
 from kespeechchat.voices.casting import VoiceIndex, voices_after
+from kespeechchat.voices.manner import Said, manner_of
 
 _SAID: tuple[tuple[Role, str], ...] = (("user", "instruction"), ("agent", "response"))
 _COLUMNS = ("source", "language", "split", "instruction", "response", "later")
@@ -37,6 +39,7 @@ class _Turn:
     voice: str
     text: str
     embedding: np.ndarray
+    manner: TurnManner | None = None
     prompt: Prompt | None = None
     tries: int = 0
     seed: int = 0
@@ -45,10 +48,21 @@ class _Turn:
     loudness: float | None = None  # LUFS, before `gain`
     gain: float | None = None  # dB
 
+    @property
+    def speed(self) -> float:
+        """Times the engine's own pace."""
+        return speed_of(self.manner)
+
+    def utterance(self, language: Language) -> Utterance:
+        """What the engine is asked to speak."""
+        told = self.manner["instruct"] if self.manner else None
+        return Utterance(self.text, language, self.embedding, self.seed, self.speed, self.prompt, told)
+
     def columns(self, silent: bool) -> Row:
         """The turn as its schema has it; FLAC at once, so that no float audio waits in memory."""
         columns: Row = {"role": self.role, "voice": self.voice, "text": self.text}
         columns |= {"tries": self.tries, "seed": self.seed}
+        columns |= {"manner": self.manner} if self.manner else {}
         if isinstance(self.audio, Audio):
             columns |= {"sample_rate": self.audio.sample_rate, "seconds": self.audio.seconds}
             columns |= {"loudness": self.loudness, "gain": self.gain}
@@ -109,7 +123,9 @@ class Synthesize(Stage[settings.Synthesize]):
         def turn(name: str, role: Role, text: str) -> _Turn:
             voice = cast[role]
             embedding = np.asarray(voices[voice]["embedding"], dtype=np.float32)
-            return _Turn(row["id"], name, role, voice, text, embedding)
+            spoken = Said(row["id"], name, role, row["language"], text)
+            manner = manner_of(self.pipeline.manner, self.pipeline.seed, spoken)
+            return _Turn(row["id"], name, role, voice, text, embedding, manner)
 
         names = turn_names(role for role, _ in said)
         return [turn(name, role, text) for name, (role, text) in zip(names, said, strict=True)]
@@ -121,13 +137,11 @@ class Synthesize(Stage[settings.Synthesize]):
             for turn in waiting:
                 turn.tries = attempt + 1
                 turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.name, attempt)
-            audios: list[Audio | RowError] = self.tts.speak(
-                [Utterance(t.text, task.one_language, t.embedding, t.seed, prompt=t.prompt) for t in waiting]
-            )
+            audios: list[Audio | RowError] = self.tts.speak([t.utterance(task.one_language) for t in waiting])
             for turn, audio in zip(waiting, audios, strict=True):
                 turn.audio = audio
                 self._level(turn)
-                turn.fault = self._fault(turn.text, audio, task) if isinstance(audio, Audio) else None
+                turn.fault = self._fault(turn, audio, task) if isinstance(audio, Audio) else None
             waiting = [t for t in waiting if isinstance(t.audio, RowError) or t.fault]
             if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
@@ -137,17 +151,19 @@ class Synthesize(Stage[settings.Synthesize]):
             level = levelled(turn.audio, wanted.lufs, wanted.true_peak)
             turn.audio, turn.loudness, turn.gain = level.audio, level.before, level.gain
 
-    def _fault(self, text: str, audio: Audio, task: Task) -> tuple[str, str] | None:
-        if off := self._off_pace(text, audio, task):
+    def _fault(self, turn: _Turn, audio: Audio, task: Task) -> tuple[str, str] | None:
+        if off := self._off_pace(turn, audio, task):
             return "pace", off
         silent = silences(audio)
         long = too_silent(silent.leading, silent.inside, silent.trailing, self.settings.max_silence)
         return ("silence", long) if long else None
 
-    def _off_pace(self, text: str, audio: Audio, task: Task) -> str | None:
+    def _off_pace(self, turn: _Turn, audio: Audio, task: Task) -> str | None:
+        """The limits are of the engine's own pace: a turn at another speed is held to them as if it were at that."""
         low, high = pick(self.settings.seconds_per_character, task.one_language)
-        pace = audio.seconds / max(1, characters(text, task.one_language))
-        return None if low <= pace <= high else f"{pace:.3f} s per character, {low}–{high}"
+        pace = audio.seconds * turn.speed / max(1, characters(turn.text, task.one_language))
+        at = "" if turn.speed == 1 else f" without its speed of {turn.speed:g}"
+        return None if low <= pace <= high else f"{pace:.3f} s per character{at}, {low}–{high}"
 
 
 def turns_of(row: Row) -> list[tuple[Role, str]]:

@@ -216,6 +216,34 @@ def test_instruct_gives_the_voice_to_the_flow_alone(tmp_path):
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_an_utterance_is_told_reaches_the_llm_in_place_of_the_settings_text(tmp_path, batch):
+    with tiny_cosyvoice.llm_loaded():
+        engine = load(settings(tiny_cosyvoice.build(tmp_path / "tiny-Instruct"), batch=batch, **INSTRUCT))
+    prompts = set()
+    decode = engine._frontend.tokenizer.decode
+    engine._model.llm.text_embedding.register_forward_pre_hook(
+        lambda _, given: prompts.update(decode(row) for row in given[0].tolist())
+    )
+    told = say("See you later.", instruct="A busy man.", speed=1.25)
+    plain, busy, again = engine.speak([say(), told, told])
+    assert all(isinstance(audio, Audio) for audio in (plain, busy, again))
+    assert any("A calm speaker.<endofprompt>Good morning" in prompt for prompt in prompts)
+    assert any("A busy man.<endofprompt>See you" in prompt for prompt in prompts)
+    assert not any("A calm speaker.<endofprompt>See you" in prompt for prompt in prompts)
+    assert engine._frontend.spk2info == {}
+    if batch == 1:
+        np.testing.assert_array_equal(busy.samples, again.samples)
+
+
+@pytest.mark.model
+def test_a_mode_without_instructions_refuses_one(cosyvoice, heard):
+    with pytest.raises(EngineError, match="in mode: sft takes no instructions, and is told 'A busy man"):
+        cosyvoice.speak([say(), say(instruct="A busy man.")])
+    assert heard == {"llm": [], "flow": []}
+
+
+@pytest.mark.model
 def test_version_2_gives_the_voice_to_the_flow_alone(tmp_path):
     with tiny_cosyvoice.llm_loaded():
         engine = load(settings(tiny_cosyvoice.build2(tmp_path / "tiny2"), version=2))

@@ -136,9 +136,23 @@ def test_the_same_bits_in_any_batch_thread_count_and_process(kokoro):
 
 
 @pytest.mark.model
-def test_speed(kokoro):
-    slow, fast = kokoro.speak([say("Good morning to all of you.", speed=s) for s in (0.8, 1.3)])
-    assert slow.seconds > 1.2 * fast.seconds
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("Good morning to all of you, and welcome back.", "en"), ("今天天气很好，我们去公园吧。", "zh")],
+)
+def test_a_manners_speed_is_what_is_heard(kokoro, text, language):
+    """Seconds fall as the speed says, within what pauses and trimmed ends leave; that is what stage `synthesize` takes
+    for granted where it holds a turn to its limits of pace."""
+    slow, plain, fast = kokoro.speak([say(text, language, speed=speed) for speed in (0.75, 1.0, 1.5)])
+    assert slow.seconds > plain.seconds > fast.seconds
+    assert slow.seconds * 0.75 == pytest.approx(plain.seconds, rel=0.15)
+    assert fast.seconds * 1.5 == pytest.approx(plain.seconds, rel=0.15)
+
+
+@pytest.mark.model
+def test_it_takes_no_instructions(kokoro):
+    with pytest.raises(EngineError, match="takes no instructions, and is told 'A busy man"):
+        kokoro.speak([say("Hi"), say("Hi", instruct="A busy man.")])
 
 
 @pytest.mark.model

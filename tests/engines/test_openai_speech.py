@@ -71,6 +71,20 @@ def test_a_plain_request_has_nothing_that_a_strict_server_refuses(server: Moody)
     assert set(server.bodies[0]) == {"model", "input", "voice", "response_format"}
 
 
+def test_a_server_is_told_how_to_speak_where_it_takes_that(server: Moody):
+    tts = engine(server, instructions=True)
+    tts.speak([say(tts, "hello", instruct="A busy man.")])
+    tts.speak([say(tts, "hello")])
+    assert [body.get("instructions") for body in server.bodies] == ["A busy man.", None]
+
+
+def test_one_that_does_not_take_it_stops_the_build_before_anything_is_asked(server: Moody):
+    tts = engine(server)
+    with pytest.raises(EngineError, match=r"takes no instructions, and is told 'A busy man\.'; set instructions: true"):
+        tts.speak([say(tts, "hello"), say(tts, "hello", instruct="A busy man.")])
+    assert server.bodies == []
+
+
 # --- voices
 
 

@@ -24,7 +24,8 @@ class Utterance:
     """One utterance to speak.
 
     `embedding`: float32 [D] in the engine's own speaker space. `speed`: times the engine's own pace, which is 1.0.
-    `prompt`: what an engine speaks from that takes a recording of the speaker in place of an embedding.
+    `prompt`: what an engine speaks from that takes a recording of the speaker in place of an embedding. `instruct`:
+    how to speak, in words; None: as the engine's settings have it.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Utterance:
     seed: int
     speed: float = 1.0
     prompt: Prompt | None = None
+    instruct: str | None = None
 
 
 class TTS(Engine, Protocol):
@@ -49,7 +51,8 @@ class TTS(Engine, Protocol):
     languages: tuple[Language, ...]
 
     def speak(self, utterances: Sequence[Utterance]) -> list[Audio | RowError]:
-        """Speech in the order of `utterances`. Text must have passed `text.speakability`."""
+        """Speech in the order of `utterances`. Text must have passed `text.speakability`. Raises EngineError for an
+        instruction where it takes none (`EngineSettings.manners`)."""
         ...
 
 

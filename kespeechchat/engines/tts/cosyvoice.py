@@ -66,18 +66,20 @@ class CosyVoice(CosyVoiceModel, TTS):
         self._llm_errors.clear()
         with self._voice(utterance):
             _seed(utterance.seed)
-            parts = [part for piece in self._pieces(utterance.text) for part in self._run(piece, utterance.speed)]
+            told = self._told(utterance)
+            parts = [part for text in self._pieces(utterance.text) for part in self._run(text, utterance.speed, told)]
         return checked(parts, self.sample_rate)
 
-    def _run(self, text: str, speed: float) -> list[Float32]:
-        """What the library yields for `text`, each float32 [T]; one item a split of its own."""
+    def _run(self, text: str, speed: float, told: str | None) -> list[Float32]:
+        """What the library yields for `text`, each float32 [T]; one item a split of its own. `told`: the instruction,
+        where the mode has one."""
         options: dict[str, Any] = {"stream": False, "speed": speed, "text_frontend": self._settings.text_frontend}
         if self._settings.prompted:
             yielded = self._cosyvoice.inference_zero_shot(text, "", None, zero_shot_spk_id=VOICE, **options)
-        elif self._instruct is None:
+        elif told is None:
             yielded = self._cosyvoice.inference_sft(text, VOICE, **options)
         else:
-            yielded = self._cosyvoice.inference_instruct(text, VOICE, self._instruct, **options)
+            yielded = self._cosyvoice.inference_instruct(text, VOICE, told, **options)
         parts = []
         try:
             for item in yielded:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kespeechchat.config.engines import CosyVoiceModelSettings
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_text import speakable
 from kespeechchat.records import Audio, RowError
 
-_SPEEDS = (0.5, 2.0)  # outside, stretching the spectrogram is heard
 _SHORTEST = 0.1  # seconds; less is no speech
 _MARK = re.compile(r"<\|.*?\||</?\w+>|\[\w[\w-]*\]")  # <|endoftext|>, <strong>, [laughter]
 
@@ -26,8 +26,9 @@ def defect(utterance: Utterance, prompted: bool) -> RowError | None:
             return unusable
     elif not np.isfinite(embedding).all() or not embedding.any():
         return RowError("voice embedding is zero or not finite")
-    if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
-        return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
+    low, high = CosyVoiceModelSettings.speeds
+    if not low <= utterance.speed <= high:
+        return RowError(f"speed {utterance.speed} is not in {low}–{high}")
     if not speakable(utterance.text):
         return RowError(f"nothing to speak in {utterance.text[:40]!r}")
     if mark := _MARK.search(utterance.text):

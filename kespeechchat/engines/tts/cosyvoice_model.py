@@ -45,7 +45,7 @@ class CosyVoiceModel:
         self._cosyvoice = library.load(folder, settings)
         self._frontend, self._model = self._cosyvoice.frontend, self._cosyvoice.model
         self._voice_size = library.embedding_size(self._cosyvoice)
-        self._instruct = self._instruction()
+        self._closed = self._own_instruction()
         self._dead: str | None = None
         self._watch = Watch()
 
@@ -66,6 +66,11 @@ class CosyVoiceModel:
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
+        if utterance.instruct is not None and self._settings.mode != "instruct":
+            raise EngineError(
+                f"CosyVoice in mode: {self._settings.mode} takes no instructions, and is told "
+                f"{utterance.instruct[:40]!r}; that needs mode: instruct"
+            )
         if not self._settings.prompted and np.shape(utterance.embedding) != (self._voice_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
@@ -126,21 +131,20 @@ class CosyVoiceModel:
         try:
             with self._voice(utterance):
                 texts = [part for piece in self._pieces(utterance.text) for part in self._normalized(piece)]
-                given = [self._frontend_inputs(text) for text in texts]
+                told = self._told(utterance)
+                given = [self._frontend_inputs(text, told) for text in texts]
         except Exception as error:
             if broke_gpu(error):
                 raise
             return RowError(f"CosyVoice: {type(error).__name__}: {error}")
         return [Piece(inputs, (utterance.seed, number), utterance.speed) for number, inputs in enumerate(given)]
 
-    def _frontend_inputs(self, text: str) -> dict[str, Any]:
+    def _frontend_inputs(self, text: str, told: str | None) -> dict[str, Any]:
         if self._settings.prompted:
             return dict(self._frontend.frontend_zero_shot(text, "", None, self._cosyvoice.sample_rate, VOICE))
-        if self._instruct is None:
+        if told is None:
             return dict(self._frontend.frontend_sft(text, VOICE))
-        instruct = self._frontend.text_normalize(
-            self._instruct, split=False, text_frontend=self._settings.text_frontend
-        )
+        instruct = self._frontend.text_normalize(told, split=False, text_frontend=self._settings.text_frontend)
         return dict(self._frontend.frontend_instruct(text, VOICE, instruct))
 
     def _normalized(self, text: str) -> list[str]:
@@ -174,14 +178,26 @@ class CosyVoiceModel:
 
         return pieces(text, count, self._settings.piece_tokens)
 
-    def _instruction(self) -> str | None:
+    def _told(self, utterance: Utterance) -> str | None:
+        """The utterance's instruction, or that of the settings, as the library needs it; None in a mode without one.
+        The utterance's voice must be in the table."""
+        text = utterance.instruct or self._settings.instruct_text
+        if text is None:
+            return None
+        if text not in self._closed:
+            self._closed[text] = library.instruction(self._cosyvoice, text, VOICE)
+        return self._closed[text]
+
+    def _own_instruction(self) -> dict[str, str]:
+        """The settings' instruction, where there is one, with its form that the library needs."""
         import torch
 
-        if self._settings.instruct_text is None:
-            return None
+        text = self._settings.instruct_text
+        if text is None:
+            return {}
         self._frontend.spk2info[VOICE] = {"embedding": torch.zeros(1, self._voice_size)}
         try:
-            return library.instruction(self._cosyvoice, self._settings.instruct_text, VOICE)
+            return {text: library.instruction(self._cosyvoice, text, VOICE)}
         finally:
             self._frontend.spk2info.pop(VOICE, None)
 

@@ -27,7 +27,6 @@ from kespeechchat.records import Audio, Language, RowError
 __all__ = ["Kokoro", "style", "trim"]
 
 SAMPLE_RATE = 24_000
-_SPEEDS = (0.5, 2.0)  # outside, the model slurs or drops phonemes
 _FRAME = SAMPLE_RATE // 100  # 10 ms
 _SILENT = 0.01  # of the loudest frame's RMS
 _KEEP = (0.05, 0.12)  # seconds of silence left before and after the speech
@@ -68,6 +67,8 @@ class Kokoro(TTS, StockVoices):
     def _prepare(self, utterance: Utterance) -> tuple[list[list[int]], Float32, float] | RowError:
         if utterance.language not in self.languages:
             raise EngineError(f"Kokoro speaks {', '.join(self.languages)}, not {utterance.language!r}")
+        if utterance.instruct is not None:
+            raise EngineError(f"Kokoro takes no instructions, and is told {utterance.instruct[:40]!r}")
         embedding = np.asarray(utterance.embedding, dtype=np.float32)
         if embedding.shape != (STYLE_SIZE,):
             raise EngineError(
@@ -76,8 +77,9 @@ class Kokoro(TTS, StockVoices):
             )
         if not np.isfinite(embedding).all():
             return RowError("voice embedding holds NaN or infinity")
-        if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
-            return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
+        low, high = self._settings.speeds
+        if not low <= utterance.speed <= high:
+            return RowError(f"speed {utterance.speed} is not in {low}–{high}")
         phonemes = self._phonemizer.phonemes(utterance.text, utterance.language)
         if not phonemes:
             return RowError(f"nothing to speak in {utterance.text[:40]!r}: no phonemes")

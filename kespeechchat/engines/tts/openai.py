@@ -27,11 +27,11 @@ from kespeechchat.engines.tts.answered_audio import decoded
 from kespeechchat.records import Audio, Language, RowError
 from kespeechchat.sound_file import encode
 
-_SPEEDS = (0.25, 4.0)  # OpenAI's interface takes no others
 _SEEDS = 2**31  # some servers take signed 32-bit seeds only
 _ALONE = 0.999  # weight from which a voice is spoken by itself
 _LEAST = 0.001  # weight below which a voice is left out of a sum
 _SHOWN = 8  # names in an error
+_TOLD = 40  # characters of an instruction in an error
 _LISTED = frozenset({200, 400, 404, 405, 422, 501})  # a server without a list of voices may still have them
 
 
@@ -108,8 +108,13 @@ class OpenAISpeech(TTS, StockVoices):
         settings = self._settings
         if utterance.language not in self.languages:
             raise self._server.error(f"has voices of {', '.join(self.languages)}, none of {utterance.language!r}")
-        if not _SPEEDS[0] <= utterance.speed <= _SPEEDS[1]:
-            return RowError(f"speed {utterance.speed} is not in {_SPEEDS[0]}–{_SPEEDS[1]}")
+        if utterance.instruct is not None and not settings.instructions:
+            raise self._server.error(
+                f"takes no instructions, and is told {utterance.instruct[:_TOLD]!r}; set instructions: true, if it does"
+            )
+        low, high = settings.speeds
+        if not low <= utterance.speed <= high:
+            return RowError(f"speed {utterance.speed} is not in {low}–{high}")
         if not utterance.text.strip():
             return RowError("nothing to speak: the text is empty")
         body: dict[str, Any] = {"model": settings.model, "input": utterance.text}
@@ -122,6 +127,7 @@ class OpenAISpeech(TTS, StockVoices):
             )
         body["response_format"] = settings.response_format
         body |= {"speed": utterance.speed} if utterance.speed != 1.0 else {}
+        body |= {} if utterance.instruct is None else {"instructions": utterance.instruct}
         body |= {"seed": utterance.seed % _SEEDS} if settings.seeded else {}
         return body | settings.extra | settings.by_language.get(utterance.language, {})
 

@@ -20,7 +20,7 @@ from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
-from kespeechchat.export.dialogues import Dialogues, Facts
+from kespeechchat.export.dialogues import Dialogues, Facts, MannerFacts
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.rows import FinishedRow
@@ -55,7 +55,8 @@ class HuggingFace:
 
     def export(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Done:
         """As `Layout.export`; raises ExportError also where sample rates differ."""
-        schema = audio_schema(_columns(dialogues.audio), dialogues.selection.rate() if dialogues.audio else 0)
+        columns = _columns(dialogues.audio, dialogues.selection.manners)
+        schema = audio_schema(columns, dialogues.selection.rate() if dialogues.audio else 0)
         sizes = {"per_shard": self.per_shard, "row_group": self.row_group}
         options = {"audio": dialogues.audio, **sizes, "pyarrow": pa.__version__, "version": 2}
         folder = ExportFolder(to, self.name, OURS, dialogues, options)
@@ -71,8 +72,9 @@ class HuggingFace:
         return Done(len(dialogues), folder.written, folder.kept)
 
 
-def _columns(audio: bool) -> dict[str, pa.DataType]:
-    plain = {name: pa.float64() if name in _NUMBERS else pa.string() for name in Facts.__annotations__}
+def _columns(audio: bool, manners: bool) -> dict[str, pa.DataType]:
+    names = (MannerFacts if manners else Facts).__annotations__
+    plain = {name: pa.float64() if name in _NUMBERS else pa.string() for name in names}
     return plain | ({f"{role}_audio": AUDIO for role in CHANNELS} if audio else {})
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.export.audio_files import Speech, channel_of, two_channels
-from kespeechchat.export.dialogues import Dialogues
+from kespeechchat.export.dialogues import Dialogues, manner_name
 from kespeechchat.export.folder import Done, ExportFolder
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.shar import Shar, cut
@@ -80,13 +80,13 @@ def _cut(row: FinishedRow, rate: int, dialogues: Dialogues, layout: Lhotse) -> d
     facts = dialogues.facts(row)
 
     def of_turn(turn: FinishedTurn) -> dict[str, Any]:
-        role = turn["role"]
+        role, manner = turn["role"], manner_name(turn)
         return {
             "channel": [channel_of(role, layout.left)],
             "language": _LANGUAGES[row["language"]],
             "speaker": turn["voice"] if layout.speakers == "voice" else role,
             "gender": facts["user_gender"] if role == "user" else facts["agent_gender"],
-            "custom": {"role": role, "voice": turn["voice"]},
+            "custom": {"role": role, "voice": turn["voice"], **({"manner": manner} if manner else {})},
         }
 
     custom = {

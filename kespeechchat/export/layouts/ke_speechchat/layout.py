@@ -44,7 +44,7 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import whole_file, write_text
 
-WRITTEN = (*COLUMNS, *FACTS, "seconds", "turns.list.element.sample_rate")  # Parquet columns
+WRITTEN = (*COLUMNS, *FACTS, "seconds", "turns.list.element.sample_rate", "turns.list.element.manner")  # Parquet
 
 
 @dataclass(frozen=True)
