@@ -14,7 +14,8 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.registry import load
-from kespeechchat.engines.tokens.cosyvoice_ear import ear_settings
+from kespeechchat.engines.tokens.cosyvoice import ear_settings
+from kespeechchat.engines.tokens.s3 import S3Tokens
 from kespeechchat.records import Audio, RowError
 from kespeechchat.state.codebooks import unfitted, with_codebooks
 from kespeechchat.state.model_digests import with_model_digests
@@ -30,6 +31,7 @@ class TurnTokens:
         except EngineError as error:
             raise ConfigError(f"engines.tokens.{self.name}: {error}") from None
         self.rate, self.codebooks, self.size = self._engine.rate, self._engine.codebooks, self._engine.size
+        self.codebook = self._engine.codebook if isinstance(self._engine, S3Tokens) else None
         spans, self.marks, self.seed = interleave.stages.spans, interleave.marks, pipeline.seed
         self.ratio, self.mean_words = spans.ratio, spans.mean_words
         self.settings = {

@@ -19,6 +19,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.records import Role, turn_names
 from kespeechchat.rows import FinishedRow, Review
+from kespeechchat.speech_tokens import SpeechTokens
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.store.commit import ShardKey
@@ -117,12 +118,32 @@ def marked_speech(
 ) -> dict[str, dict[str, bytes]]:
     """Dialogue id → name of the turn (`records.turn_names`) → marked speech as FLAC, of all that the round
     spoke in this shard, or of `ids` alone."""
-    marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
-    table = read_table(build_state.store, marked, build_state.record(marked, shard), ["turns"])
+    table = _spoken(build_state, shard, round_, "audio")
     if ids is not None:
         table = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
-    spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
-    return {id_: speech_by_name(turns) for id_, turns in spoken}
+    return {id_: speech_by_name(turns) for id_, turns in _turns(table)}
+
+
+def kept_tokens(build_state: BuildState, shard: int, round_: int) -> dict[str, dict[str, SpeechTokens | None]]:
+    """Dialogue id → name of the turn → the speech tokens that it was spoken from, of all that the round spoke in this
+    shard; None where none were kept, as in a ROOT of before."""
+    found = {}
+    for id_, turns in _turns(_spoken(build_state, shard, round_, "speech_tokens")):
+        names = turn_names(turn["role"] for turn in turns)
+        own = (SpeechTokens.of(turn.get("speech_tokens")) for turn in turns)
+        found[id_] = dict(zip(names, own, strict=True))
+    return found
+
+
+def _spoken(build_state: BuildState, shard: int, round_: int, part: str) -> pa.Table:
+    """The rows that a round spoke in this shard, with roles and that part of their turns."""
+    marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
+    columns = [f"turns.list.element.{name}" for name in ("role", part)]
+    return read_table(build_state.store, marked, build_state.record(marked, shard), columns)
+
+
+def _turns(table: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    return zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
 
 
 def speech_by_name(turns: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -159,6 +180,7 @@ class FinishedRows:
         if not self.shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
         self._audio: tuple[tuple[int, int], dict[str, dict[str, bytes]]] | None = None
+        self._tokens: tuple[tuple[int, int], dict[str, dict[str, SpeechTokens | None]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return self._whole().rows()
@@ -186,6 +208,13 @@ class FinishedRows:
         if self._audio is None or self._audio[0] != of:
             self._audio = (of, marked_speech(self.build_state, *of))
         return self._audio[1][row["id"]]
+
+    def tokens(self, row: FinishedRow) -> dict[str, SpeechTokens | None]:
+        """Name of the turn → the speech tokens that its audio was made from, where they were kept; read as `audio`."""
+        of = (row["shard"], row["round"])
+        if self._tokens is None or self._tokens[0] != of:
+            self._tokens = (of, kept_tokens(self.build_state, *of))
+        return self._tokens[1][row["id"]]
 
     @cached_property
     def voices(self) -> list[Voice]:

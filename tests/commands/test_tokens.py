@@ -10,6 +10,7 @@ from kespeechchat.commands.tokens import tokens_reader
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.engines.models import content
 from kespeechchat.records import RowError
+from kespeechchat.speech_tokens import Codebook
 from tests.engines import tiny_cosyvoice
 from tests.engines.test_cosyvoice_prompts import tokenizer
 from tests.engines.tones import unusable, voice
@@ -41,6 +42,7 @@ def test_cosyvoice_hears_by_its_tokenizer_alone(tmp_path: Path, quickstart: Path
     made = reader(quickstart, tmp_path / "model", version)
     found, *bad = made.tokens([voice(2.0), *unusable()])
     assert found.shape == (1, 50) and all(isinstance(one, RowError) for one in bad)
+    assert made.codebook == Codebook(rate, 32, content(str(file)))
     told = made.vocabulary()
     assert (told["engine"], told["size"], told["frames_per_second"]) == ("cosyvoice", 32, rate)
     assert told["identity"].keys() == {"model", "onnxruntime", "faster-whisper", "soxr"}
@@ -56,7 +58,7 @@ def test_a_folder_that_does_not_say_its_rate_is_refused(tmp_path: Path, quicksta
         reader(quickstart, folder)
     yaml = tiny_cosyvoice.YAML.replace("input_frame_rate: 50", "# input_frame_rate: 50")
     (folder / "cosyvoice.yaml").write_text(yaml, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"takes None tokens a second of 32 \(cosyvoice\.yaml\)"):
+    with pytest.raises(ConfigError, match=r"cosyvoice\.yaml says None tokens a second .* of 32"):
         reader(quickstart, folder)
 
 

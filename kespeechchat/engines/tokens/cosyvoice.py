@@ -12,18 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Literal, cast
 
 import numpy as np
 
-from kespeechchat.config.engines import CosyVoiceTokensSettings
+from kespeechchat.config.engines import CosyVoiceTokensSettings, S3TokensSettings
+from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Int32
 from kespeechchat.engines.tokens import Tokens
-from kespeechchat.engines.tokens.cosyvoice_ear import ear_settings
 from kespeechchat.engines.tokens.s3 import S3Tokens
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.cosyvoice_batch.saying import BatchSayer
+from kespeechchat.engines.tts.cosyvoice_codebook import speech_tokenizer
 from kespeechchat.engines.tts.cosyvoice_model import CosyVoiceModel
 from kespeechchat.records import Audio, RowError
+
+_RATES = (50, 25)  # tokens a second
 
 
 class CosyVoiceTokens(CosyVoiceModel, Tokens):
@@ -53,3 +57,21 @@ class CosyVoiceTokens(CosyVoiceModel, Tokens):
     @cached_property
     def _ear(self) -> S3Tokens:
         return S3Tokens(self._heard_by)
+
+
+def ear_settings(settings: CosyVoiceTokensSettings) -> S3TokensSettings:
+    """Settings of the engine that makes tokens of audio as that of `settings` does, and loads nothing else. Raises
+    EngineError where the folder or its YAML is missing, or names a rate that no version has."""
+    tokenizer = speech_tokenizer(settings)
+    if tokenizer.rate not in _RATES:
+        raise EngineError(
+            f"engines.tokens, use: cosyvoice: the flow of {settings.model!r} takes {tokenizer.rate} tokens a second; "
+            f"known are {', '.join(map(str, _RATES))}"
+        )
+    return S3TokensSettings(
+        use="s3",
+        model=str(tokenizer.file),
+        rate=cast(Literal[50, 25], tokenizer.rate),
+        size=tokenizer.size,
+        threads=settings.threads,
+    )
