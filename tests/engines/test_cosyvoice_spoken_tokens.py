@@ -20,7 +20,7 @@ from tests.engines.test_cosyvoice_prompts import tokenizer
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]  # the library's own
 SHORT = ("Good morning.", "See you later, then.")
-LONG = "It is so, and it is good. " * 8  # some 200 tokens of text: three pieces of at most 80
+LONG = "It is so, and it is good. " * 4  # pieces of at most 30 tokens of text: two of version 1, four of version 2
 
 
 @pytest.fixture(scope="module", params=[(1, 1), (1, 3), (2, 1), (2, 3)], ids="version {0[0]}, batch {0[1]}".format)
@@ -31,7 +31,7 @@ def engine(request, tmp_path_factory):
     folder = build(tmp_path_factory.mktemp("models") / f"tiny{version}")
     tokenizer(folder / f"speech_tokenizer_v{version}.onnx")
     with tiny_cosyvoice.llm_loaded():
-        return load(tiny_cosyvoice.settings(folder, version=version, batch=batch))
+        return load(tiny_cosyvoice.settings(folder, version=version, batch=batch, piece_tokens=30))
 
 
 def samples_of(engine: Any, tokens: int) -> int:
@@ -91,7 +91,8 @@ def test_its_codebook_is_that_of_the_folders_tokenizer(engine):
 
 
 def test_another_token_is_heard_at_its_place(engine):
-    """What the flow is told of the spectrogram changes most where the changed token stands."""
+    """What the flow is told of the spectrogram changes most within three tokens of the one that changed; version 2's
+    encoder looks three ahead."""
     import torch
 
     if engine._batches is None:
@@ -104,4 +105,4 @@ def test_another_token_is_heard_at_its_place(engine):
         with torch.inference_mode():
             one, two = (engine._batches.flow.conditions(said.tolist(), inputs, 0).mu for said in (plain, other))
         frame = int((one - two).abs().sum(dim=1).argmax())
-        assert abs((frame + 0.5) / one.shape[2] * 100 - (place + 0.5)) <= 1.5
+        assert abs((frame + 0.5) / one.shape[2] * 100 - (place + 0.5)) <= 3

@@ -22,6 +22,7 @@ from kespeechchat.engines.tts import Spoken
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Audio, RowError, Word
+from kespeechchat.rows import samples_of
 from kespeechchat.speech_tokens import Codebook
 from kespeechchat.stages import base
 from kespeechchat.state.build_state import BuildState, State
@@ -32,10 +33,11 @@ from kespeechchat.store.shards import read_table
 from tests import spoken_again
 from tests.engines import tiny_cosyvoice
 from tests.engines.test_cosyvoice_prompts import tokenizer
-from tests.spoken_again import ROWS, Engines, Ground
+from tests.spoken_again import RATE, ROWS, Engines, Ground
 
 KEEP = "stages.synthesize.keep_tokens=true"
 BOOK = Codebook(50.0, 4096, "the voice's own")
+SAMPLES = RATE // 50  # of a token
 
 
 class Sayer(Engines):
@@ -46,7 +48,7 @@ class Sayer(Engines):
 
     def speak_from_tokens(self, utterances: list[Any]) -> list[Spoken]:
         return [
-            Spoken(audio, np.arange(round(audio.seconds * 50), dtype=np.int32) + len(utterance.text))
+            Spoken(audio, np.arange(len(audio.samples) // SAMPLES, dtype=np.int32) + len(utterance.text))
             for utterance, audio in zip(utterances, self.speak(utterances), strict=True)
         ]
 
@@ -78,7 +80,7 @@ def test_each_turn_that_is_kept_has_its_tokens(ground: Ground) -> None:
         for name, turn in zip(("user", "agent"), row["turns"], strict=True):
             start = len(turn["text"])
             assert tokens[name].codebook == BOOK and "speech_tokens" not in turn
-            assert tokens[name].ids.tolist() == list(range(start, start + round(turn["seconds"] * 50)))
+            assert tokens[name].ids.tolist() == list(range(start, start + samples_of(turn) // SAMPLES))
             assert tokens[name].misfit(turn["seconds"]) is None
     assert seen == {0: 4 * ROWS - 2, 1: 2}
 
