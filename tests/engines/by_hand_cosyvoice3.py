@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kespeechchat.engines.models import content
 from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts import Prompt
 from kespeechchat.records import Audio, RowError
+from kespeechchat.speech_tokens import Codebook
 from tests.engines import tiny_cosyvoice
 from tests.engines.test_cosyvoice_prompts import ANNA, BERT, say, tokenizer
 from tests.engines.tiny_cosyvoice import settings
@@ -48,6 +50,14 @@ def test_a_prompt_is_spoken_from_and_leaves(cosyvoice: Any, folder: Path):
     anew = load(settings(folder, version=3, mode="zero_shot", piece_tokens=81))  # an engine of its own
     for audio in (again, *anew.speak([say()])):
         np.testing.assert_array_equal(one.samples, audio.samples)
+
+
+def test_the_audio_is_as_long_as_the_tokens_that_it_was_made_from(cosyvoice: Any, folder: Path):
+    """To the sample: two frames of 480 a token. What the library leaves out of long silences is in neither."""
+    (one,) = cosyvoice.speak_from_tokens([say()])
+    assert len(one.audio.samples) == 960 * len(one.tokens) and len(one.tokens) > 5
+    assert 0 <= one.tokens.min() <= one.tokens.max() < 32
+    assert cosyvoice.codebook() == Codebook(25.0, 32, content(str(folder / "speech_tokenizer_v3.onnx")))
 
 
 def test_what_goes_in_is_what_the_library_makes_of_the_recording(cosyvoice: Any, monkeypatch: pytest.MonkeyPatch):
