@@ -118,31 +118,18 @@ def marked_speech(
 ) -> dict[str, dict[str, bytes]]:
     """Dialogue id → name of the turn (`records.turn_names`) → marked speech as FLAC, of all that the round
     spoke in this shard, or of `ids` alone."""
-    table = _spoken(build_state, shard, round_, "audio")
+    return {id_: speech_by_name(turns) for id_, turns in _spoken(build_state, shard, round_, ("audio",), ids)}
+
+
+def _spoken(
+    build_state: BuildState, shard: int, round_: int, parts: Sequence[str], ids: Iterable[str] | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """(dialogue id, its turns), as `marked_speech`: of each turn its role and these parts, where the shard has them."""
+    marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
+    columns = [f"turns.list.element.{name}" for name in ("role", *parts)]
+    table = read_table(build_state.store, marked, build_state.record(marked, shard), columns)
     if ids is not None:
         table = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
-    return {id_: speech_by_name(turns) for id_, turns in _turns(table)}
-
-
-def kept_tokens(build_state: BuildState, shard: int, round_: int) -> dict[str, dict[str, SpeechTokens | None]]:
-    """Dialogue id → name of the turn → the speech tokens that it was spoken from, of all that the round spoke in this
-    shard; None where none were kept, as in a ROOT of before."""
-    found = {}
-    for id_, turns in _turns(_spoken(build_state, shard, round_, "speech_tokens")):
-        names = turn_names(turn["role"] for turn in turns)
-        own = (SpeechTokens.of(turn.get("speech_tokens")) for turn in turns)
-        found[id_] = dict(zip(names, own, strict=True))
-    return found
-
-
-def _spoken(build_state: BuildState, shard: int, round_: int, part: str) -> pa.Table:
-    """The rows that a round spoke in this shard, with roles and that part of their turns."""
-    marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
-    columns = [f"turns.list.element.{name}" for name in ("role", part)]
-    return read_table(build_state.store, marked, build_state.record(marked, shard), columns)
-
-
-def _turns(table: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     return zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
 
 
@@ -179,8 +166,7 @@ class FinishedRows:
         self.missing = len(waiting - held.keys())  # those that a further build would add to
         if not self.shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
-        self._audio: tuple[tuple[int, int], dict[str, dict[str, bytes]]] | None = None
-        self._tokens: tuple[tuple[int, int], dict[str, dict[str, SpeechTokens | None]]] | None = None
+        self._spoken: tuple[tuple[int, int], dict[str, list[dict[str, Any]]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return self._whole().rows()
@@ -204,17 +190,20 @@ class FinishedRows:
     def audio(self, row: FinishedRow) -> dict[str, bytes]:
         """Name of the turn → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of
         a round."""
-        of = (row["shard"], row["round"])
-        if self._audio is None or self._audio[0] != of:
-            self._audio = (of, marked_speech(self.build_state, *of))
-        return self._audio[1][row["id"]]
+        return speech_by_name(self._turns(row))
 
     def tokens(self, row: FinishedRow) -> dict[str, SpeechTokens | None]:
-        """Name of the turn → the speech tokens that its audio was made from, where they were kept; read as `audio`."""
+        """Name of the turn → the speech tokens that its audio was made from; None where none were kept, as in a ROOT of
+        before. Read with the audio."""
+        turns = self._turns(row)
+        names = turn_names(turn["role"] for turn in turns)
+        return {name: SpeechTokens.of(turn.get("speech_tokens")) for name, turn in zip(names, turns, strict=True)}
+
+    def _turns(self, row: FinishedRow) -> list[dict[str, Any]]:
         of = (row["shard"], row["round"])
-        if self._tokens is None or self._tokens[0] != of:
-            self._tokens = (of, kept_tokens(self.build_state, *of))
-        return self._tokens[1][row["id"]]
+        if self._spoken is None or self._spoken[0] != of:
+            self._spoken = (of, dict(_spoken(self.build_state, *of, ("audio", "speech_tokens"))))
+        return self._spoken[1][row["id"]]
 
     @cached_property
     def voices(self) -> list[Voice]:
