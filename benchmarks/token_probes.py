@@ -7,7 +7,7 @@ the vectors they stand for go through one and the same projection, fitted on the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,15 +25,19 @@ Floats = np.ndarray  # float32 [n, width], of one utterance
 
 @dataclass(frozen=True)
 class Codebook:
-    """Centroids of training vectors, averaged `pool` by `pool`, and the projection through which a probe reads."""
+    """Centroids of training vectors, averaged `pool` by `pool`, and the projection through which a probe reads.
+
+    `residual`: further codebooks, each of what the ones before it leave of a vector (a residual quantizer).
+    """
 
     pool: int
     centroids: Floats
     mean: Floats
     axes: Floats  # [width, 48], the principal ones, each of unit variance
+    residual: tuple[Floats, ...] = ()
 
     @classmethod
-    def of(cls, train: Sequence[Floats], pool: int, clusters: int) -> Codebook:
+    def of(cls, train: Sequence[Floats], pool: int, clusters: int, codebooks: int = 1) -> Codebook:
         """Fitted on float32 [n, width] vectors, 50 a second, of the training voices. `clusters` 0: no codebook."""
         vectors = np.concatenate([averaged(v, pool) for v in train])
         chosen = np.random.default_rng(0).permutation(len(vectors))[:_MOST]
@@ -41,19 +45,30 @@ class Codebook:
         variance, axes = np.linalg.eigh(np.cov((vectors[chosen] - mean).T))  # the greatest last
         axes = axes[:, : -_WIDTH - 1 : -1] / np.sqrt(np.maximum(variance[: -_WIDTH - 1 : -1], 1e-9))
         centroids = fitted(vectors[chosen], clusters, 0) if clusters else np.zeros((0, vectors.shape[1]), np.float32)
-        return cls(pool, centroids, mean, axes.astype(np.float32))
+        made = cls(pool, centroids, mean, axes.astype(np.float32))
+        for seed in range(1, codebooks):
+            left = vectors[chosen] - made._quantized(vectors[chosen])
+            made = replace(made, residual=(*made.residual, fitted(left, clusters, seed)))
+        return made
 
     def tokens(self, vectors: Floats) -> np.ndarray:
-        """Int32 [⌈n / pool⌉]."""
+        """Int32 [⌈n / pool⌉], of the first codebook."""
         return nearest(averaged(vectors, self.pool), self.centroids)
 
     def read_tokens(self, vectors: Floats) -> Floats:
         """What a probe reads of the tokens, [⌈n / pool⌉, 48]."""
-        return self._read(self.centroids[self.tokens(vectors)])
+        return self._read(self._quantized(averaged(vectors, self.pool)))
 
     def read_vectors(self, vectors: Floats) -> Floats:
         """What a probe reads of the averaged vectors themselves."""
         return self._read(averaged(vectors, self.pool))
+
+    def _quantized(self, vectors: Floats) -> Floats:
+        """The sum of each vector's centroids."""
+        said = self.centroids[nearest(vectors, self.centroids)]
+        for centroids in self.residual:
+            said = said + centroids[nearest(vectors - said, centroids)]
+        return said
 
     def _read(self, vectors: Floats) -> Floats:
         return np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32)

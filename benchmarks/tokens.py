@@ -111,14 +111,20 @@ class Ear:
         return vectors, np.asarray(bands, np.float32)[: len(vectors)]
 
 
-def readings(train: Sequence[Heard], rates: Sequence[float], clusters: int) -> Iterator[Reading]:
+def readings(
+    train: Sequence[Heard], rates: Sequence[float], clusters: int, codebooks: Sequence[int] = (1,)
+) -> Iterator[Reading]:
     """Each thing that a probe reads; what is fitted is fitted on `train`."""
     plain = Codebook.of([one.bands for one in train], 1, 0)
     yield Reading("plain speech, 80 mel bands", None, 1, lambda one: plain.read_vectors(one.bands))
     for rate in rates:
-        book = Codebook.of([one.vectors for one in train], round(FRAMES / rate), clusters)
-        yield Reading("vectors", rate, book.pool, lambda one, book=book: book.read_vectors(one.vectors))
-        yield Reading("tokens", rate, book.pool, lambda one, book=book: book.read_tokens(one.vectors), book)
+        vectors, pool = [one.vectors for one in train], round(FRAMES / rate)
+        none = Codebook.of(vectors, pool, 0)
+        yield Reading("vectors", rate, pool, lambda one, book=none: book.read_vectors(one.vectors))
+        for count in codebooks:
+            book = Codebook.of(vectors, pool, clusters, count)
+            what = "tokens" if count == 1 else f"tokens of {count} codebooks"
+            yield Reading(what, rate, pool, lambda one, book=book: book.read_tokens(one.vectors), book)
 
 
 @dataclass(frozen=True)
@@ -199,7 +205,7 @@ def phones(asked: argparse.Namespace) -> None:
     occurring: dict[tuple[str, ...], list[str]] = {}
     for half in (set(speakers[::2]), set(speakers[1::2])):
         train, test = [o for o in heard if o.speaker in half], [o for o in heard if o.speaker not in half]
-        for read in readings(train, asked.rates, asked.clusters):
+        for read in readings(train, asked.rates, asked.clusters, asked.codebooks):
             line = (*_rate(read, asked.clusters), read.what)
             known.setdefault(line, []).extend(_known(read, train, test))
             occurring.setdefault(line, []).append(read.occurring(test))
@@ -246,7 +252,8 @@ def _rate(read: Reading, clusters: int) -> list[str]:
     """The first two columns."""
     if read.rate is None:
         return ["", ""]
-    return [f"{read.rate:g}", f"{read.rate * np.log2(clusters):.0f}" if clusters and read.what == "tokens" else ""]
+    books = 0 if read.book is None else 1 + len(read.book.residual)
+    return [f"{read.rate:g}", f"{read.rate * books * np.log2(clusters):.0f}" if books else ""]
 
 
 def main() -> None:
@@ -259,6 +266,9 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, help="of `phones`: a folder of clips with speakers.tsv")
     parser.add_argument("--clips", type=int, default=10, help="of `phones`: at most so many clips of a speaker")
     parser.add_argument("--clusters", type=int, default=256)
+    parser.add_argument(
+        "--codebooks", type=int, nargs="+", default=[1], help="of `phones`: how many, each of what the last left"
+    )
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     asked = parser.parse_args()
     if asked.measure == "phones" and asked.speech is None:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+from kespeechchat.speech_tokens import SPEECH_TOKENS
 from kespeechchat.voice_columns import CANDIDATE, PROMPTS, VECTOR, WORDS
 
 Language = Literal["zh", "en"]
@@ -276,7 +277,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("source", pa.string()),
             ("language", pa.string()),
             ("split", pa.string()),
-            ("turns", pa.list_(pa.struct([*_TURN, ("audio", pa.binary())]))),  # FLAC, 16 bit, mono
+            # FLAC, 16 bit, mono
+            ("turns", pa.list_(pa.struct([*_TURN, ("audio", pa.binary()), ("speech_tokens", SPEECH_TOKENS)]))),
         ],
         "measure": [
             ("source", pa.string()),

@@ -79,6 +79,7 @@ def export(
             {voice["id"]: voice["gender"] for voice in rows.voices},
             _content(rows, pipeline.timing),
             Timing(pipeline.timing, pipeline.seed),
+            read_tokens=rows.tokens,
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted, reviews))

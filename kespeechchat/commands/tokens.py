@@ -8,26 +8,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.config.engines import CosyVoiceTokensSettings, TokensSettings
 from kespeechchat.config.interleave import Interleave
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.registry import load
+from kespeechchat.engines.tokens.cosyvoice import ear_settings
+from kespeechchat.engines.tokens.s3 import S3Tokens
 from kespeechchat.records import Audio, RowError
 from kespeechchat.state.codebooks import unfitted, with_codebooks
 from kespeechchat.state.model_digests import with_model_digests
 
 
 class TurnTokens:
-    """A `TokenReader` of the profile's engine, whose model it loads."""
+    """A `TokenReader` of the profile's engine, of which it loads what makes tokens of audio."""
 
     def __init__(self, pipeline: Pipeline, interleave: Interleave) -> None:
         self.name = interleave.stages.interleaved.tokens
         try:
-            self._engine = load(pipeline.engine("tokens", self.name))
+            self._engine = load(_hearing(pipeline.engine("tokens", self.name)))
         except EngineError as error:
             raise ConfigError(f"engines.tokens.{self.name}: {error}") from None
         self.rate, self.codebooks, self.size = self._engine.rate, self._engine.codebooks, self._engine.size
+        self.codebook = self._engine.codebook if isinstance(self._engine, S3Tokens) else None
         spans, self.marks, self.seed = interleave.stages.spans, interleave.marks, pipeline.seed
         self.ratio, self.mean_words = spans.ratio, spans.mean_words
         self.settings = {
@@ -46,6 +50,11 @@ class TurnTokens:
         """The marks, how many tokens there are, and what made them."""
         size = {"codebooks": self.codebooks, "size": self.size, "frames_per_second": self.rate}
         return {**self.marks.model_dump(), **size, "engine": self.name, "identity": self._engine.identity()}
+
+
+def _hearing(settings: TokensSettings) -> TokensSettings:
+    """Of an engine that also says texts as tokens, what makes tokens of audio: a small part of it."""
+    return ear_settings(settings) if isinstance(settings, CosyVoiceTokensSettings) else settings
 
 
 def tokens_reader(pipeline: Pipeline) -> TurnTokens | None:

@@ -73,6 +73,7 @@ class CosyVoiceSettings(CosyVoiceModelSettings):
 
     capability: ClassVar[str] = "tts"
     seeded: ClassVar[bool] = True
+    from_tokens: ClassVar[bool] = True
     use: Literal["cosyvoice"]
     flow_frames: Annotated[
         int, Field(ge=1, description="spectrogram frames that the flow takes at once; a longer row goes alone"), RUNTIME

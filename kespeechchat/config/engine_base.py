@@ -33,12 +33,14 @@ class EngineSettings(Settings):
     the engine's library, which leaves nothing to choose. `parallel_calls`: several threads may call the engine at once,
     so one actor can have several shards in flight; an engine that uses others can only if they can. `model_settings`:
     the settings that name a model, given once or by language; none where a server holds its model itself.
-    `prompted`: of a TTS, whether it speaks from a recording of the speaker in place of an embedding.
+    `prompted`: of a TTS, whether it speaks from a recording of the speaker in place of an embedding. `from_tokens`: of
+    a TTS, whether its audio is made of speech tokens, which can be kept.
     """
 
     capability: ClassVar[str]
     carried: ClassVar[str | None] = None
     parallel_calls: ClassVar[bool] = False
+    from_tokens: ClassVar[bool] = False
     model_settings: ClassVar[tuple[str, ...]] = ("model",)
 
     use: str

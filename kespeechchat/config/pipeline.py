@@ -142,6 +142,7 @@ class Pipeline(Settings):
         self._auditor_is_another()
         self._prompts_fit()
         self._backchannels_are_spoken()
+        self._tokens_are_spoken_from()
         splits = self.stages.spoken.splits
         for language, targets in self.target_hours.items():
             for split in targets:
@@ -233,6 +234,14 @@ class Pipeline(Settings):
             raise ValueError(
                 "stages.audition.backchannels.loudness: is not what stages.synthesize.loudness is, so words would be "
                 "at another level than the turns: write the same in both, or set timing.backchannels.probability: 0"
+            )
+
+    def _tokens_are_spoken_from(self) -> None:
+        name = self.stages.synthesize.tts
+        if self.stages.synthesize.keep_tokens and not (engine := self.engine("tts", name)).from_tokens:
+            raise ValueError(
+                f"stages.synthesize.keep_tokens: the tts engine {name!r} ({engine.use}) speaks from no tokens, so "
+                "none can be kept: name one of `use: cosyvoice`, or set false; an export makes tokens of any audio"
             )
 
     def _rounds_fit(self) -> None:

@@ -131,6 +131,7 @@ class Synthesize(StageSettings):
     loudness: Annotated[LoudnessSettings | None, ADDED] = Field(
         None, description="one level for every utterance, set before it is marked; null: as the TTS speaks"
     )
+    keep_tokens: Annotated[bool, ADDED, Field(description="keep the speech tokens that CosyVoice speaks from")] = False
 
 
 class WatermarkStage(StageSettings):

@@ -88,7 +88,9 @@ ENGINES: dict[tuple[str, str], Engine] = {
     ("tokens", "hubert"): Engine("tokens.hubert:HubertTokens", ("torch", "transformers"), "Apache-2.0"),
     ("tokens", "whisper"): Engine("tokens.whisper:WhisperTokens", ("faster_whisper",), "MIT"),
     ("tokens", "s3"): Engine("tokens.s3:S3Tokens", ("onnxruntime", "faster_whisper"), "MIT"),
-    ("tokens", "cosyvoice"): Engine("tokens.cosyvoice:CosyVoiceTokens", _COSYVOICE, "Apache-2.0"),
+    ("tokens", "cosyvoice"): Engine(
+        "tokens.cosyvoice:CosyVoiceTokens", (*_COSYVOICE, "onnxruntime", "faster_whisper"), "Apache-2.0 AND MIT"
+    ),
 }
 
 

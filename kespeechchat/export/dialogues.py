@@ -14,9 +14,11 @@ from kespeechchat.export.audio_files import Speech, check_fit
 from kespeechchat.export.selection import Selection
 from kespeechchat.records import Language, Split, turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.speech_tokens import SpeechTokens
 
 _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
+ReadTokens = Callable[[FinishedRow], Mapping[str, SpeechTokens | None]]
 ReadWord = Callable[[str, str, str], bytes]  # (voice, language, word) → FLAC
 _RATE_DIGITS = 6  # of error rates
 
@@ -55,7 +57,8 @@ class Dialogues:
 
     `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept. `timing` says
     when turns begin; `read_word` has the listeners' words that it may draw. `first_alone`: of a dialogue of several
-    exchanges there is only the first.
+    exchanges there is only the first. `read_tokens`: the speech tokens that each turn was spoken from, by its name,
+    None where they were not kept; of speech in a scene there are none, for it is no longer what they stand for.
     """
 
     selection: Selection
@@ -65,6 +68,7 @@ class Dialogues:
     timing: Timing = _PAPER
     first_alone: bool = False
     read_word: ReadWord | None = None
+    read_tokens: ReadTokens | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return map(_first_exchange, self.selection) if self.first_alone else iter(self.selection)

@@ -23,6 +23,7 @@ from kespeechchat.export.errors import ExportError
 from kespeechchat.export.folder import Done
 from kespeechchat.records import Audio, Role, RowError
 from kespeechchat.rows import FinishedRow, FinishedTurn
+from kespeechchat.speech_tokens import Codebook
 
 Need = Literal["yields", "units", "refused", "tokens"]
 """What a layout needs beside the dialogues: `yields` (the build's counts, stage by stage), `units` (a `UnitReader`),
@@ -48,10 +49,12 @@ class UnitReader(Protocol):
 
 class TokenReader(Protocol):
     """Speech → tokens, and how they are written into text. `rate`: frames a second, of `codebooks` tokens each;
-    `ratio`, `mean_words`: of the spans; `seed`: of their draws; `settings`: all that an export depends on."""
+    `codebook`: by which tokens of a TTS are known to be of the same one, None where no TTS speaks from such; `ratio`,
+    `mean_words`: of the spans; `seed`: of their draws; `settings`: all that an export depends on."""
 
     rate: float
     codebooks: int
+    codebook: Codebook | None
     ratio: float
     mean_words: float
     marks: Marks

@@ -20,6 +20,8 @@ from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.store.audio import decode
 from kespeechchat.voices.privacy import OWN_VOICE, mean_xvector
 
+_SPEECH = ("audio", "speech_tokens")  # stay with the stage that speaks
+
 
 class Measure(Stage[settings.Measure]):
     """Adds to each turn what recognizer, quality model and detector found; drops the audio."""
@@ -72,7 +74,7 @@ def _turn(turn: Row, audio: Audio, heard: Any, mark: Any, scores: Any) -> Row | 
         if isinstance(part, RowError):
             return part
     silent = silences(audio)
-    return {k: v for k, v in turn.items() if k != "audio"} | {
+    return {k: v for k, v in turn.items() if k not in _SPEECH} | {
         "transcript": heard.text,
         "avg_logprob": heard.avg_logprob,
         "compression_ratio": heard.compression_ratio,

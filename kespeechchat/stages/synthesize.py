@@ -10,12 +10,13 @@ import numpy as np
 
 from kespeechchat.config import stages as settings
 from kespeechchat.config.base import pick
-from kespeechchat.engines.tts import Prompt, Utterance
+from kespeechchat.engines.tts import Prompt, Spoken, Utterance
 from kespeechchat.loudness import levelled
 from kespeechchat.records import Audio, Language, Outcome, Role, RowError, failed, rejected, turn_names
 from kespeechchat.rows import TurnManner, speed_of
 from kespeechchat.seeds import seed_for
 from kespeechchat.silence import silences
+from kespeechchat.speech_tokens import Codebook, SpeechTokens
 from kespeechchat.stages.base import Row, Stage, Task
 from kespeechchat.stages.limits import too_silent
 from kespeechchat.stages.recordings import prompts_of
@@ -44,6 +45,7 @@ class _Turn:
     tries: int = 0
     seed: int = 0
     audio: Audio | RowError | None = None
+    tokens: SpeechTokens | None = None  # that the audio was made from, where they are kept
     fault: tuple[str, str] | None = None  # reason code and detail: its pace, or a silence, is out of range
     loudness: float | None = None  # LUFS, before `gain`
     gain: float | None = None  # dB
@@ -67,6 +69,8 @@ class _Turn:
             columns |= {"sample_rate": self.audio.sample_rate, "seconds": self.audio.seconds}
             columns |= {"loudness": self.loudness, "gain": self.gain}
             columns["audio"] = None if silent else encode_flac(self.audio)
+            if self.tokens is not None and not silent:
+                columns["speech_tokens"] = self.tokens.column()
         return columns
 
 
@@ -79,6 +83,7 @@ class Synthesize(Stage[settings.Synthesize]):
 
     def setup(self) -> None:
         self.tts = self._engine("tts", self.settings.tts)
+        self.codebook: Codebook | None = self.tts.codebook() if self.settings.keep_tokens else None
 
     @property
     def prompted(self) -> bool:
@@ -137,14 +142,24 @@ class Synthesize(Stage[settings.Synthesize]):
             for turn in waiting:
                 turn.tries = attempt + 1
                 turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.name, attempt)
-            audios: list[Audio | RowError] = self.tts.speak([t.utterance(task.one_language) for t in waiting])
-            for turn, audio in zip(waiting, audios, strict=True):
+            asked = [t.utterance(task.one_language) for t in waiting]
+            for turn, (audio, tokens) in zip(waiting, self._said(asked), strict=True):
                 turn.audio = audio
+                turn.tokens = tokens if turn.speed == 1 else None  # another speed moves the audio away from its tokens
                 self._level(turn)
                 turn.fault = self._fault(turn, audio, task) if isinstance(audio, Audio) else None
             waiting = [t for t in waiting if isinstance(t.audio, RowError) or t.fault]
             if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
+
+    def _said(self, utterances: Sequence[Utterance]) -> list[tuple[Audio | RowError, SpeechTokens | None]]:
+        """The speech of each, and what it was made from where that is kept."""
+        if (book := self.codebook) is None:
+            return [(audio, None) for audio in self.tts.speak(utterances)]
+        made: list[Spoken | RowError] = self.tts.speak_from_tokens(utterances)
+        return [
+            (own, None) if isinstance(own, RowError) else (own.audio, SpeechTokens(own.tokens, book)) for own in made
+        ]
 
     def _level(self, turn: _Turn) -> None:
         if isinstance(turn.audio, Audio) and (wanted := self.settings.loudness):

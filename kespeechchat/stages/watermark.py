@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from kespeechchat.config import stages as settings
 from kespeechchat.records import Outcome, RowError, failed
+from kespeechchat.speech_tokens import muted
 from kespeechchat.stages.base import Stage, Task
 from kespeechchat.store.audio import decode, encode_flac
 
@@ -28,7 +29,7 @@ class Watermark(Stage[settings.WatermarkStage]):
             own = [next(marked) for _ in row["turns"]]
             errors = [audio.message for audio in own if isinstance(audio, RowError)]
             if errors:
-                silent = [{**turn, "audio": None} for turn in row["turns"]]
+                silent = [muted(turn) for turn in row["turns"]]
                 yield failed({**row, "turns": silent}, "; ".join(errors))
                 continue
             spoken = [{**t, "audio": encode_flac(a)} for t, a in zip(row["turns"], own, strict=True)]

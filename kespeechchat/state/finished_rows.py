@@ -19,6 +19,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.rounds import in_round, split_round
 from kespeechchat.records import Role, turn_names
 from kespeechchat.rows import FinishedRow, Review
+from kespeechchat.speech_tokens import SpeechTokens
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.target_hours import Targets
 from kespeechchat.store.commit import ShardKey
@@ -117,12 +118,19 @@ def marked_speech(
 ) -> dict[str, dict[str, bytes]]:
     """Dialogue id → name of the turn (`records.turn_names`) → marked speech as FLAC, of all that the round
     spoke in this shard, or of `ids` alone."""
+    return {id_: speech_by_name(turns) for id_, turns in _spoken(build_state, shard, round_, ("audio",), ids)}
+
+
+def _spoken(
+    build_state: BuildState, shard: int, round_: int, parts: Sequence[str], ids: Iterable[str] | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """(dialogue id, its turns), as `marked_speech`: of each turn its role and these parts, where the shard has them."""
     marked = build_state.pipeline.unit_of(in_round(AUDIO, round_)).name
-    table = read_table(build_state.store, marked, build_state.record(marked, shard), ["turns"])
+    columns = [f"turns.list.element.{name}" for name in ("role", *parts)]
+    table = read_table(build_state.store, marked, build_state.record(marked, shard), columns)
     if ids is not None:
         table = table.filter(pc.is_in(table["id"], pa.array(ids, pa.string())))
-    spoken = zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
-    return {id_: speech_by_name(turns) for id_, turns in spoken}
+    return zip(table["id"].to_pylist(), table["turns"].to_pylist(), strict=True)
 
 
 def speech_by_name(turns: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -158,7 +166,7 @@ class FinishedRows:
         self.missing = len(waiting - held.keys())  # those that a further build would add to
         if not self.shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
-        self._audio: tuple[tuple[int, int], dict[str, dict[str, bytes]]] | None = None
+        self._spoken: tuple[tuple[int, int], dict[str, list[dict[str, Any]]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return self._whole().rows()
@@ -182,10 +190,20 @@ class FinishedRows:
     def audio(self, row: FinishedRow) -> dict[str, bytes]:
         """Name of the turn → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of
         a round."""
+        return speech_by_name(self._turns(row))
+
+    def tokens(self, row: FinishedRow) -> dict[str, SpeechTokens | None]:
+        """Name of the turn → the speech tokens that its audio was made from; None where none were kept, as in a ROOT of
+        before. Read with the audio."""
+        turns = self._turns(row)
+        names = turn_names(turn["role"] for turn in turns)
+        return {name: SpeechTokens.of(turn.get("speech_tokens")) for name, turn in zip(names, turns, strict=True)}
+
+    def _turns(self, row: FinishedRow) -> list[dict[str, Any]]:
         of = (row["shard"], row["round"])
-        if self._audio is None or self._audio[0] != of:
-            self._audio = (of, marked_speech(self.build_state, *of))
-        return self._audio[1][row["id"]]
+        if self._spoken is None or self._spoken[0] != of:
+            self._spoken = (of, dict(_spoken(self.build_state, *of, ("audio", "speech_tokens"))))
+        return self._spoken[1][row["id"]]
 
     @cached_property
     def voices(self) -> list[Voice]:

@@ -56,6 +56,14 @@ def test_a_token_is_read_as_what_it_stands_for():
     assert near < np.abs(book.read_vectors(train[0])).mean()
 
 
+def test_each_further_codebook_comes_nearer():
+    train, _ = some(1, 10)
+    books = [Codebook.of(train, 2, 3, count) for count in (1, 2, 4)]
+    far = [np.square(book.read_tokens(train[0]) - book.read_vectors(train[0])).mean() for book in books]
+    assert far[0] > far[1] > far[2] and [len(book.residual) for book in books] == [0, 1, 3]
+    assert all((book.tokens(train[0]) == books[0].tokens(train[0])).all() for book in books), "the first is the same"
+
+
 @pytest.mark.parametrize("pool", [1, 2, 4, 8])
 def test_five_bins_around_a_phones_middle_at_every_rate(pool):
     times = np.arange(100, dtype=np.float32)[:, None] * np.ones((1, 48), np.float32)

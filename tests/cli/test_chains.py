@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from kespeechchat.cli import app
+from kespeechchat.cli.builds import chains_of
 from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.store.opening import open_store
 from kespeechchat.store.screened import screened_branch
@@ -50,6 +52,17 @@ def test_a_root_without_it_has_no_such_stages(tmp_path, ear):
     save_profile(profile(tmp_path).of_chain("dialogues"))
     assert "interleaved" not in kesc("status", "--root", tmp_path / "root")[1]
     assert kesc("rows", "--stage", "spans", "--root", tmp_path / "root")[0] == 2
+
+
+def test_a_profiles_chain_names_the_codebook_that_root_keeps(root):
+    """Else its shards would all be stale: the tokenizer they were made with has one."""
+    named = lambda: chains_of(PROFILE, str(root))[1].engine("tokens", "whisper").centroids  # noqa: E731
+    assert named() is None
+    (root / "tokens").mkdir()
+    np.save(root / "tokens" / "whisper.npy", np.eye(2, dtype=np.float32))
+    assert named() == str(root / "tokens" / "whisper.npy")
+    (alone,) = chains_of(PROFILE, str(root), ("interleave=null",))
+    assert alone.interleave is None and alone.engine("tokens", "whisper").centroids is None
 
 
 def test_status_says_why_a_shard_is_stale(root):

@@ -48,6 +48,7 @@ def engine(model):
 
 def test_rate_and_codebook_are_the_models_own(engine, model):
     assert (engine.rate, engine.size, engine.codebooks) == (50.0 if model[1] == 1 else 25.0, SIZE, 1)
+    assert engine.size == engine._model.llm.speech_token_size, "the YAML's, which both are made by"
     assert isinstance(engine, TokensOfText) and not engine.deterministic
     assert {"model", "cosyvoice", "torch"} <= set(engine.identity())
 

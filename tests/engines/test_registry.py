@@ -24,7 +24,7 @@ from kespeechchat.engines.mos import MOS
 from kespeechchat.engines.registry import ENGINES, libraries_of, load, names_of
 from kespeechchat.engines.speaker import SpeakerEncoder, TTSEmbedder
 from kespeechchat.engines.tokens import Tokens
-from kespeechchat.engines.tts import TTS
+from kespeechchat.engines.tts import TTS, SpeaksFromTokens
 from kespeechchat.engines.units import Units
 from kespeechchat.engines.watermark import Watermark
 
@@ -116,6 +116,12 @@ def test_libraries_include_those_of_the_engines_inside():
     assert list(libraries_of(judge)) == ["httpx2"]
     both = settings_of.AllMOSSettings(use="all", engines=[{"use": "dnsmos"}, {"use": "utmos"}])
     assert list(libraries_of(both)) == [*ENGINES["mos", "dnsmos"].libraries, *ENGINES["mos", "utmos"].libraries]
+
+
+def test_settings_say_which_tts_speaks_from_tokens():
+    spoken = {name_of(cls): cls.from_tokens for cls in every_engine() if cls.capability == "tts"}
+    assert spoken == {name: SpeaksFromTokens in _class(("tts", name)).__mro__ for name in names_of("tts")}
+    assert spoken["cosyvoice"] and not spoken["kokoro"]
 
 
 def test_a_judge_takes_parallel_calls_where_its_llm_does():

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kespeechchat.config.engines import CosyVoiceSettings
+from kespeechchat.engines.tts import Prompt
+from kespeechchat.waveform import resample
 
 SPEAKER = 192
 FILES = ("cosyvoice.yaml", "llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx")
@@ -145,6 +148,29 @@ def _save(graph: object, path: Path) -> None:
     from onnx import helper
 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(path))
+
+
+def held_to_the_library(engine: Any, prompt: Prompt, opening: str = "") -> dict[str, Any]:
+    """What `engine` puts into the library for `prompt`, once it is what the library's own front end makes of it; that
+    is given the samples at the rates that it takes, and the text behind `opening`."""
+    import torch
+
+    from kespeechchat.engines.tts.cosyvoice_prompts import speaker
+
+    made, frontend = speaker(engine._cosyvoice, prompt, text_frontend=False), engine._frontend
+    heard, own = (
+        torch.from_numpy(resample(prompt.audio, rate).samples)[None] for rate in (16_000, engine._cosyvoice.sample_rate)
+    )
+    for name, given, cut in (
+        ("prompt_text", frontend._extract_text_token, opening + prompt.text),
+        ("flow_prompt_speech_token", frontend._extract_speech_token, heard),
+        ("prompt_speech_feat", frontend._extract_speech_feat, own),
+        ("llm_embedding", frontend._extract_spk_embedding, heard),
+    ):
+        found = given(cut)
+        theirs = found[0] if isinstance(found, tuple) else found
+        torch.testing.assert_close(made[name], theirs[:, : made[name].shape[1]], rtol=1e-5, atol=1e-5)
+    return made
 
 
 @contextmanager

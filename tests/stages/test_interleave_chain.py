@@ -12,6 +12,8 @@ import pytest
 from kespeechchat.commands.interleave import of_interleave, written
 from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.pipeline import Pipeline
+from kespeechchat.stages import interleaved
+from kespeechchat.stages.interleaved import Interleaved
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.codebooks import pin_tokenizer
 from kespeechchat.state.model_digests import with_model_digests
@@ -247,3 +249,33 @@ def test_marks_that_a_document_could_write_are_refused(marks, message):
 def test_a_profile_without_the_section_says_where_to_look(documents):
     with pytest.raises(ConfigError, match="interleave: the profile has no such section"):
         of_interleave(load_pipeline(PROFILE, ("interleave=null",), documents=documents))
+
+
+@pytest.mark.parametrize(
+    ("spoken", "prompted", "spans", "together"),
+    [
+        (True, False, 130, [64, 64, 2]),  # audio is in memory
+        (True, True, 65, [64, 1]),
+        (False, True, 600, [512, 88]),  # recordings are
+        (False, False, 600, [600]),  # numbers alone, and the LLM's batch stays full
+        (False, False, 0, []),
+    ],
+)
+def test_memory_holds_the_audio_or_recordings_of_some_spans(
+    tmp_path, ear, monkeypatch, spoken, prompted, spans, together
+):
+    monkeypatch.setattr(Interleaved, "prompted", prompted)
+    stage = Interleaved(profile(tmp_path))
+    stage.setup()
+    stage.tts = stage.tts if spoken else None
+    assert [len(part) for part in stage._at_once(list(range(spans)))] == together
+    assert [one for part in stage._at_once(list(range(spans))) for one in part] == list(range(spans))
+
+
+def test_a_shard_is_spoken_in_parts_with_the_same_tokens(tmp_path, ear, monkeypatch):
+    assert run(whole := profile(tmp_path / "a")).ok
+    calls, speak = [], Voice.speak
+    monkeypatch.setattr(Voice, "speak", lambda self, given: calls.append(len(given)) or speak(self, given))
+    monkeypatch.setattr(interleaved, "_AT_ONCE", 3)
+    assert run(parts := profile(tmp_path / "b")).ok
+    assert made(parts) == made(whole) and max(calls) == 3 and len(calls) > 2

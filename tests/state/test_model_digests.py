@@ -89,3 +89,18 @@ def test_a_worker_with_other_weights_than_the_build_began_with_stops(ground):
     check_here(begun, [])
     with pytest.raises(EngineError, match="put the same files on every machine"):
         ShardMaker(begun, Unit.of("filter"), open_store(begun.root)).load()
+
+
+def test_a_chain_takes_the_builds_word_too_and_its_own_last(ground):
+    """Both chains speak with the same models, and each may have run on another machine than this."""
+    make, weights = ground
+    nowhere = make(weights.parent.parent / "nowhere")
+    judge = nowhere.engine("judge", "e5").model
+    ours, theirs = (nowhere.of_chain(chain) for chain in ("dialogues", "interleave"))
+    save_profile(ours.model_copy(update={"contents": {judge: "the build's"}}))
+    assert with_model_digests(theirs).contents == {judge: "the build's"}, "interleave has not run yet"
+    save_profile(theirs.model_copy(update={"contents": {judge: "its own"}}))
+    assert with_model_digests(theirs).contents == {judge: "its own"}
+    assert with_model_digests(ours).contents == {judge: "the build's"}, "of a chain that it does not need"
+    save_profile(theirs.model_copy(update={"contents": {}}))
+    assert with_model_digests(theirs).contents == {judge: "the build's"}

@@ -19,11 +19,11 @@ import numpy as np
 from kespeechchat.config.engines import CosyVoiceTokensSettings, S3TokensSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Int32
-from kespeechchat.engines.models import resolve
 from kespeechchat.engines.tokens import Tokens
 from kespeechchat.engines.tokens.s3 import S3Tokens
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.cosyvoice_batch.saying import BatchSayer
+from kespeechchat.engines.tts.cosyvoice_codebook import speech_tokenizer
 from kespeechchat.engines.tts.cosyvoice_model import CosyVoiceModel
 from kespeechchat.records import Audio, RowError
 
@@ -40,14 +40,8 @@ class CosyVoiceTokens(CosyVoiceModel, Tokens):
         super().__init__(settings)
         # the same seed on a GPU, or among other rows: alike, not bit for bit
         self.deterministic = self._device == "cpu" and settings.batch == 1
-        rate = self._model.flow.input_frame_rate
-        if rate not in _RATES:
-            raise EngineError(
-                f"engines.tokens, use: cosyvoice: the flow of {settings.model!r} takes {rate} tokens a second; known "
-                f"are {', '.join(map(str, _RATES))}"
-            )
-        self.rate, self.size = float(rate), int(self._model.llm.speech_token_size)
-        self._threads = settings.threads
+        self._heard_by = ear_settings(settings)
+        self.rate, self.size = float(self._heard_by.rate), self._heard_by.size
         del self._model.flow, self._model.hift  # a third of the memory, for what is never heard
         self._sayer = BatchSayer(self._model, self._limits(), self._watch.beat)
 
@@ -62,13 +56,22 @@ class CosyVoiceTokens(CosyVoiceModel, Tokens):
 
     @cached_property
     def _ear(self) -> S3Tokens:
-        folder, version = resolve(self._settings.model), self._settings.version
-        return S3Tokens(
-            S3TokensSettings(
-                use="s3",
-                model=str(folder / f"speech_tokenizer_v{version}.onnx"),
-                rate=cast(Literal[50, 25], int(self.rate)),
-                size=self.size,
-                threads=self._threads,
-            )
+        return S3Tokens(self._heard_by)
+
+
+def ear_settings(settings: CosyVoiceTokensSettings) -> S3TokensSettings:
+    """Settings of the engine that makes tokens of audio as that of `settings` does, and loads nothing else. Raises
+    EngineError where the folder or its YAML is missing, or names a rate that no version has."""
+    tokenizer = speech_tokenizer(settings)
+    if tokenizer.rate not in _RATES:
+        raise EngineError(
+            f"engines.tokens, use: cosyvoice: the flow of {settings.model!r} takes {tokenizer.rate} tokens a second; "
+            f"known are {', '.join(map(str, _RATES))}"
         )
+    return S3TokensSettings(
+        use="s3",
+        model=str(tokenizer.file),
+        rate=cast(Literal[50, 25], tokenizer.rate),
+        size=tokenizer.size,
+        threads=settings.threads,
+    )

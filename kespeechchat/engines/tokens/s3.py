@@ -17,9 +17,10 @@ from kespeechchat.config.engines import S3TokensSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32, Int32
 from kespeechchat.engines.batches import heard
-from kespeechchat.engines.models import identify, resolve
+from kespeechchat.engines.models import content, identify, resolve
 from kespeechchat.engines.tokens import Tokens
 from kespeechchat.records import Audio, RowError
+from kespeechchat.speech_tokens import Codebook
 
 _SETTING = "engines.tokens, use: s3"
 SAMPLE_RATE = 16_000  # Hz
@@ -56,6 +57,7 @@ class S3Tokens(Tokens):
         self._names = [given.name for given in self._session.get_inputs()]
         self._features = FeatureExtractor(feature_size=_BANDS, sampling_rate=SAMPLE_RATE, hop_length=_HOP)
         self._settings, self.rate, self.size = settings, float(settings.rate), settings.size
+        self.codebook = Codebook(self.rate, self.size, content(settings.model))
 
     def identity(self) -> dict[str, str]:
         libraries = ("onnxruntime", "faster-whisper", "soxr")

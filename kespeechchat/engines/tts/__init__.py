@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from kespeechchat.engines import Engine
-from kespeechchat.engines.arrays import Float32
+from kespeechchat.engines.arrays import Float32, Int32
 from kespeechchat.records import Audio, Language, RowError
+from kespeechchat.speech_tokens import Codebook
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,26 @@ class StockVoices(Protocol):
 
     def style(self, mix: Mapping[str, float]) -> Float32:
         """Float32 [`embedding_size`]: a convex mix `{stock name: weight}`. Raises ValueError that names the fault."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An utterance, and the speech tokens that it was made from, int32 [n]: at the engine's own pace, token k stands
+    for the audio from k / rate seconds on."""
+
+    audio: Audio
+    tokens: Int32
+
+
+@runtime_checkable
+class SpeaksFromTokens(Protocol):
+    """What a TTS can do besides whose audio is made from speech tokens; its settings say `from_tokens`."""
+
+    def speak_from_tokens(self, utterances: Sequence[Utterance]) -> list[Spoken | RowError]:
+        """As `TTS.speak`, the very same audio, with the tokens behind it."""
+        ...
+
+    def codebook(self) -> Codebook:
+        """Of the tokens. Raises EngineError where the model's tokenizer, which it names, is missing."""
         ...

@@ -23,6 +23,7 @@ from kespeechchat.config.units import Unit
 from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.records import KEPT, SCHEMAS, Outcome
+from kespeechchat.speech_tokens import muted
 from kespeechchat.stages.base import Scope, Stage, Task, output_kept
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.model_digests import check_here
@@ -239,5 +240,5 @@ def _without_audio(outcome: Outcome) -> Outcome:
     """A row that a fused stage rejects is published without its speech, which carries no watermark yet."""
     if "turns" not in outcome.row:
         return outcome
-    turns = [{**turn, "audio": None} for turn in outcome.row["turns"] or []]
+    turns = [muted(turn) for turn in outcome.row["turns"] or []]
     return Outcome({**outcome.row, "turns": turns}, outcome.status, outcome.reason, outcome.detail)

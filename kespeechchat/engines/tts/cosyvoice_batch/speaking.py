@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits, broken
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 
+class SpokenPiece(NamedTuple):
+    """A piece's samples, float32 [T], and the speech tokens that they were made from."""
+
+    samples: Float32
+    tokens: Sequence[int]
+
+
 class BatchSpeaker(BatchSayer):
     """The LLM with continuous batching, the flow in groups of alike lengths, the vocoder row by row."""
 
@@ -29,9 +36,10 @@ class BatchSpeaker(BatchSayer):
         super().__init__(model, limits, beat)
         self._frames, self.flow = flow_frames, Flow(model.flow)
 
-    def speak(self, pieces: Sequence[Piece]) -> list[Float32 | RowError]:
-        """Samples of each piece, float32 [T]; a RowError for a piece that fails. Raises what `limits` call fatal."""
-        return self.audio(pieces, self.say(pieces))
+    def speak(self, pieces: Sequence[Piece]) -> list[SpokenPiece | RowError]:
+        """Each piece spoken; a RowError for one that fails. Raises what `limits` call fatal."""
+        tokens = self.say(pieces)
+        return [_spoken(*one) for one in zip(self.audio(pieces, tokens), tokens, strict=True)]
 
     def audio(self, pieces: Sequence[Piece], tokens: Sequence[list[int] | RowError]) -> list[Float32 | RowError]:
         """Samples of each piece, given its speech tokens."""
@@ -75,3 +83,11 @@ class BatchSpeaker(BatchSayer):
             if self._limits.fatal(error):
                 raise
             return broken(error)
+
+
+def _spoken(samples: Float32 | RowError, tokens: Sequence[int] | RowError) -> SpokenPiece | RowError:
+    """A piece whose tokens failed has no samples either."""
+    if isinstance(samples, RowError):
+        return samples
+    assert not isinstance(tokens, RowError)
+    return SpokenPiece(samples, tokens)
