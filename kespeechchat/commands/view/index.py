@@ -36,14 +36,17 @@ CREATE TABLE takes (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, round INTEGER
     error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL,
     said TEXT NOT NULL);
 CREATE VIRTUAL TABLE texts USING fts5 (said, content='takes', content_rowid='n', tokenize='trigram', detail=none);
-CREATE INDEX takes_id ON takes (id, round);
-CREATE INDEX takes_reason ON takes (reason, stage, n) WHERE reason IS NOT NULL;
-CREATE INDEX takes_user ON takes (user_voice, n);
-CREATE INDEX takes_agent ON takes (agent_voice, n);
-CREATE INDEX takes_part ON takes (status, language, split, n);
-CREATE INDEX takes_error_rate ON takes (error_rate, n);
-CREATE INDEX takes_seconds ON takes (seconds, n);
 """
+_INDEXES = {
+    "takes_id": "(id, round)",
+    "takes_reason": "(reason, stage, n) WHERE reason IS NOT NULL",
+    "takes_user": "(user_voice, n)",
+    "takes_agent": "(agent_voice, n)",
+    "takes_part": "(status, language, split, n)",
+    "takes_error_rate": "(error_rate, n)",
+    "takes_seconds": "(seconds, n)",
+}
+_MANY = 0.1  # of all shards: where more of them are new, SQLite's indexes are made after the lines, see `_fill`
 _COLUMNS = (  # those that a take brings; the partition's level and the scores have their own ways
     *("n", "shard", "round", "id", "status", "stage", "reason", "detail", "language", "split", "error_rate"),
     *("seconds", "user_voice", "agent_voice", "user_error", "agent_error", "said"),
@@ -68,13 +71,22 @@ def update(build_state: BuildState, file: Path, tell: Tell = lambda line: None) 
             with db:
                 _remove(db, unit, number)
         _fill(db, build_state, fresh, len(wanted), tell)
-        if gone or fresh or not _fact(db, "facets"):
+        missing = _missing(db)
+        if gone or fresh or missing or not _fact(db, "facets"):
             tell("index: partitions and counts")
+            for name, columns in missing.items():
+                db.execute(f"CREATE INDEX {name} ON takes {columns}")
             _finish(db, build_state)
         return int(json.loads(_fact(db, "facets") or "{}").get("takes", 0))
 
 
 def _fill(db: sqlite3.Connection, build_state: BuildState, fresh: list[Shard], of: int, tell: Tell) -> None:
+    """The lines of the shards `fresh`. Where these are many, without SQLite's indexes, which are then made in one go:
+    lines come in no order that an index has, so each would change pages all over a file that outgrows the memory."""
+    if len(fresh) > _MANY * of:
+        with db:
+            for name in _wanted_indexes(db):
+                db.execute(f"DROP INDEX IF EXISTS {name}")
     heads = set(heads_of(db))
     for k, takes in enumerate(prefetch(lambda shard: takes_of(build_state, shard), fresh)):
         shard = fresh[k]
@@ -127,7 +139,17 @@ def _add_head(db: sqlite3.Connection, head: str) -> None:
     column = column_of(head)
     with db:
         db.execute(f"ALTER TABLE takes ADD COLUMN {column} REAL")
-        db.execute(f"CREATE INDEX takes_{column} ON takes ({column}, n)")
+
+
+def _wanted_indexes(db: sqlite3.Connection) -> dict[str, str]:
+    """Name → columns of what SQLite is to have an index of."""
+    return _INDEXES | {f"takes_{column_of(head)}": f"({column_of(head)}, n)" for head in heads_of(db)}
+
+
+def _missing(db: sqlite3.Connection) -> dict[str, str]:
+    """Those that it has not: none were made yet, or a run was killed before."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    return {name: columns for name, columns in _wanted_indexes(db).items() if name not in there}
 
 
 def _finish(db: sqlite3.Connection, build_state: BuildState) -> None:
@@ -202,6 +224,7 @@ def _opened(file: Path) -> sqlite3.Connection:
             db.executescript("PRAGMA journal_mode = WAL;" + _SCHEMA + f"PRAGMA user_version = {VERSION};")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last shards, never half of one
         db.execute("PRAGMA cache_size = -65536")  # 64 MB
+        db.execute("PRAGMA wal_autocheckpoint = 16384")  # pages, 64 MB: what is written often is written once
     return db
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -135,6 +136,40 @@ def test_a_killed_run_goes_on_and_a_shard_made_again_is_replaced(tmp_path, quick
     assert len(all_of(Index(file), text="number")) == len(all_of(Index(tmp_path / "anew.sqlite"), text="number")) > 0
 
 
+def _indexes(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as db:
+        return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+
+def test_a_run_killed_before_its_indexes_were_made_makes_them(ground, tmp_path, monkeypatch):
+    state, file = state_of(ground), tmp_path / "i.sqlite"
+    logic.update(state, tmp_path / "whole.sqlite")
+    with monkeypatch.context() as patched:
+        patched.setattr(logic, "_missing", lambda db: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            logic.update(state, file)
+    assert not _indexes(file) & logic._INDEXES.keys()
+    logic.update(state, file)
+    assert _indexes(file) == _indexes(tmp_path / "whole.sqlite") >= set(logic._INDEXES)
+
+
+def test_a_few_new_shards_go_into_the_indexes_that_there_are(ground, tmp_path, monkeypatch):
+    state, file = state_of(ground), tmp_path / "i.sqlite"
+    logic.update(state, file)
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE shards SET mark = 'old' WHERE (unit, shard) = (SELECT unit, shard FROM shards LIMIT 1)")
+    monkeypatch.setattr(logic, "_MANY", 0.99)
+    whole, missing, dropped = dump(file), logic._missing, []
+
+    def seen(db: sqlite3.Connection) -> dict[str, str]:
+        dropped.extend(found := missing(db))
+        return found
+
+    monkeypatch.setattr(logic, "_missing", seen)
+    logic.update(state, file)
+    assert dump(file) == whole and not dropped
+
+
 def test_another_database_is_left_alone_and_a_broken_index_says_so(ground, tmp_path):
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
@@ -179,6 +214,8 @@ def large(tmp_path_factory) -> Path:
             logic._insert(db, [_generated(n) for n in range(start, start + 5000)], ["dnsmos_ovrl"])
     with db:
         logic._set_fact(db, "facets", f'{{"names": ["XL"], "takes": {LINES}}}')
+    for name, columns in logic._missing(db).items():
+        db.execute(f"CREATE INDEX {name} ON takes {columns}")
     db.execute("ANALYZE")
     db.close()
     return file
