@@ -39,6 +39,7 @@ class WithChannels(Protocol):
 
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+UNSAFE = r"\A[^A-Za-z0-9]|\A\z|[^A-Za-z0-9._-]|\.\.|\.\z|.{201}"  # what is searched in ids: such are not safe
 
 
 def safe_name(dialogue_id: str) -> str:

@@ -20,7 +20,7 @@ _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
 ReadTokens = Callable[[FinishedRow], Mapping[str, SpeechTokens | None]]
 ReadWord = Callable[[str, str, str], bytes]  # (voice, language, word) → FLAC
-_RATE_DIGITS = 6  # of error rates
+RATE_DIGITS = 6  # of error rates
 
 
 class Facts(TypedDict):
@@ -152,7 +152,7 @@ def facts_of(
         "split": row["split"],
         "partition": partition,
         "metric": row["metric"],
-        "error_rate": round(row["error_rate"], _RATE_DIGITS),
+        "error_rate": round(row["error_rate"], RATE_DIGITS),
         "user_text": user["text"],
         "user_voice": user["voice"],
         "user_gender": genders[user["voice"]],
