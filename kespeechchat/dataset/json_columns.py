@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 
 from kespeechchat.blocks import Bools, Floats, Ints
 
-_COMMA = 0x2C
+_COMMA, _SPACE = 0x2C, 0x20
 
 
 def quoted(strings: pa.Array) -> pa.Array:
     """Each string as JSON, the word `null` where it is null."""
-    escaped = strings.cast(pa.string())
-    if _has(strings, np.array([0x22, 0x5C], np.uint8)):
-        escaped = pc.replace_substring(pc.replace_substring(strings, "\\", "\\\\"), '"', '\\"')
-    if _has(strings, np.arange(0x20, dtype=np.uint8)):
+    escaped, data = strings.cast(pa.string()), np.frombuffer(_bytes(strings), np.uint8)
+    if (data == ord('"')).any() or (data == ord("\\")).any():
+        escaped = pc.replace_substring(pc.replace_substring(escaped, "\\", "\\\\"), '"', '\\"')
+    if data.min(initial=_SPACE) < _SPACE:
         odd = pc.match_substring_regex(strings, r"[\x00-\x1f]")
         own = [orjson.dumps(text)[1:-1] for text in strings.filter(odd).to_pylist()]
         escaped = pc.replace_with_mask(escaped, pc.fill_null(odd, False), pa.array(own, pa.string()))
@@ -98,12 +98,10 @@ def lines_of(written: pa.Array) -> bytes:
     return together(joined(written, "\n"), "")
 
 
-def _has(strings: pa.Array, bytes_: npt.NDArray[np.uint8]) -> bool:
-    """Whether any of these bytes is in a string."""
+def _bytes(strings: pa.Array) -> memoryview:
+    """Those of all strings, one behind the other."""
     _, offsets, data = strings.buffers()
     if data is None or not len(strings):
-        return False
-    edges = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    used = np.frombuffer(data, np.uint8)[edges[0] : edges[-1]]
-    found = np.bincount(used, minlength=256)
-    return bool(found[bytes_].any())
+        return memoryview(b"")
+    edges = np.frombuffer(offsets, np.int32)
+    return memoryview(data)[edges[strings.offset] : edges[strings.offset + len(strings)]]

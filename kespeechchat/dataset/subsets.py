@@ -29,6 +29,7 @@ from kespeechchat.records import LANGUAGES
 from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash, stable_hashes
 
+_HIGHEST = (1 << 64) - 1  # rank
 _USER, _AGENT = CHANNELS["user"], CHANNELS["agent"]  # the places of a dialogue's first two turns
 
 
@@ -45,6 +46,11 @@ class Lowest:
             heappush(self._heap, (-rank, make()))
         elif self._heap and -rank > self._heap[0][0]:
             heappushpop(self._heap, (-rank, make()))
+
+    @property
+    def limit(self) -> int:
+        """No higher rank is taken any more."""
+        return -self._heap[0][0] if self._heap and len(self._heap) == self.size else _HIGHEST
 
     def merge(self, other: Lowest) -> None:
         """Takes in those of another; the order does not matter."""
@@ -163,19 +169,24 @@ class Subsets:
         lowest.add(self._rank("utterance", _id(row, turn)), lambda: self._utterance(row, turn))
 
     def _offer_block(self, said: Said, wanted: Bools, turn: int) -> None:
-        """As `_offer` for that turn of all wanted dialogues; only those of lowest rank are made utterances."""
+        """As `_offer` for that turn of all wanted dialogues; only those of low rank are made utterances."""
         ranks, rows = self._ranks(said.ids(wanted, turn)), np.flatnonzero(wanted)
         voices, languages = said.voices(turn).take(rows), said.block.codes("language").take(rows)
-        for key in np.unique(voices.codes * len(languages.names) + languages.codes).tolist():
-            voice, language = (int(code) for code in divmod(key, len(languages.names)))
-            own = np.flatnonzero((voices.codes == voice) & (languages.codes == language))
-            lowest = self._lowest_of(voices.names[voice], languages.names[language])
-            if len(own) > lowest.size:
-                own = own[np.argpartition(ranks[own], lowest.size)[: lowest.size]]
-            chosen = np.zeros(len(wanted), bool)
-            chosen[rows[own]] = True
-            for one in said.of(chosen, turn, ranks[np.sort(own)]):
-                lowest.add(one.rank, partial(_same, one))
+        pairs, group = np.unique(voices.codes * len(languages.names) + languages.codes, return_inverse=True)
+        names = [
+            (voices.names[pair // len(languages.names)], languages.names[pair % len(languages.names)]) for pair in pairs
+        ]
+        own = [self._lowest_of(*name) for name in names]
+        order = np.lexsort((ranks, group))
+        place = np.arange(len(order)) - np.searchsorted(group[order], np.arange(len(own)))[group[order]]
+        low = (place < np.array([one.size for one in own], np.int64)[group[order]]) & (
+            ranks[order] <= np.array([one.limit for one in own], np.uint64)[group[order]]
+        )
+        taken = np.sort(order[low])
+        chosen = np.zeros(len(wanted), bool)
+        chosen[rows[taken]] = True
+        for at, one in zip(group[taken].tolist(), said.of(chosen, turn, ranks[taken]), strict=True):
+            own[at].add(one.rank, partial(_same, one))
 
     def _lowest_of(self, voice: str, language: str) -> Lowest:
         own = self.lowest[voice]

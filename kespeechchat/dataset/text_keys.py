@@ -17,8 +17,8 @@ from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.seeds import stable_hashes
 
 _ALONE = (  # code points that no neighbour changes: no marks, nothing that joins with what precedes it
-    *(range(0x00, 0x100), range(0x2010, 0x2028), range(0x3000, 0x302A)),
-    *(range(0x3400, 0x4DC0), range(0x4E00, 0xA000), range(0xFF01, 0xFF5F)),
+    *(range(0x00, 0x100), range(0x2010, 0x2028), range(0x3000, 0x302A), range(0xFF01, 0xFF5F)),
+    *(range(0x3400, 0x4DC0), range(0x4E00, 0x9FFD)),
 )
 _DROPPED, _OTHER = 0, 0xFFFFFFFF
 _END = 0x0A  # between texts
@@ -51,8 +51,13 @@ def text_keys(texts: list[str]) -> list[str]:
 def _table() -> npt.NDArray[np.uint32]:
     """Code point → what becomes of it: one code point, _DROPPED, or _OTHER where it takes more than a table."""
     table = np.full(_BEYOND + 1, _OTHER, np.uint32)
-    for point in (point for some in _ALONE for point in some):
-        key = text_key(chr(point))
-        if len(key) < 2 and not unicodedata.combining(chr(point)):
-            table[point] = ord(key) if key else _DROPPED
+    for some in _ALONE:
+        text = "".join(map(chr, some))
+        if text_key(text) == text:  # Chinese characters: all at once
+            table[some.start : some.stop] = some
+            continue
+        for character in text:
+            key = text_key(character)
+            if len(key) < 2 and not unicodedata.combining(character):
+                table[ord(character)] = ord(key) if key else _DROPPED
     return table

@@ -157,7 +157,7 @@ class _Writing:
 
     def _piece(self, block: Block, levels: Ints) -> _Piece:
         timeline = self.timing.of_block(block)
-        folders = [self.tree.folder(id_) for id_ in block.ids.to_pylist()]
+        folders = self.tree.folders(block.ids.to_pylist())
         partitions = [self.rule.name(level) for level in levels.tolist()]
         lines = Lines(block, timeline, self.timing, partitions, self.genders, folders, self.audio)
         self._gather(block, levels, folders, timeline)
