@@ -35,7 +35,8 @@ class Codes:
 
     def where(self, name: str) -> Bools:
         """bool [n]: which values are `name`."""
-        return self.codes == (self.names.index(name) if name in self.names else -1)
+        found: Bools = self.codes == (self.names.index(name) if name in self.names else -1)
+        return found
 
     def take(self, wanted: Bools | Ints) -> Codes:
         """Of some values; the names stay."""
@@ -146,7 +147,8 @@ class Block:
     @cached_property
     def samples(self) -> Ints:
         """int64 [m]: how many samples the audio of each turn has."""
-        return np.rint(self.turn_numbers("seconds") * self.turn_numbers("sample_rate")).astype(np.int64)
+        found: Ints = np.rint(self.turn_numbers("seconds") * self.turn_numbers("sample_rate")).astype(np.int64)
+        return found
 
     def speakers(self) -> tuple[Codes, Codes]:
         """The voices of each dialogue: the user's, the agent's. The dialogues have no fault."""
@@ -225,7 +227,8 @@ def _block(tables: Sequence[pa.Table]) -> Block:
 def _numbers(name: str, column: pa.Array) -> Floats:
     if column.null_count:
         raise ValueError(f"{name}: {column.null_count} of {len(column)} values are missing")
-    return column.to_numpy(zero_copy_only=False).astype(np.float64)
+    found: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return found
 
 
 @lru_cache(maxsize=1)

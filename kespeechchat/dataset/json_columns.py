@@ -90,7 +90,8 @@ def together(written: pa.Array, separator: str) -> bytes:
     if not len(written):
         return b""
     whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(written)], pa.int32()), written), separator)
-    return whole[0].as_buffer().to_pybytes()
+    found: bytes = whole[0].as_buffer().to_pybytes()
+    return found
 
 
 def lines_of(written: pa.Array) -> bytes:

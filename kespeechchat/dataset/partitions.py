@@ -129,13 +129,10 @@ class TrainingDialogues:
         cls, seed: int, ranks: Ranks, micros: npt.NDArray[np.int64], languages: Codes, users: Codes, agents: Codes
     ) -> TrainingDialogues:
         """Dialogues that are columns already. The voices of users and agents have the same names."""
-        columns = (
-            _array("Q", ranks),
-            _array("q", micros),
-            *(_array(kind, own.codes) for kind, own in (("B", languages), ("I", users), ("I", agents))),
-        )
-        names = ({name: i for i, name in enumerate(own.names)} for own in (languages, users))
-        return cls(seed, *columns, *names)
+        tongue, user, agent = (_array(k, c.codes) for k, c in (("B", languages), ("I", users), ("I", agents)))
+        language_names, voice_names = ({name: i for i, name in enumerate(own.names)} for own in (languages, users))
+        both = _array("Q", ranks), _array("q", micros)
+        return cls(seed, *both, tongue, user, agent, language_names, voice_names)
 
     def __len__(self) -> int:
         return len(self.ranks)

@@ -183,7 +183,7 @@ def select(
     release: Cuts | None = None,
     processes: int | None = None,
 ) -> Selection:
-    """Reads `rows` and cuts the partitions, or takes them from `release`; without what `shared_texts` finds.
+    """Reads `rows` and cuts the partitions, or takes them from `release`; without what `Survey.shared` finds.
     Several processes read their parts where these are many: `processes` as in `processes.spread`.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.

@@ -99,6 +99,12 @@ class FinishedPart:
         """The same, as columns."""
         return blocks(self._said(shard, table) for shard, table in self.tables(columns))
 
+    def blocks_of_shards(self, columns: Sequence[str] | None = None) -> Iterator[tuple[tuple[int, int], Block]]:
+        """((shard, round), some of its rows): blocks that hold rows of one shard each."""
+        for shard, table in self.tables(columns):
+            for block in blocks([self._said(shard, table)]):
+                yield shard, block
+
     def _said(self, of: tuple[int, int], table: pa.Table) -> pa.Table:
         """The table, with where its rows are and what annotators said of them."""
         (shard, round_), reviews = of, self.reviewed.by_shard.get(of[0], {})

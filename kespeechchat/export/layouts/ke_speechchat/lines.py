@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -154,15 +155,17 @@ class Lines:
         """The turns of facts.jsonl."""
         block = self.block
         roles = named((f'{{"role":"{role}","transcript":' for role in _ROLES), block.place % 2)
-        rated = (("error_rate", facts.RATES), ("watermark_score", facts.SCORES))
-        rates = [(f',"{name}":', in_parts(block.of_turns(name), parts)) for name, parts in rated]
-        seeds = [(f',"{name}":', whole_numbers(block.of_turns(name))) for name in ("seed", "tries")]
-        levels = [(f',"{name}":', in_parts(block.of_turns(name), facts.LEVELS)) for name in ("loudness", "gain")]
-        heard = (',"words":', self._timed("words"), ',"silences":', self._timed("silences"))
-        return joined(
-            *(roles, quoted(block.of_turns("transcript")), *sum(rates, ()), ',"scores":{', self._scores(), "}"),
-            *(*sum(seeds, ()), *heard, *sum(levels, ()), "}"),
+        rates = chain.from_iterable(
+            (f',"{name}":', in_parts(block.of_turns(name), parts))
+            for name, parts in (("error_rate", facts.RATES), ("watermark_score", facts.SCORES))
         )
+        seeds = chain.from_iterable((f',"{n}":', whole_numbers(block.of_turns(n))) for n in ("seed", "tries"))
+        levels = chain.from_iterable(
+            (f',"{name}":', in_parts(block.of_turns(name), facts.LEVELS)) for name in ("loudness", "gain")
+        )
+        heard = (',"words":', self._timed("words"), ',"silences":', self._timed("silences"))
+        transcripts = quoted(block.of_turns("transcript"))
+        return joined(roles, transcripts, *rates, ',"scores":{', self._scores(), "}", *seeds, *heard, *levels, "}")
 
     def _scores(self) -> pa.Array:
         scores = self.block.turn_lists("scores")
