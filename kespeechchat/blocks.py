@@ -173,12 +173,14 @@ class Block:
 
 
 def blocks(tables: Iterable[pa.Table], most: int = MOST) -> Iterator[Block]:
-    """The rows of the tables, which have one schema, in blocks of at most `most` dialogues."""
+    """The rows of the tables in blocks of at most `most` dialogues. Tables of unlike columns, such as shards of two
+    versions, share no block."""
     waiting: list[pa.Table] = []
     for table in tables:
         for start in range(0, len(table), most):
             piece = table.slice(start, most)
-            if sum(map(len, waiting)) + len(piece) > most:
+            full = sum(map(len, waiting)) + len(piece) > most
+            if full or (waiting and not piece.schema.equals(waiting[0].schema)):
                 yield _block(waiting)
                 waiting = []
             waiting.append(piece)
@@ -221,7 +223,7 @@ def coded(strings: pa.Array) -> Codes:
 
 
 def _block(tables: Sequence[pa.Table]) -> Block:
-    return Block(pa.concat_tables(tables, promote_options="permissive").combine_chunks())
+    return Block(pa.concat_tables(tables).combine_chunks())
 
 
 def _numbers(name: str, column: pa.Array) -> Floats:

@@ -50,6 +50,11 @@ def test_tables_become_blocks_that_are_not_too_large(sizes, most):
     assert [i for one in made for i in one.ids.to_pylist()] == [i for t in tables for i in t["id"].to_pylist()]
 
 
+def test_shards_of_other_columns_share_no_block():
+    old, new = pa.table({"id": ["a"]}), pa.table({"id": ["b"], "words": [1]})
+    assert [len(one) for one in blocks([old, old, new, old])] == [2, 1, 1]
+
+
 @given(st.data())
 def test_a_fault_is_found_where_a_row_has_one(data):
     rows = copy.deepcopy(_LONG[:6])

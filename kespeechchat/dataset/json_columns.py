@@ -21,7 +21,8 @@ _COMMA, _SPACE = 0x2C, 0x20
 
 def quoted(strings: pa.Array) -> pa.Array:
     """Each string as JSON, the word `null` where it is null."""
-    escaped, data = strings.cast(pa.string()), np.frombuffer(_bytes(strings), np.uint8)
+    escaped = strings.cast(pa.string())
+    data = np.frombuffer(_bytes(escaped), np.uint8)
     if (data == ord('"')).any() or (data == ord("\\")).any():
         escaped = pc.replace_substring(pc.replace_substring(escaped, "\\", "\\\\"), '"', '\\"')
     if data.min(initial=_SPACE) < _SPACE:

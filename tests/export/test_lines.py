@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kespeechchat.blocks import blocks_of
+from kespeechchat.blocks import Block, blocks_of
 from kespeechchat.config.dataset import SubsetSettings, TTSSubset
 from kespeechchat.config.timing import TimingSettings
 from kespeechchat.dataset.facts import dialogue_facts
@@ -48,7 +49,7 @@ _TURN = {
         ),
     ),
     "loudness": st.one_of(st.none(), st.floats(-60, 0, width=32)),
-    "gain": st.one_of(st.none(), st.floats(-0.01, 0.01, width=32)),
+    "gain": st.one_of(st.none(), st.floats(-1 / 64, 1 / 64, width=32)),
     "words": st.none(),
     "silences": st.none(),
 }
@@ -78,7 +79,7 @@ def expected(rows, timing, partitions, folders, audio):
     return metadata, facts, listed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(changed(), min_size=1, max_size=8), st.booleans())
 def test_lines_are_those_of_each_dialogue(rows, audio):
     partitions = [None if row["split"] != "train" else ("XS", "XL")[i % 2] for i, row in enumerate(rows)]
@@ -113,6 +114,20 @@ def test_lines_and_timelines_of_every_timing(name, rows):
     assert at_once == one_by_one
 
 
+def test_a_root_of_before_word_times_and_levels():
+    rows = [dialogue(i) for i in range(6)]
+    kept = [field for field in next(blocks_of(rows)).table.schema if field.name != "turns"]
+    turn = next(blocks_of(rows)).table.schema.field("turns").type.value_type
+    fields = [field for field in turn if field.name not in ("words", "silences", "loudness", "gain", "scores")]
+    schema = pa.schema([*kept, pa.field("turns", pa.list_(pa.struct(fields)))])
+    block = Block(pa.Table.from_pylist(rows, schema=schema).combine_chunks())
+    timing = _TIMINGS["paper"]
+    lines = Lines(block, timing.of_block(block), timing, [None] * 6, GENDERS, [""] * 6, False)
+    old = [row | {"turns": [turn | {"scores": None} for turn in row["turns"]]} for row in block.rows()]
+    made = [[line.encode() for line in some.to_pylist()] for some in (lines.metadata(), lines.facts(), lines.listed())]
+    assert made == list(expected(old, timing, [None] * 6, [""] * 6, False))
+
+
 def test_a_voice_that_the_library_lacks_is_named():
     block = next(blocks_of([dialogue(1), dialogue(2)]))
     genders = {voice: gender for voice, gender in GENDERS.items() if voice != "SPK2f"}
@@ -121,7 +136,7 @@ def test_a_voice_that_the_library_lacks_is_named():
         Lines(block, timing.of_block(block), timing, [None, None], genders, ["", ""], False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(changed(), min_size=1, max_size=12), st.integers(0, 12))
 def test_figures_are_those_of_row_by_row(rows, at):
     rows = [row | {"id": f"d{i}"} for i, row in enumerate(rows)]
