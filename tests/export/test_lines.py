@@ -50,6 +50,16 @@ _TURN = {
     ),
     "loudness": st.one_of(st.none(), st.floats(-60, 0, width=32)),
     "gain": st.one_of(st.none(), st.floats(-1 / 64, 1 / 64, width=32)),
+    "manner": st.one_of(
+        st.none(),
+        st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["hurried", 'so "so"']),
+                "speed": st.one_of(st.none(), st.floats(0.5, 2)),
+                "instruct": st.one_of(st.none(), st.text(max_size=9)),
+            }
+        ),
+    ),
     "words": st.none(),
     "silences": st.none(),
 }

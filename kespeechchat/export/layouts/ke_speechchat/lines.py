@@ -146,10 +146,21 @@ class Lines:
         block, ends = self.block, self.timeline.starts + self.timeline.samples
         starts, stops = (numbers(rounded(at / self._rates, TIME_DIGITS)) for at in (self.timeline.starts, ends))
         heads = named((f'{{"channel":{CHANNELS[role]},"speaker":' for role in _ROLES), block.place % 2)
-        tails = named((f'{i}_mark.wav"}}' for i in range(int(block.place.max(initial=0)) + 1)), block.place)
+        tails = named((f'{i}_mark.wav"' for i in range(int(block.place.max(initial=0)) + 1)), block.place)
         paths = self._paths.take(pa.array(block.dialogue_of))
         said = (_quoted_names(block.voices), ',"text":', self._texts, ',"start":', starts, ',"end":', stops)
-        return joined(heads, *said, ',"audio_path":"', paths, tails)
+        return joined(heads, *said, ',"audio_path":"', paths, tails, self._manners(), "}")
+
+    def _manners(self) -> pa.Array:
+        """The key of metadata.json for the manner of each turn; nothing of a turn that is spoken plainly."""
+        names, speeds, told = (self.block.manners(name) for name in ("name", "speed", "instruct"))
+        if names.null_count == len(names):
+            return named([""], np.zeros(len(names), np.int64))
+        filled = pc.fill_null(speeds.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
+        speed = pc.if_else(speeds.is_null(), "", joined(',"speed":', numbers(filled)))
+        instruct = pc.if_else(told.is_null(), "", joined(',"instruct":', quoted(told)))
+        written = joined(',"manner":{"name":', quoted(names), speed, instruct, "}")
+        return pc.if_else(names.is_null(), "", written)
 
     def _turn_facts(self) -> pa.Array:
         """The turns of facts.jsonl."""
