@@ -59,8 +59,8 @@ class _Counting:
             (key.shard, split_round(unit)[1]): (_name(unit, key), Statistics(self.watermark_threshold))
             for unit, key in part.shards
         }
-        for row in part.rows(COLUMNS):
-            counted[row["shard"], row["round"]][1].add(row)
+        for shard, block in part.blocks_of_shards(COLUMNS):
+            counted[shard][1].add_block(block)
         return {name: dump(_Parts, statistics.parts).decode() for name, statistics in counted.values()}
 
     def merge(self, other: _Counting) -> None:

@@ -16,7 +16,7 @@ from kespeechchat.engines.registry import load
 from kespeechchat.export.audio_files import decoded
 from kespeechchat.export.dialogues import ReadAudio
 from kespeechchat.export.scened import Listener
-from kespeechchat.export.selection import Rows
+from kespeechchat.export.survey import Rows
 from kespeechchat.records import Audio, Role, RowError
 from kespeechchat.rows import FinishedRow
 from kespeechchat.scenes.babble import Babble, babble_of, wanted_dialogues

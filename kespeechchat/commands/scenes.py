@@ -25,7 +25,7 @@ from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, 
 from kespeechchat.export.lists import json_line
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.scened import Renderer, ScenedDialogues, ScenedRows, SceneSpeech
-from kespeechchat.export.selection import SURVEYED
+from kespeechchat.export.survey import SURVEYED
 from kespeechchat.records import Role, Split, turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.scenes.drawing import Draws

@@ -16,7 +16,7 @@ _OF_TURN = ("transcript", "seed", "tries", "words", "silences", "loudness", "gai
 COLUMNS = ("source", *(f"turns.list.element.{name}" for name in _OF_TURN))
 # Values are kept in these parts of one: `round(x * n) / n` takes less than half of the time of `round(x, digits)`, and
 # the words of a dialogue have some 150 times.
-_RATES, _SCORES, _TIMES, _LEVELS = 1_000_000, 10_000, 1_000, 100
+RATES, SCORES, TIMES, LEVELS = 1_000_000, 10_000, 1_000, 100
 
 
 class TurnFacts(TypedDict):
@@ -72,7 +72,7 @@ def dialogue_facts(row: FinishedRow, partition: str | None, places: Sequence[Pla
         "split": row["split"],
         "partition": partition,
         "metric": row["metric"],
-        "error_rate": round(row["error_rate"] * _RATES) / _RATES,
+        "error_rate": round(row["error_rate"] * RATES) / RATES,
         "source": row["source"],
         "shard": row["shard"],
         "round": row["round"],
@@ -107,19 +107,19 @@ def _facts(turn: FinishedTurn) -> TurnFacts:
     return {
         "role": turn["role"],
         "transcript": turn["transcript"],
-        "error_rate": _rounded(turn["error_rate"], _RATES),
-        "watermark_score": _rounded(turn["watermark_score"], _SCORES),
-        "scores": {score["head"]: round(score["value"] * _SCORES) / _SCORES for score in turn["scores"] or ()},
+        "error_rate": _rounded(turn["error_rate"], RATES),
+        "watermark_score": _rounded(turn["watermark_score"], SCORES),
+        "scores": {score["head"]: round(score["value"] * SCORES) / SCORES for score in turn["scores"] or ()},
         "seed": turn["seed"],
         "tries": turn["tries"],
         "words": None
         if words is None
-        else [(w["text"], round(w["start"] * _TIMES) / _TIMES, round(w["end"] * _TIMES) / _TIMES) for w in words],
+        else [(w["text"], round(w["start"] * TIMES) / TIMES, round(w["end"] * TIMES) / TIMES) for w in words],
         "silences": None
         if silences is None
-        else [(round(s["start"] * _TIMES) / _TIMES, round(s["end"] * _TIMES) / _TIMES) for s in silences],
-        "loudness": _rounded(turn.get("loudness"), _LEVELS),
-        "gain": _rounded(turn.get("gain"), _LEVELS),
+        else [(round(s["start"] * TIMES) / TIMES, round(s["end"] * TIMES) / TIMES) for s in silences],
+        "loudness": _rounded(turn.get("loudness"), LEVELS),
+        "gain": _rounded(turn.get("gain"), LEVELS),
     }
 
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from kespeechchat.blocks import Block
 from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.seeds import stable_hash
 
@@ -54,6 +57,19 @@ class OverlapCheck:
             self.texts[split].append(key)
             if split != "train":
                 self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
+
+    def add_block(self, block: Block, hashes: npt.NDArray[np.uint64]) -> None:
+        """Many dialogues; `hashes` of the texts of all their turns (`text_keys.text_hashes`)."""
+        splits, (users, _) = block.codes("split"), block.speakers()
+        for split in splits.present():
+            own = splits.where(split)
+            turns = own[block.dialogue_of]
+            self.voices[split].update(users.take(own).present())
+            self.texts[split].frombytes(hashes[turns].tobytes())
+            if split != "train":
+                ids = block.ids.take(pa.array(block.dialogue_of[turns])).to_pylist()
+                for key, dialogue_id in zip(hashes[turns].tolist(), ids, strict=True):
+                    self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
     def merge(self, other: OverlapCheck) -> None:
         """Takes in other dialogues; the order does not matter."""

@@ -10,16 +10,19 @@ Memory: 21 bytes a dialogue (7 M: 150 MB), besides the voices' names.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from kespeechchat.blocks import Codes
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.seeds import stable_hash
+from kespeechchat.seeds import stable_hash, stable_hashes
 
+Ranks = npt.NDArray[np.uint64]
 NO_CUT = -1  # below every rank: coverage alone fills the partition
 _MICRO = 1_000_000  # seconds are summed as whole microseconds: exact, so in any order alike
 
@@ -27,6 +30,11 @@ _MICRO = 1_000_000  # seconds are summed as whole microseconds: exact, so in any
 def rank(dialogue_id: str, seed: int) -> int:
     """The place of a dialogue in the one order that all partitions are cut from: 64 bits."""
     return stable_hash(seed, "partition", dialogue_id)
+
+
+def ranks_of(ids: Iterable[str], seed: int) -> Ranks:
+    """uint64 [n]: `rank` of each id."""
+    return stable_hashes((seed, "partition"), ids)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,19 @@ class Cuts:
             if place <= self.cuts[name].get(language, NO_CUT):
                 return i
         return len(self.names)
+
+    def levels(self, ranks: Ranks, languages: Codes, voices: Sequence[Codes]) -> npt.NDArray[np.int64]:
+        """int64 [n]: `level` of each of n training dialogues. `voices`: the users', the agents'."""
+        found = np.full(len(ranks), len(self.names), np.int64)
+        for i, name in reversed(list(enumerate(self.names))):
+            for code, language in enumerate(languages.names):
+                if (cut := self.cuts[name].get(language, NO_CUT)) != NO_CUT:
+                    found[(languages.codes == code) & (ranks <= np.uint64(cut))] = i
+        for own in voices:
+            firsts = np.array([self.first.get(voice, 0) for voice in own.names], np.uint64)
+            known = np.array([voice in self.first for voice in own.names], bool)
+            found[known[own.codes] & (firsts[own.codes] == ranks)] = 0
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; ranks as hexadecimal text, because JSON readers lose integers beyond 2⁵³."""
@@ -103,22 +124,24 @@ class TrainingDialogues:
         self.users.append(self.voice_names.setdefault(user, len(self.voice_names)))
         self.agents.append(self.voice_names.setdefault(agent, len(self.voice_names)))
 
-    def extend(self, later: TrainingDialogues) -> None:
-        """Takes in dialogues that come after these, of the same seed."""
-        self.ranks.extend(later.ranks)
-        self.micros.extend(later.micros)
-        self.languages.extend(_recoded(later.languages, later.language_names, self.language_names))
-        self.users.extend(_recoded(later.users, later.voice_names, self.voice_names))
-        self.agents.extend(_recoded(later.agents, later.voice_names, self.voice_names))
+    @classmethod
+    def of(
+        cls, seed: int, ranks: Ranks, micros: npt.NDArray[np.int64], languages: Codes, users: Codes, agents: Codes
+    ) -> TrainingDialogues:
+        """Dialogues that are columns already. The voices of users and agents have the same names."""
+        tongue, user, agent = (_array(k, c.codes) for k, c in (("B", languages), ("I", users), ("I", agents)))
+        language_names, voice_names = ({name: i for i, name in enumerate(own.names)} for own in (languages, users))
+        both = _array("Q", ranks), _array("q", micros)
+        return cls(seed, *both, tongue, user, agent, language_names, voice_names)
 
     def __len__(self) -> int:
         return len(self.ranks)
 
 
-def _recoded(codes: array[int], names: Mapping[str, int], into: dict[str, int]) -> array[int]:
-    """`codes` of `names` (listed in the order of their codes) as those of `into`, which gets the names it lacks."""
-    code = [into.setdefault(name, len(into)) for name in names]
-    return array(codes.typecode, map(code.__getitem__, codes))
+def _array(kind: str, values: npt.NDArray[Any]) -> array[int]:
+    found: array[int] = array(kind)
+    found.frombytes(values.astype(kind, copy=False).tobytes())
+    return found
 
 
 def cut_partitions(dialogues: TrainingDialogues, settings: PartitionSettings) -> PartitionCuts:

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kespeechchat.blocks import Block, Bools, Floats, coded
 from kespeechchat.config.manner import PLAIN
+from kespeechchat.dataset.moments import UNIT, Moments, counted
 from kespeechchat.records import LANGUAGES
+from kespeechchat.rounding import rounded
 from kespeechchat.rows import FinishedRow, FinishedTurn
 
-_UNIT = 1_000_000
 _LETTERS = re.compile(r"[^\W_]+")
+_BEYOND = 0x10000  # code points, from which on they are rare
 _BINS = 200  # of an error rate of 0 to 1, each named by its upper edge; beyond 1 counts in the last
 ROLES = {"user": "instruction", "agent": "response"}  # a role's turn, in the paper's words
 
@@ -29,56 +38,31 @@ COLUMNS = (  # of stage `gate`, as Parquet names them: what is counted here and 
 PAPER = {"dialogues": "7,000,000", "hours": "over 60,000", "speakers": "42,002"}  # arXiv 2412.01078, abstract
 
 
+def spoken_lengths(texts: Sequence[str], language: str) -> Floats:
+    """float64 [n]: `spoken_length` of each text."""
+    if language == "en":
+        return np.array([len(text.split()) for text in texts], np.float64)
+    points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    said = _said()[np.minimum(points, _BEYOND)]
+    rare = points >= _BEYOND
+    said[rare] = [chr(point).isalnum() for point in points[rare].tolist()]
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    until = np.concatenate(([0], np.cumsum(said)))[np.concatenate(([0], ends))]
+    return np.diff(until).astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _said() -> Bools:
+    """Code point → whether it is spoken: what `_LETTERS` finds."""
+    return np.array([*(chr(point).isalnum() for point in range(_BEYOND)), False])
+
+
 def spoken_length(text: str, language: str) -> int:
     """Words (en) or characters without spaces and punctuation (zh): what is said. The limits of stage `filter` count
     punctuation too (`text.checks.length`), for it is part of what an LLM wrote."""
     if language == "en":
         return len(text.split())
     return sum(map(len, _LETTERS.findall(text)))
-
-
-@dataclass(slots=True)
-class Moments:
-    """Count, sum, sum of squares and extremes of a quantity, in millionths."""
-
-    count: int = 0
-    total: int = 0
-    squares: int = 0
-    low: int | None = None
-    high: int | None = None
-
-    def add(self, value: float) -> None:
-        """One value."""
-        scaled = round(value * _UNIT)
-        self.count += 1
-        self.total += scaled
-        self.squares += scaled * scaled
-        if self.low is None or scaled < self.low:
-            self.low = scaled
-        if self.high is None or scaled > self.high:
-            self.high = scaled
-
-    def merge(self, other: Moments) -> None:
-        """Takes in other values; the order does not matter."""
-        self.count += other.count
-        self.total += other.total
-        self.squares += other.squares
-        self.low = min((v for v in (self.low, other.low) if v is not None), default=None)
-        self.high = max((v for v in (self.high, other.high) if v is not None), default=None)
-
-    def result(self) -> dict[str, float | int | None]:
-        """`count`, `mean`, `std` (of the population), `min`, `max`; all but the count None where there is no value."""
-        if not self.count or self.low is None or self.high is None:
-            return {"count": 0, "mean": None, "std": None, "min": None, "max": None}
-        variance = max(0, self.count * self.squares - self.total * self.total) / self.count**2
-        mean, std = self.total / self.count / _UNIT, variance**0.5 / _UNIT
-        return {
-            "count": self.count,
-            "mean": round(mean, 4),
-            "std": round(std, 4),
-            "min": round(self.low / _UNIT, 4),
-            "max": round(self.high / _UNIT, 4),
-        }
 
 
 @dataclass
@@ -113,6 +97,50 @@ class Part:
         for turn in row["turns"]:
             self._add_turn(turn, row["language"], watermark_threshold)
 
+    def add_block(self, block: Block, wanted: Bools, language: str, watermark_threshold: float) -> None:
+        """The `wanted` rows of a block (bool [n]), which are in this language."""
+        turns, counts = wanted[block.dialogue_of], self.counts
+        counts.update({"dialogues": int(wanted.sum()), "turns": int(turns.sum())})
+        for kind in ("split", "review"):
+            counts.update({f"{kind}:{name}": n for name, n in _by_name(block.column(kind), wanted).items()})
+        for kind in ("edits", "units"):
+            counts[kind] += int(block.numbers(kind)[wanted].astype(np.int64).sum())
+        self.metrics.update(block.codes("metric").take(wanted).present())
+        seconds, rounds = block.turn_numbers("seconds"), block.numbers("round")
+        whole = np.bincount(block.dialogue_of, seconds, len(block))
+        for round_ in np.unique(rounds[wanted]).tolist():
+            self.rounds[int(round_)].add_all(whole[wanted & (rounds == round_)])
+        errors = block.numbers("error_rate")[wanted]
+        self.errors.add_all(errors)
+        bins = np.minimum(_BINS, np.ceil(rounded(errors * _BINS, 6))).astype(np.int64)
+        self.error_bins.update(counted(bins))
+        self._add_turns(block, turns, language, watermark_threshold)
+
+    def _add_turns(self, block: Block, wanted: Bools, language: str, watermark_threshold: float) -> None:
+        roles, texts, seconds = block.turn_codes("role"), block.of_turns("text"), block.turn_numbers("seconds")
+        manners = coded(pc.fill_null(block.manners("name").cast(pa.string()), PLAIN))
+        for role in roles.take(wanted).present():
+            own = wanted & roles.where(role)
+            lengths = spoken_lengths(texts.filter(pa.array(own)).to_pylist(), language)
+            self.lengths[role].add_all(lengths)
+            spoken, paces = manners.take(own), seconds[own] / np.maximum(1, lengths)
+            for name in spoken.present():
+                self.paces[f"{role} {name}"].add_all(paces[spoken.where(name)])
+            self.seconds[role].add_all(seconds[own])
+            self.voices[role].update(block.voices.take(own).present())
+        marks = block.of_turns("watermark_score").filter(pa.array(wanted)).drop_null().to_numpy(zero_copy_only=False)
+        if len(marks):
+            found = marks.astype(np.float64) >= watermark_threshold
+            self.counts.update({"checked": len(marks), "marked": int(found.sum())})
+        scores = block.turn_lists("scores")
+        if not len(scores.list_of):
+            return
+        heads, values = coded(scores.column("head")), scores.column("value").to_numpy(zero_copy_only=False)
+        for head in heads.names:
+            own = values[heads.where(head) & wanted[scores.list_of]]
+            if len(own):
+                self.scores[head].add_all(own.astype(np.float64))
+
     def merge(self, other: Part) -> None:
         """Takes in other rows; the order does not matter."""
         self.counts.update(other.counts)
@@ -132,7 +160,7 @@ class Part:
     def result(self, language: str) -> dict[str, Any]:
         """What statistics.json says of a language."""
         unit = "words" if language == "en" else "characters"
-        hours = sum(m.total for m in self.seconds.values()) / _UNIT / 3600
+        hours = sum(m.total for m in self.seconds.values()) / UNIT / 3600
         splits, reviews = self._counted("split:"), self._counted("review:")
         per_turn = {
             ROLES[role]: {unit: self.lengths[role].result(), "seconds": self.seconds[role].result()}
@@ -147,7 +175,7 @@ class Part:
             "splits": splits,
             **({"reviews": reviews} if reviews else {}),
             "rounds": {
-                str(round_): {"dialogues": m.count, "hours": round(m.total / _UNIT / 3600, 6)}
+                str(round_): {"dialogues": m.count, "hours": round(m.total / UNIT / 3600, 6)}
                 for round_, m in sorted(self.rounds.items())
             },
             **per_turn,
@@ -228,6 +256,12 @@ class Statistics:
         """One row."""
         self.parts[row["language"]].add(row, self.watermark_threshold)
 
+    def add_block(self, block: Block) -> None:
+        """All rows of a block."""
+        languages = block.codes("language")
+        for language in languages.present():
+            self.parts[language].add_block(block, languages.where(language), language, self.watermark_threshold)
+
     def merge(self, other: Statistics) -> None:
         """Takes in other rows; the order does not matter."""
         for language, part in other.parts.items():
@@ -243,10 +277,16 @@ class Statistics:
         together = {
             "dialogues": whole.counts["dialogues"],
             "turns": whole.counts["turns"],
-            "hours": round(sum(m.total for m in whole.seconds.values()) / _UNIT / 3600, 6),
+            "hours": round(sum(m.total for m in whole.seconds.values()) / UNIT / 3600, 6),
             "speakers": len(set().union(*whole.voices.values())),
         }
         return {"all": together, "paper": PAPER, **{lang: self.parts[lang].result(lang) for lang in languages}}
+
+
+def _by_name(column: pa.Array, wanted: Bools) -> dict[str, int]:
+    """How often each string is among the wanted ones; nulls are none."""
+    named = coded(column.filter(pa.array(wanted)).drop_null())
+    return {named.names[code]: n for code, n in counted(named.codes).items()}
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -10,31 +10,27 @@ Memory: the test split's user utterances, and 20 utterances of each of the TTS s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush, heappushpop
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kespeechchat.blocks import Block, Bools, coded, whole
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.metadata import CHANNELS
+from kespeechchat.dataset.utterances import Said, Utterance
 from kespeechchat.records import LANGUAGES
 from kespeechchat.rows import FinishedRow, FinishedTurn
-from kespeechchat.seeds import stable_hash
+from kespeechchat.seeds import stable_hash, stable_hashes
 
-
-@dataclass(frozen=True, order=True)
-class Utterance:
-    """One turn: `id` is its dialogue's id and its place (`DIALOGUE_0`), `text` a hash of its letters."""
-
-    rank: int
-    id: str
-    speaker: str
-    language: str
-    seconds: float
-    text: int
+_HIGHEST = (1 << 64) - 1  # rank
+_USER, _AGENT = CHANNELS["user"], CHANNELS["agent"]  # the places of a dialogue's first two turns
 
 
 @dataclass
@@ -50,6 +46,11 @@ class Lowest:
             heappush(self._heap, (-rank, make()))
         elif self._heap and -rank > self._heap[0][0]:
             heappushpop(self._heap, (-rank, make()))
+
+    @property
+    def limit(self) -> int:
+        """No higher rank is taken any more."""
+        return -self._heap[0][0] if self._heap and len(self._heap) == self.size else _HIGHEST
 
     def merge(self, other: Lowest) -> None:
         """Takes in those of another; the order does not matter."""
@@ -89,6 +90,28 @@ class Subsets:
             return None
         self.speaks[user["voice"]].add(row["language"])
         return self._utterance(row, user)
+
+    def add_block(self, block: Block, hashes: npt.NDArray[np.uint64], in_partition: Bools) -> pa.Table:
+        """Many rows; `hashes` of the texts of all their turns, `in_partition` bool [n]. Gives what ASR might train on,
+        as `utterances.SCHEMA`."""
+        train, test = (block.codes("split").where(name) for name in ("train", "test"))
+        said = Said(block, hashes)
+        for one in said.of(test, _USER, self._ranks(said.ids(test, _USER))):
+            self.test[one.speaker].append(one)
+        users, agents = block.speakers()
+        seen = set(users.take(train).present())
+        for voice in seen:
+            self._in_lowest(voice)
+        low = np.array([voice in seen and voice in self.lowest for voice in users.names], bool)
+        self._offer_block(said, train & low[users.codes], _USER)
+        for voice in agents.take(train).present():
+            self.lowest.setdefault(voice, {})
+        self._offer_block(said, train, _AGENT)
+        trains, languages = train & in_partition, block.codes("language")
+        for language in languages.take(trains).present():
+            for voice in users.take(trains & languages.where(language)).present():
+                self.speaks[voice].add(language)
+        return said.table(trains, _USER)
 
     def merge(self, other: Subsets) -> None:
         """Takes in what another of the same settings and seed has collected; in any order alike."""
@@ -142,10 +165,37 @@ class Subsets:
         return found
 
     def _offer(self, row: FinishedRow, turn: FinishedTurn) -> None:
-        own, language = self.lowest[turn["voice"]], row["language"]
+        lowest = self._lowest_of(turn["voice"], row["language"])
+        lowest.add(self._rank("utterance", _id(row, turn)), lambda: self._utterance(row, turn))
+
+    def _offer_block(self, said: Said, wanted: Bools, turn: int) -> None:
+        """As `_offer` for that turn of all wanted dialogues; only those of low rank are made utterances."""
+        ranks, rows = self._ranks(said.ids(wanted, turn)), np.flatnonzero(wanted)
+        voices, languages = said.voices(turn).take(rows), said.block.codes("language").take(rows)
+        pairs, group = np.unique(voices.codes * len(languages.names) + languages.codes, return_inverse=True)
+        names = [
+            (voices.names[pair // len(languages.names)], languages.names[pair % len(languages.names)]) for pair in pairs
+        ]
+        own = [self._lowest_of(*name) for name in names]
+        order = np.lexsort((ranks, group))
+        place = np.arange(len(order)) - np.searchsorted(group[order], np.arange(len(own)))[group[order]]
+        low = (place < np.array([one.size for one in own], np.int64)[group[order]]) & (
+            ranks[order] <= np.array([one.limit for one in own], np.uint64)[group[order]]
+        )
+        taken = np.sort(order[low])
+        chosen = np.zeros(len(wanted), bool)
+        chosen[rows[taken]] = True
+        for at, one in zip(group[taken].tolist(), said.of(chosen, turn, ranks[taken]), strict=True):
+            own[at].add(one.rank, partial(_same, one))
+
+    def _lowest_of(self, voice: str, language: str) -> Lowest:
+        own = self.lowest[voice]
         if language not in own:
             own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
-        own[language].add(self._rank("utterance", _id(row, turn)), lambda: self._utterance(row, turn))
+        return own[language]
+
+    def _ranks(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+        return stable_hashes((self.seed, "subset", "utterance"), ids)
 
     def _in_lowest(self, voice: str) -> bool:
         """Whether a user voice is among the lowest seen so far. One that left never comes back: ranks only fall."""
@@ -202,28 +252,16 @@ class Chosen:
         chosen = self.asr_speakers is None or self.asr_speakers.get(one.speaker) == one.language
         return chosen and self.barred.allows(one.speaker, one.text)
 
-
-@dataclass
-class Tally:
-    """Speakers, utterances and hours by language of what was added; exact, so in any order alike."""
-
-    speakers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    utterances: Counter[str] = field(default_factory=Counter)
-    micros: Counter[str] = field(default_factory=Counter)
-
-    def add(self, one: Utterance) -> None:
-        """One utterance."""
-        self.speakers[one.language].add(one.speaker)
-        self.utterances[one.language] += 1
-        self.micros[one.language] += round(one.seconds * 1_000_000)
-
-    def result(self) -> dict[str, Any]:
-        """`speakers` (sorted), `utterances` and `hours`, by language."""
-        return {
-            "speakers": {k: sorted(v) for k, v in sorted(self.speakers.items())},
-            "utterances": dict(sorted(self.utterances.items())),
-            "hours": {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())},
-        }
+    def asr_training(self, offered: pa.Table) -> pa.Table:
+        """Of what `Subsets.add_block` gave what ASR trains on."""
+        speakers, languages = coded(whole(offered["speaker"])), coded(whole(offered["language"]))
+        wanted = np.ones(len(offered), bool)
+        if self.asr_speakers is not None:
+            spoken = np.array([self.asr_speakers.get(voice) for voice in speakers.names], object)[speakers.codes]
+            wanted &= spoken == np.array(languages.names, object)[languages.codes]
+        wanted &= ~np.array([voice in self.barred.voices for voice in speakers.names], bool)[speakers.codes]
+        wanted &= ~np.isin(whole(offered["text"]).to_numpy(), np.array(sorted(self.barred.texts), np.uint64))
+        return offered.filter(pa.array(wanted))
 
 
 def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str], int]) -> dict[str, str]:

@@ -6,9 +6,13 @@ the time that a hash takes, and nothing is spoken, marked or recognized again (d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import numpy as np
+
+from kespeechchat.blocks import Block, Bools, Ints
 from kespeechchat.config.timing import TimingSettings
 from kespeechchat.dataset.backchannels import Drawn, Sounds, draw
 from kespeechchat.dataset.durations import text_until
@@ -18,6 +22,38 @@ from kespeechchat.rows import FinishedRow, FinishedTurn, fault_of, samples_of
 from kespeechchat.seeds import stable_uniform
 
 _PAPER = TimingSettings()
+
+
+class Special(NamedTuple):
+    """A dialogue of which the columns of a `Timeline` do not say all: a turn is cut, or there are backchannels."""
+
+    row: FinishedRow
+    places: Sequence[Place]
+    drawn: Drawn
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Where the m turns of a block are, int64 [m] each, in samples: where they start, for how long they are heard, and
+    the floor-transfer offset before each (0 before the first). `special`: by the place of the dialogue in the block."""
+
+    starts: Ints
+    samples: Ints
+    offsets: Ints
+    special: Mapping[int, Special] = field(default_factory=dict)
+
+    def lengths(self, block: Block) -> Ints:
+        """int64 [n]: samples of each dialogue, as `length_of`."""
+        if not len(block):
+            return np.zeros(0, np.int64)
+        longest: Ints = np.maximum.reduceat(self.starts + self.samples, block.first[:-1])
+        return longest
+
+    def plain(self, block: Block) -> Bools:
+        """bool [n]: the dialogues that are not special."""
+        found = np.ones(len(block), bool)
+        found[list(self.special)] = False
+        return found
 
 
 @dataclass(frozen=True)
@@ -46,6 +82,31 @@ class Timing:
             offset = start - places[-1].end if places else None
             places.append(Place(start, samples, turn["text"], samples, offset=offset))
         return places
+
+    def of_block(self, block: Block) -> Timeline:
+        """The timelines of dialogues without a fault. Raises ValueError as `places` and `backchannels`."""
+        if not self._draws:
+            ends = np.cumsum(block.samples)
+            starts = ends - block.samples
+            starts -= starts[block.first[:-1]][block.dialogue_of]
+            return Timeline(starts, block.samples, np.zeros_like(starts))
+        all_places: list[Place] = []
+        special: dict[int, Special] = {}
+        for index, row in enumerate(block.rows()):
+            places = self.places(row)
+            all_places += places
+            drawn = self.backchannels(row, places)
+            if drawn != Drawn() or any(place.cut for place in places):
+                special[index] = Special(row, places, drawn)
+        columns = ((p.start, p.samples, p.offset or 0) for p in all_places)
+        return Timeline(*np.array(list(columns), np.int64).reshape(-1, 3).T, special)
+
+    @property
+    def _draws(self) -> bool:
+        """Whether a timeline is anything but turns that follow one another."""
+        settings = self.settings
+        moves = any(each.mean or each.std for each in (settings.agent_after_user, settings.user_after_agent))
+        return bool(moves or settings.barge_in.probability or (self.sounds and settings.backchannels.probability))
 
     def backchannels(self, row: FinishedRow, places: Sequence[Place]) -> Drawn:
         """What the listeners say inside the turns of a row at `places`. Raises ValueError as `backchannels.draw`."""

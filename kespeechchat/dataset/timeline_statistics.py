@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
+import numpy as np
+
+from kespeechchat.blocks import Block
 from kespeechchat.dataset.backchannels import Drawn
+from kespeechchat.dataset.moments import Moments, counted
 from kespeechchat.dataset.places import Place
-from kespeechchat.dataset.statistics import Moments
-from kespeechchat.dataset.timeline import length_of
+from kespeechchat.dataset.timeline import Timeline, length_of
+from kespeechchat.rounding import rounded
 from kespeechchat.rows import FinishedRow
 
 _NONE = Drawn()
@@ -57,6 +61,24 @@ class Timelines:
                 self.overlaps.add(-offset)
             if before.cut:
                 self.cut.add((before.whole - before.samples) / rate)
+
+    def add_block(self, block: Block, timeline: Timeline) -> None:
+        """All rows of a block."""
+        for row, places, drawn in timeline.special.values():
+            self.add(row, places, drawn)
+        plain = timeline.plain(block)
+        rates = block.turn_numbers("sample_rate")
+        self.turns.update(counted(np.diff(block.first)[plain]))
+        self.length.add_all((timeline.lengths(block) / rates[block.first[:-1]])[plain])
+        offsets = timeline.offsets / rates
+        later = plain[block.dialogue_of] & (block.place > 0)
+        for role, kind in _AFTER.items():
+            own = offsets[later & block.turn_codes("role").where(role)]
+            if len(own):
+                self.offsets[kind].add_all(own)
+                self.bins[kind].update(counted(np.floor(rounded(own / BIN, 6)).astype(np.int64)))
+                self.gaps.add_all(own[own > 0])
+                self.overlaps.add_all(-own[own < 0])
 
     def merge(self, other: Timelines) -> None:
         """Takes in other rows; the order does not matter."""

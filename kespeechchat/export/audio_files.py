@@ -17,7 +17,7 @@ from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.errors import ExportError
 from kespeechchat.records import Audio, Role, turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
-from kespeechchat.seeds import stable_hash
+from kespeechchat.seeds import stable_hash, stable_hashes
 
 MANY_FILES = 100_000  # dialogues; beyond, files of their own must be asked for, and folders fan out by a hash
 Container = Literal["flac", "wav"]
@@ -39,6 +39,7 @@ class WithChannels(Protocol):
 
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+UNSAFE = r"\A[^A-Za-z0-9]|\A\z|[^A-Za-z0-9._-]|\.\.|\.\z|.{201}"  # what is searched in ids: such are not safe
 
 
 def safe_name(dialogue_id: str) -> str:
@@ -54,6 +55,13 @@ def safe_name(dialogue_id: str) -> str:
 def fan_out_folder(dialogue_id: str, fan_out: bool) -> str:
     """What precedes a file's name: `ab/`, from a hash of the id, or nothing."""
     return f"{stable_hash(dialogue_id) >> 56:02x}/" if fan_out else ""
+
+
+def fan_out_folders(dialogue_ids: Sequence[str], fan_out: bool) -> list[str]:
+    """`fan_out_folder` of each."""
+    if not fan_out:
+        return [""] * len(dialogue_ids)
+    return [f"{first:02x}/" for first in (stable_hashes((), dialogue_ids) >> np.uint64(56)).tolist()]
 
 
 def check_fit(dialogue_id: str, turns: Iterable[FinishedTurn], speech: Speech) -> None:

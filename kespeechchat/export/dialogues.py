@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from kespeechchat.dataset.backchannels import Backchannel
@@ -20,7 +20,7 @@ _PAPER = Timing()
 ReadAudio = Callable[[FinishedRow], Speech]
 ReadTokens = Callable[[FinishedRow], Mapping[str, SpeechTokens | None]]
 ReadWord = Callable[[str, str, str], bytes]  # (voice, language, word) → FLAC
-_RATE_DIGITS = 6  # of error rates
+RATE_DIGITS = 6  # of error rates
 
 
 class Facts(TypedDict):
@@ -69,6 +69,10 @@ class Dialogues:
     first_alone: bool = False
     read_word: ReadWord | None = None
     read_tokens: ReadTokens | None = None
+    _places: list[tuple[FinishedRow, list[Place]]] = field(default_factory=list, init=False, compare=False, repr=False)
+    _backchannels: list[tuple[FinishedRow, Sequence[Place], Sequence[Backchannel]]] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return map(_first_exchange, self.selection) if self.first_alone else iter(self.selection)
@@ -108,12 +112,20 @@ class Dialogues:
         """Audio is written under this note from now on, and none is there."""
 
     def places(self, row: FinishedRow) -> list[Place]:
-        """Where each turn of the row is on its timeline."""
-        return self.timing.places(row)
+        """Where each turn of the row is on its timeline: drawn once, however often it is asked for before another's."""
+        last = self._places[-1] if self._places else None
+        if last is None or last[0] is not row:
+            last = (row, self.timing.places(row))
+            self._places[:] = [last]
+        return last[1]
 
     def backchannels(self, row: FinishedRow, places: Sequence[Place]) -> Sequence[Backchannel]:
-        """What the listeners say inside the turns of the row, which are at `places`."""
-        return self.timing.backchannels(row, places).backchannels
+        """What the listeners say inside the turns of the row, which are at `places`; drawn once like these."""
+        last = self._backchannels[-1] if self._backchannels else None
+        if last is None or last[0] is not row or last[1] is not places:
+            last = (row, places, self.timing.backchannels(row, places).backchannels)
+            self._backchannels[:] = [last]
+        return last[2]
 
     def facts(self, row: FinishedRow, places: Sequence[Place] | None = None) -> Facts:
         """What layouts say of the row; with `places`, what is heard of its turns. Raises ValueError for a voice that is
@@ -152,7 +164,7 @@ def facts_of(
         "split": row["split"],
         "partition": partition,
         "metric": row["metric"],
-        "error_rate": round(row["error_rate"], _RATE_DIGITS),
+        "error_rate": round(row["error_rate"], RATE_DIGITS),
         "user_text": user["text"],
         "user_voice": user["voice"],
         "user_gender": genders[user["voice"]],

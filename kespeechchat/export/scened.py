@@ -14,13 +14,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.blocks import Block, blocks_of
 from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.timeline import length_of
 from kespeechchat.export.audio_files import Speech, check_turn, decoded, encoded, heard
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
-from kespeechchat.export.selection import Part, Rows
+from kespeechchat.export.survey import Part, Rows
 from kespeechchat.records import Audio, Role, turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn, samples_of
 from kespeechchat.scenes.drawing import Drawn, Draws
@@ -69,6 +70,10 @@ class ScenedPart:
     def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
         """As `Part.rows`."""
         return (scened_row(row, self.draws) for row in self.part.rows(tuple(dict.fromkeys((*columns, *_COLUMNS)))))
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """As `Part.blocks`."""
+        return blocks_of(self.rows(columns))
 
 
 @dataclass(frozen=True)

@@ -7,52 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Protocol, TypeVar, get_args
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.blocks import Block, Bools, blocks_of, faulty
 from kespeechchat.config.dataset import PartitionSettings
-from kespeechchat.dataset.dialogue_splits import text_key
-from kespeechchat.dataset.partitions import Cuts, PartitionCuts, TrainingDialogues, apply_cuts, cut_partitions
-from kespeechchat.export.audio_files import safe_name
+from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts, apply_cuts, cut_partitions, ranks_of
 from kespeechchat.export.errors import ExportError
-from kespeechchat.processes import spread
+from kespeechchat.export.survey import Hashes, Part, Rows, Survey, among, check_dialogue, survey
 from kespeechchat.records import Split
-from kespeechchat.rows import FinishedRow, fault_of
-from kespeechchat.seeds import stable_hash
+from kespeechchat.rows import FinishedRow
+from kespeechchat.seeds import stable_hash, stable_hashes
 
 ValueT = TypeVar("ValueT")
-Hashes = npt.NDArray[np.uint64]
 _MICRO = 1_000_000
 NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
-_TEXTS = ("split", "turns.list.element.text")  # Parquet columns
-_OF_TURN = ("role", "voice", "sample_rate", "seconds", "manner.name")
-SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
-
-
-class Part(Protocol):
-    """Some of the rows; picklable, so that another process can read them."""
-
-    def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
-        """In order, with at least `id`, `shard`, `round` and these Parquet columns (`turns.list.element.text`)."""
-        ...
-
-
-class Rows(Protocol):
-    """All kept rows of stage `gate`. They are read several times."""
-
-    def __iter__(self) -> Iterator[FinishedRow]:
-        """Starts anew at each call."""
-        ...
-
-    def parts(self) -> Sequence[Part]:
-        """Together they are the rows, in their order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -67,6 +41,10 @@ class InMemory:
     def rows(self, columns: Sequence[str]) -> Iterator[FinishedRow]:
         """As `Part.rows`."""
         return iter(self.all)
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """As `Part.blocks`."""
+        return blocks_of(self.all)
 
     def parts(self) -> Sequence[Part]:
         """As `Rows.parts`."""
@@ -91,7 +69,7 @@ class Rule:
 
     subset: Subset
     cuts: Cuts
-    barred: frozenset[int] = frozenset()  # hashes of the ids that no export may hold, see `shared_texts`
+    barred: frozenset[int] = frozenset()  # hashes of the ids that no export may hold, see `Survey.shared`
     without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # sorted hashes of the ids that are left out
 
     def level(self, row: FinishedRow) -> int:
@@ -106,6 +84,25 @@ class Rule:
             return False
         key = stable_hash(row["id"])
         return key in self.barred or holds(self.without, key)
+
+    def chosen_block(self, block: Block) -> tuple[Block, npt.NDArray[np.int64]]:
+        """`chosen` of a block: those of its dialogues, and int64 [n], their levels."""
+        wanted = np.ones(len(block), bool)
+        ids = block.ids.to_pylist()
+        if self.barred or len(self.without):
+            keys = stable_hashes((), ids)
+            for barred in (np.array(sorted(self.barred), np.uint64), self.without):
+                wanted[among(keys, barred)] = False
+        languages, names = block.codes("language"), self.cuts.names
+        if self.subset.language is not None:
+            wanted &= languages.where(self.subset.language)
+        if (wrong := faulty(block)) is not None:
+            check_dialogue(block.row(wrong))
+        levels = self.cuts.levels(ranks_of(ids, self.cuts.seed), languages, block.speakers())
+        levels[~block.codes("split").where("train")] = len(names)
+        if self.subset.partition is not None:
+            wanted &= levels <= names.index(self.subset.partition)
+        return block.take(wanted), levels[wanted]
 
     def name(self, level: int) -> str | None:
         """The partition at that place; None for held-out dialogues."""
@@ -186,152 +183,67 @@ def select(
     release: Cuts | None = None,
     processes: int | None = None,
 ) -> Selection:
-    """Reads `rows` and cuts the partitions, or takes them from `release`; without what `shared_texts` finds.
+    """Reads `rows` and cuts the partitions, or takes them from `release`; without what `Survey.shared` finds.
     Several processes read their parts where these are many: `processes` as in `processes.spread`.
 
     Raises ExportError for an id that is unsafe or comes twice, a row that is no dialogue, an unknown partition.
     """
     subset = subset or Subset()
-    barred = shared_texts(rows, processes)
-    survey = _survey(rows, seed, subset, processes, barred)
-    cut = apply_cuts(release, survey.dialogues) if release else cut_partitions(survey.dialogues, partitions)
-    dialogues, hours = survey.splits.total(), survey.hours()
+    found = survey(rows.parts(), seed, processes)
+    if (twice := found.doubled()) is not None:
+        name = next(r["id"] for r in rows if stable_hash(r["id"]) == twice)
+        raise ExportError(f"dialogue id {name!r} comes twice; run `kesc verify`")
+    barred = found.shared()
+    dialogues = found.training(~barred)
+    cut = apply_cuts(release, dialogues) if release else cut_partitions(dialogues, partitions)
+    if subset.partition is not None and subset.partition not in cut.contents:
+        raise ExportError(f"no partition {subset.partition!r}; there is {', '.join(cut.contents)}")
+    figures = _Figures.of(found, subset, barred)
     if subset.partition is not None:
-        if subset.partition not in cut.contents:
-            raise ExportError(f"no partition {subset.partition!r}; there is {', '.join(cut.contents)}")
-        content = cut.contents[subset.partition]
-        dialogues, hours = sum(subset.languages(content.dialogues).values()), subset.languages(content.hours)
-    return Selection(
-        rows,
-        subset,
-        cut,
-        survey.splits,
-        dialogues,
-        hours,
-        survey.user_share(),
-        tuple(sorted(survey.rates)),
-        survey.refused,
-        survey.longer,
-        barred,
-        manners=survey.manners,
-    )
-
-
-def shared_texts(rows: Rows, processes: int | None = None) -> frozenset[int]:
-    """Hashes of the ids of dialogues of which a turn, the user's or the agent's, says what a turn of another split
-    says. The test split keeps all of its dialogues, dev those that say nothing of test, training what is left.
-
-    Memory: 16 bytes for each turn, twice for a moment."""
-    said: dict[Split, array[int]] = {split: array("Q") for split in get_args(Split)}
-    for piece in spread(_Said(), rows.parts(), processes):
-        for split, pairs in piece.items():
-            said[split].extend(pairs)
-    test, dev, train = (np.frombuffer(said[split], np.uint64).reshape(-1, 2) for split in ("test", "dev", "train"))
-    held = np.concatenate([test[:, 1], dev[:, 1]])
-    shared = [dev[np.isin(dev[:, 1], test[:, 1]), 0], train[np.isin(train[:, 1], held), 0]]
-    return frozenset(np.concatenate(shared).tolist())
-
-
-class _Said:
-    """Reads parts, for `processes.spread`: by split, a hash of the dialogue's id and one of the text, turn by turn."""
-
-    def do(self, part: Part) -> dict[Split, array[int]]:
-        said: dict[Split, array[int]] = defaultdict(lambda: array("Q"))
-        for row in part.rows(_TEXTS):
-            pairs, id_ = said[row["split"]], stable_hash(row["id"])
-            for turn in row["turns"]:
-                pairs.extend((id_, stable_hash("text", text_key(turn["text"]))))
-        return dict(said)
-
-    def merge(self, other: _Said) -> None:
-        pass
+        figures = figures.inside(subset, cut.contents[subset.partition])
+    keys = frozenset(found.column("keys")[barred].tolist())
+    return Selection(rows, subset, cut, barred=keys, **vars(figures))
 
 
 def voices_of(row: FinishedRow) -> tuple[str, str]:
     """(user voice, agent voice). Raises ExportError where the turns are no dialogue's."""
+    check_dialogue(row)
     turns = row["turns"]
-    if fault := fault_of(turns):
-        raise ExportError(f"dialogue {row['id']}: {fault}")
     return turns[0]["voice"], turns[1]["voice"]
 
 
-@dataclass
-class _Survey:
-    """The first reading. Figures are of the languages that are exported; `dialogues` and `keys` (a hash of each id) of
-    all."""
-
-    dialogues: TrainingDialogues
-    keys: array[int] = field(default_factory=lambda: array("Q"))
-    splits: Counter[Split] = field(default_factory=Counter)
-    micros: Counter[str] = field(default_factory=Counter)
-    by_role: Counter[int] = field(default_factory=Counter)  # microseconds of users (0) and agents (1)
-    rates: set[int] = field(default_factory=set)
-    refused: int = 0
-    longer: int = 0
-    manners: bool = False
-
-    def add(self, row: FinishedRow, subset: Subset, barred: frozenset[int]) -> None:
-        key = stable_hash(safe_name(row["id"]))
-        self.keys.append(key)
-        if key in barred:
-            return
-        voices = voices_of(row)
-        if row["split"] == "train":
-            self.dialogues.add(row["id"], row["language"], *voices, row["seconds"])
-        if subset.language not in (None, row["language"]):
-            return
-        self.splits[row["split"]] += 1
-        self.refused += row["round"]
-        self.longer += len(row["turns"]) > 2
-        self.micros[row["language"]] += round(row["seconds"] * _MICRO)
-        for i, turn in enumerate(row["turns"]):
-            self.by_role[i % 2] += round(turn["seconds"] * _MICRO)
-            self.rates.add(turn["sample_rate"])
-            self.manners = self.manners or bool(turn.get("manner"))
-
-    def extend(self, later: _Survey) -> None:
-        self.dialogues.extend(later.dialogues)
-        self.keys.extend(later.keys)
-        self.splits.update(later.splits)
-        self.micros.update(later.micros)
-        self.by_role.update(later.by_role)
-        self.rates |= later.rates
-        self.refused += later.refused
-        self.longer += later.longer
-        self.manners |= later.manners
-
-    def hours(self) -> Mapping[str, float]:
-        return {k: round(v / _MICRO / 3600, 6) for k, v in sorted(self.micros.items())}
-
-    def user_share(self) -> float:
-        return self.by_role[0] / self.by_role.total() if self.by_role.total() else 0.0
-
-
 @dataclass(frozen=True)
-class _Surveyor:
-    """Reads parts, for `processes.spread`; the pieces hold all it finds."""
+class _Figures:
+    """What `Selection` says of the languages that are exported, under the same names."""
 
-    seed: int
-    subset: Subset
-    barred: frozenset[int]
+    splits: Counter[Split]
+    dialogues: int
+    hours: Mapping[str, float]
+    user_share: float
+    rates: tuple[int, ...]
+    refused: int
+    longer: int
+    manners: bool
 
-    def do(self, part: Part) -> _Survey:
-        survey = _Survey(TrainingDialogues(self.seed))
-        for row in part.rows(SURVEYED):
-            survey.add(row, self.subset, self.barred)
-        return survey
+    @classmethod
+    def of(cls, found: Survey, subset: Subset, barred: Bools) -> _Figures:
+        languages, splits = found.codes("languages"), found.codes("splits")
+        wanted = ~barred if subset.language is None else ~barred & languages.where(subset.language)
+        user, agent = (int(found.column(name)[wanted].sum()) for name in ("user_micros", "agent_micros"))
+        micros = {k: found.column("micros")[wanted & languages.where(k)] for k in languages.take(wanted).present()}
+        by_split = {k: int((wanted & splits.where(k)).sum()) for k in splits.take(wanted).present()}
+        return cls(
+            splits=Counter(cast(dict[Split, int], by_split)),
+            dialogues=int(wanted.sum()),
+            hours={k: round(int(own.sum()) / _MICRO / 3600, 6) for k, own in sorted(micros.items())},
+            user_share=user / (user + agent) if user + agent else 0.0,
+            rates=tuple(np.unique(found.column("rates")[wanted]).tolist()),
+            refused=int(found.column("rounds")[wanted].sum()),
+            longer=int((found.column("turns")[wanted] > 2).sum()),
+            manners=bool(found.column("manners")[wanted].any()),
+        )
 
-    def merge(self, other: _Surveyor) -> None:
-        pass
-
-
-def _survey(rows: Rows, seed: int, subset: Subset, processes: int | None, barred: frozenset[int]) -> _Survey:
-    survey = _Survey(TrainingDialogues(seed))
-    for piece in spread(_Surveyor(seed, subset, barred), rows.parts(), processes):
-        survey.extend(piece)
-    keys = survey.keys
-    ordered = np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64)
-    if len(doubled := ordered[1:][ordered[1:] == ordered[:-1]]):
-        name = next(r["id"] for r in rows if stable_hash(r["id"]) == int(doubled[0]))
-        raise ExportError(f"dialogue id {name!r} comes twice; run `kesc verify`")
-    return survey
+    def inside(self, subset: Subset, content: Content) -> _Figures:
+        """The same of one partition, as far as it is known."""
+        dialogues = sum(subset.languages(content.dialogues).values())
+        return replace(self, dialogues=dialogues, hours=subset.languages(content.hours))

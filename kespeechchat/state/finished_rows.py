@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypedDict, TypeVar, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kespeechchat.blocks import Block, blocks
 from kespeechchat.config.flow import AUDIO, GATE, LIBRARY
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
@@ -92,6 +94,25 @@ class FinishedPart:
             for row in table.to_pylist():
                 row["shard"], row["round"], row["review"] = shard, round_, reviews.get(row["id"])
                 yield cast(FinishedRow, row)
+
+    def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
+        """The same, as columns."""
+        return blocks(self._said(shard, table) for shard, table in self.tables(columns))
+
+    def blocks_of_shards(self, columns: Sequence[str] | None = None) -> Iterator[tuple[tuple[int, int], Block]]:
+        """((shard, round), some of its rows): blocks that hold rows of one shard each."""
+        for shard, table in self.tables(columns):
+            for block in blocks([self._said(shard, table)]):
+                yield shard, block
+
+    def _said(self, of: tuple[int, int], table: pa.Table) -> pa.Table:
+        """The table, with where its rows are and what annotators said of them."""
+        (shard, round_), reviews = of, self.reviewed.by_shard.get(of[0], {})
+        said = pa.array([reviews.get(id_) for id_ in table["id"].to_pylist()] if reviews else pa.nulls(len(table)))
+        numbers = ((name, np.full(len(table), n)) for name, n in (("shard", shard), ("round", round_)))
+        for name, column in (*numbers, ("review", said.cast(pa.string()))):
+            table = table.append_column(name, pa.array(column))
+        return table
 
     def of(self, shards: Collection[int]) -> FinishedPart:
         """Those of the shards that have these numbers."""

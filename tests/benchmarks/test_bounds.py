@@ -79,9 +79,10 @@ def test_figures_are_short(value, shown):
     assert number(value, "MiB") == shown
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(600.0, 0), (0.0, 1)])
-def test_products_ends_in_1_where_it_takes_too_long(tmp_path, monkeypatch, seconds, code):
+@pytest.mark.parametrize(("seconds", "ratio", "code"), [(600.0, 1e6, 0), (0.0, 1e6, 1), (600.0, 0.0, 1)])
+def test_products_ends_in_1_where_it_takes_too_long(tmp_path, monkeypatch, seconds, ratio, code):
     monkeypatch.setattr(products, "SECONDS", seconds)
+    monkeypatch.setattr(products, "RATIO", ratio)
     words = ["--dialogues", "400", "--voices", "320", "--processes", "1", "--folder", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["products", *words])
     assert products.main() == code

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kespeechchat.blocks import Codes
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
-from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, apply_cuts, cut_partitions
+from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, apply_cuts, cut_partitions, ranks_of
 
 FRACTIONS = PartitionSettings(
     sizes={
@@ -51,11 +53,20 @@ def members(cuts: Cuts, rows: list[Row]) -> dict[str, set[str]]:
     return {name: {i for i, level in levels.items() if level <= k} for k, name in enumerate(cuts.names)}
 
 
-@given(many, st.integers(0, 150))
-def test_dialogues_read_in_parts_are_those_read_at_once(rows, at):
-    joined = collect(rows[:at])
-    joined.extend(collect(rows[at:]))
-    assert joined == collect(rows)
+def named(values: list[str], names: list[str]) -> Codes:
+    return Codes(names, np.array([names.index(value) for value in values], np.int64))
+
+
+@given(many)
+def test_columns_are_dialogues_one_by_one(rows):
+    voices = list(dict.fromkeys(v for r in rows for v in (r.user, r.agent)))
+    languages = named([r.language for r in rows], list(dict.fromkeys(r.language for r in rows)))
+    users, agents = (named([getattr(r, side) for r in rows], voices) for side in ("user", "agent"))
+    ranks, micros = ranks_of([r.id for r in rows], 1), np.array([round(r.seconds * 1_000_000) for r in rows])
+    assert TrainingDialogues.of(1, ranks, micros, languages, users, agents) == collect(rows)
+    cuts = cut_partitions(collect(rows), FRACTIONS).cuts
+    expected = [cuts.level(r.id, r.language, (r.user, r.agent)) for r in rows]
+    assert cuts.levels(ranks, languages, (users, agents)).tolist() == expected
 
 
 @given(many, st.integers(0, 5))

@@ -61,6 +61,32 @@ def export(to: Path, layout: str, timing: TimingSettings = OFTEN, content: str =
     return make_layout(layout).export(of, to, BuildFacts(voice_words=WORDS))
 
 
+def test_a_timeline_is_drawn_once_a_row():
+    class Counting(Timing):
+        def places(self, row):
+            drawn.append(("places", row["id"]))
+            return super().places(row)
+
+        def backchannels(self, row, places):
+            drawn.append(("backchannels", row["id"]))
+            return super().backchannels(row, places)
+
+    drawn: list[tuple[str, str]] = []
+    dialogues = Dialogues(
+        selected(ROWS),
+        lambda row: {name: flac(pcm(row, k)) for k, name in enumerate(("user", "agent"))},
+        GENDERS,
+        timing=Counting(OFTEN, 5, SOUNDS),
+        read_word=lambda voice, language, text: flac(word_pcm(voice, language)),
+    )
+    for row in (*ROWS[:3], *ROWS[:3]):
+        places = dialogues.places(row)
+        said = dialogues.backchannels(row, places)
+        assert list(dialogues.speech(row))[2:] == [one.name for one in said]
+        assert dialogues.places(row) == Timing(OFTEN, 5, SOUNDS).places(row)
+    assert drawn == 2 * [(what, row["id"]) for row in ROWS[:3] for what in ("places", "backchannels")]
+
+
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory) -> tuple[Path, dict[str, dict]]:
     to = tmp_path_factory.mktemp("paper")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from kespeechchat.blocks import Block, blocks_of
 from kespeechchat.config.dataset import SubsetSettings, TTSSubset
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.export.dialogues import Dialogues
@@ -28,6 +29,9 @@ class Some:
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict]:
         return iter(MANY[self.start : self.stop])
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        return blocks_of(self.rows(columns))
 
 
 class Parted:

@@ -1,29 +1,29 @@
 """What an export says of itself: statistics.json, quality.json, quality_voices.json, statistics.md and subsets/.
 
-One more look at each row while the export writes it; memory grows with the voices, not with the dialogues, but for 8
-bytes a turn (see `dataset.overlaps.OverlapCheck`).
+One more look at each dialogue while the export writes it; memory grows with the voices, not with the dialogues, but for
+8 bytes a turn (see `dataset.overlaps.OverlapCheck`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kespeechchat.dataset.backchannels import Drawn
+from kespeechchat.blocks import Block, Ints
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.json_array import JsonArray
 from kespeechchat.dataset.overlaps import Overlap, OverlapCheck
-from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
+from kespeechchat.dataset.text_keys import text_hashes
+from kespeechchat.dataset.timeline import Timeline
 from kespeechchat.dataset.timeline_statistics import Timelines
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetChoice, SubsetFiles, remove_subsets
 from kespeechchat.export.selection import Rule
 from kespeechchat.records import Split
-from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import write_json, write_text
 
 
@@ -36,8 +36,8 @@ class Written:
 
 
 class Figures:
-    """`add` every row that `rule` chooses, `merge` what others have added, then `write`. `genders`: voice → female |
-    male. `subsets` is None where only one partition is chosen: they need every split."""
+    """`add` every dialogue that `rule` chooses, `merge` what others have added, then `write`. `genders`: voice → female
+    | male. `subsets` is None where only one partition is chosen: they need every split."""
 
     def __init__(self, rule: Rule, genders: Mapping[str, str], build: BuildFacts) -> None:
         self._smallest = rule.cuts.names[0] if rule.cuts.names else None
@@ -47,15 +47,16 @@ class Figures:
         self._overlap = OverlapCheck()
         self.subsets = SubsetChoice(rule, build.subsets) if rule.subset.partition is None else None
 
-    def add(self, row: FinishedRow, level: int, places: Sequence[Place], drawn: Drawn) -> None:
-        """`level`: the row's place in the rule's partitions; `places`: its timeline; `drawn`: its backchannels."""
-        self._statistics.add(row)
-        self._timelines.add(row, places, drawn)
-        self._overlap.add(row["split"], row["turns"][0]["voice"], (turn["text"] for turn in row["turns"]), row["id"])
-        if level == 0:
+    def add(self, block: Block, levels: Ints, timeline: Timeline) -> None:
+        """Dialogues with their timeline; `levels`: their places in the rule's partitions, int64 [n]."""
+        hashes = text_hashes(block.of_turns("text"))
+        self._statistics.add_block(block)
+        self._timelines.add_block(block, timeline)
+        self._overlap.add_block(block, hashes)
+        for row in block.take(levels == 0).rows():
             self._quality.add(row)
         if self.subsets:
-            self.subsets.add(row, level)
+            self.subsets.add(block, hashes, levels)
 
     def merge(self, other: Figures) -> None:
         """Takes in what another of the same rule has added; the order does not matter."""

@@ -10,23 +10,23 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
+import pyarrow as pa
 
-from kespeechchat.dataset.backchannels import Drawn
+from kespeechchat.blocks import Block, Ints
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.facts import COLUMNS as FACTS
-from kespeechchat.dataset.facts import dialogue_facts
 from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
-from kespeechchat.dataset.json_array import JsonArray, array_items, compact, json_lines
-from kespeechchat.dataset.metadata import dialogue_object
+from kespeechchat.dataset.json_array import JsonArray
+from kespeechchat.dataset.json_columns import lines_of, together
 from kespeechchat.dataset.overlaps import Overlap
-from kespeechchat.dataset.places import Place
 from kespeechchat.dataset.statistics import COLUMNS
-from kespeechchat.dataset.timeline import Timing
+from kespeechchat.dataset.timeline import Timeline, Timing
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
@@ -34,13 +34,14 @@ from kespeechchat.export.folder import Done
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.layouts.ke_speechchat import loading
 from kespeechchat.export.layouts.ke_speechchat.figures import Figures
+from kespeechchat.export.layouts.ke_speechchat.lines import Lines
 from kespeechchat.export.layouts.ke_speechchat.lists import ListFiles, Members
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetFiles
 from kespeechchat.export.layouts.ke_speechchat.wav_tree import FOLDER, WavTree
-from kespeechchat.export.selection import Part, Rule
+from kespeechchat.export.selection import Rule
+from kespeechchat.export.survey import Part
 from kespeechchat.processes import spread
 from kespeechchat.records import Split
-from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
 from kespeechchat.whole_file import whole_file, write_text
 
@@ -109,12 +110,12 @@ class KeSpeechChat:
             whole_file(to / "facts.jsonl") as facts,
             loading.SplitLists(to) as splits,
         ):
-            for piece in spread(writing, selection.rows.parts(), self.processes):
+            for piece in chain.from_iterable(spread(writing, selection.rows.parts(), self.processes)):
                 metadata.extend(piece.metadata)
                 facts.write(piece.facts)
                 splits.extend(piece.splits)
                 lists.extend(piece.ids)
-                if subset_files:
+                if subset_files and piece.offered is not None:
                     subset_files.offer(piece.offered)
         contents = lists.close(writing.members)
         written = figures.write(to, build, contents, selection.splits, subset_files)
@@ -127,13 +128,13 @@ class KeSpeechChat:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What the files get from one part of the rows."""
+    """What the files get from one block of the rows."""
 
     metadata: bytes
     facts: bytes
     splits: dict[Split, bytes]  # lines of each split's list
     ids: dict[str, list[str]]
-    offered: bytes  # to the ASR subset
+    offered: pa.Table | None  # to the ASR subset
 
 
 @dataclass
@@ -150,24 +151,25 @@ class _Writing:
     dialogues: int = 0
     examples: dict[Split, str] = field(default_factory=dict)  # a dialogue of each split: the folder of its audio
 
-    def do(self, part: Part) -> _Piece:
-        """The piece of one part. Rows become bytes at once: a part's objects would fill memory."""
-        objects: list[bytes] = []
-        facts: list[bytes] = []
-        lists: dict[Split, list[bytes]] = {split: [] for split in loading.SPLITS}
-        for row, level in self.rule.chosen(part.rows(WRITTEN)):
-            partition, folder = self.rule.name(level), self.tree.folder(row["id"])
-            places = self.timing.places(row)
-            drawn = self.timing.backchannels(row, places)
-            self._gather(row, level, folder, places, drawn)
-            objects.append(compact(dialogue_object(row, self.genders, folder, places, drawn.backchannels)))
-            facts.append(compact(dialogue_facts(row, partition, places)))
-            line = loading.list_line(row, partition, self.genders, folder if self.audio else None, places)
-            lists[row["split"]].append(compact(line))
+    def do(self, part: Part) -> list[_Piece]:
+        """The pieces of one part, one a block."""
+        return [self._piece(*self.rule.chosen_block(block)) for block in part.blocks(WRITTEN)]
+
+    def _piece(self, block: Block, levels: Ints) -> _Piece:
+        timeline = self.timing.of_block(block)
+        folders = self.tree.folders(block.ids.to_pylist())
+        partitions = [self.rule.name(level) for level in levels.tolist()]
+        lines = Lines(block, timeline, self.timing, partitions, self.genders, folders, self.audio)
+        self._gather(block, levels, folders, timeline)
+        listed, splits = lines.listed(), block.codes("split")
         subsets = self.figures.subsets
-        splits = {split: json_lines(some) for split, some in lists.items()}
-        offered = subsets.take() if subsets else b""
-        return _Piece(array_items(objects), json_lines(facts), splits, self.members.take(), offered)
+        return _Piece(
+            together(lines.metadata(), ",\n"),
+            lines_of(lines.facts()),
+            {split: lines_of(listed.filter(pa.array(splits.where(split)))) for split in loading.SPLITS},
+            self.members.take(),
+            subsets.take() if subsets else None,
+        )
 
     def merge(self, other: _Writing) -> None:
         """Takes in what another process gathered."""
@@ -177,12 +179,15 @@ class _Writing:
         for split, example in other.examples.items():
             self.examples[split] = min(example, self.examples.get(split, example))
 
-    def _gather(self, row: FinishedRow, level: int, folder: str, places: Sequence[Place], drawn: Drawn) -> None:
-        self.dialogues += 1
-        self.members.add(row, level)
-        self.figures.add(row, level, places, drawn)
-        example = folder + row["id"]
-        self.examples[row["split"]] = min(example, self.examples.get(row["split"], example))
+    def _gather(self, block: Block, levels: Ints, folders: Sequence[str], timeline: Timeline) -> None:
+        self.dialogues += len(block)
+        self.members.add(block, levels)
+        self.figures.add(block, levels, timeline)
+        examples = np.array([folder + id_ for folder, id_ in zip(folders, block.ids.to_pylist(), strict=True)], object)
+        splits = block.codes("split")
+        for split in cast(list[Split], splits.present()):
+            example = min(examples[splits.where(split)])
+            self.examples[split] = min(example, self.examples.get(split, example))
 
 
 def _card_facts(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kespeechchat.blocks import Block, Bools, Ints
 from kespeechchat.export.selection import Rule, Selection
 from kespeechchat.records import Split
-from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import part_of, put_in_place
 
 HELD_OUT: tuple[Split, ...] = ("dev", "test")
@@ -25,14 +27,15 @@ class Held:
     micros: Counter[str] = field(default_factory=Counter)
     voices: set[str] = field(default_factory=set)
 
-    def add(self, row: FinishedRow) -> None:
-        """One dialogue."""
-        language = row["language"]
-        self.dialogues[language] += 1
-        self.micros[language] += round(row["seconds"] * 1_000_000)
-        user, agent = row["turns"][:2]
-        self.voices.add(user["voice"])
-        self.voices.add(agent["voice"])
+    def add(self, block: Block, wanted: Bools) -> None:
+        """The wanted dialogues of a block, bool [n]."""
+        languages, micros = block.codes("language"), np.rint(block.numbers("seconds") * 1_000_000)
+        for language in languages.take(wanted).present():
+            own = wanted & languages.where(language)
+            self.dialogues[language] += int(own.sum())
+            self.micros[language] += int(micros[own].astype(np.int64).sum())
+        for voices in block.speakers():
+            self.voices.update(voices.take(wanted).present())
 
     def merge(self, other: Held) -> None:
         """Takes in others; the order does not matter."""
@@ -64,12 +67,17 @@ class Members:
         self._names = listed(self.rule)
         self.take()
 
-    def add(self, row: FinishedRow, level: int) -> None:
-        """One row; `level` is its place in the rule's partitions."""
-        split = row["split"]
-        self.held[level if split == "train" else split].add(row)
-        for name in self._names[level:] if split == "train" else (split,):
-            self.ids[name].append(row["id"])
+    def add(self, block: Block, levels: Ints) -> None:
+        """The dialogues of a block; `levels`: their places in the rule's partitions, int64 [n]."""
+        splits, ids = block.codes("split"), np.array(block.ids.to_pylist(), object)
+        train = splits.where("train")
+        for level in np.unique(levels[train]).tolist():
+            self.held[level].add(block, train & (levels == level))
+        for place, name in enumerate(self._names):
+            self.ids[name] += ids[train & (levels <= place)].tolist()
+        for split in set(splits.present()) - {"train"}:
+            self.held[split].add(block, splits.where(split))
+            self.ids[split] += ids[splits.where(split)].tolist()
 
     def take(self) -> dict[str, list[str]]:
         """Name of a partition or held-out split → the ids since the last time."""

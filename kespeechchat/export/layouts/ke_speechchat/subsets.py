@@ -10,13 +10,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from kespeechchat.blocks import Block, Ints, whole
 from kespeechchat.config.dataset import SubsetSettings
-from kespeechchat.dataset.subsets import Chosen, Subsets, Tally, Utterance
+from kespeechchat.dataset.json_columns import quoted, together
+from kespeechchat.dataset.subsets import Chosen, Subsets
+from kespeechchat.dataset.utterances import SCHEMA, Tally, Utterance
 from kespeechchat.export.selection import Rule
 from kespeechchat.export.subsets import asr_partition, last_level
-from kespeechchat.rows import FinishedRow
 from kespeechchat.whole_file import whole_file, write_json
 
 
@@ -27,18 +31,17 @@ class SubsetChoice:
         self.partition = asr_partition(rule, settings)
         self._last = last_level(rule, settings)
         self.subsets = Subsets(settings, rule.cuts.seed)
-        self._offered: list[bytes] = []
+        self._offered: list[pa.Table] = []
 
-    def add(self, row: FinishedRow, level: int) -> None:
-        """One row; `level` is its place in the rule's partitions."""
-        one = self.subsets.add(row, level <= self._last)
-        if one is not None:
-            self._offered.append(orjson.dumps((one.rank, one.id, one.speaker, one.language, one.seconds, one.text)))
+    def add(self, block: Block, hashes: npt.NDArray[np.uint64], levels: Ints) -> None:
+        """The dialogues of a block, and hashes of the texts of all their turns; `levels`: their places in the rule's
+        partitions."""
+        self._offered.append(self.subsets.add_block(block, hashes, levels <= self._last))
 
-    def take(self) -> bytes:
-        """Utterances as JSON, one a line."""
+    def take(self) -> pa.Table:
+        """Utterances, as `utterances.SCHEMA` has them."""
         taken, self._offered = self._offered, []
-        return b"\n".join([*taken, b""])
+        return pa.concat_tables([SCHEMA.empty_table(), *taken])
 
     def merge(self, other: SubsetChoice) -> None:
         """Takes in what another of the same rule collected; the order does not matter."""
@@ -55,11 +58,11 @@ class SubsetFiles:
         self._folder, self._settings = to / "subsets", settings
         self._folder.mkdir(parents=True, exist_ok=True)
         self._offered = self._folder / "asr.offered.part"
-        self._file = self._offered.open("wb")
+        self._file = pa.ipc.new_file(str(self._offered), SCHEMA)
 
-    def offer(self, utterances: bytes) -> None:
+    def offer(self, utterances: pa.Table) -> None:
         """What ASR may train on, as `SubsetChoice.take` gave it."""
-        self._file.write(utterances)
+        self._file.write_table(utterances)
 
     def close(self, choice: SubsetChoice, parents: Mapping[str, Iterable[str]]) -> dict[str, Any]:
         """Ends both files; gives their figures, with numbers of speakers in place of their names.
@@ -84,11 +87,13 @@ class SubsetFiles:
         tally = Tally()
         with whole_file(self._folder / "asr.json") as file:
             file.write(b'{"name": "asr", "train": {"ids": [')
-            with self._offered.open("rb") as offered:
-                for one in (Utterance(*orjson.loads(line)) for line in offered):
-                    if chosen.asr_trains(one):
-                        file.write((",\n" if tally.utterances else "\n").encode() + orjson.dumps(one.id))
-                        tally.add(one)
+            with pa.OSFile(str(self._offered)) as source, pa.ipc.open_file(source) as offered:
+                for i in range(offered.num_record_batches):
+                    some = chosen.asr_training(pa.Table.from_batches([offered.get_batch(i)]))
+                    if len(some):
+                        file.write(b",\n" if tally.utterances else b"\n")
+                        file.write(together(quoted(whole(some["id"])), ",\n"))
+                        tally.add_table(some)
             train = tally.result()
             file.write(f"\n], {json.dumps(train)[1:]},\n{json.dumps(more)[1:]}\n".encode())
         self._offered.unlink()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.places import Place
-from kespeechchat.export.audio_files import Speech, fan_out_folder, heard, turn_samples, wav_of
+from kespeechchat.export.audio_files import Speech, fan_out_folder, fan_out_folders, heard, turn_samples, wav_of
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import STATE, claim, settle
 from kespeechchat.export.selection import holds
@@ -55,6 +55,10 @@ class WavTree:
     def folder(self, dialogue_id: str) -> str:
         """What precedes an audio path: `ab/` or nothing."""
         return fan_out_folder(dialogue_id, self.fan_out)
+
+    def folders(self, dialogue_ids: Sequence[str]) -> list[str]:
+        """`folder` of each."""
+        return fan_out_folders(dialogue_ids, self.fan_out)
 
     def prepare(self, dialogues: Dialogues) -> None:
         """Makes the folder fit for the audio of the dialogues.
