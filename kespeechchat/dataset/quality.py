@@ -1,6 +1,6 @@
 """How good the speech is: the paper's Tables 4 and 5, on the smallest partition, by language, gender and voice.
 
-Sums are exact (see `statistics.Moments`), so the order of rows does not matter. Memory grows with the voices alone:
+Sums are exact (see `moments.Moments`), so the order of rows does not matter. Memory grows with the voices alone:
 some 250 bytes for each voice, language and score.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kespeechchat.dataset.statistics import Moments, Part
+from kespeechchat.dataset.moments import Moments
+from kespeechchat.dataset.statistics import Part
 from kespeechchat.records import LANGUAGES
 from kespeechchat.rows import FinishedRow, FinishedTurn
 

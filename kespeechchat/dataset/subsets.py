@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush, heappushpop
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.dataset.utterances import Said, Utterance
-from kespeechchat.records import LANGUAGES
+from kespeechchat.records import LANGUAGES, Language
 from kespeechchat.rows import FinishedRow, FinishedTurn
 from kespeechchat.seeds import stable_hash, stable_hashes
 
@@ -191,7 +192,7 @@ class Subsets:
     def _lowest_of(self, voice: str, language: str) -> Lowest:
         own = self.lowest[voice]
         if language not in own:
-            own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
+            own[language] = Lowest(self.settings.tts.utterances.get(cast(Language, language), 0))
         return own[language]
 
     def _ranks(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:

@@ -41,7 +41,7 @@ def text_keys(texts: list[str]) -> list[str]:
     becomes[ends] = _END
     odd = becomes == _OTHER
     becomes[odd] = _DROPPED
-    keys = becomes[becomes != _DROPPED].tobytes().decode("utf-32-le").split("\n")
+    keys: list[str] = becomes[becomes != _DROPPED].tobytes().decode("utf-32-le").split("\n")
     for place in np.unique(np.searchsorted(ends, np.flatnonzero(odd))).tolist():
         keys[place] = text_key(texts[place])
     return keys

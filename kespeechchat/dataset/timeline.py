@@ -99,7 +99,8 @@ class Timing:
             if drawn != Drawn() or any(place.cut for place in places):
                 special[index] = Special(row, places, drawn)
         columns = ((p.start, p.samples, p.offset or 0) for p in all_places)
-        return Timeline(*np.array(list(columns), np.int64).reshape(-1, 3).T, special)
+        starts, samples, offsets = np.array(list(columns), np.int64).reshape(-1, 3).T
+        return Timeline(starts, samples, offsets, special)
 
     @property
     def _draws(self) -> bool:
