@@ -58,7 +58,7 @@ _TURN = {
                 "speed": st.one_of(st.none(), st.floats(0.5, 2)),
                 "instruct": st.one_of(st.none(), st.text(max_size=9)),
             }
-        ),
+        ).map(lambda manner: {key: manner[key] for key in ("name", "speed", "instruct")}),  # as Parquet has them
     ),
     "words": st.none(),
     "silences": st.none(),
