@@ -3,7 +3,8 @@
 It is a cache on the local disk, never in ROOT: ROOT may be an object store, a network disk (on which SQLite's
 write-ahead log does not work) or another's, and two people who look at one build must not wait for each other. It may
 be deleted at any time. A shard's lines and the mark that they are there are one transaction, so a killed run goes on
-where it was; a shard that was made again has another mark, and its lines are replaced.
+where it was; a shard that was made again has another mark, and its lines are replaced. Texts have a table of their own:
+what cuts partitions and counts reads all lines, which are a tenth of the texts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import prefetch
 
-VERSION = 1  # of the tables: an index of another version is made anew
+VERSION = 2  # of the tables: an index of another version is made anew
 _HEAD = re.compile(r"[a-z0-9_]{1,60}")
 _BATCH = 64  # shards between two words on progress
 _SCHEMA = """
@@ -33,9 +34,9 @@ CREATE TABLE shards (unit TEXT, shard INTEGER, mark TEXT NOT NULL, first INTEGER
     PRIMARY KEY (unit, shard)) WITHOUT ROWID;
 CREATE TABLE takes (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, round INTEGER NOT NULL, id TEXT NOT NULL,
     status TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT, detail TEXT, language TEXT, split TEXT, level INTEGER,
-    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL,
-    said TEXT NOT NULL);
-CREATE VIRTUAL TABLE texts USING fts5 (said, content='takes', content_rowid='n', tokenize='trigram', detail=none);
+    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL);
+CREATE TABLE spoken (n INTEGER PRIMARY KEY, said TEXT NOT NULL);
+CREATE VIRTUAL TABLE texts USING fts5 (said, content='spoken', content_rowid='n', tokenize='trigram', detail=none);
 """
 _INDEXES = {
     "takes_id": "(id, round)",
@@ -49,7 +50,7 @@ _INDEXES = {
 _MANY = 0.1  # of all shards: where more of them are new, SQLite's indexes are made after the lines, see `_fill`
 _COLUMNS = (  # those that a take brings; the partition's level and the scores have their own ways
     *("n", "shard", "round", "id", "status", "stage", "reason", "detail", "language", "split", "error_rate"),
-    *("seconds", "user_voice", "agent_voice", "user_error", "agent_error", "said"),
+    *("seconds", "user_voice", "agent_voice", "user_error", "agent_error"),
 )
 _FACETS = ("language", "split", "status", "reason", "stage", "round", "level")
 Tell = Callable[[str], None]
@@ -107,7 +108,9 @@ def _insert(db: sqlite3.Connection, takes: list[Take], heads: list[str]) -> None
     marks = ", ".join("?" * len(names))
     lines = [(*(getattr(t, name) for name in _COLUMNS), *(t.scores.get(head) for head in heads)) for t in takes]
     db.executemany(f"INSERT INTO takes ({', '.join(names)}) VALUES ({marks})", lines)
-    db.executemany("INSERT INTO texts (rowid, said) VALUES (?, ?)", ((t.n, t.said) for t in takes))
+    texts = [(take.n, take.said) for take in takes]
+    db.executemany("INSERT INTO spoken VALUES (?, ?)", texts)
+    db.executemany("INSERT INTO texts (rowid, said) VALUES (?, ?)", texts)
 
 
 def _remove(db: sqlite3.Connection, unit: str, shard: int) -> None:
@@ -116,9 +119,10 @@ def _remove(db: sqlite3.Connection, unit: str, shard: int) -> None:
     if found is None:
         return
     lines = (found[0], found[0] + PLACES - 1)
-    old = "SELECT 'delete', n, said FROM takes WHERE n BETWEEN ? AND ?"
+    old = "SELECT 'delete', n, said FROM spoken WHERE n BETWEEN ? AND ?"
     db.execute(f"INSERT INTO texts (texts, rowid, said) {old}", lines)
-    db.execute("DELETE FROM takes WHERE n BETWEEN ? AND ?", lines)
+    for table in ("takes", "spoken"):
+        db.execute(f"DELETE FROM {table} WHERE n BETWEEN ? AND ?", lines)
     db.execute("DELETE FROM shards WHERE unit = ? AND shard = ?", (unit, shard))
 
 

@@ -24,6 +24,8 @@ SIZE = 20  # takes of a page
 _COUNTED = 10_000  # matches that are counted; beyond, "more than"
 _PATIENCE = 10.0  # seconds after which a question is given up
 _EQUAL = ("status", "stage", "reason", "language", "split")
+_SAID = "(SELECT said FROM spoken WHERE spoken.n = takes.n)"
+_LINES = f"SELECT *, {_SAID} AS said FROM takes"
 _SHORTEST = 3  # characters that the index of texts can look up; fewer are looked for in every line
 
 
@@ -163,7 +165,7 @@ class Index:
     def takes(self, id_: str) -> list[dict[str, Any]]:
         """All lines of an id, round by round."""
         with self._reading() as db:
-            return [dict(line) for line in db.execute("SELECT * FROM takes WHERE id = ? ORDER BY n", (id_,))]
+            return [dict(line) for line in db.execute(f"{_LINES} WHERE id = ? ORDER BY n", (id_,))]
 
     def _where(self, query: Query) -> tuple[str, list[Any]]:
         """Conditions, which hold no text of the address, and their values."""
@@ -188,7 +190,7 @@ class Index:
             if len(query.text) >= _SHORTEST:
                 parts.append("n IN (SELECT rowid FROM texts WHERE said LIKE ?)")
                 values.append(f"%{query.text}%")
-            parts.append("instr(lower(said), lower(?)) > 0")
+            parts.append(f"instr(lower({_SAID}), lower(?)) > 0")
             values.append(query.text)
         if query.marked:
             parts.append("(id, round) IN (SELECT id, round FROM marks.marks)")
@@ -224,7 +226,7 @@ def _lines(db: sqlite3.Connection, query: Query, where: str, values: list[Any], 
         where += f" AND ({order}) {'<' if down else '>'} ({'?, ?' if query.sort else '?'})"
         values = [*values, *(place if query.sort else place[1:])]
     turned = ", ".join(f"{name} {'DESC' if down else 'ASC'}" for name in order.split(", "))
-    found = db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY {turned} LIMIT {size + 1}", values)
+    found = db.execute(f"{_LINES} WHERE {where} ORDER BY {turned} LIMIT {size + 1}", values)
     lines = [dict(line) for line in found]
     return lines[::-1] if back else lines
 
