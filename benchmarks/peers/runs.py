@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measured import Run, command
+from benchmarks.peers.server import instruction
 from benchmarks.peers.sides import HERE, ROOT, Side
 from benchmarks.processes import kill
 
 _MARK = "KESC_PEERS_RUN"  # in the environment of every process of a run, also of those that left its process tree
-PATIENCE = 3600.0  # s that half of the rows may take
+PATIENCE = 1800.0  # s that a run may take
 
 
 class SideFailed(RuntimeError):
@@ -42,10 +44,10 @@ class Answers:
 
 
 def write_rows(path: Path, count: int) -> None:
-    """JSON lines that all sides read: `row` is the number that the server finds in `instruction`."""
+    """JSON lines that all sides read: `row` is the number that the server knows by `instruction`."""
     with path.open("w", encoding="utf-8") as out:
         for row in range(count):
-            asked = {"id": f"row-{row}", "row": row, "instruction": f"Could you say how far away place {row} is?"}
+            asked = {"id": f"row-{row}", "row": row, "instruction": instruction(row)}
             out.write(json.dumps({**asked, "output": "It is farther than you can walk."}) + "\n")
 
 
@@ -78,8 +80,17 @@ class Job:
         return file
 
     def run(self, work: str, **more: Any) -> Run:
-        """Does `work` and measures it. Raises SideFailed."""
-        done = command(self.side.command(work, self.write(**more)), self._environment(uuid.uuid4().hex))
+        """Does `work` and measures it. Raises SideFailed where it does not end in 0, or not within PATIENCE."""
+        mark, late = uuid.uuid4().hex, threading.Event()
+        words = self.side.command(work, self.write(**more))
+        timer = threading.Timer(PATIENCE, lambda: (late.set(), kill_marked(mark)))
+        timer.start()
+        try:
+            done = command(words, self._environment(mark))
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise SideFailed(f"{self.side.name}: {work} was still running after {PATIENCE:g} s: {done.output[-800:]}")
         if done.code != 0:
             raise SideFailed(f"{self.side.name}: {work} ended in {done.code}: {done.output[-1500:]}")
         return done
@@ -88,8 +99,8 @@ class Job:
         """Starts `work`, and kills all of its processes once `log` has `after` lines. Raises SideFailed where it ends
         before."""
         mark, until = uuid.uuid4().hex, time.monotonic() + PATIENCE
+        words = self.side.command(work, self.write(**more))
         with open(self.folder / "killed.txt", "w+") as out:
-            words = self.side.command(work, self.write(**more))
             process = subprocess.Popen(
                 words, env={**os.environ, **self._environment(mark)}, stdout=out, stderr=subprocess.STDOUT
             )

@@ -13,17 +13,51 @@ import argparse
 import asyncio
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, TextIO
 
-_PLACE = re.compile(rb"place (\d+)")  # what the rows ask about: the last one in a body is the row's, not an example's
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n%s"
-_WORDS = ("north", "south", "east", "west", "old", "new", "high", "low", "far", "near")
+_HEAD = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: %s\r\nContent-Length: %d\r\n\r\n%s"
+_MODELS: dict[str, Any] = {"data": [{"id": "m", "object": "model"}]}
+_UNKNOWN: dict[str, Any] = {"error": {"message": "the prompt holds no row's instruction"}}
+_WORDS = (  # a word for each digit, other ones at each place: a text that says a word thrice is refused
+    ["market", "bridge", "garden", "harbor", "museum", "castle", "station", "library", "theater", "village"],
+    ["quiet", "busy", "sunny", "rainy", "windy", "dusty", "cozy", "narrow", "pretty", "famous"],
+    ["red", "blue", "green", "yellow", "brown", "purple", "orange", "silver", "golden", "white"],
+    ["north", "south", "east", "west", "old", "new", "upper", "lower", "inner", "outer"],
+    ["oak", "pine", "maple", "willow", "birch", "cedar", "cherry", "elm", "poplar", "palm"],
+    ["lion", "eagle", "rabbit", "dolphin", "horse", "tiger", "falcon", "otter", "panda", "swan"],
+)
+
+
+_NAMED = re.compile(r"far away the ([a-z ]+) is\?")
+
+
+def instruction(row: int) -> str:
+    """What the row of this number asks, in words, for one that prompts with numbers read out would not be known again.
+
+    >>> instruction(40)
+    'Could you say how far away the market purple is?'
+    """
+    return f"Could you say how far away the {_name(row)} is?"
+
+
+def row_of(text: str) -> int | None:
+    """The number of the row whose instruction is in `text`; None where none is."""
+    found = _NAMED.findall(text)
+    return sum(words.index(w) * 10**n for n, (words, w) in enumerate(_pairs(found[-1]))) if found else None
 
 
 def answer(row: int) -> str:
-    """What the model says about row `row`: a question without digits, other for each row."""
-    name = " ".join(_WORDS[int(digit)] for digit in str(row))
-    return f"Could you please tell me the way to the {name} place from here?"
+    """What the model says about the row: a question without digits, another for each of a million rows."""
+    return f"Could you please tell me how far away from here the {_name(row)} is, in minutes on foot?"
+
+
+def _name(row: int) -> str:
+    return " ".join(words[int(digit)] for words, digit in zip(_WORDS, reversed(str(row)), strict=False))
+
+
+def _pairs(name: str) -> Iterable[tuple[list[str], str]]:
+    return zip(_WORDS, name.split(), strict=False)
 
 
 class FixedLatency:
@@ -39,10 +73,12 @@ class FixedLatency:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
                 body = await reader.readexactly(int(length.group(1))) if length else b""
-                found = {"data": [{"id": "m", "object": "model"}]} if not body else await self._complete(body)
+                row = row_of(body.decode())
+                found = _MODELS if not body else _UNKNOWN if row is None else await self._complete(row, body)
+                status = b"400 Bad Request" if found is _UNKNOWN else b"200 OK"
                 data = json.dumps(found).encode()
                 last = b"connection: close" in head.lower()  # datatrove reads an answer until its connection ends
-                writer.write(_HEAD % (b"close" if last else b"keep-alive", len(data), data))
+                writer.write(_HEAD % (status, b"close" if last else b"keep-alive", len(data), data))
                 await writer.drain()
                 if last:
                     break
@@ -51,8 +87,7 @@ class FixedLatency:
         finally:
             writer.close()
 
-    async def _complete(self, body: bytes) -> dict[str, Any]:
-        row = int(_PLACE.findall(body)[-1])
+    async def _complete(self, row: int, body: bytes) -> dict[str, Any]:
         async with self._places:
             await asyncio.sleep(self._latency)
             self._log.write(f"{row}\n")

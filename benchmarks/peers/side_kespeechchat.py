@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -80,6 +79,7 @@ def _build(job: dict[str, Any], stages: tuple[str, ...], settings: tuple[str, ..
 
 def read(job: dict[str, Any]) -> None:
     """What `generate` left, as JSON lines of row and text."""
+    from benchmarks.peers.server import row_of
     from kespeechchat.state.build_state import BuildState, State
     from kespeechchat.state.saved_profile import load_profile
     from kespeechchat.store.commit import read_record
@@ -95,9 +95,8 @@ def read(job: dict[str, Any]) -> None:
     with open(job["read"], "w", encoding="utf-8") as out:
         for key in done:
             for row in read_table(store, "rewrite", read_record(store, "rewrite", key)).to_pylist():
-                asked = re.search(r"place (\d+)", row["instruction"])
-                if asked and row["status"] == "kept":
-                    out.write(json.dumps({"row": int(asked[1]), "text": row["question"]}) + "\n")
+                if row["status"] == "kept":
+                    out.write(json.dumps({"row": row_of(row["instruction"]), "text": row["question"]}) + "\n")
 
 
 if __name__ == "__main__":
