@@ -22,7 +22,6 @@ from benchmarks.peers.sides import HERE, ROOT, Side
 from benchmarks.processes import kill
 
 _MARK = "KESC_PEERS_RUN"  # in the environment of every process of a run, also of those that left its process tree
-PATIENCE = 1800.0  # s that a run may take
 
 
 class SideFailed(RuntimeError):
@@ -69,28 +68,29 @@ class Job:
 
     side: Side
     folder: Path
+    patience: float = 1800.0  # s that a run may take
 
     def write(self, **more: Any) -> Path:
         """The file that tells the side what to do."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        paths = {name: str(self.folder / name) for name in ("rows", "state", "out", "read", "recipe")}
-        paths["rows"] += ".jsonl"
+        paths = {name: str(self.folder / name) for name in ("state", "out", "read")}
+        paths |= {"rows": str(self.folder / "rows.jsonl"), "recipe": str(self.folder / "recipe.yaml")}
         file = self.folder / "job.json"
         file.write_text(json.dumps({**paths, **more}))
         return file
 
     def run(self, work: str, **more: Any) -> Run:
-        """Does `work` and measures it. Raises SideFailed where it does not end in 0, or not within PATIENCE."""
+        """Does `work` and measures it. Raises SideFailed where it does not end in 0, or not within `patience`."""
         mark, late = uuid.uuid4().hex, threading.Event()
         words = self.side.command(work, self.write(**more))
-        timer = threading.Timer(PATIENCE, lambda: (late.set(), kill_marked(mark)))
+        timer = threading.Timer(self.patience, lambda: (late.set(), kill_marked(mark)))
         timer.start()
         try:
             done = command(words, self._environment(mark))
         finally:
             timer.cancel()
         if late.is_set():
-            raise SideFailed(f"{self.side.name}: {work} was still running after {PATIENCE:g} s: {done.output[-800:]}")
+            raise SideFailed(f"{self.side.name}: {work} was still running after {self.patience:g} s: {done.output[-800:]}")
         if done.code != 0:
             raise SideFailed(f"{self.side.name}: {work} ended in {done.code}: {done.output[-1500:]}")
         return done
@@ -98,7 +98,7 @@ class Job:
     def run_and_kill(self, work: str, log: Path, after: int, **more: Any) -> None:
         """Starts `work`, and kills all of its processes once `log` has `after` lines. Raises SideFailed where it ends
         before."""
-        mark, until = uuid.uuid4().hex, time.monotonic() + PATIENCE
+        mark, until = uuid.uuid4().hex, time.monotonic() + self.patience
         words = self.side.command(work, self.write(**more))
         with open(self.folder / "killed.txt", "w+") as out:
             process = subprocess.Popen(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from nemo_curator.backends.ray_data import RayDataExecutor
@@ -61,10 +60,11 @@ def generate(job: dict) -> None:
     run(job, "peers", [ask.with_(resources=SHARE)], PART)
 
 
-@dataclass
 class Trivial(ProcessingStage[DocumentBatch, DocumentBatch]):
-    name: str = "trivial"
-    resources: Resources = SHARE
+    resources = SHARE
+
+    def __init__(self, number: int) -> None:
+        self.name = f"trivial_{number}"
 
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], []
@@ -77,7 +77,7 @@ class Trivial(ProcessingStage[DocumentBatch, DocumentBatch]):
 
 
 def six(job: dict) -> None:
-    run(job, "six", [Trivial(name=f"trivial_{n}") for n in range(6)], job["batch"])
+    run(job, "six", [Trivial(number) for number in range(6)], job["batch"])
 
 
 def prepare_units(job: dict) -> None:
@@ -86,7 +86,7 @@ def prepare_units(job: dict) -> None:
 
 
 def units(job: dict) -> None:
-    run(job, "units", [Trivial()], 1)
+    run(job, "units", [Trivial(0)], 1)
 
 
 def read(job: dict) -> None:

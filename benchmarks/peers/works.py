@@ -23,13 +23,14 @@ class Sizes:
     batch: int
     units: int
     killed: int
+    patience: float = 1800.0  # s that one run may take
 
 
 def generate(side: Side, folder: Path, sizes: Sizes) -> Figures:
     """Seconds for each of the two sizes, each in a folder and on a server of its own."""
     found: Figures = {}
     for rows in sizes.rows:
-        job, log = _job(side, folder / str(rows), rows), folder / str(rows) / "server.log"
+        job, log = _job(side, folder / str(rows), rows, sizes), folder / str(rows) / "server.log"
         with serving(log, LATENCY, AT_ONCE) as url:
             found[f"seconds of {rows}"] = job.run("generate", url=url).seconds
         answers = job.answers(log, rows)
@@ -42,7 +43,7 @@ def six(side: Side, folder: Path, sizes: Sizes) -> Figures:
     """Seconds and MiB for each of the two sizes."""
     found: Figures = {}
     for rows in sizes.six:
-        job = _job(side, folder / str(rows), rows)
+        job = _job(side, folder / str(rows), rows, sizes)
         if side.ours:
             job.run("prepare_six", batch=sizes.batch)
         run = job.run("six", batch=sizes.batch)
@@ -52,7 +53,7 @@ def six(side: Side, folder: Path, sizes: Sizes) -> Figures:
 
 def units(side: Side, folder: Path, sizes: Sizes) -> Figures:
     """Seconds to find that so many units are finished. They are recorded by us, in the side's own form."""
-    job = _job(side, folder, sizes.units)
+    job = _job(side, folder, sizes.units, sizes)
     job.run("prepare_units", units=sizes.units)
     job.run("units", units=sizes.units)  # caches of a first look
     run = job.run("units", units=sizes.units)
@@ -61,19 +62,19 @@ def units(side: Side, folder: Path, sizes: Sizes) -> Figures:
 
 def killed(side: Side, folder: Path, sizes: Sizes) -> Figures:
     """What became of the rows of a run that was killed when half of them were answered, and was then run again."""
-    job, log = _job(side, folder, sizes.killed), folder / "server.log"
+    job, log = _job(side, folder, sizes.killed, sizes), folder / "server.log"
     with serving(log, LATENCY, AT_ONCE) as url:
         job.run_and_kill("generate", log, sizes.killed // 2, url=url)
         run = job.run("generate", url=url)
     return {**asdict(job.answers(log, sizes.killed)), "seconds again": run.seconds}
 
 
-def _job(side: Side, folder: Path, rows: int) -> Job:
+def _job(side: Side, folder: Path, rows: int, sizes: Sizes) -> Job:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     write_rows(folder / "rows.jsonl", rows)
-    return Job(side, folder)
+    return Job(side, folder, sizes.patience)
 
 
 WORKS: dict[str, Callable[[Side, Path, Sizes], Figures]] = {

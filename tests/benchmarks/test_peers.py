@@ -108,6 +108,12 @@ def test_a_side_that_fails_says_why(tmp_path: Path):
         fake(tmp_path, "raise SystemExit('no such server')").run("generate")
 
 
+def test_a_side_that_does_not_end_is_ended(tmp_path: Path):
+    waits = replace(fake(tmp_path, "time.sleep(600)"), patience=0.5)
+    with pytest.raises(SideFailed, match=r"still running after 0.5 s"):
+        waits.run("generate")
+
+
 def test_a_kill_reaches_what_has_left_the_process_tree(tmp_path: Path):
     away = (
         "import subprocess\n"
