@@ -35,7 +35,9 @@ def main() -> int:
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     sides = [side for side in SIDES if side.name in options.sides]
-    sizes = Sizes(tuple(options.rows), tuple(options.six), options.batch, options.units, options.killed, options.patience)
+    sizes = Sizes(
+        tuple(options.rows), tuple(options.six), options.batch, options.units, options.killed, options.patience
+    )
     results: Results = _read(folder / "results.json")
     for work in options.only:
         found = _alternating(work, sides, folder, sizes, options.rounds)

@@ -87,10 +87,12 @@ class Job:
         timer.start()
         try:
             done = command(words, self._environment(mark))
+        except RuntimeError as error:  # what starts the side has the mark too, and was killed with it
+            if not late.is_set():
+                raise
+            raise SideFailed(f"{self.side.name}: {work} was still running after {self.patience:g} s: {error}") from None
         finally:
             timer.cancel()
-        if late.is_set():
-            raise SideFailed(f"{self.side.name}: {work} was still running after {self.patience:g} s: {done.output[-800:]}")
         if done.code != 0:
             raise SideFailed(f"{self.side.name}: {work} ended in {done.code}: {done.output[-1500:]}")
         return done
@@ -127,7 +129,8 @@ class Job:
         ours: Mapping[str, str] = {"PYTHONPATH": str(ROOT)} if self.side.ours else {"PYTHONPATH": ""}
         quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "NO_COLOR": "1"}
         own = {"HF_HOME": str(self.folder / "hf"), "HF_DATASETS_CACHE": str(self.folder / "hf" / "datasets")}
-        return {**ours, **quiet, **own, _MARK: mark}
+        path = f"{self.side.python.parent}{os.pathsep}{os.environ['PATH']}"  # as in an activated environment
+        return {**ours, **quiet, **own, "PATH": path, _MARK: mark}
 
 
 def kill_marked(mark: str) -> None:

@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
+AT_ONCE = 48  # requests: more than the server answers at once, so that none of its places waits for a client
 CHUNK = 100  # rows of a checkpoint: as many as our shards have
 
 
@@ -40,7 +41,7 @@ def generate(job: dict) -> None:
             server_type="endpoint",
             model_name_or_path="m",
             endpoint_url=job["url"].removesuffix("/v1"),
-            max_concurrent_generations=32,
+            max_concurrent_generations=AT_ONCE,
         ),
         output_writer=writer(job["out"], "${rank}_chunk_${chunk_index}.jsonl"),
         checkpoints_local_dir=job["state"] + "/checkpoints",

@@ -15,11 +15,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 SIX = ("ingest", "rewrite", "filter", "spoken", "synthesize", "measure")  # with `watermark`, in one actor: six units
 SHARD = 100  # rows
+AT_ONCE = 48  # requests: more than the server answers at once, so that none of its places waits for a client
 
 
 def generate(job: dict[str, Any]) -> None:
     """`ingest` and `rewrite`, by a server; one candidate and nothing by rule, so that each row is asked once."""
-    server = f"engines.llm.server={{use: openai, url: {job['url']}, model: m, concurrency: 32}}"
+    server = f"engines.llm.server={{use: openai, url: {job['url']}, model: m, concurrency: {AT_ONCE}}}"
     settings = ("stages.rewrite.llm=server", "stages.rewrite.by_rule=false", "stages.rewrite.candidates=1", server)
     resources = "resources.rewrite={num_cpus: 0.5, shards_in_flight: 4}"
     _build(job, ("ingest", "rewrite"), (*_plain(SHARD), *settings, resources))

@@ -21,7 +21,9 @@ from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks import DocumentBatch
 
+AT_ONCE = 48  # requests: more than the server answers at once, so that none of its places waits for a client
 PART = 100  # rows of an input file, which is what is resumed: as many as our shards have
+CPUS = 8  # as Ray counts them: its readers and writers ask for one each, and on two cores some would never begin
 SHARE = Resources(cpus=0.2)  # of each stage: two cores hold the actors of all
 
 
@@ -40,7 +42,7 @@ def run(job: dict, name: str, stages: list, size: int) -> None:
     Path(job["out"]).mkdir(exist_ok=True)
     reader = JsonlReader(file_paths=parts(job, size), files_per_partition=1)
     with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets want a short path
-        client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=2)
+        client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=CPUS)
         client.start()
         try:
             pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
@@ -53,7 +55,7 @@ def generate(job: dict) -> None:
     from nemo_curator.models.client.openai_client import AsyncOpenAIClient
     from nemo_curator.stages.synthetic.nemotron_cc.base import BaseSyntheticStage
 
-    client = AsyncOpenAIClient(max_concurrent_requests=32, base_url=job["url"], api_key="none")
+    client = AsyncOpenAIClient(max_concurrent_requests=AT_ONCE, base_url=job["url"], api_key="none")
     ask = BaseSyntheticStage(
         prompt="{document}", input_field="instruction", output_field="text", client=client, model_name="m"
     )

@@ -111,11 +111,12 @@ _TABLES = {"generate": _generate, "six": _six, "units": _units, "killed": _kille
 
 
 def _table(text: str, head: Row, found: dict[str, Any], cells: Any) -> str:
-    lines = [_line(["", *head]), _line(["---"] * (len(head) + 1))]
+    lines = [_line(["", *head, "rounds"]), _line(["---"] * (len(head) + 2))]
     reasons = []
     for side in (side for side in SIDES if side.name in found):
         figures = found[side.name].get("figures")
-        lines.append(_line([side.name, *(cells(figures) if figures else ["–"] * len(head))]))
+        rounds = number(found[side.name]["rounds"])
+        lines.append(_line([side.name, *(cells(figures) if figures else ["–"] * len(head)), rounds]))
         if not figures:
             reasons.append(f"{side.name} has no figure: {' '.join(found[side.name]['why'].split())[:400]}.")
     return "\n".join([text, "", *lines, *(["", *reasons] if reasons else [])])

@@ -166,12 +166,12 @@ KILLED = {"lost": 0, "doubled": 0, "made_twice": 31, "seconds again": 9.0}
 
 def test_the_page_has_a_row_for_each_side_and_the_reason_of_one_without_figures():
     told = page(results(5.0, 6.0))
-    assert "| kespeechchat | 5.0 | 6.3 | 4.3 | 3.25 | 1.04 |" in told
+    assert "| kespeechchat | 5.0 | 6.3 | 4.3 | 3.25 | 1.04 | 3 |" in told
     assert "| datatrove | 6.0 | 7.3 |" in told
-    assert "| data_juicer | – | – | – | – | – |" in told
+    assert "| data_juicer | – | – | – | – | – | 0 |" in told
     assert "data_juicer has no figure: its environment is missing" in told
     assert "datatrove 0.10.1" in told and "data_juicer (not installed)" in told
-    assert "| kespeechchat | 0 | 0 | 31 | 9.0 |" in told
+    assert "| kespeechchat | 0 | 0 | 31 | 9.0 | 1 |" in told
 
 
 def test_being_behind_a_peer_breaks_a_bound():
