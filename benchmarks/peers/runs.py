@@ -90,11 +90,11 @@ class Job:
         except RuntimeError as error:  # what starts the side has the mark too, and was killed with it
             if not late.is_set():
                 raise
-            raise SideFailed(f"{self.side.name}: {work} was still running after {self.patience:g} s: {error}") from None
+            raise SideFailed(f"{self.side.name}: {work} was still running after {self.patience:g} s\n{error}") from None
         finally:
             timer.cancel()
         if done.code != 0:
-            raise SideFailed(f"{self.side.name}: {work} ended in {done.code}: {done.output[-1500:]}")
+            raise SideFailed(f"{self.side.name}: {work} ended in {done.code}\n{done.output[-1500:]}")
         return done
 
     def run_and_kill(self, work: str, log: Path, after: int, **more: Any) -> None:
@@ -110,7 +110,7 @@ class Job:
                 while _lines(log) < after:
                     if process.poll() is not None or time.monotonic() > until:
                         out.seek(0)
-                        raise SideFailed(f"{self.side.name}: {work} ended before it was killed: {out.read()[-1500:]}")
+                        raise SideFailed(f"{self.side.name}: {work} did not reach the half\n{out.read()[-1500:]}")
                     time.sleep(0.02)
             finally:
                 kill_marked(mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -44,7 +45,7 @@ def judge(results: Results, bounds: Bounds) -> None:
         if ours is not None and work == "generate" and figure is _longer_row:
             bounds.at_most("text generation, a further row", ours, NEAR * LIMIT, unit)
         if ours is not None and values:
-            best = min(values, key=lambda name: values[name])
+            best = min(values, key=lambda name: (math.isnan(values[name]), values[name]))
             bounds.compare((f"{work}, ours", ours), (best, values[best]), unit, at_most=1.0)
     ours = results.get("killed", {}).get(OURS, {}).get("figures")
     if ours is not None:
@@ -52,9 +53,16 @@ def judge(results: Results, bounds: Bounds) -> None:
 
 
 def _longer_row(figures: dict[str, float], sizes: dict[str, Any]) -> float:
-    """Milliseconds of one more row, from the two sizes."""
+    """Milliseconds of one more row, from the two sizes. NaN, which holds no bound, where that is less than can be: the
+    sizes are then too small, and the difference is that of two starts."""
     few, many = _two(figures, sizes)
-    return 1000 * (figures[f"seconds of {many}"] - figures[f"seconds of {few}"]) / (many - few)
+    least = LIMIT if (few, many) == tuple(sizes["rows"]) else 0
+    row = 1000 * (figures[f"seconds of {many}"] - figures[f"seconds of {few}"]) / (many - few)
+    return row if row > least else math.nan
+
+
+def _told(value: float, digits: int) -> str:
+    return "not resolved" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _seconds_of_all(figures: dict[str, float], sizes: dict[str, Any]) -> float:
@@ -74,7 +82,7 @@ def _generate(found: dict[str, Any]) -> str:
         row = _longer_row(figures, found["sizes"])
         start = figures[f"seconds of {few}"] - few * row / 1000
         seconds = [f"{figures[f'seconds of {rows}']:.1f}" for rows in (few, many)]
-        return [*seconds, f"{start:.1f}", f"{row:.2f}", f"{row / LIMIT:.2f}"]
+        return [*seconds, _told(start, 1), _told(row, 2), _told(row / LIMIT, 2)]
 
     head = [f"{few:,} rows, s", f"{many:,} rows, s", "start, s", "a further row, ms", "times the limit"]
     return _table(f"## 1. Text generation through one server\n\n{_GENERATE.format(limit=LIMIT)}", head, found, cells)
@@ -86,7 +94,7 @@ def _six(found: dict[str, Any]) -> str:
     def cells(figures: dict[str, float]) -> Row:
         row = _longer_row(figures, found["sizes"])
         seconds = [f"{figures[f'seconds of {rows}']:.1f}" for rows in (few, many)]
-        return [*seconds, f"{row:.3f}", *(f"{figures[f'memory of {rows}']:,.0f}" for rows in (few, many))]
+        return [*seconds, _told(row, 3), *(f"{figures[f'memory of {rows}']:,.0f}" for rows in (few, many))]
 
     head = [f"{few:,} rows, s", f"{many:,} rows, s", "a further row, ms", f"{few:,} rows, MiB", f"{many:,} rows, MiB"]
     return _table(f"## 2. Six trivial stages\n\n{_SIX.format(batch=found['sizes']['batch'])}", head, found, cells)
@@ -118,7 +126,7 @@ def _table(text: str, head: Row, found: dict[str, Any], cells: Any) -> str:
         rounds = number(found[side.name]["rounds"])
         lines.append(_line([side.name, *(cells(figures) if figures else ["–"] * len(head)), rounds]))
         if not figures:
-            reasons.append(f"{side.name} has no figure: {' '.join(found[side.name]['why'].split())[:400]}.")
+            reasons.append(f"{side.name} has no figure: {found[side.name]['why'].splitlines()[0]}.")
     return "\n".join([text, "", *lines, *(["", *reasons] if reasons else [])])
 
 

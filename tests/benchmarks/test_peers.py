@@ -104,7 +104,7 @@ def test_rows_that_are_lost_doubled_and_made_twice_are_counted(tmp_path: Path):
 
 
 def test_a_side_that_fails_says_why(tmp_path: Path):
-    with pytest.raises(SideFailed, match=r"fake: generate ended in 1: .*no such server"):
+    with pytest.raises(SideFailed, match=r"fake: generate ended in 1\n.*no such server"):
         fake(tmp_path, "raise SystemExit('no such server')").run("generate")
 
 
@@ -128,7 +128,7 @@ def test_a_kill_reaches_what_has_left_the_process_tree(tmp_path: Path):
 
 
 def test_a_run_that_ends_before_it_is_killed_is_no_figure(tmp_path: Path):
-    with pytest.raises(SideFailed, match="ended before it was killed"):
+    with pytest.raises(SideFailed, match="did not reach the half"):
         fake(tmp_path, "print('all done')").run_and_kill("generate", tmp_path / "log", after=1)
 
 
@@ -180,6 +180,15 @@ def test_being_behind_a_peer_breaks_a_bound():
     judge(results(6.0, 5.0), behind)
     assert not ahead.broken
     assert len(behind.broken) == 1 and "datatrove 6.3 s" in behind.broken[0]
+
+
+def test_a_row_that_costs_less_than_the_server_takes_is_no_figure_and_holds_no_bound():
+    found = results(5.0, 6.0)
+    found["generate"][OURS.name]["figures"]["seconds of 600"] = 5.5  # 1.25 ms a row, of 3.125
+    bounds = Bounds()
+    judge(found, bounds)
+    assert any("a further row" in line for line in bounds.broken)
+    assert "| kespeechchat | 5.0 | 5.5 | not resolved | not resolved | not resolved | 3 |" in page(found)
 
 
 def test_a_row_that_is_lost_breaks_a_bound():
