@@ -53,12 +53,12 @@ def judge(results: Results, bounds: Bounds) -> None:
 
 
 def _longer_row(figures: dict[str, float], sizes: dict[str, Any]) -> float:
-    """Milliseconds of one more row, from the two sizes. NaN, which holds no bound, where that is less than can be: the
-    sizes are then too small, and the difference is that of two starts."""
+    """Milliseconds of one more row, from the two sizes. NaN, which holds no bound, where that is less than can be, or
+    leaves less than nothing for the start: the sizes are then too small, or the machine was not the same for both."""
     few, many = _two(figures, sizes)
     least = LIMIT if (few, many) == tuple(sizes["rows"]) else 0
     row = 1000 * (figures[f"seconds of {many}"] - figures[f"seconds of {few}"]) / (many - few)
-    return row if row > least else math.nan
+    return row if row > least and few * row < 1000 * figures[f"seconds of {few}"] else math.nan
 
 
 def _told(value: float, digits: int) -> str:
