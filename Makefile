@@ -6,11 +6,13 @@ READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-test
 VLLM := .venv-vllm
 SERVERS := .venv-servers
+PEERS := .venv-peers
+PEER_NAMES := distilabel datatrove data_juicer nemo_curator
 WITHOUT_MODELS := not model and not faults and not long and not vllm and not browser and not servers
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-without-models vllm lint types setup clean
+.PHONY: demo peers test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-without-models vllm lint types setup clean
 
 setup: $(READY)
 
@@ -58,6 +60,17 @@ test-servers: $(SERVERS)/.ready $(TESTED)
 
 $(SERVERS)/.ready: requirements/speech-servers.txt scripts/speech_servers.sh | $(TESTED)
 	scripts/speech_servers.sh $(SERVERS) $(VENV)/bin/python
+	touch $@
+
+# We beside distilabel, datatrove, data-juicer and NeMo Curator, each in an environment of its own: some hours. The table
+# says what could not be installed, so an environment that fails stops nothing.
+peers: $(TESTED)
+	-$(MAKE) --keep-going $(PEER_NAMES:%=$(PEERS)/%/.ready)
+	$(VENV)/bin/python -m benchmarks.peers --write
+
+$(PEERS)/%/.ready: requirements/peers-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # The pages in a real browser: Debian's Chromium, which is installed where it is missing.

@@ -1,0 +1,105 @@
+"""NeMo Curator's side of `python -m benchmarks.peers`, in an environment of its own, without this project's code.
+
+    python side_nemo_curator.py WORK JOB.json
+
+Resuming wants a Ray that was started before and a folder for its counters, so both are there, on Ray Data.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from nemo_curator.backends.ray_data import RayDataExecutor
+from nemo_curator.core.client import RayClient
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.resources import Resources
+from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.stages.text.io.writer import JsonlWriter
+from nemo_curator.tasks import DocumentBatch
+
+AT_ONCE = 48  # requests: more than the server answers at once, so that none of its places waits for a client
+PART = 100  # rows of an input file, which is what is resumed: as many as our shards have
+CPUS = 8  # as Ray counts them: its readers and writers ask for one each, and on two cores some would never begin
+SHARE = Resources(cpus=0.2)  # of each stage: two cores hold the actors of all
+
+
+def parts(job: dict, size: int) -> str:
+    """The rows in files of `size`, made once: its readers resume files."""
+    folder = Path(job["rows"]).with_name("parts")
+    if not folder.exists():
+        folder.mkdir()
+        lines = Path(job["rows"]).read_text(encoding="utf-8").splitlines(keepends=True)
+        for start in range(0, len(lines), size):
+            (folder / f"{start // size:05d}.jsonl").write_text("".join(lines[start : start + size]), encoding="utf-8")
+    return str(folder)
+
+
+def run(job: dict, name: str, stages: list, size: int) -> None:
+    Path(job["out"]).mkdir(exist_ok=True)
+    reader = JsonlReader(file_paths=parts(job, size), files_per_partition=1)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets want a short path
+        client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=CPUS)
+        client.start()
+        try:
+            pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
+            pipeline.run(RayDataExecutor(), checkpoint_path=job["state"])
+        finally:
+            client.stop()
+
+
+def generate(job: dict) -> None:
+    from nemo_curator.models.client.openai_client import AsyncOpenAIClient
+    from nemo_curator.stages.synthetic.nemotron_cc.base import BaseSyntheticStage
+
+    client = AsyncOpenAIClient(max_concurrent_requests=AT_ONCE, base_url=job["url"], api_key="none")
+    ask = BaseSyntheticStage(
+        prompt="{document}", input_field="instruction", output_field="text", client=client, model_name="m"
+    )
+    run(job, "peers", [ask.with_(resources=SHARE)], PART)
+
+
+class Trivial(ProcessingStage[DocumentBatch, DocumentBatch]):
+    resources = SHARE
+
+    def __init__(self, number: int) -> None:
+        self.name = f"trivial_{number}"
+
+    def inputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], []
+
+    def outputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], []
+
+    def process(self, batch: DocumentBatch) -> DocumentBatch:
+        return batch
+
+
+def six(job: dict) -> None:
+    run(job, "six", [Trivial(number) for number in range(6)], job["batch"])
+
+
+def prepare_units(job: dict) -> None:
+    """Its own run over files of one row, since nobody but it can write its counters."""
+    units(job)
+
+
+def units(job: dict) -> None:
+    run(job, "units", [Trivial(0)], 1)
+
+
+def read(job: dict) -> None:
+    """What `generate` left, as JSON lines of row and text."""
+    with open(job["read"], "w", encoding="utf-8") as out:
+        for file in sorted(Path(job["out"]).glob("*.jsonl")):
+            for line in file.open(encoding="utf-8"):
+                row = json.loads(line)
+                out.write(json.dumps({"row": row["row"], "text": row["text"]}) + "\n")
+
+
+if __name__ == "__main__":
+    works = {"generate": generate, "six": six, "units": units, "prepare_units": prepare_units, "read": read}
+    works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))
