@@ -66,7 +66,7 @@ class Lowest:
 @dataclass
 class Subsets:
     """Collects, of each dialogue its first exchange. Rows need `id`, `language`, `split` and the turns' voice, role,
-    text and seconds."""
+    text and seconds. A voice is users' or agents', never both, as in a library."""
 
     settings: SubsetSettings
     seed: int
