@@ -35,6 +35,9 @@ demo: $(READY)
 
 # First what runs without models, with coverage (of the tests' own processes: not of Ray's workers), beside the type
 # checker; then the rest. Three processes on two cores: many of these tests wait, for a disk, for Ray, for what they killed.
+# Ray's workers are as nice as their tests: by default they give way to everything, so the build of the end to end test
+# would be the last to end.
+test test-kills: export RAY_worker_niceness := 0
 test: $(TESTED) lint
 	$(MAKE) --no-print-directory -j2 types test-without-models
 	$(VENV)/bin/pytest -m '(model or faults) and not long and not vllm and not browser' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
