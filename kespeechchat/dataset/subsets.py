@@ -188,7 +188,7 @@ class Subsets:
     def _lowest_of(self, voice: str, language: Language) -> Lowest:
         own = self.lowest[voice]
         if language not in own:
-            own[language] = Lowest(self.settings.tts.utterances.get(cast(Language, language), 0))
+            own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
         return own[language]
 
     def _ranks(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:

@@ -95,7 +95,8 @@ class Survey:
 
     def shared(self) -> Bools:
         """bool [n]: the dialogues of which a turn, the user's or the agent's, says what a turn of another split says.
-        The test split keeps all of its dialogues, dev those that say nothing of test, training what is left. The texts are forgotten then."""
+        The test split keeps all of its dialogues, dev those that say nothing of test, training what is left.
+        The texts are forgotten then."""
         split = {name: self.codes("splits").where(name) for name in ("test", "dev", "train")}
         texts, ends = np.frombuffer(self.texts, np.uint64), np.cumsum(self.column("turns"), dtype=np.int64)
 
