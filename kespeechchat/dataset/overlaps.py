@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from kespeechchat.blocks import Block
 from kespeechchat.dataset.dialogue_splits import text_key
+from kespeechchat.dataset.text_keys import Hashes, among
 from kespeechchat.seeds import stable_hash
 
 
@@ -58,7 +58,7 @@ class OverlapCheck:
             if split != "train":
                 self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
-    def add_block(self, block: Block, hashes: npt.NDArray[np.uint64]) -> None:
+    def add_block(self, block: Block, hashes: Hashes) -> None:
         """Many dialogues; `hashes` of the texts of all their turns (`text_keys.text_hashes`)."""
         splits, (users, _) = block.codes("split"), block.speakers()
         for split in splits.present():
@@ -83,10 +83,11 @@ class OverlapCheck:
     def overlaps(self, parents: Mapping[str, Iterable[str]]) -> list[Overlap]:
         """What any two splits share. `parents` maps a voice to its real speakers."""
         of_parents = {s: {p for v in voices for p in parents.get(v, ())} for s, voices in self.voices.items()}
-        hashes = {s: np.unique(np.frombuffer(t, dtype=np.uint64)) for s, t in self.texts.items()}
+        hashes = {s: np.frombuffer(t, dtype=np.uint64) for s, t in self.texts.items()}
         found = []
         for one, other in combinations(sorted(self.texts), 2):
-            keys = np.intersect1d(hashes[one], hashes[other], assume_unique=True)
+            few, many = sorted((hashes[one], hashes[other]), key=len)
+            keys = np.unique(many[among(many, np.unique(few))])
             texts = [self._held_ids[int(k)] for k in keys]
             shared = {
                 "voice": self.voices[one] & self.voices[other],

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kespeechchat.blocks import Block, Bools, coded, whole
+from kespeechchat.blocks import Block, Bools, Ints, coded, whole
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.dialogue_splits import text_key
 from kespeechchat.dataset.metadata import CHANNELS
@@ -173,26 +173,22 @@ class Subsets:
         """As `_offer` for that turn of all wanted dialogues; only those of low rank are made utterances."""
         ranks, rows = self._ranks(said.ids(wanted, turn)), np.flatnonzero(wanted)
         voices, languages = said.voices(turn).take(rows), said.block.codes("language").take(rows)
-        pairs, group = np.unique(voices.codes * len(languages.names) + languages.codes, return_inverse=True)
-        names = [
-            (voices.names[pair // len(languages.names)], languages.names[pair % len(languages.names)]) for pair in pairs
+        tongues = languages.names
+        pairs, group = np.unique(voices.codes * len(tongues) + languages.codes, return_inverse=True)
+        own = [
+            self._lowest_of(voices.names[pair // len(tongues)], cast(Language, tongues[pair % len(tongues)]))
+            for pair in pairs.tolist()
         ]
-        own = [self._lowest_of(*name) for name in names]
-        order = np.lexsort((ranks, group))
-        place = np.arange(len(order)) - np.searchsorted(group[order], np.arange(len(own)))[group[order]]
-        low = (place < np.array([one.size for one in own], np.int64)[group[order]]) & (
-            ranks[order] <= np.array([one.limit for one in own], np.uint64)[group[order]]
-        )
-        taken = np.sort(order[low])
+        taken = _low(ranks, group, own)
         chosen = np.zeros(len(wanted), bool)
         chosen[rows[taken]] = True
         for at, one in zip(group[taken].tolist(), said.of(chosen, turn, ranks[taken]), strict=True):
             own[at].add(one.rank, partial(_same, one))
 
-    def _lowest_of(self, voice: str, language: str) -> Lowest:
+    def _lowest_of(self, voice: str, language: Language) -> Lowest:
         own = self.lowest[voice]
         if language not in own:
-            own[language] = Lowest(self.settings.tts.utterances.get(cast(Language, language), 0))
+            own[language] = Lowest(self.settings.tts.utterances.get(language, 0))
         return own[language]
 
     def _ranks(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
@@ -275,6 +271,15 @@ def _alternate(speaks: Mapping[str, set[str]], wanted: int, rank: Callable[[str]
             found[voice] = min(open_, key=counts.__getitem__)
             counts[found[voice]] += 1
     return found
+
+
+def _low(ranks: npt.NDArray[np.uint64], group: Ints, own: Sequence[Lowest]) -> Ints:
+    """The places of ranks that may be among the lowest of their group, `own[group[i]]`, in order."""
+    order = np.lexsort((ranks, group))
+    of = group[order]
+    place = np.arange(len(order)) - np.searchsorted(of, np.arange(len(own)))[of]
+    sizes, limits = np.array([one.size for one in own], np.int64), np.array([one.limit for one in own], np.uint64)
+    return np.sort(order[(place < sizes[of]) & (ranks[order] <= limits[of])])
 
 
 def _id(row: FinishedRow, turn: FinishedTurn) -> str:

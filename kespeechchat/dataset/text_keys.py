@@ -20,14 +20,26 @@ _ALONE = (  # code points that no neighbour changes: no marks, nothing that join
     *(range(0x00, 0x100), range(0x2010, 0x2028), range(0x3000, 0x302A), range(0xFF01, 0xFF5F)),
     *(range(0x3400, 0x4DC0), range(0x4E00, 0x9FFD)),
 )
+Hashes = npt.NDArray[np.uint64]
+_AT_ONCE = 1 << 20  # hashes that are looked up
 _DROPPED, _OTHER = 0, 0xFFFFFFFF
 _END = 0x0A  # between texts
 _BEYOND = 0x10000  # the table ends here
 
 
-def text_hashes(texts: pa.Array) -> npt.NDArray[np.uint64]:
+def text_hashes(texts: pa.Array) -> Hashes:
     """uint64 [n]: `stable_hash("text", text_key(text))` of each text; about 2 µs a text of 60 characters."""
     return stable_hashes(("text",), text_keys(texts.to_pylist()))
+
+
+def among(values: Hashes, keys: Hashes) -> npt.NDArray[np.int64]:
+    """The places of the values that are among the sorted keys, sorted."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(values) if len(keys) else 0, _AT_ONCE):
+        some = values[start : start + _AT_ONCE]
+        at = np.minimum(np.searchsorted(keys, some), len(keys) - 1)
+        found.append(np.flatnonzero(keys[at] == some) + start)
+    return np.concatenate(found)
 
 
 def text_keys(texts: list[str]) -> list[str]:

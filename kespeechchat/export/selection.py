@@ -18,8 +18,9 @@ import numpy.typing as npt
 from kespeechchat.blocks import Block, Bools, blocks_of, faulty
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts, apply_cuts, cut_partitions, ranks_of
+from kespeechchat.dataset.text_keys import Hashes, among
 from kespeechchat.export.errors import ExportError
-from kespeechchat.export.survey import Hashes, Part, Rows, Survey, among, check_dialogue, survey
+from kespeechchat.export.survey import Part, Rows, Survey, check_dialogue, survey
 from kespeechchat.records import Split
 from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash, stable_hashes

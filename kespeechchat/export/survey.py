@@ -17,19 +17,17 @@ import pyarrow.compute as pc
 
 from kespeechchat.blocks import Block, Bools, Codes, faulty
 from kespeechchat.dataset.partitions import TrainingDialogues, ranks_of
-from kespeechchat.dataset.text_keys import text_hashes
+from kespeechchat.dataset.text_keys import Hashes, among, text_hashes
 from kespeechchat.export.audio_files import UNSAFE, safe_name
 from kespeechchat.export.errors import ExportError
 from kespeechchat.processes import spread
 from kespeechchat.rows import FinishedRow, fault_of
 from kespeechchat.seeds import stable_hashes
 
-Hashes = npt.NDArray[np.uint64]
 _OF_TURN = ("role", "voice", "sample_rate", "seconds", "manner.name")
 SURVEYED = ("language", "split", "seconds", *(f"turns.list.element.{name}" for name in _OF_TURN))  # Parquet columns
 _READ = (*SURVEYED, "turns.list.element.text")
 _MICRO = 1_000_000
-_AT_ONCE = 1 << 20  # texts that are looked up
 _KINDS = {  # of the columns: as `array` names them
     **{"keys": "Q", "ranks": "Q", "micros": "q", "user_micros": "q", "agent_micros": "q"},
     **{"rates": "i", "turns": "H", "rounds": "H", "manners": "B"},
@@ -97,7 +95,8 @@ class Survey:
 
     def shared(self) -> Bools:
         """bool [n]: the dialogues of which a turn, the user's or the agent's, says what a turn of another split says.
-        The test split keeps all of its dialogues, dev those that say nothing of test, training what is left."""
+        The test split keeps all of its dialogues, dev those that say nothing of test, training what is left.
+        The texts are forgotten then."""
         split = {name: self.codes("splits").where(name) for name in ("test", "dev", "train")}
         texts, ends = np.frombuffer(self.texts, np.uint64), np.cumsum(self.column("turns"), dtype=np.int64)
 
@@ -108,6 +107,7 @@ class Survey:
         says_test, says_held = (
             _dialogues(ends, among(texts, keys)) for keys in (test, np.union1d(test, said(split["dev"])))
         )
+        self.texts = array("Q")
         found: Bools = (split["dev"] & says_test) | (split["train"] & says_held)
         return found
 
@@ -135,16 +135,6 @@ def survey(parts: Iterable[Part], seed: int, processes: int | None) -> Survey:
         for piece in pieces:
             found.extend(piece)
     return found
-
-
-def among(values: Hashes, keys: Hashes) -> npt.NDArray[np.int64]:
-    """The places of the values that are among the sorted keys, sorted."""
-    found = [np.zeros(0, np.int64)]
-    for start in range(0, len(values) if len(keys) else 0, _AT_ONCE):
-        some = values[start : start + _AT_ONCE]
-        at = np.minimum(np.searchsorted(keys, some), len(keys) - 1)
-        found.append(np.flatnonzero(keys[at] == some) + start)
-    return np.concatenate(found)
 
 
 def _any(block: Block, of_turns: pa.Array) -> Bools:

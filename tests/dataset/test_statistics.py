@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.dataset.statistics import Moments, Statistics, spoken_length
+from kespeechchat.dataset.moments import Moments
+from kespeechchat.dataset.statistics import Statistics, spoken_length
 
 
 def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02, mark: float | None = 1.0) -> dict:
