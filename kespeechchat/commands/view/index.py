@@ -44,6 +44,7 @@ _INDEXES = {
     "takes_user": "(user_voice, n)",
     "takes_agent": "(agent_voice, n)",
     "takes_part": "(status, language, split, n)",
+    "takes_split": "(split, status, n)",
     "takes_error_rate": "(error_rate, n)",
     "takes_seconds": "(seconds, n)",
 }

@@ -150,14 +150,14 @@ class Index:
     def page(self, query: Query, size: int = SIZE) -> Page:
         """The lines of a page. Raises BadQuery, and TookTooLong after ten seconds."""
         self.check(query)
-        where, values = self._where(query)
         with self._reading() as db:
-            lines = _lines(db, query, where, values, size)
+            where, values = self._where(query, _looked_up(db, query))
+            counted = f"SELECT count(*) FROM (SELECT 1 FROM takes WHERE {where} LIMIT {_COUNTED + 1})"
+            matches = db.execute(counted, values).fetchone()[0]
+            lines = _lines(db, query, where, values, size, matches <= _COUNTED)
             begun = query.after is not None if query.before is None else len(lines) > size
             ended = query.before is None and len(lines) <= size
             lines = lines[:size] if query.before is None else lines[-size:]
-            counted = f"SELECT count(*) FROM (SELECT 1 FROM takes WHERE {where} LIMIT {_COUNTED + 1})"
-            matches = db.execute(counted, values).fetchone()[0]
         earlier = replace(query, after=None, before=_key(lines[0], query)) if lines and begun else None
         later = replace(query, before=None, after=_key(lines[-1], query)) if lines and not ended else None
         return Page(lines, earlier, later, min(matches, _COUNTED), matches > _COUNTED)
@@ -167,8 +167,8 @@ class Index:
         with self._reading() as db:
             return [dict(line) for line in db.execute(f"{_LINES} WHERE id = ? ORDER BY n", (id_,))]
 
-    def _where(self, query: Query) -> tuple[str, list[Any]]:
-        """Conditions, which hold no text of the address, and their values."""
+    def _where(self, query: Query, looked_up: bool) -> tuple[str, list[Any]]:
+        """Conditions, which hold no text of the address, and their values. `looked_up`: see `_looked_up`."""
         parts, values = [f"{name} = ?" for name in query.equal], list[Any](query.equal.values())
         bounds = [
             (f"{_column(n)} {sign} ?", v)
@@ -187,7 +187,9 @@ class Index:
             parts.append("level <= ?")
             values.append(self.partitions.index(query.partition))
         if query.text:
-            if len(query.text) >= _SHORTEST:
+            if looked_up:
+                parts.append("n IN (SELECT n FROM found)")
+            elif len(query.text) >= _SHORTEST:
                 parts.append("n IN (SELECT rowid FROM texts WHERE said LIKE ?)")
                 values.append(f"%{query.text}%")
             parts.append(f"instr(lower({_SAID}), lower(?)) > 0")
@@ -216,12 +218,30 @@ class Index:
                 ) from None
 
 
-def _lines(db: sqlite3.Connection, query: Query, where: str, values: list[Any], size: int) -> list[dict[str, Any]]:
-    """One more than a page holds, in the order of the page."""
+def _looked_up(db: sqlite3.Connection, query: Query) -> bool:
+    """Puts the lines of the query's text into the temporary table `found` if they are few: looking up a text takes
+    seconds in millions of lines, and they are counted and then shown."""
+    if not query.text or len(query.text) < _SHORTEST:
+        return False
+    lines = "SELECT rowid FROM texts WHERE said LIKE ? LIMIT ?"
+    found = db.execute(lines, (f"%{query.text}%", _COUNTED + 1)).fetchall()
+    if len(found) > _COUNTED:
+        return False
+    db.execute("CREATE TEMP TABLE found (n INTEGER PRIMARY KEY)")
+    db.executemany("INSERT INTO found VALUES (?)", found)
+    return True
+
+
+def _lines(
+    db: sqlite3.Connection, query: Query, where: str, values: list[Any], size: int, few: bool
+) -> list[dict[str, Any]]:
+    """One more than a page holds, in the order of the page. `few` matches are found by a filter and then sorted (`+`
+    keeps SQLite from the index of the order): walking in order, it would pass millions of lines to find them."""
     back = query.before is not None
     place = query.before or query.after
     down = query.down != back
-    order = f"{_column(query.sort)}, n" if query.sort else "n"
+    plain = "+" if few else ""
+    order = f"{plain}{_column(query.sort)}, {plain}n" if query.sort else f"{plain}n"
     if place is not None:
         where += f" AND ({order}) {'<' if down else '>'} ({'?, ?' if query.sort else '?'})"
         values = [*values, *(place if query.sort else place[1:])]
