@@ -90,13 +90,12 @@ def test_its_codebook_is_that_of_the_folders_tokenizer(engine):
     assert ear.codebook == engine.codebook()
 
 
+@pytest.mark.parametrize("engine", [(1, 3), (2, 3)], indirect=True, ids="version {0[0]}, batch {0[1]}".format)
 def test_another_token_is_heard_at_its_place(engine):
-    """What the flow is told of the spectrogram changes most within three tokens of the one that changed; version 2's
-    encoder looks three ahead."""
+    """In batches, where the flow's conditions are computed apart from it. What the flow is told of the spectrogram
+    changes most within three tokens of the one that changed; version 2's encoder looks three ahead."""
     import torch
 
-    if engine._batches is None:
-        pytest.skip("the flow's conditions are computed apart from it in batches alone")
     inputs = {"flow_embedding": torch.ones(1, 192)}
     plain = np.random.default_rng(0).integers(0, 32, 100)
     for place in (20, 50, 80):
