@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).parents[2]
 SIX = ("ingest", "rewrite", "filter", "spoken", "synthesize", "measure")  # with `watermark`, in one actor: six units
 SHARD = 100  # rows
 AT_ONCE = 48  # requests: more than the server answers at once, so that none of its places waits for a client
@@ -36,8 +35,8 @@ def prepare_six(job: dict[str, Any]) -> None:
 
 
 def six(job: dict[str, Any]) -> None:
-    """Six units whose stages hand their rows on: `inject/sitecustomize.py` has their `process`."""
-    paths = (str(HERE / "inject"), str(ROOT), os.environ.get("PYTHONPATH", ""))
+    """Six units whose stages hand their rows on: `benchmarks/inject` has their `process`."""
+    paths = (str(ROOT / "benchmarks" / "inject"), str(ROOT), os.environ.get("PYTHONPATH", ""))
     os.environ |= {"KESC_TRIVIAL": ",".join((*SIX, "watermark")), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     _build(job, SIX, _six(job))
 
