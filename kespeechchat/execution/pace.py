@@ -3,7 +3,8 @@
 The time left is the work left, divided by how much work went on at once so far. Work left is seconds of work: each
 shard that is left takes as long as those of its language took in the mean. How much went on at once counts from the
 unit's first shard, so actors, waiting for the unit before, and other users of the machine are all in it. Where a unit
-has built many shards, the later ones count: pools grow, and machines come and go.
+has built many shards, the later ones count for both: first shards load what the others find loaded, pools grow, and
+machines come and go.
 
 Two things are not in a unit's own past. It cannot end before the unit that feeds it. And a unit that speaks is held
 back once `audio_ahead` shards are not gated, however fast it was until then. `time_left` sees to both.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from kespeechchat.config.flow import GATE, TRAITS
 from kespeechchat.config.pipeline import Pipeline
@@ -58,8 +60,7 @@ class UnitProgress:
     audio_seconds: float = 0.0
     left: Counter[str | None] = field(default_factory=Counter)  # language → shards that are to be built
     busy: float = 0.0  # seconds of work, summed over actors
-    _history: list[tuple[float, float]] = field(default_factory=list)  # when a shard was begun, and when it was built
-    _by_language: dict[str | None, tuple[int, float]] = field(default_factory=dict)  # shards built, seconds of work
+    _history: list[tuple[float, float, str | None]] = field(default_factory=list)  # a shard's begin, end, language
 
     @property
     def total(self) -> int:
@@ -86,9 +87,7 @@ class UnitProgress:
         if built.unit in built.counts:
             self.kept += built.counts[built.unit].kept
         self.busy += built.seconds
-        self._history.append((now - built.seconds, now))
-        shards, seconds = self._by_language.get(built.language, (0, 0.0))
-        self._by_language[built.language] = (shards + 1, seconds + built.seconds)
+        self._history.append((now - built.seconds, now, built.language))
 
     @property
     def rows_per_second(self) -> float | None:
@@ -115,10 +114,15 @@ class UnitProgress:
         return self._work_left() / max(1, min(self.most, waiting))
 
     def _work_left(self) -> float:
-        """Copies are looked at: the table is drawn in a thread of its own while shards are counted."""
-        mean = self.busy / len(self._history)
-        of_language = {language: seconds / n for language, (n, seconds) in [*self._by_language.items()]}
-        return sum(shards * of_language.get(language, mean) for language, shards in [*self.left.items()])
+        """Seconds of work. Copies are looked at: the table is drawn in a thread of its own while shards are counted."""
+        recent, left = self._recent(), [*self.left.items()]
+        mean = fmean(end - began for began, end, _ in recent)
+        took = {language: [e - b for b, e, of in recent if of == language] or [mean] for language, _ in left}
+        return sum(shards * fmean(took[language]) for language, shards in left)
+
+    def _recent(self) -> list[tuple[float, float, str | None]]:
+        count = len(self._history)
+        return self._history[-min(_MOST, max(_MANY, count // 2)) :]
 
     @property
     def steady(self) -> bool:
@@ -130,13 +134,13 @@ class UnitProgress:
     def _at_once(self) -> float:
         """Seconds of work in a second: how many shards were worked on at once. Of the latest time it is not known what
         was begun and is not built yet; so it counts up to a shard's length ago, where there is as much before it."""
-        (_, now), count, began = self._history[-1], len(self._history), self._history[0][0]
-        recent = self._history[-min(_MOST, max(_MANY, count // 2)) :]
+        (_, now, _), count, began = self._history[-1], len(self._history), self._history[0][0]
+        recent = self._recent()
         start = began if len(recent) == count else self._history[-len(recent) - 1][1]
         end = now - self.busy / count
         if not self.steady or end <= start:
             return self.busy / max(now - began, 1e-9)
-        return sum(max(0.0, min(e, end) - max(b, start)) for b, e in recent) / (end - start)
+        return sum(max(0.0, min(e, end) - max(b, start)) for b, e, _ in recent) / (end - start)
 
 
 def time_left(units: Mapping[str, UnitProgress], ahead: Ahead | None = None) -> dict[str, float | None]:

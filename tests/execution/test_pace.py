@@ -22,12 +22,14 @@ SHARDS, TENTH = 200, 20
 
 @dataclass(frozen=True)
 class Pool:
-    """A unit's actors. `costs`: language → seconds of a shard; `grows`: seconds until there is another actor."""
+    """A unit's actors. `costs`: language → seconds of a shard; `grows`: seconds until there is another actor; `loads`:
+    seconds that the first shard takes longer."""
 
     actors: int
     costs: tuple[float, float]
     spread: float = 0.0
     grows: float = 0.0
+    loads: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def run(pools: list[Pool], ahead: int | None = None, one_by_one: bool = False) -
             ready = sorted(gated)[shard - ahead]
         for k, pool in enumerate(pools):
             seconds = pool.costs[language(shard) == "en"] * (1 + pool.spread * (chance.random() - 0.5))
+            seconds += pool.loads if shard == 0 else 0.0
             began = max(ready, 0.0 if one_by_one else heapq.heappop(free[k]))
             ready = began + seconds
             heapq.heappush(free[k], ready)
@@ -101,6 +104,8 @@ def built(event: Event) -> Built:
         ([Pool(2, (1, 1)), Pool(1, (5, 5))], 8, False),  # the first unit waits for the last
         ([Pool(2, (1, 1)), Pool(4, (1, 1)), Pool(1, (5, 5))], 60, False),  # and does not know it yet
         ([Pool(1, (1, 1)), Pool(1, (3, 2)), Pool(1, (0.5, 7))], None, True),
+        ([Pool(1, (0.2, 0.2)), Pool(1, (0.6, 0.6)), Pool(1, (0.005, 0.005), loads=0.25)], None, True),
+        ([Pool(1, (0.2, 0.2)), Pool(1, (0.6, 0.6)), Pool(1, (0.005, 0.005), loads=0.25)], 40, False),
         ([Pool(3, (4, 8), spread=1.8), Pool(2, (3, 1), spread=1.8)], 20, False),
     ],
 )
