@@ -220,3 +220,12 @@ def test_what_was_chosen_earlier_from_a_table_comes_first(random):
     random.shuffle(rows)
     kept = [o.row["id"] for o in select(rows, REAL, CELLS, best, seed=1) if o.status == "kept"]
     assert kept == ["blend-000", "blend-001", "blend-002"]
+
+
+def test_an_agent_comes_before_every_user():
+    """However late it was chosen: without an agent nothing is spoken."""
+    own = SETTINGS.model_copy(update={"speaker_threshold": 0.999})
+    cells = {Cell("agent", "train", "female", "en"): 1, **CELLS}
+    rows = [scored(0, 3.0) | {"place": 0}, scored(0, 3.0) | {"id": "late", "role": "agent", "place": 9}]
+    found = {o.row["id"]: o.reason for o in select(rows, REAL, cells, own, seed=1)}
+    assert found == {"late": None, "blend-000": "too_like_another_voice"}
