@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kespeechchat.records import FAILED, KEPT, Outcome
+from kespeechchat.speech_tokens import muted
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
@@ -102,9 +103,9 @@ def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> by
 
 
 def without_audio(data: bytes) -> bytes:
-    """A shard's data file without the audio of its turns, everything else as it is."""
+    """A shard's data file without the speech of its turns, neither audio nor tokens; everything else as it is."""
     table = parquet_table(data)
-    turns = [turns and [{**turn, "audio": None} for turn in turns] for turns in table["turns"].to_pylist()]
+    turns = [turns and [muted(turn) for turn in turns] for turns in table["turns"].to_pylist()]
     place = table.schema.get_field_index("turns")
     field = table.schema.field(place)
     return _written(table.set_column(place, field, pa.array(turns, field.type)))
