@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import ADDED, RUNTIME
+from kespeechchat.config.base import RUNTIME
 from kespeechchat.config.engine_base import EngineSettings, Manners
 from kespeechchat.config.speaker_engines import SpeakerSettings
 from kespeechchat.records import Gender, Language
@@ -67,7 +67,7 @@ class OpenAISpeechSettings(ServerSettings):
     )
     response_format: Literal["wav", "flac", "pcm", "mp3", "opus"] = "wav"
     seeded: bool = Field(False, description="the server takes `seed`, and another one gives other speech")
-    instructions: Annotated[bool, ADDED] = Field(
+    instructions: Annotated[bool, RUNTIME] = Field(
         False, description="the server takes `instructions`, a text that says how to speak"
     )
     by_language: dict[Language, dict[str, Any]] = Field(

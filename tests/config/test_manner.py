@@ -95,6 +95,15 @@ def test_without_one_nothing_is_stale_and_with_one_only_speech_is(quickstart):
         assert relevant(quickstart, fast, stage=stage) == relevant(quickstart, stage=stage)
 
 
+def test_that_a_server_takes_instructions_makes_nothing_stale_until_it_is_given_some(quickstart):
+    takes = served("instructions: true")
+    for stage in ("audition", "synthesize"):
+        assert relevant(quickstart, takes, stage=stage) == relevant(quickstart, served(), stage=stage)
+    told = (takes, manner(TOLD))
+    assert relevant(quickstart, *told, stage="audition") == relevant(quickstart, served(), stage="audition")
+    assert relevant(quickstart, *told) != relevant(quickstart, takes)
+
+
 def test_a_language_depends_on_its_own_manners_alone(quickstart):
     chinese = manner("speed: 1.2, languages: [zh]")
     assert relevant(quickstart, chinese) == relevant(quickstart)
