@@ -118,9 +118,10 @@ def _written(table: pa.Table) -> bytes:
 
 
 def _group(table: pa.Table) -> int:
-    """Rows of a row group, which is what is read at once. A voice is read alone where it has a recording: figures for
-    that are in docs/decisions.md."""
-    if "prompts" in table.schema.names and table["prompts"].null_count < len(table):
+    """Rows of a row group, which is what is read at once. A voice is read alone where it has a recording or words:
+    figures for that are in docs/decisions.md."""
+    recordings = (table[name] for name in ("prompts", "backchannels") if name in table.schema.names)
+    if any(column.null_count < len(column) for column in recordings):
         return 4
     return 64 if any(field.name in ("audio", "turns") for field in table.schema) else 1024
 
