@@ -60,7 +60,7 @@ class Manner(Settings):
         return speed
 
     @model_validator(mode="after")
-    def _does_something(self) -> Manner:
+    def _does_what_it_says(self) -> Manner:
         if self.instruct is None and self.speed in (None, (1.0, 1.0)):
             raise ValueError(f"{self.name}: changes nothing: give it a `speed` other than 1.0, or `instruct`")
         for name, by_language in (("words", self.words), ("instruct", self.instruct)):
@@ -69,6 +69,11 @@ class Manner(Settings):
                 left = [lang for lang in self.languages if lang not in missing]
                 instead = f", or set languages: [{', '.join(left)}]" if left else ""
                 raise ValueError(f"{self.name}: {name}.{missing[0]}: is missing: give it{instead}")
+            if unused := [lang for lang in by_language or () if lang not in self.languages]:
+                raise ValueError(
+                    f"{self.name}: {name}.{unused[0]}: no turn has it, for languages is [{', '.join(self.languages)}]: "
+                    f"remove it, or add {unused[0]} to languages"
+                )
         return self
 
     def relevant(self, language: str | None = None) -> dict[str, Any]:

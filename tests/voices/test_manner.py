@@ -145,6 +145,11 @@ def test_what_the_engine_is_told_is_in_the_dialogues_language():
         ({"speed": 1.1, "name": "plain"}, "take another name"),
         ({"instruct": {"en": "A calm man."}}, r"instruct.zh: is missing: give it, or set languages: \[en\]"),
         ({"speed": 1.1, "words": {"zh": ["好"]}}, r"words.en: is missing: give it, or set languages: \[zh\]"),
+        (
+            {"languages": ["zh"], "instruct": {"zh": "快", "en": "Fast."}},
+            r"m: instruct.en: no turn has it, for languages is \[zh\]: remove it, or add en to languages",
+        ),
+        ({"languages": ["en"], "speed": 1.1, "words": {"zh": ["好"], "en": ["fine"]}}, "m: words.zh: no turn has it"),
         ({"instruct": {"en": " ", "zh": "好"}}, "pattern"),
         ({"speed": 1.1, "share": 0}, "greater than 0"),
         ({"speed": 1.1, "ends": []}, "at least 1"),
