@@ -97,9 +97,9 @@ def check_manners(manners: Sequence[Manner]) -> None:
 
 def check_engine(manners: Sequence[Manner], name: str, engine: EngineSettings) -> None:
     """Raises ValueError where the TTS engine `name` cannot speak in one of the manners."""
-    can, what = engine.manners, f"the tts engine {name!r} ({engine.use})"
+    what = f"the tts engine {name!r} ({engine.use})"
     for manner in manners:
-        where = f"manner: {manner.name}:"
+        can, where = engine.manners(manner.languages), f"manner: {manner.name}:"
         if manner.speed and can.speeds is None:
             raise ValueError(f"{where} speed: {list(manner.speed)}: {what} takes no speed: {can.for_speed}")
         if manner.speed and can.speeds and not can.speeds[0] <= manner.speed[0] <= manner.speed[1] <= can.speeds[1]:

@@ -44,6 +44,10 @@ def manner(does: str, name: str = "odd") -> str:
             (served("extra: {speed: 1}"), manner("speed: 1.1")),
             "takes no speed: speed is in extra or by_language, and goes",
         ),
+        (
+            (served("by_language: {zh: {speed: 1}}"), manner("speed: 1.1")),
+            "takes no speed: speed is in extra or by_language, and goes",
+        ),
         ((served(), manner("speed: 5")), "(openai) takes 0.25 to 4.0: stay within"),
     ],
 )
@@ -62,6 +66,11 @@ def test_a_profile_whose_engine_cannot_is_refused(quickstart, settings, says):
         (served(), manner("speed: 4")),
         (served("instructions: true"), manner(TOLD)),
         (served("extra: {instructions: Softly.}"), manner("speed: 1.1")),
+        (served("by_language: {zh: {speed: 1}}"), manner("languages: [en], speed: 1.1")),
+        (
+            served("instructions: true", "by_language: {zh: {instructions: x}}"),
+            manner("languages: [en], instruct: {en: Fast.}"),
+        ),
     ],
 )
 def test_a_profile_whose_engine_can_is_loaded_and_kept(quickstart, settings):
