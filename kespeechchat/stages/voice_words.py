@@ -72,7 +72,7 @@ class VoiceWords:
     """Speaks and measures them, with the engines of the audition; `mark` is their watermark.
 
     Each engine is asked once for all voices of a task, the recognizer once a language: an engine that works in batches
-    would do little with the four words of one voice.
+    would do little with the few words of one voice.
     """
 
     def __init__(self, settings: settings.VoiceWords, tts: Any, asr: Any, speaker: Any, mark: Any, seed: int) -> None:

@@ -147,7 +147,7 @@ def test_a_row_draws_the_same_alone_as_in_a_shard_and_in_any_round(ground):
 def test_a_turn_off_pace_without_its_speed_is_rejected(ground):
     said = ground.engines._said
 
-    def slower(utterance):  # as if the engine did not know speeds: half a second a character at twice the speed
+    def slower(utterance):  # as if the engine did not know speeds: 0.3 s a character at twice the speed
         audio = said(utterance)
         return Audio(np.resize(audio.samples, 5 * len(audio.samples)), RATE) if utterance.speed > 1 else audio
 

@@ -75,7 +75,6 @@ class Spoken:
     tokens: Int32
 
 
-@runtime_checkable
 class SpeaksFromTokens(Protocol):
     """What a TTS can do besides whose audio is made from speech tokens; its settings say `from_tokens`."""
 
