@@ -17,7 +17,7 @@ import numpy as np
 from kespeechchat.config.engines import CosyVoiceModelSettings
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import Utterance, cannot_be_told
 from kespeechchat.engines.tts import cosyvoice_library as library
 from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
@@ -66,11 +66,8 @@ class CosyVoiceModel:
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
-        if utterance.instruct is not None and self._settings.mode != "instruct":
-            raise EngineError(
-                f"CosyVoice in mode: {self._settings.mode} takes no instructions, and is told "
-                f"{utterance.instruct[:40]!r}; that needs mode: instruct"
-            )
+        if why := cannot_be_told(utterance, self._settings):
+            raise EngineError(f"CosyVoice in mode: {self._settings.mode} {why}")
         if not self._settings.prompted and np.shape(utterance.embedding) != (self._voice_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
