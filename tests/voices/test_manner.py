@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kespeechchat.config.manner import ENDINGS, Manner, check_manners
-from kespeechchat.voices.manner import Said, ending, fits, manner_of
+from kespeechchat.voices.manner import TurnText, ending, fits, manner_of
 
 names = st.from_regex(r"[a-z]{3,8}", fullmatch=True).filter(lambda name: name != "plain")
 spans = st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)).map(sorted).filter(lambda s: s != [1.0, 1.0])
@@ -35,8 +35,8 @@ def manners(draw, most: int = 4) -> list[Manner]:
     ]
 
 
-def said(dialogue="d", name="user", language="en", text="Is it so?") -> Said:
-    return Said(dialogue, name, "user" if name.startswith("user") else "agent", language, text)
+def said(dialogue="d", name="user", language="en", text="Is it so?") -> TurnText:
+    return TurnText(dialogue, name, "user" if name.startswith("user") else "agent", language, text)
 
 
 turns = st.builds(

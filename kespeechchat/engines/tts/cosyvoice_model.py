@@ -45,7 +45,7 @@ class CosyVoiceModel:
         self._cosyvoice = library.load(folder, settings)
         self._frontend, self._model = self._cosyvoice.frontend, self._cosyvoice.model
         self._voice_size = library.embedding_size(self._cosyvoice)
-        self._closed = self._own_instruction()
+        self._instructions = self._own_instruction()
         self._dead: str | None = None
         self._watch = Watch()
 
@@ -181,9 +181,9 @@ class CosyVoiceModel:
         text = utterance.instruct or self._settings.instruct_text
         if text is None:
             return None
-        if text not in self._closed:
-            self._closed[text] = library.instruction(self._cosyvoice, text, VOICE)
-        return self._closed[text]
+        if text not in self._instructions:
+            self._instructions[text] = library.instruction(self._cosyvoice, text, VOICE)
+        return self._instructions[text]
 
     def _own_instruction(self) -> dict[str, str]:
         """The settings' instruction, where there is one, with its form that the library needs."""
