@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from kespeechchat.config.backchannels import VoiceWords as Wanted
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.speech import LoudnessSettings
 from kespeechchat.engines.registry import load
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.engines.tts.kokoro_styles import style, table
@@ -31,6 +31,7 @@ WORDS: dict[Language, str] = {
     "Good point. Makes sense. Absolutely. That's true. Oh, I see.",
 }
 Row = dict[str, Any]
+Made = TypeVar("Made")
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def main() -> None:
     parser.add_argument("--profile", default="pipelines/quickstart.yaml")
     parser.add_argument("--voices", nargs="+", default=VOICES, help="stock voices of Kokoro")
     args = parser.parse_args()
+    if unknown := [name for name in args.voices if name not in table().names]:
+        parser.error(f"--voices: {unknown[0]!r} is none of Kokoro's stock voices: {', '.join(table().names)}")
     pipeline = load_pipeline(args.profile)
     words = said(pipeline, args.voices)
     for language in LANGUAGES:
@@ -61,14 +64,19 @@ def said(pipeline: Pipeline, names: list[str]) -> list[Row]:
         language: Language = "zh" if known.languages[known.index(name)] == "zh" else "en"
         embedding = style({name: 1.0})
         probes = tts.speak([Utterance(text, language, embedding, 0) for text in audition.probes[language]])
-        vectors = auditor.xvectors(probes)
-        if bad := [one.message for one in vectors if isinstance(one, RowError)]:
-            raise SystemExit(f"{name}: {bad[0]}")
+        vectors = _without_errors(name, auditor.xvectors(_without_errors(name, probes)))
         speakers.append(Speaker({"id": name, "xvectors": [v.tolist() for v in vectors]}, (language,), embedding))
-    level = synthesize.loudness or LoudnessSettings(lufs=-23, true_peak=-1)
-    wanted = Wanted(watermark="w", words={k: dict.fromkeys(words_of(k), ()) for k in LANGUAGES}, loudness=level)
+    words = {language: dict.fromkeys(words_of(language), ()) for language in LANGUAGES}
+    wanted = Wanted(watermark="w", words=words, loudness=synthesize.loudness)
     found = VoiceWords(wanted, tts, asr, auditor, mark, pipeline.seed).of(speakers)
     return [{"error": None} | word for own in found for word in own]
+
+
+def _without_errors(voice: str, made: Sequence[Made | RowError]) -> list[Made]:
+    """What was made of a voice's probe sentences. Raises SystemExit with the first error among them."""
+    if errors := [one.message for one in made if isinstance(one, RowError)]:
+        raise SystemExit(f"{voice}: {errors[0]}")
+    return [one for one in made if not isinstance(one, RowError)]
 
 
 def print_table(language: Language, words: list[Row], pipeline: Pipeline) -> None:

@@ -28,6 +28,7 @@ from kespeechchat.engines.watermark import Detection
 from kespeechchat.execution.driver import build
 from kespeechchat.execution.progress import Progress
 from kespeechchat.records import Audio
+from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.opening import open_store
 
@@ -147,6 +148,12 @@ class Ground:
 
     def pipeline(self, *settings: str) -> Any:
         return _pipeline(self._folder, self._profile, *settings)
+
+    def stale(self, *settings: str) -> set[str]:
+        """The units of a profile with these settings that have shards to be made."""
+        build_state = BuildState(self.pipeline(*settings), self.store)
+        states = {unit.name: build_state.states(unit.name).values() for unit in build_state.pipeline.units}
+        return {name for name, own in states.items() if any(state.state is not State.DONE for state in own)}
 
     def build(self, *settings: str, stages: tuple[str, ...] = ()) -> Any:
         return build(self.pipeline(*settings), Progress(quiet=True), stages, inline=True)

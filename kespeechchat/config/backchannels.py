@@ -25,7 +25,7 @@ class VoiceWords(Settings):
             "en": {"Exactly.": (), "That's right.": (), "Absolutely.": (), "I know.": (), "Right.": ()},
         },
         description="what is said, with other spellings under which a recognizer may write it; the default words are "
-        "those that Whisper base reads of most of Kokoro's voices",
+        "those that Whisper base reads of at least two of three of Kokoro's voices a language",
     )
     loudness: LoudnessSettings | None = Field(
         None, description="one level for every word; give it what `synthesize.loudness` has"

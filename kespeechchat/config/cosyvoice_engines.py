@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from kespeechchat.config.base import RUNTIME
-from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Manners, Threads
+from kespeechchat.config.engine_base import Batch, Device, EngineSettings, SupportedManners, Threads
+from kespeechchat.records import Language
 
 
 class CosyVoiceModelSettings(EngineSettings):
@@ -34,10 +36,9 @@ class CosyVoiceModelSettings(EngineSettings):
         """Whether it speaks from a recording of the speaker."""
         return self.mode == "zero_shot"
 
-    @property
-    def manners(self) -> Manners:
+    def manners(self, languages: Sequence[Language]) -> SupportedManners:
         """At other speeds in every mode; as a text tells it in the mode that has one."""
-        return Manners(
+        return SupportedManners(
             self.speeds,
             self.mode == "instruct",
             for_instructions="give it version: 1, mode: instruct, an instruct_text for all other turns and a folder of "

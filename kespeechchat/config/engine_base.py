@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from kespeechchat.config.base import RUNTIME, Settings
+from kespeechchat.records import Language
 
 Threads = Annotated[int, Field(ge=1, description="CPU threads of one actor"), RUNTIME]
 Batch = Annotated[int, Field(ge=1, description="items the engine takes at once"), RUNTIME]
@@ -16,7 +17,7 @@ Device = Annotated[Literal["cpu", "cuda", "auto"], RUNTIME]
 
 
 @dataclass(frozen=True)
-class Manners:
+class SupportedManners:
     """In which manners a TTS can speak: at which `speeds`, times its own pace (None: at that alone), and whether it
     takes `instructions`, a text that says how to speak. `for_speed`, `for_instructions`: what to do for it."""
 
@@ -50,10 +51,9 @@ class EngineSettings(Settings):
         """Whether the engine speaks from a recording of the speaker."""
         return False
 
-    @property
-    def manners(self) -> Manners:
-        """In which manners it can speak; a TTS that can speak in some says so here."""
-        return Manners()
+    def manners(self, languages: Sequence[Language]) -> SupportedManners:
+        """In which manners it can speak all of `languages`; a TTS that can speak in some says so here."""
+        return SupportedManners()
 
     def nested(self) -> Iterator[EngineSettings]:
         """The settings of the engines named inside these: a judge's LLM, each of several MOS engines."""

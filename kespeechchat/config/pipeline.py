@@ -139,6 +139,7 @@ class Pipeline(Settings):
                     path = "interleave.stages" if stage in INTERLEAVE else "stages"
                     raise ValueError(f"{path}.{stage}: no {what} named {name!r}; there is {', '.join(sorted(known))}")
         self._rounds_fit()
+        self._manners_fit()
         self._auditor_is_another()
         self._prompts_fit()
         self._backchannels_are_spoken()
@@ -244,10 +245,13 @@ class Pipeline(Settings):
                 "none can be kept: name one of `use: cosyvoice`, or set false; an export makes tokens of any audio"
             )
 
+    def _manners_fit(self) -> None:
+        name = self.stages.synthesize.tts
+        check_engine(self.manner, name, self.engine("tts", name))
+
     def _rounds_fit(self) -> None:
         name = self.stages.synthesize.tts
         engine = self.engine("tts", name)
-        check_engine(self.manner, name, engine)
         if "seed" in self.rounds and not engine.seeded:
             raise ValueError(
                 f"rounds: the tts engine {name!r} ({engine.use}) speaks the same with every seed, so a round "

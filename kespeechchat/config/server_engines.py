@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kespeechchat.config.base import ADDED, RUNTIME
-from kespeechchat.config.engine_base import EngineSettings, Manners
+from kespeechchat.config.base import RUNTIME
+from kespeechchat.config.engine_base import EngineSettings, SupportedManners
 from kespeechchat.config.speaker_engines import SpeakerSettings
 from kespeechchat.records import Gender, Language
 
@@ -67,7 +68,7 @@ class OpenAISpeechSettings(ServerSettings):
     )
     response_format: Literal["wav", "flac", "pcm", "mp3", "opus"] = "wav"
     seeded: bool = Field(False, description="the server takes `seed`, and another one gives other speech")
-    instructions: Annotated[bool, ADDED] = Field(
+    instructions: Annotated[bool, RUNTIME] = Field(
         False, description="the server takes `instructions`, a text that says how to speak"
     )
     by_language: dict[Language, dict[str, Any]] = Field(
@@ -80,14 +81,16 @@ class OpenAISpeechSettings(ServerSettings):
         """Whether it speaks from a recording of the speaker."""
         return self.reference is not None
 
-    @property
-    def manners(self) -> Manners:
-        """At other speeds, and as a text tells it where the server takes one; what the profile sends with every
-        request leaves no choice."""
-        sent = {name for fields in (self.extra, *self.by_language.values()) for name in fields}
-        remove = "{} is in extra or by_language, and goes with every request: remove it there, or remove {}"
+    def manners(self, languages: Sequence[Language]) -> SupportedManners:
+        """At other speeds, and as a text tells it where the server takes one; what the profile sends with every request
+        of a language leaves no choice."""
+        sent = {*self.extra, *(name for language in languages for name in self.by_language.get(language, ()))}
+        remove = (
+            "{} is in extra or by_language, and goes with every request in a language of the manner: remove it there, "
+            "or remove {}"
+        )
         set_it = "set instructions: true of this engine, if its server takes `instructions`, or remove instruct"
-        return Manners(
+        return SupportedManners(
             None if "speed" in sent else self.speeds,
             self.instructions and "instructions" not in sent,
             remove.format("speed", "speed of the manner"),

@@ -1,6 +1,6 @@
 """How the turns of a dataset follow each other: turns of a dialogue, gaps, overlaps, floor-transfer offsets, barge-ins.
 
-Sums are exact (see `statistics.Moments`), so the order of rows does not matter. Memory does not grow with the rows.
+Sums are exact (see `moments.Moments`), so the order of rows does not matter. Memory does not grow with the rows.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ from kespeechchat.stages.recordings import prompts_of
 from kespeechchat.store.audio import encode_flac
 from kespeechchat.text.error_rate import characters
 from kespeechchat.voices.casting import VoiceIndex, voices_after
-from kespeechchat.voices.manner import Said, manner_of
+from kespeechchat.voices.manner import TurnText, manner_of
 
-_SAID: tuple[tuple[Role, str], ...] = (("user", "instruction"), ("agent", "response"))
+_COLUMN_OF_ROLE: tuple[tuple[Role, str], ...] = (("user", "instruction"), ("agent", "response"))
 _COLUMNS = ("source", "language", "split", "instruction", "response", "later")
 
 
@@ -123,17 +123,17 @@ class Synthesize(Stage[settings.Synthesize]):
         """All turns, not yet spoken: one user voice and one agent voice throughout."""
         user, agent = self._cast(row, library, self.round)
         cast: dict[Role, str] = {"user": user, "agent": agent}
-        said = turns_of(row)
+        texts = turns_of(row)
 
         def turn(name: str, role: Role, text: str) -> _Turn:
             voice = cast[role]
             embedding = np.asarray(voices[voice]["embedding"], dtype=np.float32)
-            spoken = Said(row["id"], name, role, row["language"], text)
-            manner = manner_of(self.pipeline.manner, self.pipeline.seed, spoken)
+            turn_text = TurnText(row["id"], name, role, row["language"], text)
+            manner = manner_of(self.pipeline.manner, self.pipeline.seed, turn_text)
             return _Turn(row["id"], name, role, voice, text, embedding, manner)
 
-        names = turn_names(role for role, _ in said)
-        return [turn(name, role, text) for name, (role, text) in zip(names, said, strict=True)]
+        names = turn_names(role for role, _ in texts)
+        return [turn(name, role, text) for name, (role, text) in zip(names, texts, strict=True)]
 
     def _speak(self, turns: Sequence[_Turn], task: Task) -> None:
         """Speaks all turns; those out of range are spoken again with another seed, up to `tries` times."""
@@ -143,7 +143,7 @@ class Synthesize(Stage[settings.Synthesize]):
                 turn.tries = attempt + 1
                 turn.seed = seed_for(self.pipeline.seed, self.name, turn.dialogue, turn.name, attempt)
             asked = [t.utterance(task.one_language) for t in waiting]
-            for turn, (audio, tokens) in zip(waiting, self._said(asked), strict=True):
+            for turn, (audio, tokens) in zip(waiting, self._spoken_by_engine(asked), strict=True):
                 turn.audio = audio
                 turn.tokens = tokens if turn.speed == 1 else None  # another speed moves the audio away from its tokens
                 self._level(turn)
@@ -152,7 +152,7 @@ class Synthesize(Stage[settings.Synthesize]):
             if not waiting or (self.tts.deterministic and not self.tts.seeded):
                 return
 
-    def _said(self, utterances: Sequence[Utterance]) -> list[tuple[Audio | RowError, SpeechTokens | None]]:
+    def _spoken_by_engine(self, utterances: Sequence[Utterance]) -> list[tuple[Audio | RowError, SpeechTokens | None]]:
         """The speech of each, and what it was made from where that is kept."""
         if (book := self.codebook) is None:
             return [(audio, None) for audio in self.tts.speak(utterances)]
@@ -184,7 +184,7 @@ class Synthesize(Stage[settings.Synthesize]):
 def turns_of(row: Row) -> list[tuple[Role, str]]:
     """(role, text) of all turns of a row of stage `spoken`."""
     exchanges = [row, *(row.get("later") or ())]
-    return [(role, e[column]) for e in exchanges for role, column in _SAID]
+    return [(role, e[column]) for e in exchanges for role, column in _COLUMN_OF_ROLE]
 
 
 def _give_prompts(turns: Sequence[_Turn], task: Task) -> None:

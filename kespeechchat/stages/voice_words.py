@@ -42,7 +42,7 @@ class Speaker:
 
 
 @dataclass
-class _Said:
+class _Word:
     """A word of a speaker: as it is stored or why it is not, and what recognizer, watermark and auditor found in it."""
 
     speaker: Speaker
@@ -60,19 +60,19 @@ class _Said:
 
     def row(self) -> Row:
         """The word as a row of the voice."""
-        said: Row = {"language": self.language, "text": self.text}
+        common: Row = {"language": self.language, "text": self.text}
         if isinstance(self.marked, RowError):
-            return said | {"error": self.marked.message}
+            return common | {"error": self.marked.message}
         if errors := [x.message for x in (self.heard, self.mark) if isinstance(x, RowError)]:
-            return said | {"error": "; ".join(errors)}
-        return said | _measured(*self.marked, self.heard, self.mark, self.own_voice)
+            return common | {"error": "; ".join(errors)}
+        return common | _measured(*self.marked, self.heard, self.mark, self.own_voice)
 
 
 class VoiceWords:
     """Speaks and measures them, with the engines of the audition; `mark` is their watermark.
 
     Each engine is asked once for all voices of a task, the recognizer once a language: an engine that works in batches
-    would do little with the four words of one voice.
+    would do little with the few words of one voice.
     """
 
     def __init__(self, settings: settings.VoiceWords, tts: Any, asr: Any, speaker: Any, mark: Any, seed: int) -> None:
@@ -88,7 +88,7 @@ class VoiceWords:
             found[id(word.speaker)].append(word.row())
         return [found[id(speaker)] for speaker in speakers]
 
-    def _spoken(self, speakers: Sequence[Speaker]) -> list[_Said]:
+    def _spoken(self, speakers: Sequence[Speaker]) -> list[_Word]:
         """Each word of each speaker, spoken, at its level, and marked."""
         known = self._settings.words
         asked = [(who, lang, text) for who in speakers for lang in who.languages for text in known.get(lang, ())]
@@ -98,17 +98,17 @@ class VoiceWords:
         carriers = [audio for audio in spoken if isinstance(audio, Audio)]
         marked = iter(self._mark.embed(carriers, self._settings.payload) if carriers else [])
         stored = [audio if isinstance(audio, RowError) else _stored(next(marked)) for audio in spoken]
-        return [_Said(*one, as_stored) for one, as_stored in zip(asked, stored, strict=True)]
+        return [_Word(*one, as_stored) for one, as_stored in zip(asked, stored, strict=True)]
 
     def _utterance(self, speaker: Speaker, language: Language, text: str) -> Utterance:
         seed = seed_for(self._seed, _STAGE, speaker.voice["id"], language, text)
         return Utterance(text, language, speaker.embedding, seed)
 
-    def _listen(self, words: Sequence[_Said]) -> None:
+    def _listen(self, words: Sequence[_Word]) -> None:
         """Sets what recognizer, watermark and auditor find in words that have audio."""
         if not words:
             return
-        by_language: dict[Language, list[_Said]] = defaultdict(list)
+        by_language: dict[Language, list[_Word]] = defaultdict(list)
         for word in words:
             by_language[word.language].append(word)
         for language, own in by_language.items():
@@ -118,10 +118,10 @@ class VoiceWords:
             word.mark = mark
         self._hear_who_speaks(words)
 
-    def _hear_who_speaks(self, words: Sequence[_Said]) -> None:
+    def _hear_who_speaks(self, words: Sequence[_Word]) -> None:
         """Sets `own_voice`: the cosine of all words of a voice in a language, one after the other, to its probes. A
         single word is too short to hear who speaks. It stays None where the auditor cannot hear them."""
-        together: dict[tuple[int, Language], list[_Said]] = defaultdict(list)
+        together: dict[tuple[int, Language], list[_Word]] = defaultdict(list)
         for word in words:
             together[id(word.speaker), word.language].append(word)
         joined = [_joined([word.audio for word in own if word.audio]) for own in together.values()]

@@ -46,14 +46,14 @@ def unfitted(pipeline: Pipeline, name: str) -> bool:
 
 def to_be_fitted(pipeline: Pipeline, name: str) -> bool:
     """Whether the codebook of `engines.tokens.NAME` is one that is fitted on ROOT's speech."""
-    return _to_be_fitted(pipeline.engine("tokens", name))
+    return _has_no_centroids(pipeline.engine("tokens", name))
 
 
 def with_codebooks(pipeline: Pipeline) -> Pipeline:
     """`pipeline` whose tokens engines name the codebooks that ROOT keeps for them, where they are there."""
     tokens = dict(pipeline.engines.tokens)
     for name, settings in tokens.items():
-        if not _to_be_fitted(settings) or "://" in pipeline.root:
+        if not _has_no_centroids(settings) or "://" in pipeline.root:
             continue
         if (place := place_of_codebook(pipeline, name)).exists():
             tokens[name] = settings.model_copy(update={"centroids": str(place)})
@@ -61,7 +61,7 @@ def with_codebooks(pipeline: Pipeline) -> Pipeline:
     return pipeline.model_copy(update={"engines": engines, "contents": None})
 
 
-def _to_be_fitted(settings: object) -> bool:
+def _has_no_centroids(settings: object) -> bool:
     return isinstance(settings, WhisperTokensSettings) and settings.centroids is None
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kespeechchat.records import FAILED, KEPT, Outcome
+from kespeechchat.speech_tokens import muted
 from kespeechchat.store.commit import CommitRecord, Counts, ShardKey, mark_corrupt, read_record, record_key
 from kespeechchat.store.interface import ObjectStore
 from kespeechchat.store.parquet import parquet_table
@@ -102,9 +103,9 @@ def to_parquet(outcomes: Iterable[tuple[str, Outcome]], schema: pa.Schema) -> by
 
 
 def without_audio(data: bytes) -> bytes:
-    """A shard's data file without the audio of its turns, everything else as it is."""
+    """A shard's data file without the speech of its turns, neither audio nor tokens; everything else as it is."""
     table = parquet_table(data)
-    turns = [turns and [{**turn, "audio": None} for turn in turns] for turns in table["turns"].to_pylist()]
+    turns = [turns and [muted(turn) for turn in turns] for turns in table["turns"].to_pylist()]
     place = table.schema.get_field_index("turns")
     field = table.schema.field(place)
     return _written(table.set_column(place, field, pa.array(turns, field.type)))
@@ -117,9 +118,10 @@ def _written(table: pa.Table) -> bytes:
 
 
 def _group(table: pa.Table) -> int:
-    """Rows of a row group, which is what is read at once. A voice is read alone where it has a recording: figures for
-    that are in docs/decisions.md."""
-    if "prompts" in table.schema.names and table["prompts"].null_count < len(table):
+    """Rows of a row group, which is what is read at once. A voice is read alone where it has a recording or words:
+    figures for that are in docs/decisions.md."""
+    recordings = (table[name] for name in ("prompts", "backchannels") if name in table.schema.names)
+    if any(column.null_count < len(column) for column in recordings):
         return 4
     return 64 if any(field.name in ("audio", "turns") for field in table.schema) else 1024
 

@@ -22,8 +22,8 @@ _BEHIND = " \t\n\"'“”‘’「」『』)）]】"  # what may stand behind th
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said: the turn `name` (`user`, `agent2`) of a dialogue, by whom, and its text."""
+class TurnText:
+    """What a turn says: the turn `name` (`user`, `agent2`) of a dialogue, by whom, and its text."""
 
     dialogue: str
     name: str
@@ -32,31 +32,31 @@ class Said:
     text: str
 
 
-def manner_of(manners: Sequence[Manner], seed: int, said: Said) -> TurnManner | None:
+def manner_of(manners: Sequence[Manner], seed: int, turn: TurnText) -> TurnManner | None:
     """What is drawn for a turn; None: it is spoken plainly. `seed`: the build's."""
     if not manners:
         return None
-    drawn = stable_uniform(seed, "manner", said.dialogue, said.name)
+    drawn = stable_uniform(seed, "manner", turn.dialogue, turn.name)
     for manner in manners:
-        if not fits(manner, said):
+        if not fits(manner, turn):
             continue
         if drawn < manner.share:
             return {
                 "name": manner.name,
-                "speed": _speed(manner, seed, said),
-                "instruct": manner.instruct[said.language] if manner.instruct else None,
+                "speed": _speed(manner, seed, turn),
+                "instruct": manner.instruct[turn.language] if manner.instruct else None,
             }
         drawn -= manner.share
     return None
 
 
-def fits(manner: Manner, said: Said) -> bool:
+def fits(manner: Manner, turn: TurnText) -> bool:
     """Whether the manner is for such a turn."""
-    if manner.role not in ("both", said.role) or said.language not in manner.languages:
+    if manner.role not in ("both", turn.role) or turn.language not in manner.languages:
         return False
-    if ending(said.text) not in manner.ends:
+    if ending(turn.text) not in manner.ends:
         return False
-    return manner.words is None or bool(_any_of(manner.words[said.language], said.language).search(said.text))
+    return manner.words is None or bool(_any_of(manner.words[turn.language], turn.language).search(turn.text))
 
 
 def ending(text: str) -> Ending:
@@ -72,11 +72,11 @@ def ending(text: str) -> Ending:
     return "exclamation" if "!" in marks or "！" in marks else "statement"
 
 
-def _speed(manner: Manner, seed: int, said: Said) -> float | None:
+def _speed(manner: Manner, seed: int, turn: TurnText) -> float | None:
     if manner.speed is None:
         return None
     low, high = manner.speed
-    drawn = low + stable_uniform(seed, "manner speed", said.dialogue, said.name) * (high - low)
+    drawn = low + stable_uniform(seed, "manner speed", turn.dialogue, turn.name) * (high - low)
     return min(max(round(drawn, _DIGITS), low), high)
 
 

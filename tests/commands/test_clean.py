@@ -133,7 +133,8 @@ OTHER_MARK = "stages.watermark.payload=ab"
 def _spoken(order):
     rows = one_row(order)
     if order.name in ("synthesize", "watermark"):
-        turn = {"role": "user", "text": "Hi", "seconds": 1.0}
+        tokens = {"ids": [1, 2], "rate": 50.0, "size": 8, "tokenizer": "t"}
+        turn = {"role": "user", "text": "Hi", "seconds": 1.0, "speech_tokens": tokens}
         rows = [{**row, "turns": [{**turn, "audio": order.name.encode() * 100}]} for row in rows]
     return rows
 
@@ -160,6 +161,7 @@ def _sound(pipeline, store):
 def test_replaced_audio_goes_on_request_and_its_shards_stay_done_and_verified(unfused):
     make, store = unfused
     before = status(make(), store), verify(make(), store)
+    assert all(turn["speech_tokens"]["ids"] == [1, 2] for turn in _turns(store, "synthesize"))
     assert list(removable(make(), store)) == []
     removals = list(removable(make(), store, replaced_audio=True))
     spoken = [stage for stage in make().flow if split_round(stage)[0] == "synthesize"]
@@ -170,6 +172,7 @@ def test_replaced_audio_goes_on_request_and_its_shards_stay_done_and_verified(un
     assert (status(make(), store), verify(make(), store)) == before
     assert list(removable(make(), store, replaced_audio=True)) == []
     assert {turn["audio"] for turn in _turns(store, "synthesize")} == {None}
+    assert all(turn["speech_tokens"] is None for turn in _turns(store, "synthesize"))  # unmarked speech is made of them
     assert {turn["audio"] for turn in _turns(store, "watermark")} == {b"watermark" * 100}
     assert {turn["text"] for turn in _turns(store, "synthesize")} == {"Hi"}
 

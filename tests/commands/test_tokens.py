@@ -16,7 +16,7 @@ from tests.engines.test_cosyvoice_prompts import tokenizer
 from tests.engines.tones import unusable, voice
 
 
-def reader(quickstart: Path, folder: Path, version: int = 1, **root: str):
+def reader(quickstart: Path, folder: Path, version: int = 1):
     engine = f"{{use: cosyvoice, model: {folder}, version: {version}}}"
     changes = (f"engines.tokens.cosyvoice={engine}", "interleave.stages.interleaved={tokens: cosyvoice}")
     return tokens_reader(load_pipeline(quickstart, changes, root=str(folder.parent / "root")))

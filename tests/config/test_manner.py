@@ -44,6 +44,10 @@ def manner(does: str, name: str = "odd") -> str:
             (served("extra: {speed: 1}"), manner("speed: 1.1")),
             "takes no speed: speed is in extra or by_language, and goes",
         ),
+        (
+            (served("by_language: {zh: {speed: 1}}"), manner("speed: 1.1")),
+            "takes no speed: speed is in extra or by_language, and goes",
+        ),
         ((served(), manner("speed: 5")), "(openai) takes 0.25 to 4.0: stay within"),
     ],
 )
@@ -62,6 +66,11 @@ def test_a_profile_whose_engine_cannot_is_refused(quickstart, settings, says):
         (served(), manner("speed: 4")),
         (served("instructions: true"), manner(TOLD)),
         (served("extra: {instructions: Softly.}"), manner("speed: 1.1")),
+        (served("by_language: {zh: {speed: 1}}"), manner("languages: [en], speed: 1.1")),
+        (
+            served("instructions: true", "by_language: {zh: {instructions: x}}"),
+            manner("languages: [en], instruct: {en: Fast.}"),
+        ),
     ],
 )
 def test_a_profile_whose_engine_can_is_loaded_and_kept(quickstart, settings):
@@ -93,6 +102,15 @@ def test_without_one_nothing_is_stale_and_with_one_only_speech_is(quickstart):
     assert relevant(quickstart, fast, "rounds=[voice]", stage="synthesize.r1")["settings"]["manner"]
     for stage in ("spoken", "audition", "watermark", "measure", "gate"):
         assert relevant(quickstart, fast, stage=stage) == relevant(quickstart, stage=stage)
+
+
+def test_that_a_server_takes_instructions_makes_nothing_stale_until_it_is_given_some(quickstart):
+    takes = served("instructions: true")
+    for stage in ("audition", "synthesize"):
+        assert relevant(quickstart, takes, stage=stage) == relevant(quickstart, served(), stage=stage)
+    told = (takes, manner(TOLD))
+    assert relevant(quickstart, *told, stage="audition") == relevant(quickstart, served(), stage="audition")
+    assert relevant(quickstart, *told) != relevant(quickstart, takes)
 
 
 def test_a_language_depends_on_its_own_manners_alone(quickstart):

@@ -80,7 +80,7 @@ def test_a_server_is_told_how_to_speak_where_it_takes_that(server: Moody):
 
 def test_one_that_does_not_take_it_stops_the_build_before_anything_is_asked(server: Moody):
     tts = engine(server)
-    with pytest.raises(EngineError, match=r"takes no instructions, and is told 'A busy man\.'; set instructions: true"):
+    with pytest.raises(EngineError, match=r"takes no instructions, and is told 'A busy man\.': set instructions: true"):
         tts.speak([say(tts, "hello"), say(tts, "hello", instruct="A busy man.")])
     assert server.bodies == []
 

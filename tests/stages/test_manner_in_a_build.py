@@ -15,7 +15,6 @@ from kespeechchat.commands.export import Wanted, export
 from kespeechchat.records import Audio
 from kespeechchat.stages.base import Task
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.finished_rows import FinishedRows
 from tests.spoken_again import RATE, ROWS, VOICES, Ground
 
@@ -147,7 +146,7 @@ def test_a_row_draws_the_same_alone_as_in_a_shard_and_in_any_round(ground):
 def test_a_turn_off_pace_without_its_speed_is_rejected(ground):
     said = ground.engines._said
 
-    def slower(utterance):  # as if the engine did not know speeds: half a second a character at twice the speed
+    def slower(utterance):  # as if the engine did not know speeds: 0.3 s a character at twice the speed
         audio = said(utterance)
         return Audio(np.resize(audio.samples, 5 * len(audio.samples)), RATE) if utterance.speed > 1 else audio
 
@@ -165,10 +164,8 @@ def test_without_manners_rows_and_export_are_what_they_were(ground, tmp_path):
     export(ground.pipeline(*ENGINE), ground.store, str(tmp_path / "to"), Wanted(audio=False))
     assert "manner" not in (tmp_path / "to" / "metadata.json").read_text()
     assert "manner" not in (tmp_path / "to" / "statistics.json").read_text()
-    build_state = BuildState(ground.pipeline(*ENGINE, MANNER), ground.store)
-    stale = {
-        unit.name
-        for unit in build_state.pipeline.units
-        if any(s.state is not State.DONE for s in build_state.states(unit.name).values())
-    }
-    assert stale == {"watermark", "measure", "gate"}  # `synthesize` is published with `watermark`
+    assert ground.stale(*ENGINE, MANNER) == {
+        "watermark",
+        "measure",
+        "gate",
+    }  # `synthesize` is published with `watermark`

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from kespeechchat.store.recordings import LibraryRecordings
 from kespeechchat.store.shards import to_parquet
 from tests.store.test_ranged import Counting
 
-VOICES, SIZE, GROUP = 400, 20_000, 4
+VOICES, SIZE, GROUP, WORDS = 400, 20_000, 4, 3
 
 
 @dataclass
@@ -33,12 +35,22 @@ def voice(n: int) -> Outcome:
     return Outcome({"id": f"v-{n:03d}", "prompts": prompts if n != 7 else None})
 
 
-@pytest.fixture
-def stored(tmp_path) -> tuple[Counting, Data]:
+def speaker_of_words(n: int) -> Outcome:
+    """A voice that has words and no recording to speak from."""
+    words = [{"language": "en", "text": f"{word} {n}", "audio": sound(WORDS * n + word, "en")} for word in range(WORDS)]
+    return Outcome({"id": f"v-{n:03d}", "backchannels": words})
+
+
+def library(tmp_path: Path, voices: Iterable[Outcome]) -> tuple[Counting, Data]:
     store = Counting(str(tmp_path))
-    data = to_parquet([("voices", voice(n)) for n in range(VOICES)], SCHEMAS["voices"])
+    data = to_parquet([("voices", one) for one in voices], SCHEMAS["voices"])
     store.put("voices/data.parquet", data)
     return store, Data("voices/data.parquet", len(data))
+
+
+@pytest.fixture
+def stored(tmp_path) -> tuple[Counting, Data]:
+    return library(tmp_path, map(voice, range(VOICES)))
 
 
 def test_each_voice_has_its_own_recording_in_the_language(stored):
@@ -59,6 +71,15 @@ def test_the_file_is_read_in_parts(stored):
     store.bytes_read = 0
     recordings.of(["v-100", "v-101"], "zh")
     assert 2 * SIZE < store.bytes_read < GROUP * 2 * SIZE + 20_000 < data.size / 10
+
+
+def test_words_of_a_library_without_recordings_are_read_in_parts(tmp_path):
+    store, data = library(tmp_path, map(speaker_of_words, range(VOICES)))
+    words = LibraryRecordings(store, data, "backchannels")
+    store.bytes_read = 0
+    found = words.every(["v-100", "v-101"], "en")
+    assert WORDS * 2 * SIZE < store.bytes_read < GROUP * WORDS * SIZE + 20_000 < data.size / 10
+    assert found["v-101"][2] == {"text": "2 101", "audio": sound(WORDS * 101 + 2, "en")}
 
 
 def test_what_was_asked_for_last_is_kept_and_no_more_than_stated(stored):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kespeechchat.config.manner import ENDINGS, Manner, check_manners
-from kespeechchat.voices.manner import Said, ending, fits, manner_of
+from kespeechchat.voices.manner import TurnText, ending, fits, manner_of
 
 names = st.from_regex(r"[a-z]{3,8}", fullmatch=True).filter(lambda name: name != "plain")
 spans = st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)).map(sorted).filter(lambda s: s != [1.0, 1.0])
@@ -35,8 +35,8 @@ def manners(draw, most: int = 4) -> list[Manner]:
     ]
 
 
-def said(dialogue="d", name="user", language="en", text="Is it so?") -> Said:
-    return Said(dialogue, name, "user" if name.startswith("user") else "agent", language, text)
+def said(dialogue="d", name="user", language="en", text="Is it so?") -> TurnText:
+    return TurnText(dialogue, name, "user" if name.startswith("user") else "agent", language, text)
 
 
 turns = st.builds(
@@ -145,6 +145,11 @@ def test_what_the_engine_is_told_is_in_the_dialogues_language():
         ({"speed": 1.1, "name": "plain"}, "take another name"),
         ({"instruct": {"en": "A calm man."}}, r"instruct.zh: is missing: give it, or set languages: \[en\]"),
         ({"speed": 1.1, "words": {"zh": ["好"]}}, r"words.en: is missing: give it, or set languages: \[zh\]"),
+        (
+            {"languages": ["zh"], "instruct": {"zh": "快", "en": "Fast."}},
+            r"m: instruct.en: no turn has it, for languages is \[zh\]: remove it, or add en to languages",
+        ),
+        ({"languages": ["en"], "speed": 1.1, "words": {"zh": ["好"], "en": ["fine"]}}, "m: words.zh: no turn has it"),
         ({"instruct": {"en": " ", "zh": "好"}}, "pattern"),
         ({"speed": 1.1, "share": 0}, "greater than 0"),
         ({"speed": 1.1, "ends": []}, "at least 1"),

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from kespeechchat.config.engine_base import EngineSettings
 from kespeechchat.engines import Engine
 from kespeechchat.engines.arrays import Float32, Int32
 from kespeechchat.records import Audio, Language, RowError
 from kespeechchat.speech_tokens import Codebook
+
+_SHOWN = 40  # characters of an instruction in an error
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,20 @@ class Utterance:
     speed: float = 1.0
     prompt: Prompt | None = None
     instruct: str | None = None
+
+
+def off_speed(utterance: Utterance, speeds: tuple[float, float]) -> RowError | None:
+    """Why an engine that takes speeds from low to high cannot speak the utterance; None where it can."""
+    low, high = speeds
+    return None if low <= utterance.speed <= high else RowError(f"speed {utterance.speed} is not in {low}–{high}")
+
+
+def cannot_be_told(utterance: Utterance, settings: EngineSettings) -> str | None:
+    """Why an engine of these settings cannot be told how to speak the utterance, and what to do; None where it can, or
+    is told nothing."""
+    if utterance.instruct is None or (can := settings.manners((utterance.language,))).instructions:
+        return None
+    return f"takes no instructions, and is told {utterance.instruct[:_SHOWN]!r}: {can.for_instructions}"
 
 
 class TTS(Engine, Protocol):
@@ -75,7 +92,6 @@ class Spoken:
     tokens: Int32
 
 
-@runtime_checkable
 class SpeaksFromTokens(Protocol):
     """What a TTS can do besides whose audio is made from speech tokens; its settings say `from_tokens`."""
 

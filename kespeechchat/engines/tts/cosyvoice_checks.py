@@ -9,7 +9,7 @@ import numpy as np
 
 from kespeechchat.config.engines import CosyVoiceModelSettings
 from kespeechchat.engines.arrays import Float32
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import Utterance, off_speed
 from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_text import speakable
 from kespeechchat.records import Audio, RowError
@@ -26,9 +26,8 @@ def defect(utterance: Utterance, prompted: bool) -> RowError | None:
             return unusable
     elif not np.isfinite(embedding).all() or not embedding.any():
         return RowError("voice embedding is zero or not finite")
-    low, high = CosyVoiceModelSettings.speeds
-    if not low <= utterance.speed <= high:
-        return RowError(f"speed {utterance.speed} is not in {low}–{high}")
+    if off := off_speed(utterance, CosyVoiceModelSettings.speeds):
+        return off
     if not speakable(utterance.text):
         return RowError(f"nothing to speak in {utterance.text[:40]!r}")
     if mark := _MARK.search(utterance.text):

@@ -1,7 +1,7 @@
 """The speech tokenizer of a model folder of CosyVoice: its file, and what its tokens are.
 
-Rate and codebook size stand in the folder's YAML, which the library builds its LLM and flow by. The YAML is read as
-text: it names Python classes, and CosyVoice need not be installed to hear.
+The folder's YAML gives rate and codebook size, and the library builds its LLM and flow by it. Here it is read as text:
+it names Python classes, and CosyVoice need not be installed to hear.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from kespeechchat.config.engines import CosyVoiceModelSettings
 from kespeechchat.engines import EngineDead, EngineError
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import Utterance
+from kespeechchat.engines.tts import Utterance, cannot_be_told
 from kespeechchat.engines.tts import cosyvoice_library as library
 from kespeechchat.engines.tts import cosyvoice_prompts as prompts
 from kespeechchat.engines.tts.cosyvoice_batch.decoding import Limits
@@ -45,7 +45,7 @@ class CosyVoiceModel:
         self._cosyvoice = library.load(folder, settings)
         self._frontend, self._model = self._cosyvoice.frontend, self._cosyvoice.model
         self._voice_size = library.embedding_size(self._cosyvoice)
-        self._closed = self._own_instruction()
+        self._instructions = self._own_instruction()
         self._dead: str | None = None
         self._watch = Watch()
 
@@ -66,11 +66,8 @@ class CosyVoiceModel:
             raise EngineDead(self._dead)
         if utterance.language not in self.languages:
             raise EngineError(f"CosyVoice speaks {', '.join(self.languages)} here, not {utterance.language!r}")
-        if utterance.instruct is not None and self._settings.mode != "instruct":
-            raise EngineError(
-                f"CosyVoice in mode: {self._settings.mode} takes no instructions, and is told "
-                f"{utterance.instruct[:40]!r}; that needs mode: instruct"
-            )
+        if why := cannot_be_told(utterance, self._settings):
+            raise EngineError(f"CosyVoice in mode: {self._settings.mode} {why}")
         if not self._settings.prompted and np.shape(utterance.embedding) != (self._voice_size,):
             raise EngineError(
                 f"voice embedding of shape {np.shape(utterance.embedding)}: this CosyVoice model needs "
@@ -184,9 +181,9 @@ class CosyVoiceModel:
         text = utterance.instruct or self._settings.instruct_text
         if text is None:
             return None
-        if text not in self._closed:
-            self._closed[text] = library.instruction(self._cosyvoice, text, VOICE)
-        return self._closed[text]
+        if text not in self._instructions:
+            self._instructions[text] = library.instruction(self._cosyvoice, text, VOICE)
+        return self._instructions[text]
 
     def _own_instruction(self) -> dict[str, str]:
         """The settings' instruction, where there is one, with its form that the library needs."""

@@ -19,7 +19,7 @@ from kespeechchat.config.engines import KokoroSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
-from kespeechchat.engines.tts import TTS, StockVoices, Utterance
+from kespeechchat.engines.tts import TTS, StockVoices, Utterance, cannot_be_told, off_speed
 from kespeechchat.engines.tts.kokoro_phonemes import LIMIT, Phonemizer, pieces
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, style
 from kespeechchat.records import Audio, Language, RowError
@@ -67,8 +67,8 @@ class Kokoro(TTS, StockVoices):
     def _prepare(self, utterance: Utterance) -> tuple[list[list[int]], Float32, float] | RowError:
         if utterance.language not in self.languages:
             raise EngineError(f"Kokoro speaks {', '.join(self.languages)}, not {utterance.language!r}")
-        if utterance.instruct is not None:
-            raise EngineError(f"Kokoro takes no instructions, and is told {utterance.instruct[:40]!r}")
+        if why := cannot_be_told(utterance, self._settings):
+            raise EngineError(f"Kokoro {why}")
         embedding = np.asarray(utterance.embedding, dtype=np.float32)
         if embedding.shape != (STYLE_SIZE,):
             raise EngineError(
@@ -77,9 +77,8 @@ class Kokoro(TTS, StockVoices):
             )
         if not np.isfinite(embedding).all():
             return RowError("voice embedding holds NaN or infinity")
-        low, high = self._settings.speeds
-        if not low <= utterance.speed <= high:
-            return RowError(f"speed {utterance.speed} is not in {low}–{high}")
+        if off := off_speed(utterance, self._settings.speeds):
+            return off
         phonemes = self._phonemizer.phonemes(utterance.text, utterance.language)
         if not phonemes:
             return RowError(f"nothing to speak in {utterance.text[:40]!r}: no phonemes")

@@ -22,7 +22,7 @@ from kespeechchat.config.engines import OpenAISpeechSettings
 from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.server import FirstAnswers, NoAnswer, Server
-from kespeechchat.engines.tts import TTS, Prompt, StockVoices, Utterance
+from kespeechchat.engines.tts import TTS, Prompt, StockVoices, Utterance, cannot_be_told, off_speed
 from kespeechchat.engines.tts.answered_audio import decoded
 from kespeechchat.records import Audio, Language, RowError
 from kespeechchat.sound_file import encode
@@ -31,7 +31,6 @@ _SEEDS = 2**31  # some servers take signed 32-bit seeds only
 _ALONE = 0.999  # weight from which a voice is spoken by itself
 _LEAST = 0.001  # weight below which a voice is left out of a sum
 _SHOWN = 8  # names in an error
-_TOLD = 40  # characters of an instruction in an error
 _LISTED = frozenset({200, 400, 404, 405, 422, 501})  # a server without a list of voices may still have them
 
 
@@ -108,13 +107,10 @@ class OpenAISpeech(TTS, StockVoices):
         settings = self._settings
         if utterance.language not in self.languages:
             raise self._server.error(f"has voices of {', '.join(self.languages)}, none of {utterance.language!r}")
-        if utterance.instruct is not None and not settings.instructions:
-            raise self._server.error(
-                f"takes no instructions, and is told {utterance.instruct[:_TOLD]!r}; set instructions: true, if it does"
-            )
-        low, high = settings.speeds
-        if not low <= utterance.speed <= high:
-            return RowError(f"speed {utterance.speed} is not in {low}–{high}")
+        if why := cannot_be_told(utterance, settings):
+            raise self._server.error(why)
+        if off := off_speed(utterance, settings.speeds):
+            return off
         if not utterance.text.strip():
             return RowError("nothing to speak: the text is empty")
         body: dict[str, Any] = {"model": settings.model, "input": utterance.text}

@@ -6,10 +6,10 @@ import os
 from threading import Thread
 
 from benchmarks.recorded import fill, questions, recipe
+from kespeechchat.config.flow import TRAITS
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.worker.time_limit import record_crashes
 from kespeechchat.execution.worker.worker import Worker
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, read_record, record_key
@@ -30,7 +30,7 @@ class Scene:
         self.pipeline = load_pipeline(profile, (speech, *overrides), inputs=[inputs["instructions"]], root=root)
         self.store = open_store(root)
         unit = self.pipeline.unit_of(stage)
-        before = list(STAGE_CLASSES)[: list(STAGE_CLASSES).index(unit.first)]
+        before = list(TRAITS)[: list(TRAITS).index(unit.first)]
         fill(self.pipeline, self.store, before, lambda order: [{"id": id_} for id_ in IDS])
         self.order = BuildState(self.pipeline, self.store).states(stage)[0].order
         self.orders = {"the one": self.order}  # each is built by a thread of that name

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.recorded import fill, questions, recipe
+from kespeechchat.config.flow import TRAITS
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
@@ -16,7 +17,6 @@ from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.worker.worker import Worker
 from kespeechchat.records import Outcome, failed, rejected
 from kespeechchat.stages.base import Task
-from kespeechchat.stages.flow import STAGE_CLASSES
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import FAILED, CommitRecord, list_commits, new_attempt, read_record, record_key
@@ -132,7 +132,7 @@ def test_a_shard_that_is_committed_already_is_not_made_again(ground, behaves):
 
 def test_a_fused_unit_publishes_refused_speech_without_its_audio(ground, behaves):
     pipeline, store = ground
-    fill(pipeline, store, [s for s in STAGE_CLASSES if s not in ("synthesize", "watermark", "measure", "gate")])
+    fill(pipeline, store, [s for s in TRAITS if s not in ("synthesize", "watermark", "measure", "gate")])
 
     def speak(task: Task) -> Iterable[Outcome]:
         for row in task.rows:
