@@ -17,6 +17,7 @@ import numpy as np
 from kespeechchat.blocks import Block, Bools, Ints, blocks_of, faulty
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts, apply_cuts, cut_partitions, ranks_of
+from kespeechchat.dataset.seconds import MICRO
 from kespeechchat.dataset.text_keys import Hashes, among
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.survey import Part, Rows, Survey, check_dialogue, survey
@@ -25,7 +26,6 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash, stable_hashes
 
 ValueT = TypeVar("ValueT")
-_MICRO = 1_000_000
 NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 
 
@@ -245,7 +245,7 @@ class _Figures:
         return cls(
             splits=Counter(cast(dict[Split, int], by_split)),
             dialogues=int(wanted.sum()),
-            hours={k: round(int(own.sum()) / _MICRO / 3600, 6) for k, own in sorted(micros.items())},
+            hours={k: round(int(own.sum()) / MICRO / 3600, 6) for k, own in sorted(micros.items())},
             user_share=user / (user + agent) if user + agent else 0.0,
             rates=tuple(np.unique(found.column("rates")[wanted]).tolist()),
             refused=int(found.column("rounds")[wanted].sum()),

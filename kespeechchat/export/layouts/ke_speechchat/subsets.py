@@ -93,7 +93,7 @@ class SubsetFiles:
                 for i in range(offered.num_record_batches):
                     some = self._written(chosen.asr_training(pa.Table.from_batches([offered.get_batch(i)])))
                     if len(some):
-                        file.write(b",\n" if tally.utterances else b"\n")
+                        file.write(b",\n" if tally.utterances.counts else b"\n")
                         file.write(together(quoted(whole(some["id"])), ",\n"))
                         tally.add_table(some)
             train = tally.result()
