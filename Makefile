@@ -102,4 +102,4 @@ types: $(TESTED)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf build $(VENV) $(VLLM)
+	rm -rf build $(VENV) $(VLLM) $(SERVERS) $(PEERS)

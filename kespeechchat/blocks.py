@@ -222,6 +222,12 @@ def coded(strings: pa.Array) -> Codes:
     return Codes(found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False).astype(np.int64))
 
 
+def check_finite(name: str, values: Floats) -> None:
+    """Raises ValueError, with the name of the column, where a value is no finite number."""
+    if wrong := int((~np.isfinite(values)).sum()):
+        raise ValueError(f"{name}: {wrong} of {len(values)} numbers are not finite")
+
+
 def _block(tables: Sequence[pa.Table]) -> Block:
     return Block(pa.concat_tables(tables).combine_chunks())
 

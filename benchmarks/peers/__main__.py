@@ -6,7 +6,8 @@
 
 Every round does each work with each side in turn; the figures are medians. A side's environment is `.venv-peers/NAME`;
 one that is missing, or a work that fails, has its reason in the table in place of a figure. Results are kept in
-`--folder`, so that a later call with `--only` replaces some of them; `--write` makes `benchmarks/peers.md` of them.
+`--folder`, so that a later call with `--only` or `--sides` replaces some of them; those of other sizes are dropped.
+`--write` makes `benchmarks/peers.md` of them.
 
 Bounds: a further row of text generation costs us at most 1.1 times the server's limit, and no peer that has a figure is
 ahead of us in a work. Exit code 1 where one does not hold.
@@ -41,8 +42,7 @@ def main() -> int:
     results: Results = _read(folder / "results.json")
     for work in options.only:
         found = _alternating(work, sides, folder, sizes, options.rounds)
-        results.setdefault(work, {}).update(found)
-        results[work]["sizes"] = vars(sizes)
+        results[work] = _kept(results.get(work, {}), sizes) | found | {"sizes": vars(sizes)}
         (folder / "results.json").write_text(json.dumps(results, indent=1))
     if options.write:
         PAGE.write_text(page(results), encoding="utf-8")
@@ -73,8 +73,14 @@ def _read(file: Path) -> Results:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
+def _kept(earlier: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """What an earlier call found, where its sizes were the same: figures of others are not comparable."""
+    return earlier if earlier.get("sizes") == json.loads(json.dumps(vars(sizes))) else {}
+
+
 def _alternating(work: str, sides: list[Side], folder: Path, sizes: Sizes, rounds: int) -> dict[str, Any]:
-    """By side: its version and the median of each figure over the rounds that it finished, or why it has none."""
+    """By side: its version and the median of each figure over the rounds that it finished, or why it has none. A side
+    that fails is not asked again; `rounds` says how many it finished."""
     gone: dict[str, list[Figures]] = {side.name: [] for side in sides}
     why = {side.name: side.cannot[work] for side in sides if work in side.cannot}
     versions = {side.name: side.version() for side in sides}
@@ -94,7 +100,7 @@ def _alternating(work: str, sides: list[Side], folder: Path, sizes: Sizes, round
             print(f"{work} {number + 1}/{rounds} {side.name}: {told}", flush=True)
     return {
         side.name: {"version": versions[side.name], "rounds": len(gone[side.name])}
-        | ({"why": why[side.name]} if side.name in why else {"figures": _medians(gone[side.name])})
+        | ({"figures": _medians(gone[side.name])} if gone[side.name] else {"why": why[side.name]})
         for side in sides
     }
 

@@ -33,7 +33,7 @@ _NAMED = re.compile(r"far away the ([a-z ]+) is\?")
 
 
 def instruction(row: int) -> str:
-    """What the row of this number asks, in words, for one that prompts with numbers read out would not be known again.
+    """What the row of this number asks, in words: a prompt that reads numbers out would make digits unrecognizable.
 
     >>> instruction(40)
     'Could you say how far away the market purple is?'

@@ -16,6 +16,10 @@ from kespeechchat.cli.terminal import say
 PURPOSE = "See it and hear it"
 
 
+def _tell(line: str) -> None:
+    say(line, err=True)
+
+
 @exit_codes
 def view(
     pipeline: PipelineOrRoot = None,
@@ -56,9 +60,9 @@ def view(
 
     begin = page_of(page)
     build_state = BuildState(profile, store_of(profile))
-    file = index_file(build_state.store.url, index, again)
     try:
-        serve(build_state, file, port, lambda line: say(line, err=True), ready, begin)
+        file = index_file(build_state.store.url, index, again, _tell)
+        serve(build_state, file, port, _tell, ready, begin)
     except KeyboardInterrupt:
         typer.echo("kesc: the viewer has ended; what was marked is kept", err=True)
         return EXIT_INTERRUPTED
@@ -122,7 +126,7 @@ def review(
     store = store_of(profile)
     if sample is not None:
         wanted = Wanted(sample, annotators, seed, language, split)
-        told = draw_sample(profile, BuildState(profile, store), wanted, to, lambda line: say(line, err=True))
+        told = draw_sample(profile, BuildState(profile, store), wanted, to, _tell)
         say(told)
         return EXIT_OK
     if import_:

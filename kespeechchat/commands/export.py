@@ -137,7 +137,7 @@ def _turn_lines(dialogues: Dialogues, layout: Layout) -> Iterable[str]:
             f"        {layout.name} holds one exchange: of dialogues that have several, the first is written "
             f"({selection.longer:,} of the whole build)"
         )
-    if selection.barred:
+    if len(selection.barred):
         left_out = counted(len(selection.barred), "dialogue is", "dialogues are")
         yield f"        {left_out} left out: a turn of each says what a turn of a held-out dialogue says"
 

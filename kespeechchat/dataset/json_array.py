@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,16 +15,6 @@ from kespeechchat.whole_file import whole_file
 def compact(item: object) -> bytes:
     """Compact JSON in UTF-8; numbers that are not finite become null."""
     return orjson.dumps(item)
-
-
-def array_items(items: Iterable[bytes]) -> bytes:
-    """Items for `JsonArray.extend`, each as `compact` gives it."""
-    return b",\n".join(items)
-
-
-def json_lines(items: Sequence[bytes]) -> bytes:
-    """Items as JSON lines, each as `compact` gives it."""
-    return b"\n".join([*items, b""])
 
 
 class JsonArray:
@@ -51,10 +40,10 @@ class JsonArray:
 
     def append(self, item: object) -> None:
         """One more item."""
-        self.extend(array_items([compact(item)]))
+        self.extend(compact(item))
 
     def extend(self, items: bytes) -> None:
-        """Some items, as `array_items` gives them; empty bytes are no item."""
+        """Some items of compact JSON, parted by a comma and a newline; empty bytes are no item."""
         if items:
             self._file.write(b"\n" if self._empty else b",\n")
             self._file.write(items)

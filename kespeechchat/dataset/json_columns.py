@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kespeechchat.blocks import Bools, Floats, Ints
+from kespeechchat.blocks import Bools, Floats, Ints, check_finite
 
 _COMMA, _SPACE = 0x2C, 0x20
 
@@ -49,13 +49,12 @@ def whole_numbers(values: pa.Array) -> pa.Array:
     return or_null(numbers(pc.fill_null(values.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)), values)
 
 
-def in_parts(values: pa.Array | Floats, parts: int) -> pa.Array:
+def in_parts(values: pa.Array | Floats, parts: int, name: str) -> pa.Array:
     """`round(value * parts) / parts` of each as JSON, the word `null` where it is null. Raises ValueError where a value
-    is not finite."""
+    of the column, `name`, is not finite."""
     column = values if isinstance(values, pa.Array) else pa.array(values)
     filled = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
-    if not np.isfinite(filled).all():
-        raise ValueError("a number of the dataset is not finite; run `kesc verify`")
+    check_finite(name, filled)
     return or_null(numbers(np.rint(filled * parts) / parts + 0.0), column)  # + 0.0: no -0.0
 
 
@@ -75,7 +74,7 @@ def listed(items: pa.Array, first: npt.NDArray[Any]) -> pa.Array:
 
 
 def named(names: Iterable[str], codes: Ints) -> pa.Array:
-    """Of each code its name. These are few: they are written once, by whom it calls."""
+    """Of each code its name. These are few: the caller writes each name once."""
     return pa.array(list(names), pa.string()).take(pa.array(codes))
 
 
@@ -101,7 +100,7 @@ def lines_of(written: pa.Array) -> bytes:
 
 
 def _bytes(strings: pa.Array) -> memoryview:
-    """Those of all strings, one behind the other."""
+    """The UTF-8 bytes of all strings, concatenated."""
     _, offsets, data = strings.buffers()
     if data is None or not len(strings):
         return memoryview(b"")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kespeechchat.blocks import check_finite
+
 UNIT = 1_000_000  # values are summed in millionths
 _HALF = 20  # bits of the lower part of a value, of which squares are summed in parts
 _MOST, _LARGEST = 1 << 17, 1 << 43  # values at once, and the largest: their sums fit into 64 bits
@@ -34,13 +36,12 @@ class Moments:
         if self.high is None or scaled > self.high:
             self.high = scaled
 
-    def add_all(self, values: npt.NDArray[np.float64]) -> None:
-        """Many values. Raises ValueError where one is not finite."""
+    def add_all(self, values: npt.NDArray[np.float64], name: str) -> None:
+        """Many values of the column `name`. Raises ValueError where one is not finite."""
         if not len(values):
             return
+        check_finite(name, values)
         scaled = np.rint(values * UNIT)
-        if not np.isfinite(scaled).all():
-            raise ValueError("a number of the dataset is not finite; run `kesc verify`")
         if len(values) > _MOST or np.abs(scaled).max() > _LARGEST:  # sums of squares might not fit into 64 bits
             for value in values.tolist():
                 self.add(value)

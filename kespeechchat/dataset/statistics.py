@@ -109,9 +109,9 @@ class Part:
         seconds, rounds = block.turn_numbers("seconds"), block.numbers("round")
         whole = np.bincount(block.dialogue_of, seconds, len(block))
         for round_ in np.unique(rounds[wanted]).tolist():
-            self.rounds[int(round_)].add_all(whole[wanted & (rounds == round_)])
+            self.rounds[int(round_)].add_all(whole[wanted & (rounds == round_)], "turns: seconds")
         errors = block.numbers("error_rate")[wanted]
-        self.errors.add_all(errors)
+        self.errors.add_all(errors, "error_rate")
         bins = np.minimum(_BINS, np.ceil(rounded(errors * _BINS, 6))).astype(np.int64)
         self.error_bins.update(counted(bins))
         self._add_turns(block, turns, language, watermark_threshold)
@@ -122,11 +122,11 @@ class Part:
         for role in roles.take(wanted).present():
             own = wanted & roles.where(role)
             lengths = spoken_lengths(texts.filter(pa.array(own)).to_pylist(), language)
-            self.lengths[role].add_all(lengths)
+            self.lengths[role].add_all(lengths, f"{role}: length of the text")
             spoken, paces = manners.take(own), seconds[own] / np.maximum(1, lengths)
             for name in spoken.present():
-                self.paces[f"{role} {name}"].add_all(paces[spoken.where(name)])
-            self.seconds[role].add_all(seconds[own])
+                self.paces[f"{role} {name}"].add_all(paces[spoken.where(name)], f"{role}: seconds")
+            self.seconds[role].add_all(seconds[own], f"{role}: seconds")
             self.voices[role].update(block.voices.take(own).present())
         marks = block.of_turns("watermark_score").filter(pa.array(wanted)).drop_null().to_numpy(zero_copy_only=False)
         if len(marks):
@@ -139,7 +139,7 @@ class Part:
         for head in heads.names:
             own = values[heads.where(head) & wanted[scores.list_of]]
             if len(own):
-                self.scores[head].add_all(own.astype(np.float64))
+                self.scores[head].add_all(own.astype(np.float64), f"turns: score {head}")
 
     def merge(self, other: Part) -> None:
         """Takes in other rows; the order does not matter."""
@@ -251,10 +251,6 @@ class Statistics:
 
     watermark_threshold: float
     parts: dict[str, Part] = field(default_factory=lambda: defaultdict(Part))
-
-    def add(self, row: FinishedRow) -> None:
-        """One row."""
-        self.parts[row["language"]].add(row, self.watermark_threshold)
 
     def add_block(self, block: Block) -> None:
         """All rows of a block."""

@@ -69,16 +69,16 @@ class Timelines:
         plain = timeline.plain(block)
         rates = block.turn_numbers("sample_rate")
         self.turns.update(counted(np.diff(block.first)[plain]))
-        self.length.add_all((timeline.lengths(block) / rates[block.first[:-1]])[plain])
+        self.length.add_all((timeline.lengths(block) / rates[block.first[:-1]])[plain], "length of the dialogue")
         offsets = timeline.offsets / rates
         later = plain[block.dialogue_of] & (block.place > 0)
         for role, kind in _AFTER.items():
             own = offsets[later & block.turn_codes("role").where(role)]
             if len(own):
-                self.offsets[kind].add_all(own)
+                self.offsets[kind].add_all(own, "offset")
                 self.bins[kind].update(counted(np.floor(rounded(own / BIN, 6)).astype(np.int64)))
-                self.gaps.add_all(own[own > 0])
-                self.overlaps.add_all(-own[own < 0])
+                self.gaps.add_all(own[own > 0], "offset")
+                self.overlaps.add_all(-own[own < 0], "offset")
 
     def merge(self, other: Timelines) -> None:
         """Takes in other rows; the order does not matter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kespeechchat.blocks import Block, Bools, Codes, Floats, coded, whole
+from kespeechchat.dataset.seconds import ByLanguage
 
 SCHEMA = pa.schema(
     [
@@ -82,29 +83,24 @@ class Tally:
     """Speakers, utterances and hours by language of what was added; exact, so in any order alike."""
 
     speakers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    utterances: Counter[str] = field(default_factory=Counter)
-    micros: Counter[str] = field(default_factory=Counter)
+    utterances: ByLanguage = field(default_factory=ByLanguage)
 
     def add(self, one: Utterance) -> None:
         """One utterance."""
         self.speakers[one.language].add(one.speaker)
-        self.utterances[one.language] += 1
-        self.micros[one.language] += round(one.seconds * 1_000_000)
+        self.utterances.add(one.language, one.seconds)
 
     def add_table(self, some: pa.Table) -> None:
         """Many, as of `SCHEMA`."""
         languages, speakers = coded(whole(some["language"])), coded(whole(some["speaker"]))
-        micros = np.rint(whole(some["seconds"]).to_numpy() * 1_000_000).astype(np.int64)
+        self.utterances.add_all(languages, whole(some["seconds"]).to_numpy())
         for language in languages.present():
-            own = languages.where(language)
-            self.speakers[language].update(speakers.take(own).present())
-            self.utterances[language] += int(own.sum())
-            self.micros[language] += int(micros[own].sum())
+            self.speakers[language].update(speakers.take(languages.where(language)).present())
 
     def result(self) -> dict[str, Any]:
         """`speakers` (sorted), `utterances` and `hours`, by language."""
         return {
             "speakers": {k: sorted(v) for k, v in sorted(self.speakers.items())},
-            "utterances": dict(sorted(self.utterances.items())),
-            "hours": {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())},
+            "utterances": self.utterances.numbers(),
+            "hours": self.utterances.hours(),
         }

@@ -136,11 +136,6 @@ def turn_samples(speech: Speech, name: str) -> npt.NDArray[np.int16]:
     return speech.samples(name) if isinstance(speech, WithChannels) else decoded(speech[name])
 
 
-def wav_bytes(flac: bytes, rate: int) -> bytes:
-    """A 16-bit mono WAV with a header of 44 bytes and the very samples of `flac`, which is at `rate` Hz."""
-    return wav_of(decoded(flac), rate)
-
-
 def wav_of(samples: npt.NDArray[np.int16], rate: int) -> bytes:
     """A 16-bit mono WAV of int16 [T] at `rate` Hz, with a header of 44 bytes."""
     out = io.BytesIO()

@@ -30,7 +30,7 @@ STATE = ".kesc-export.json"
 JOURNAL = ".kesc-scenes.sqlite"  # what is known of the scenes of an export's turns
 SCENES = "scenes.jsonl"  # the same, for a reader
 LOCK = ".kesc-export.lock"  # there while an export writes
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what a file system without locks answers
 
 
 @dataclass(frozen=True)
@@ -86,31 +86,38 @@ def alone_in(to: Path, tell: Callable[[str], None]) -> Iterator[None]:
     Raises ExportError where another export writes into `to`.
     """
     to.mkdir(parents=True, exist_ok=True)
-    lock = os.open(to / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _lock(lock, to, tell)
+    locked = False
+    while not locked:
+        lock = os.open(to / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            yield
+            if locked := _lock(lock, to, tell):
+                try:
+                    yield
+                finally:
+                    (to / LOCK).unlink(missing_ok=True)
         finally:
-            (to / LOCK).unlink(missing_ok=True)
-    finally:
-        os.close(lock)
+            os.close(lock)
 
 
-def _lock(lock: int, to: Path, tell: Callable[[str], None]) -> None:
+def _lock(lock: int, to: Path, tell: Callable[[str], None]) -> bool:
+    """Whether the lock's file is still there: one that has just ended takes it with it, and the lock holds nothing."""
     taken = ExportError(f"{to}: another export writes into it; wait until it ends, or export to another folder")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise taken from None
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         tell(f"{to}: its file system has no locks ({error.strerror}); see to it that no other export writes into it")
-        return
-    here = os.fstat(lock)
-    if not (to / LOCK).exists() or (to / LOCK).stat().st_ino != here.st_ino:
-        raise taken  # one that has just ended took the file with it
+        return True
+    try:
+        there = os.stat(to / LOCK)
+    except FileNotFoundError:
+        return False
+    if there.st_ino != os.fstat(lock).st_ino:
+        raise taken  # the file is another one's by now
+    return True
 
 
 class ExportFolder:

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from kespeechchat.blocks import Block, Bools, blocks_of, faulty
+from kespeechchat.blocks import Block, Bools, Ints, blocks_of, faulty
 from kespeechchat.config.dataset import PartitionSettings
 from kespeechchat.dataset.partitions import Content, Cuts, PartitionCuts, apply_cuts, cut_partitions, ranks_of
+from kespeechchat.dataset.seconds import MICRO
 from kespeechchat.dataset.text_keys import Hashes, among
 from kespeechchat.export.errors import ExportError
 from kespeechchat.export.survey import Part, Rows, Survey, check_dialogue, survey
@@ -26,7 +26,6 @@ from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash, stable_hashes
 
 ValueT = TypeVar("ValueT")
-_MICRO = 1_000_000
 NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 
 
@@ -70,8 +69,9 @@ class Rule:
 
     subset: Subset
     cuts: Cuts
-    barred: frozenset[int] = frozenset()  # hashes of the ids that no export may hold, see `Survey.shared`
-    without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # sorted hashes of the ids that are left out
+    # Sorted hashes of ids: those that no export may hold (`Survey.shared`), and those that this one leaves out.
+    barred: Hashes = field(default_factory=NOTHING.copy, compare=False)
+    without: Hashes = field(default_factory=NOTHING.copy, compare=False)
 
     def level(self, row: FinishedRow) -> int:
         """Index of the smallest partition that holds the row; beyond the last for held-out dialogues."""
@@ -81,19 +81,16 @@ class Rule:
 
     def bars(self, row: FinishedRow) -> bool:
         """Whether the row is in no such export, whatever the subset."""
-        if not self.barred and not len(self.without):
+        if not len(self.barred) and not len(self.without):
             return False
         key = stable_hash(row["id"])
-        return key in self.barred or holds(self.without, key)
+        return holds(self.barred, key) or holds(self.without, key)
 
-    def chosen_block(self, block: Block) -> tuple[Block, npt.NDArray[np.int64]]:
-        """`chosen` of a block: those of its dialogues, and int64 [n], their levels."""
-        wanted = np.ones(len(block), bool)
+    def cut_block(self, block: Block) -> tuple[Block, Ints]:
+        """As `chosen` of a block, but with the dialogues of `without`: those of its dialogues, and int64 [n], their
+        levels."""
         ids = block.ids.to_pylist()
-        if self.barred or len(self.without):
-            keys = stable_hashes((), ids)
-            for barred in (np.array(sorted(self.barred), np.uint64), self.without):
-                wanted[among(keys, barred)] = False
+        wanted = ~are_among(ids, self.barred)
         languages, names = block.codes("language"), self.cuts.names
         if self.subset.language is not None:
             wanted &= languages.where(self.subset.language)
@@ -104,6 +101,10 @@ class Rule:
         if self.subset.partition is not None:
             wanted &= levels <= names.index(self.subset.partition)
         return block.take(wanted), levels[wanted]
+
+    def kept(self, block: Block) -> Bools:
+        """bool [n]: the dialogues of a block that are not left out."""
+        return ~are_among(block.ids.to_pylist(), self.without)
 
     def name(self, level: int) -> str | None:
         """The partition at that place; None for held-out dialogues."""
@@ -134,7 +135,7 @@ class Selection:
     rates: tuple[int, ...]  # Hz, sorted: what the audio's sample rates are
     refused: int  # takes that a round refused of the dialogues that a later one kept, of the languages chosen
     longer: int = 0  # dialogues of several exchanges, of the languages chosen
-    barred: frozenset[int] = frozenset()  # see `Rule`
+    barred: Hashes = field(default_factory=NOTHING.copy, compare=False)  # see `Rule`
     without: Hashes = field(default_factory=NOTHING.copy, compare=False)  # see `Rule`
     manners: bool = False  # whether any turn, of the languages chosen, is spoken in one
 
@@ -167,6 +168,14 @@ class Selection:
         with which dialogues a shard holds."""
         said = json.dumps([self.partitions.cuts.to_json(), asdict(self.subset)], sort_keys=True)
         return hashlib.sha256(said.encode() + self.without.tobytes()).hexdigest()
+
+
+def are_among(ids: Sequence[str], keys: Hashes) -> Bools:
+    """bool [n]: the ids whose hash is among the sorted ones."""
+    found = np.zeros(len(ids), bool)
+    if len(keys):
+        found[among(stable_hashes((), ids), keys)] = True
+    return found
 
 
 def holds(keys: Hashes, key: int) -> bool:
@@ -202,7 +211,7 @@ def select(
     figures = _Figures.of(found, subset, barred)
     if subset.partition is not None:
         figures = figures.inside(subset, cut.contents[subset.partition])
-    keys = frozenset(found.column("keys")[barred].tolist())
+    keys = np.sort(found.column("keys")[barred])
     return Selection(rows, subset, cut, barred=keys, **vars(figures))
 
 
@@ -236,7 +245,7 @@ class _Figures:
         return cls(
             splits=Counter(cast(dict[Split, int], by_split)),
             dialogues=int(wanted.sum()),
-            hours={k: round(int(own.sum()) / _MICRO / 3600, 6) for k, own in sorted(micros.items())},
+            hours={k: round(int(own.sum()) / MICRO / 3600, 6) for k, own in sorted(micros.items())},
             user_share=user / (user + agent) if user + agent else 0.0,
             rates=tuple(np.unique(found.column("rates")[wanted]).tolist()),
             refused=int(found.column("rounds")[wanted].sum()),

@@ -187,7 +187,7 @@ class FinishedRows:
         self.missing = len(waiting - held.keys())  # those that a further build would add to
         if not self.shards:
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
-        self._spoken: tuple[tuple[int, int], dict[str, list[dict[str, Any]]]] | None = None
+        self._shard_turns: tuple[tuple[int, int], dict[str, list[dict[str, Any]]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:
         return self._whole().rows()
@@ -222,9 +222,9 @@ class FinishedRows:
 
     def _turns(self, row: FinishedRow) -> list[dict[str, Any]]:
         of = (row["shard"], row["round"])
-        if self._spoken is None or self._spoken[0] != of:
-            self._spoken = (of, dict(_spoken(self.build_state, *of, ("audio", "speech_tokens"))))
-        return self._spoken[1][row["id"]]
+        if self._shard_turns is None or self._shard_turns[0] != of:
+            self._shard_turns = (of, dict(_spoken(self.build_state, *of, ("audio", "speech_tokens"))))
+        return self._shard_turns[1][row["id"]]
 
     @cached_property
     def voices(self) -> list[Voice]:

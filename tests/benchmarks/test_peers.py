@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from benchmarks.bounds import Bounds
 from benchmarks.measured import PROFILE
+from benchmarks.peers import __main__ as peers
 from benchmarks.peers.runs import _MARK, Answers, Job, SideFailed, kill_marked, serving, write_rows
 from benchmarks.peers.server import answer, instruction, row_of
 from benchmarks.peers.sides import HERE, ROOT, SIDES, Side
@@ -197,6 +198,44 @@ def test_a_row_that_is_lost_breaks_a_bound():
     bounds = Bounds()
     judge(found, bounds)
     assert len(bounds.broken) == 1
+
+
+def call(folder: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *words: str) -> dict[str, Any]:
+    """What a call of `python -m benchmarks.peers` keeps of the work `units`, for which `work` stands."""
+    monkeypatch.setitem(peers.WORKS, "units", work)
+    monkeypatch.setattr(Side, "version", lambda side: "1.0")
+    monkeypatch.setattr(Bounds, "close", lambda bounds: 0)  # what is kept matters here, not who is ahead
+    monkeypatch.setattr(sys, "argv", ["peers", "--only", "units", "--folder", str(folder), *words])
+    peers.main()
+    kept: dict[str, Any] = json.loads((folder / "results.json").read_text())["units"]
+    return kept
+
+
+def test_results_of_other_sizes_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ours, other = OURS.name, "datatrove"
+
+    def work(side: Side, folder: Path, sizes: Sizes) -> dict[str, float]:
+        return {"seconds": sizes.units / 10, "memory": 1.0}
+
+    both = call(tmp_path, monkeypatch, work, "--units", "50", "--sides", ours, other)
+    same = call(tmp_path, monkeypatch, work, "--units", "50", "--sides", ours)
+    assert both == same and both.keys() == {ours, other, "sizes"}
+    larger = call(tmp_path, monkeypatch, work, "--units", "100", "--sides", ours)
+    assert larger.keys() == {ours, "sizes"} and larger[ours]["figures"]["seconds"] == 10.0
+
+
+def test_a_side_that_fails_keeps_the_rounds_that_it_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    gone: list[float] = []
+
+    def work(side: Side, folder: Path, sizes: Sizes) -> dict[str, float]:
+        if side.name != OURS.name or len(gone) == 2:
+            raise SideFailed(f"{side.name}: no more")
+        gone.append(len(gone) + 1.0)
+        return {"seconds": gone[-1], "memory": 1.0}
+
+    found = call(tmp_path, monkeypatch, work, "--rounds", "3", "--sides", OURS.name, "datatrove")
+    assert found[OURS.name] == {"version": "1.0", "rounds": 2, "figures": {"seconds": 1.5, "memory": 1.0}}
+    assert found["datatrove"] == {"version": "1.0", "rounds": 0, "why": "datatrove: no more"}
 
 
 @pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)

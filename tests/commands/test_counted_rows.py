@@ -53,7 +53,7 @@ def _at_once(*shards: tuple[int, list[dict]]) -> dict:
     whole = Statistics(THRESHOLD)
     for round_, rows in shards:
         for row in rows:
-            whole.add({**row, "round": round_})
+            whole.parts[row["language"]].add({**row, "round": round_}, THRESHOLD)
     return whole.result()
 
 

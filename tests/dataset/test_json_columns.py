@@ -35,12 +35,12 @@ def test_numbers(floats, integers):
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6, width=32)), max_size=20), st.sampled_from([100, 1_000_000]))
 def test_parts_of_one(values, parts):
     expected = [orjson.dumps(None if value is None else round(value * parts) / parts) for value in values]
-    assert written(columns.in_parts(pa.array(values, pa.float32()), parts)) == expected
+    assert written(columns.in_parts(pa.array(values, pa.float32()), parts, "rate")) == expected
 
 
 def test_a_number_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="not finite"):
-        columns.in_parts(np.array([1.0, float("nan")]), 100)
+    with pytest.raises(ValueError, match=r"rate: 1 of 2 numbers are not finite$"):
+        columns.in_parts(np.array([1.0, float("nan")]), 100, "rate")
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=6))

@@ -15,9 +15,9 @@ def test_at_once_as_one_by_one(values):
     single, many = Moments(), Moments()
     for value in values:
         single.add(value)
-    many.add_all(np.array(values, np.float64))
+    many.add_all(np.array(values, np.float64), "seconds")
     assert many == single
-    many.add_all(np.array(values, np.float64))
+    many.add_all(np.array(values, np.float64), "seconds")
     single.merge(single)
     assert many == single
 
@@ -25,14 +25,14 @@ def test_at_once_as_one_by_one(values):
 def test_sums_of_squares_do_not_overflow():
     values = np.full(100_000, 7e6)
     many = Moments()
-    many.add_all(values)
+    many.add_all(values, "seconds")
     assert many.squares == 100_000 * (7 * 10**12) ** 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_not_finite_is_an_error(value):
-    with pytest.raises(ValueError, match="not finite"):
-        Moments().add_all(np.array([1.0, value]))
+    with pytest.raises(ValueError, match=r"seconds: 1 of 2 numbers are not finite$"):
+        Moments().add_all(np.array([1.0, value]), "seconds")
 
 
 def test_counted():

@@ -102,7 +102,7 @@ def test_a_voice_without_a_gender_is_named():
 def test_the_tables_stand_beside_the_paper_s_figures():
     counted = Statistics(0.5)
     for one in ROWS:
-        counted.add(one)
+        counted.parts[one["language"]].add(one, 0.5)
     part = {"dialogues": {"zh": 3, "en": 2}, "hours": {"zh": 0.5, "en": 1234.5}, "speakers": 7}
     figures = {**counted.result(), "partitions": {"XS": part, "mine": part}}
     figures["splits"] = {"test": {"dialogues": 9, "user_voices": 4}}

@@ -39,8 +39,8 @@ def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02,
 def test_the_rows_of_table_one():
     found = Statistics(0.5)
     for i in range(4):
-        found.add(row(i, "zh"))
-    found.add(row(0, "en", seconds=3.0))
+        found.parts["zh"].add(row(i, "zh"), 0.5)
+    found.parts["en"].add(row(0, "en", seconds=3.0), 0.5)
     result = found.result()
     zh = result["zh"]
     assert (zh["dialogues"], zh["turns"], zh["hours"]) == (4, 8, pytest.approx(16 / 3600, abs=1e-6))
@@ -55,7 +55,7 @@ def test_the_rows_of_table_one():
 def test_quality():
     found = Statistics(watermark_threshold=0.5)
     for i, (error, mark) in enumerate([(0.0, 1.0), (0.04, 0.2), (0.1, None)]):
-        found.add(row(i, error=error, mark=mark))
+        found.parts["zh"].add(row(i, error=error, mark=mark), 0.5)
     quality = found.result()["zh"]["quality"]
     assert quality["watermark"] == {"turns": 4, "detected": 2, "rate": 0.5}
     assert quality["scores"]["dnsmos_ovrl"]["mean"] == pytest.approx(3.1)
@@ -81,11 +81,11 @@ def test_order_and_division_do_not_matter(draws, random):
     rows = [row(i, language, seconds) for i, (language, seconds) in enumerate(draws)]
     one = Statistics(0.5)
     for r in rows:
-        one.add(r)
+        one.parts[r["language"]].add(r, 0.5)
     random.shuffle(rows)
     parts = [Statistics(0.5), Statistics(0.5)]
     for i, r in enumerate(rows):
-        parts[i % 2].add(r)
+        parts[i % 2].parts[r["language"]].add(r, 0.5)
     parts[0].merge(parts[1])
     assert parts[0].result() == one.result()
 

@@ -37,6 +37,23 @@ def test_a_lock_that_went_with_another_export_holds_nothing(tmp_path: Path, monk
         pass
 
 
+def test_a_lock_that_an_ending_export_took_with_it_is_taken_anew(tmp_path: Path, monkeypatch):
+    """It ends between the opening of the file and its locking, and no third one has made the file again."""
+    flock, ended = fcntl.flock, []
+
+    def late(lock: int, how: int) -> None:
+        flock(lock, how)
+        if not ended:
+            ended.append((tmp_path / LOCK).unlink())
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with alone_in(tmp_path, print):
+        assert ended and (tmp_path / LOCK).exists()
+        with pytest.raises(ExportError, match="another export"), alone_in(tmp_path, print):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch):
     def none(lock: int, how: int) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from kespeechchat.commands.view.index import default_file, remove, update
+from kespeechchat.commands.view.cache_file import alone, default_file, remove
+from kespeechchat.commands.view.index import update
 from kespeechchat.commands.view.marks import Marks, marks_file
 from kespeechchat.commands.view.pages import Pages
 from kespeechchat.commands.view.query import BadQuery, Index, Query
@@ -27,11 +28,13 @@ _ADDRESS = "127.0.0.1"
 _PAGES = ("", "dialogue")  # that have an address of their own
 
 
-def index_file(root: str, named: Path | None, again: bool) -> Path:
-    """Where the index of the build at `root` is; `again`: what is there is deleted, but not the marks."""
+def index_file(root: str, named: Path | None, again: bool, tell: Tell = lambda line: None) -> Path:
+    """Where the index of the build at `root` is; `again`: the one that is there is deleted, but not the marks. `tell`
+    hears what is waited for. Raises ConfigError where `again` would delete another file."""
     file = named or default_file(root, cache_folder())
     if again:
-        remove(file)
+        with alone(file, tell):
+            remove(file)
     return file
 
 

@@ -3,8 +3,9 @@
 It is a cache on the local disk, never in ROOT: ROOT may be an object store, a network disk (on which SQLite's
 write-ahead log does not work) or another's, and two people who look at one build must not wait for each other. It may
 be deleted at any time. A shard's lines and the mark that they are there are one transaction, so a killed run goes on
-where it was; a shard that was made again has another mark, and its lines are replaced. Texts have a table of their own:
-what cuts partitions and counts reads all lines, which are a tenth of the texts.
+where it was; a shard that was made again has another mark, and its lines are replaced. What is known of all lines (the
+partitions, the counts) is forgotten with the first line that changes, and made when all shards are in. Texts have a
+table of their own: what cuts partitions and counts reads all lines, which are a tenth of the texts.
 """
 
 from __future__ import annotations
@@ -12,32 +13,21 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from kespeechchat.commands.view.cache_file import alone, named, opened
 from kespeechchat.commands.view.takes import PLACES, Shard, Take, shards_of, takes_of
 from kespeechchat.config.load import ConfigError
 from kespeechchat.dataset.partitions import Cuts, TrainingDialogues, cut_partitions
 from kespeechchat.display import counted
 from kespeechchat.records import KEPT
-from kespeechchat.seeds import stable_hash
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import prefetch
 
-VERSION = 2  # of the tables: an index of another version is made anew
 _HEAD = re.compile(r"[a-z0-9_]{1,60}")
 _BATCH = 64  # shards between two words on progress
-_SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE shards (unit TEXT, shard INTEGER, mark TEXT NOT NULL, first INTEGER NOT NULL, takes INTEGER NOT NULL,
-    PRIMARY KEY (unit, shard)) WITHOUT ROWID;
-CREATE TABLE takes (n INTEGER PRIMARY KEY, shard INTEGER NOT NULL, round INTEGER NOT NULL, id TEXT NOT NULL,
-    status TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT, detail TEXT, language TEXT, split TEXT, level INTEGER,
-    error_rate REAL, seconds REAL, user_voice TEXT, agent_voice TEXT, user_error REAL, agent_error REAL);
-CREATE TABLE spoken (n INTEGER PRIMARY KEY, said TEXT NOT NULL);
-CREATE VIRTUAL TABLE texts USING fts5 (said, content='spoken', content_rowid='n', tokenize='trigram', detail=none);
-"""
 _INDEXES = {
     "takes_id": "(id, round)",
     "takes_reason": "(reason, stage, n) WHERE reason IS NOT NULL",
@@ -63,7 +53,7 @@ def update(build_state: BuildState, file: Path, tell: Tell = lambda line: None) 
     Raises ConfigError where the file cannot be an index, CorruptShard where a shard is not what its record says.
     """
     wanted = {(shard.unit.name, shard.number): shard for shard in shards_of(build_state)}
-    with closing(_opened(file)) as db, _named(file):
+    with alone(file, tell), closing(opened(file)) as db, named(file):
         had = {(u, s): (mark, first) for u, s, mark, first in db.execute("SELECT unit, shard, mark, first FROM shards")}
         gone = [key for key in had if key not in wanted]
         fresh = [
@@ -71,13 +61,14 @@ def update(build_state: BuildState, file: Path, tell: Tell = lambda line: None) 
         ]
         for unit, number in gone:
             with db:
+                _forget_facts(db)
                 _remove(db, unit, number)
         _fill(db, build_state, fresh, len(wanted), tell)
         missing = _missing(db)
-        if gone or fresh or missing or not _fact(db, "facets"):
+        if missing or _fact(db, "facets") is None or _fact(db, "cut") != _cut_by(build_state):
             tell("index: partitions and counts")
             for name, columns in missing.items():
-                db.execute(f"CREATE INDEX {name} ON takes {columns}")
+                db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON takes {columns}")
             _finish(db, build_state)
         return int(json.loads(_fact(db, "facets") or "{}").get("takes", 0))
 
@@ -86,9 +77,8 @@ def _fill(db: sqlite3.Connection, build_state: BuildState, fresh: list[Shard], o
     """The lines of the shards `fresh`. Where these are many, without SQLite's indexes, which are then made in one go:
     lines come in no order that an index has, so each would change pages all over a file that outgrows the memory."""
     if len(fresh) > _MANY * of:
-        with db:
-            for name in _wanted_indexes(db):
-                db.execute(f"DROP INDEX IF EXISTS {name}")
+        for name in _wanted_indexes(db):
+            db.execute(f"DROP INDEX IF EXISTS {name}")
     heads = set(heads_of(db))
     for k, takes in enumerate(prefetch(lambda shard: takes_of(build_state, shard), fresh)):
         shard = fresh[k]
@@ -98,6 +88,7 @@ def _fill(db: sqlite3.Connection, build_state: BuildState, fresh: list[Shard], o
             _add_head(db, head)
             heads.add(head)
         with db:
+            _forget_facts(db)
             _remove(db, shard.unit.name, shard.number)
             _insert(db, takes, sorted(heads))
             key = (shard.unit.name, shard.number, shard.order.key.stem, shard.first, len(takes))
@@ -141,9 +132,7 @@ def heads_of(db: sqlite3.Connection) -> list[str]:
 
 
 def _add_head(db: sqlite3.Connection, head: str) -> None:
-    column = column_of(head)
-    with db:
-        db.execute(f"ALTER TABLE takes ADD COLUMN {column} REAL")
+    db.execute(f"ALTER TABLE takes ADD COLUMN {column_of(head)} REAL")
 
 
 def _wanted_indexes(db: sqlite3.Connection) -> dict[str, str]:
@@ -179,16 +168,23 @@ def _finish(db: sqlite3.Connection, build_state: BuildState) -> None:
             counted = db.execute(f"SELECT {name}, count(*) FROM takes GROUP BY {name} ORDER BY 2 DESC")
             found[name] = [[value, n] for value, n in counted if value is not None]
         _set_fact(db, "facets", json.dumps(found))
+        _set_fact(db, "cut", _cut_by(build_state))
     db.execute("ANALYZE")
 
 
 def _cuts(db: sqlite3.Connection, build_state: BuildState) -> Cuts:
-    """The cuts that an export of the whole build would make."""
+    """The cuts of all kept training dialogues. An export cuts without those that annotators rejected and those that say
+    what a held-out dialogue says, so a few dialogues at a partition's edge may be on its other side."""
     dialogues = TrainingDialogues(build_state.pipeline.seed)
     columns = "id, language, user_voice, agent_voice, seconds"
     for line in db.execute(f"SELECT {columns} FROM takes WHERE status = ? AND split = 'train'", (KEPT,)):
         dialogues.add(*line)
     return cut_partitions(dialogues, build_state.pipeline.partitions).cuts
+
+
+def _cut_by(build_state: BuildState) -> str:
+    """What the cuts depend on beside the lines."""
+    return json.dumps([build_state.pipeline.seed, build_state.pipeline.partitions.model_dump(mode="json")])
 
 
 def _fact(db: sqlite3.Connection, name: str) -> str | None:
@@ -200,54 +196,13 @@ def _set_fact(db: sqlite3.Connection, name: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
 
+def _forget_facts(db: sqlite3.Connection) -> None:
+    """They are of other lines than there will be; in the transaction that changes lines, so that a run that ends before
+    its end leaves none that are wrong."""
+    db.execute("DELETE FROM facts")
+
+
 def facets_of(db: sqlite3.Connection) -> dict[str, list[list[object]]]:
     """What the filters offer: by column its values, each with its number of takes; `names`: the partitions'."""
     found: dict[str, list[list[object]]] = json.loads(_fact(db, "facets") or "{}")
     return found
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    """The index in `file`; where there is none, or one of another version, an empty one."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"--index {file}: {file.parent} cannot be made: {error.strerror}; name another file"
-        ) from None
-    with _named(file):
-        db = sqlite3.connect(file, timeout=60)
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-        if found != VERSION:
-            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-            if names and "takes" not in names:
-                db.close()
-                raise ConfigError(f"--index {file}: is a database of something else; name another file")
-            if names:
-                db.close()
-                remove(file)
-                db = sqlite3.connect(file, timeout=60)
-            db.executescript("PRAGMA journal_mode = WAL;" + _SCHEMA + f"PRAGMA user_version = {VERSION};")
-        db.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last shards, never half of one
-        db.execute("PRAGMA cache_size = -65536")  # 64 MB
-        db.execute("PRAGMA wal_autocheckpoint = 16384")  # pages, 64 MB: what is written often is written once
-    return db
-
-
-def remove(file: Path) -> None:
-    """Deletes an index with the files that SQLite keeps beside it."""
-    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-        file.with_name(name).unlink(missing_ok=True)
-
-
-def default_file(root: str, folder: Path) -> Path:
-    """The index of the build at `root`, in the cache folder."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", root.rstrip("/").rsplit("/", 1)[-1]).strip("-") or "build"
-    return folder / "view" / f"{name[:40]}-{stable_hash('view', root):016x}.sqlite"
-
-
-@contextmanager
-def _named(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise ConfigError(f"--index {file}: {error}; it is only a cache: delete it and run kesc view again") from None

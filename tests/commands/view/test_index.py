@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +16,13 @@ import pytest
 
 from kespeechchat.commands.export import Wanted, export
 from kespeechchat.commands.view import index as logic
+from kespeechchat.commands.view import index_file
+from kespeechchat.commands.view.cache_file import VERSION, opened
 from kespeechchat.commands.view.query import BadQuery, Index, Query, TookTooLong
 from kespeechchat.commands.view.takes import Take, shards_of
 from kespeechchat.config.load import ConfigError
 from kespeechchat.state.finished_rows import FinishedRows
+from kespeechchat.store.shards import CorruptShard
 from tests.commands.view.builds import QUICKSTART, ROUNDS, spoken_build, state_of
 
 pytestmark = pytest.mark.slow
@@ -74,17 +80,14 @@ def test_partitions_are_those_of_an_export(ground, tmp_path):
     state, file = state_of(ground), tmp_path / "i.sqlite"
     logic.update(state, file)
     index = Index(file)
-    for name in ("XS", "XL"):
-        to = tmp_path / name
-        export(state.pipeline, ground.store, str(to), Wanted("ke-omni", partition=name, audio=False))
-        exported = {line["id"] for line in all_of(index, partition=name)}
-        assert exported and all(f'"{id_}' in (text := _texts(to)) for id_ in exported), text[:500]
+    export(state.pipeline, ground.store, str(tmp_path / "out"), Wanted(audio=False))
+    exported = [json.loads(one.read_text("utf-8")) for one in (tmp_path / "out" / "partitions").iterdir()]
+    assert [one["name"] for one in sorted(exported, key=lambda one: len(one["ids"]))][-1] == "XL"
+    for one in exported:
+        assert {line["id"] for line in all_of(index, partition=one["name"])} == set(one["ids"])
+    assert {one["name"] for one in exported} == set(index.partitions) and len({len(one["ids"]) for one in exported}) > 1
     with pytest.raises(BadQuery, match="XXL: no such partition; there is XS"):
         index.page(Query.parse({"partition": "XXL"}, index.heads))
-
-
-def _texts(folder: Path) -> str:
-    return "".join(f.read_text("utf-8") for f in sorted(folder.rglob("*.json*")) if f.is_file())
 
 
 @pytest.mark.parametrize("text", ["question number 4", "QUESTION", "第0个", "个", "0%", "<script>", "_"])
@@ -153,6 +156,92 @@ def test_a_run_killed_before_its_indexes_were_made_makes_them(ground, tmp_path, 
     assert _indexes(file) == _indexes(tmp_path / "whole.sqlite") >= set(logic._INDEXES)
 
 
+def _old(file: Path, shards: int) -> None:
+    """Some shards of the gate are as if they had been made again since, and one is gone from the build."""
+    with closing(sqlite3.connect(file)) as db, db:
+        some = "SELECT unit, shard FROM shards WHERE unit LIKE 'gate%' AND takes > 0 ORDER BY unit, shard LIMIT ?"
+        db.execute(f"UPDATE shards SET mark = 'old' WHERE (unit, shard) IN ({some})", (shards,))
+        n = 1 << 40
+        db.execute("INSERT INTO shards VALUES ('gone', 0, 'mark', ?, 1)", (n,))
+        db.execute("INSERT INTO takes (n, shard, round, id, status, stage) VALUES (?, 0, 0, 'x', 'kept', 'gone')", (n,))
+        db.execute("INSERT INTO spoken VALUES (?, 'nothing')", (n,))
+        db.execute("INSERT INTO texts (rowid, said) VALUES (?, 'nothing')", (n,))
+        db.execute("UPDATE facts SET value = '{\"names\": [], \"takes\": 25}' WHERE name = 'facets'")
+
+
+@pytest.mark.parametrize("at", ["finish", "second shard", "removal"])
+def test_a_run_that_stops_over_an_earlier_index_is_made_good(ground, tmp_path, monkeypatch, at):
+    state, file, whole = state_of(ground), tmp_path / "i.sqlite", tmp_path / "whole.sqlite"
+    logic.update(state, whole)
+    logic.update(state, file)
+    _old(file, shards=0 if at == "removal" else 2)
+    takes_of, read = logic.takes_of, []
+
+    def corrupt(build_state, shard) -> list[Take]:
+        read.append(shard)
+        if len(read) == 2:
+            raise CorruptShard("a shard is broken")
+        return takes_of(build_state, shard)
+
+    with monkeypatch.context() as patched:
+        if at == "second shard":
+            patched.setattr(logic, "takes_of", corrupt)
+        else:
+            patched.setattr(logic, "_finish", lambda db, build_state: pytest.fail("killed"))
+        with pytest.raises(CorruptShard if at == "second shard" else pytest.fail.Exception):
+            logic.update(state, file)
+    if at == "second shard":
+        with closing(sqlite3.connect(file)) as db, db:  # it was made again as it was, so no shard is fresh
+            marks = {(shard.unit.name, shard.number): shard.order.key.stem for shard in shards_of(state)}
+            db.executemany(
+                "UPDATE shards SET mark = ? WHERE unit = ? AND shard = ?", [(m, *key) for key, m in marks.items()]
+            )
+    assert logic.update(state, file) == 24
+    assert dump(file) == dump(whole) and Index(file).facets == Index(whole).facets
+
+
+def test_other_partitions_of_the_profile_are_cut(ground, tmp_path):
+    file = tmp_path / "i.sqlite"
+    logic.update(state_of(ground), file)
+    own = "partitions={sizes: {half: {fraction: 0.5}, everything: {fraction: 1}}}"
+    changed = logic.BuildState(ground.pipeline(ROUNDS, own), ground.store)
+    logic.update(changed, file)
+    logic.update(changed, tmp_path / "anew.sqlite")
+    assert Index(file).partitions == ["half", "everything"]
+    assert dump(file) == dump(tmp_path / "anew.sqlite")
+    told: list[str] = []
+    logic.update(changed, file, told.append)
+    assert not told
+
+
+def test_two_runs_over_one_index_wait_for_each_other(ground, tmp_path, monkeypatch):
+    state, file = state_of(ground), tmp_path / "i.sqlite"
+    logic.update(state, tmp_path / "whole.sqlite")
+    finish, begun, go_on, waits = logic._finish, threading.Event(), threading.Event(), threading.Event()
+
+    def slow(db, build_state) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        finish(db, build_state)
+
+    monkeypatch.setattr(logic, "_finish", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(logic.update, state, file)
+        assert begun.wait(60)
+        told: list[str] = []
+
+        def tell(line: str) -> None:
+            told.append(line)
+            waits.set()
+
+        second = pool.submit(logic.update, state_of(ground), file, tell)
+        waited = waits.wait(60)
+        go_on.set()
+        assert waited and first.result(60) == second.result(60) == 24
+    assert told == [f"index: another kesc view is changing {file}; waiting until it is done"]
+    assert dump(file) == dump(tmp_path / "whole.sqlite")
+
+
 def test_a_few_new_shards_go_into_the_indexes_that_there_are(ground, tmp_path, monkeypatch):
     state, file = state_of(ground), tmp_path / "i.sqlite"
     logic.update(state, file)
@@ -174,13 +263,47 @@ def test_another_database_is_left_alone_and_a_broken_index_says_so(ground, tmp_p
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
         db.execute("CREATE TABLE mine (x)")
-    with pytest.raises(ConfigError, match=r"other\.sqlite: is a database of something else"):
+    with pytest.raises(ConfigError, match=r"other\.sqlite: is not known as an index of kesc view; name another file"):
         logic.update(state_of(ground), other)
     with sqlite3.connect(other) as db:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
     other.write_bytes(b"no database at all, but long enough to be read as one" * 100)
     with pytest.raises(ConfigError, match="delete it"):
         logic.update(state_of(ground), other)
+
+
+def test_again_deletes_an_index_and_nothing_else(ground, tmp_path):
+    thesis, takes, earlier = (tmp_path / name for name in ("thesis.docx", "takes.sqlite", "earlier.sqlite"))
+    thesis.write_bytes(b"three years of work " * 1000)
+    with closing(sqlite3.connect(takes)) as db, db:
+        db.execute("CREATE TABLE takes (mine)")
+    logic.update(state_of(ground), earlier)
+    with closing(sqlite3.connect(earlier)) as db:
+        db.execute("PRAGMA application_id = 0")  # as code before this one made it
+    for file in (thesis, takes, earlier):
+        before = file.read_bytes()
+        with pytest.raises(ConfigError, match=f"{file.name}: .*; name another file, or, if it is an index .*delete it"):
+            index_file("root", file, again=True)
+        assert file.read_bytes() == before
+        with pytest.raises(ConfigError, match="name another file"):
+            logic.update(state_of(ground), file)
+        assert file.read_bytes() == before
+    assert not thesis.with_name("thesis.docx.lock").exists()
+    ours = tmp_path / "ours.sqlite"
+    logic.update(state_of(ground), ours)
+    assert index_file("root", ours, again=False) == ours and ours.exists()
+    assert index_file("root", ours, again=True) == ours and not ours.exists()
+    logic.update(state_of(ground), ours)
+
+
+def test_an_index_of_another_version_is_made_anew(ground, tmp_path):
+    file = tmp_path / "i.sqlite"
+    logic.update(state_of(ground), file)
+    whole = dump(file)
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("DELETE FROM takes")
+        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+    assert logic.update(state_of(ground), file) == 24 and dump(file) == whole
 
 
 @pytest.mark.parametrize(
@@ -207,7 +330,7 @@ LINES = 100_000
 def large(tmp_path_factory) -> Path:
     """An index of generated takes, put in as a shard's are."""
     file = tmp_path_factory.mktemp("large") / "large.sqlite"
-    db = logic._opened(file)
+    db = opened(file)
     logic._add_head(db, "dnsmos_ovrl")
     for start in range(0, LINES, 5000):
         with db:
@@ -247,6 +370,10 @@ def test_pages_of_a_large_index_cost_little_wherever_they_are(large):
         assert slowest < 0.5, given  # some 10 ms; reading all lines and sorting them takes longer
     assert index.page(Query.parse({"text": "Question 99999"}, index.heads)).matches == 1
     assert index.page(Query.parse({"voice": "u5"}, index.heads)).matches == len(range(5, LINES, 977))
+    assert index.page(Query.parse({"text": "question"}, index.heads)).more  # too many to be looked up at once
+    both = index.page(Query.parse({"text": "question", "voice": "u5"}, index.heads))
+    assert both.matches == len(range(5, LINES, 977)) and not both.more
+    assert {line["user_voice"] for line in both.lines} == {"u5"}
     far = Query.parse({"sort": "error_rate", "after": f"0.5~{LINES}"}, index.heads)
     assert index.page(far).lines[0]["error_rate"] > 0.5 and index.page(far).more
 

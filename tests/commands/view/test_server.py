@@ -26,7 +26,7 @@ from kespeechchat.commands.view.query import Index
 from kespeechchat.commands.view.server import Viewer, ranged
 from kespeechchat.commands.view.sounds import Sounds
 from kespeechchat.config.load import ConfigError
-from kespeechchat.export.audio_files import wav_bytes
+from kespeechchat.export.audio_files import decoded, wav_of
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.state.finished_rows import FinishedRows
 from tests.commands.view.builds import HOSTILE, QUICKSTART, TEXT, spoken_build, state_of
@@ -228,7 +228,7 @@ def test_audio_is_the_builds_own_and_comes_in_ranges(client, ground):
             at = f"/{TOKEN}/audio?id={row['id']}&round={row['round']}&role={turn['role']}"
             whole = client.get(at)
             assert whole.headers["content-type"] == "audio/wav" and whole.headers["accept-ranges"] == "bytes"
-            assert whole.content == wav_bytes(speech[turn["role"]], turn["sample_rate"])
+            assert whole.content == wav_of(decoded(speech[turn["role"]]), turn["sample_rate"])
             assert soundfile.info(io.BytesIO(whole.content)).frames == round(turn["seconds"] * turn["sample_rate"])
             part = client.get(at, headers={"range": "bytes=10-19"})
             assert (part.status_code, part.content) == (206, whole.content[10:20])

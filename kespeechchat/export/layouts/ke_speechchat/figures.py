@@ -18,7 +18,7 @@ from kespeechchat.dataset.overlaps import Overlap, OverlapCheck
 from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
-from kespeechchat.dataset.text_keys import text_hashes
+from kespeechchat.dataset.text_keys import Hashes
 from kespeechchat.dataset.timeline import Timeline
 from kespeechchat.dataset.timeline_statistics import Timelines
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetChoice, SubsetFiles, remove_subsets
@@ -37,7 +37,8 @@ class Written:
 
 class Figures:
     """`add` every dialogue that `rule` chooses, `merge` what others have added, then `write`. `genders`: voice → female
-    | male. `subsets` is None where only one partition is chosen: they need every split."""
+    | male. `subsets` gets the dialogues that `rule` leaves out too; it is None where only one partition is chosen: they
+    need every split."""
 
     def __init__(self, rule: Rule, genders: Mapping[str, str], build: BuildFacts) -> None:
         self._smallest = rule.cuts.names[0] if rule.cuts.names else None
@@ -47,16 +48,14 @@ class Figures:
         self._overlap = OverlapCheck()
         self.subsets = SubsetChoice(rule, build.subsets) if rule.subset.partition is None else None
 
-    def add(self, block: Block, levels: Ints, timeline: Timeline) -> None:
-        """Dialogues with their timeline; `levels`: their places in the rule's partitions, int64 [n]."""
-        hashes = text_hashes(block.of_turns("text"))
+    def add(self, block: Block, levels: Ints, timeline: Timeline, hashes: Hashes) -> None:
+        """Dialogues with their timeline; `levels`: their places in the rule's partitions, int64 [n]; `hashes`: of the
+        texts of all their turns, uint64 [m]."""
         self._statistics.add_block(block)
         self._timelines.add_block(block, timeline)
         self._overlap.add_block(block, hashes)
         for row in block.take(levels == 0).rows():
             self._quality.add(row)
-        if self.subsets:
-            self.subsets.add(block, hashes, levels)
 
     def merge(self, other: Figures) -> None:
         """Takes in what another of the same rule has added; the order does not matter."""

@@ -26,7 +26,8 @@ from kespeechchat.dataset.json_array import JsonArray
 from kespeechchat.dataset.json_columns import lines_of, together
 from kespeechchat.dataset.overlaps import Overlap
 from kespeechchat.dataset.statistics import COLUMNS
-from kespeechchat.dataset.timeline import Timeline, Timing
+from kespeechchat.dataset.text_keys import text_hashes
+from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
@@ -104,7 +105,7 @@ class KeSpeechChat:
         figures = Figures(rule, dialogues.genders, build)
         writing = _Writing(rule, dialogues.genders, dialogues.timing, tree, dialogues.audio, Members(rule), figures)
         lists = ListFiles(to, selection)
-        subset_files = SubsetFiles(to, build.subsets) if figures.subsets else None
+        subset_files = SubsetFiles(to, build.subsets, rule.without) if figures.subsets else None
         with (
             JsonArray(to / "metadata.json") as metadata,
             whole_file(to / "facts.jsonl") as facts,
@@ -153,16 +154,21 @@ class _Writing:
 
     def do(self, part: Part) -> list[_Piece]:
         """The pieces of one part, one a block."""
-        return [self._piece(*self.rule.chosen_block(block)) for block in part.blocks(WRITTEN)]
+        return [self._piece(block) for block in part.blocks(WRITTEN)]
 
-    def _piece(self, block: Block, levels: Ints) -> _Piece:
+    def _piece(self, read: Block) -> _Piece:
+        cut, levels = self.rule.cut_block(read)
+        hashes, kept, subsets = text_hashes(cut.of_turns("text")), self.rule.kept(cut), self.figures.subsets
+        if subsets:  # with what is left out: nothing takes its place
+            subsets.add(cut, hashes, levels)
+        block, levels, hashes = cut.take(kept), levels[kept], hashes[kept[cut.dialogue_of]]
         timeline = self.timing.of_block(block)
         folders = self.tree.folders(block.ids.to_pylist())
         partitions = [self.rule.name(level) for level in levels.tolist()]
         lines = Lines(block, timeline, self.timing, partitions, self.genders, folders, self.audio)
-        self._gather(block, levels, folders, timeline)
+        self._gather(block, levels, folders)
+        self.figures.add(block, levels, timeline, hashes)
         listed, splits = lines.listed(), block.codes("split")
-        subsets = self.figures.subsets
         return _Piece(
             together(lines.metadata(), ",\n"),
             lines_of(lines.facts()),
@@ -179,10 +185,9 @@ class _Writing:
         for split, example in other.examples.items():
             self.examples[split] = min(example, self.examples.get(split, example))
 
-    def _gather(self, block: Block, levels: Ints, folders: Sequence[str], timeline: Timeline) -> None:
+    def _gather(self, block: Block, levels: Ints, folders: Sequence[str]) -> None:
         self.dialogues += len(block)
         self.members.add(block, levels)
-        self.figures.add(block, levels, timeline)
         examples = np.array([folder + id_ for folder, id_ in zip(folders, block.ids.to_pylist(), strict=True)], object)
         splits = block.codes("split")
         for split in cast(list[Split], splits.present()):

@@ -83,9 +83,10 @@ class Lines:
         """Lines of facts.jsonl."""
         block = self.block
         words = {name: quoted(block.column(name)) for name in ("split", "metric", "source", "review")}
+        rates = in_parts(block.numbers("error_rate"), facts.RATES, "error_rate")
         lines = joined(
             *('{"id":"', block.ids, '","split":', words["split"], ',"partition":', self._partitions),
-            *(',"metric":', words["metric"], ',"error_rate":', in_parts(block.numbers("error_rate"), facts.RATES)),
+            *(',"metric":', words["metric"], ',"error_rate":', rates),
             *(',"source":', words["source"], ',"shard":', whole_numbers(block.column("shard"))),
             *(',"round":', whole_numbers(block.column("round")), ',"review":', words["review"]),
             *(',"turns":[', listed(self._turn_facts(), block.first), "]}"),
@@ -167,12 +168,13 @@ class Lines:
         block = self.block
         roles = named((f'{{"role":"{role}","transcript":' for role in _ROLES), block.place % 2)
         rates = chain.from_iterable(
-            (f',"{name}":', in_parts(block.of_turns(name), parts))
+            (f',"{name}":', in_parts(block.of_turns(name), parts, f"turns: {name}"))
             for name, parts in (("error_rate", facts.RATES), ("watermark_score", facts.SCORES))
         )
         seeds = chain.from_iterable((f',"{n}":', whole_numbers(block.of_turns(n))) for n in ("seed", "tries"))
         levels = chain.from_iterable(
-            (f',"{name}":', in_parts(block.of_turns(name), facts.LEVELS)) for name in ("loudness", "gain")
+            (f',"{name}":', in_parts(block.of_turns(name), facts.LEVELS, f"turns: {name}"))
+            for name in ("loudness", "gain")
         )
         heard = (',"words":', self._timed("words"), ',"silences":', self._timed("silences"))
         transcripts = quoted(block.of_turns("transcript"))
@@ -182,7 +184,7 @@ class Lines:
         scores = self.block.turn_lists("scores")
         if not len(scores.list_of):
             return named([""], np.zeros(len(scores.lists), np.int64))
-        values = in_parts(scores.column("value"), facts.SCORES)
+        values = in_parts(scores.column("value"), facts.SCORES, "turns: scores")
         return listed(joined(quoted(scores.column("head")), ":", values), scores.first)
 
     def _timed(self, name: str) -> pa.Array:
@@ -190,7 +192,8 @@ class Lines:
         timed = self.block.turn_lists(name)
         if timed.lists.null_count == len(timed.lists):
             return named(["null"], np.zeros(len(timed.lists), np.int64))
-        times = (in_parts(timed.column("start"), facts.TIMES), ",", in_parts(timed.column("end"), facts.TIMES), "]")
+        starts, ends = (in_parts(timed.column(at), facts.TIMES, f"turns: {name}: {at}") for at in ("start", "end"))
+        times = (starts, ",", ends, "]")
         texts = (quoted(timed.column("text")), ",") if name == "words" else ()
         return or_null(joined("[", listed(joined("[", *texts, *times), timed.first), "]"), timed.lists)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kespeechchat.blocks import Block, Bools, Ints
+from kespeechchat.dataset.seconds import ByLanguage
 from kespeechchat.export.selection import Rule, Selection
 from kespeechchat.records import Split
 from kespeechchat.whole_file import part_of, put_in_place
@@ -23,30 +24,24 @@ HELD_OUT: tuple[Split, ...] = ("dev", "test")
 class Held:
     """What some dialogues are, by language; exact, so the same in any order."""
 
-    dialogues: Counter[str] = field(default_factory=Counter)
-    micros: Counter[str] = field(default_factory=Counter)
+    dialogues: ByLanguage = field(default_factory=ByLanguage)
     voices: set[str] = field(default_factory=set)
 
     def add(self, block: Block, wanted: Bools) -> None:
         """The wanted dialogues of a block, bool [n]."""
-        languages, micros = block.codes("language"), np.rint(block.numbers("seconds") * 1_000_000)
-        for language in languages.take(wanted).present():
-            own = wanted & languages.where(language)
-            self.dialogues[language] += int(own.sum())
-            self.micros[language] += int(micros[own].astype(np.int64).sum())
+        self.dialogues.add_all(block.codes("language").take(wanted), block.numbers("seconds")[wanted])
         for voices in block.speakers():
             self.voices.update(voices.take(wanted).present())
 
     def merge(self, other: Held) -> None:
         """Takes in others; the order does not matter."""
-        self.dialogues.update(other.dialogues)
-        self.micros.update(other.micros)
+        self.dialogues.merge(other.dialogues)
         self.voices |= other.voices
 
     def figures(self) -> dict[str, Any]:
         """`dialogues` and `hours` by language, `speakers`."""
-        hours = {k: round(v / 3.6e9, 6) for k, v in sorted(self.micros.items())}
-        return {"dialogues": dict(sorted(self.dialogues.items())), "hours": hours, "speakers": len(self.voices)}
+        held = self.dialogues
+        return {"dialogues": held.numbers(), "hours": held.hours(), "speakers": len(self.voices)}
 
 
 def listed(rule: Rule) -> tuple[str, ...]:

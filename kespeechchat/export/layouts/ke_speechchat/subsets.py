@@ -6,26 +6,27 @@ Beside metadata.json, where each id is the stem of an `audio_path` (`DIALOGUE_0`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from kespeechchat.blocks import Block, Ints, whole
+from kespeechchat.blocks import Block, Bools, Ints, whole
 from kespeechchat.config.dataset import SubsetSettings
 from kespeechchat.dataset.json_columns import quoted, together
 from kespeechchat.dataset.subsets import Chosen, Subsets
+from kespeechchat.dataset.text_keys import Hashes
 from kespeechchat.dataset.utterances import SCHEMA, Tally, Utterance
-from kespeechchat.export.selection import Rule
+from kespeechchat.export.selection import Rule, are_among
 from kespeechchat.export.subsets import asr_partition, last_level
 from kespeechchat.whole_file import whole_file, write_json
 
 
 class SubsetChoice:
-    """Collects from every row of an export of everything; `take` gives what ASR may train on since the last time."""
+    """Collects from every row of an export of everything, what it leaves out included: a dialogue that lost its
+    watermark takes part in the choice, and nothing takes its place. `take` gives what ASR may train on since the last
+    time."""
 
     def __init__(self, rule: Rule, settings: SubsetSettings) -> None:
         self.partition = asr_partition(rule, settings)
@@ -33,7 +34,7 @@ class SubsetChoice:
         self.subsets = Subsets(settings, rule.cuts.seed)
         self._offered: list[pa.Table] = []
 
-    def add(self, block: Block, hashes: npt.NDArray[np.uint64], levels: Ints) -> None:
+    def add(self, block: Block, hashes: Hashes, levels: Ints) -> None:
         """The dialogues of a block, and hashes of the texts of all their turns; `levels`: their places in the rule's
         partitions."""
         self._offered.append(self.subsets.add_block(block, hashes, levels <= self._last))
@@ -51,11 +52,12 @@ class SubsetChoice:
 class SubsetFiles:
     """`offer` what `SubsetChoice.take` gave, in order, then `close`. Files appear when whole.
 
-    What ASR may train on waits in a file of its own: the tests, known at the end, decide what it may have.
+    What ASR may train on waits in a file of its own: the tests, known at the end, decide what it may have. Utterances
+    of the dialogues in `without` (see `Rule`) are chosen, but not written.
     """
 
-    def __init__(self, to: Path, settings: SubsetSettings) -> None:
-        self._folder, self._settings = to / "subsets", settings
+    def __init__(self, to: Path, settings: SubsetSettings, without: Hashes) -> None:
+        self._folder, self._settings, self._without = to / "subsets", settings, without
         self._folder.mkdir(parents=True, exist_ok=True)
         self._offered = self._folder / "asr.offered.part"
         self._file = pa.ipc.new_file(str(self._offered), SCHEMA)
@@ -71,11 +73,11 @@ class SubsetFiles:
         """
         self._file.close()
         chosen = choice.subsets.choose(parents)
-        asr_test = _part(chosen.asr_test)
+        asr_test = self._part(chosen.asr_test)
         more = {"partition": choice.partition, "settings": self._settings.asr.model_dump(), "test": asr_test}
         train = self._write_asr(chosen, more)
         parts = {"train": chosen.tts_train, "prompts": chosen.tts_prompts, "test": chosen.tts_test}
-        tts = {name: _part(said) for name, said in parts.items()}
+        tts = {name: self._part(said) for name, said in parts.items()}
         write_json(self._folder / "tts.json", {"name": "tts", **tts, "settings": self._settings.tts.model_dump()})
         return {
             "asr": {"partition": choice.partition, "train": _figures(train), "test": _figures(asr_test)},
@@ -89,9 +91,9 @@ class SubsetFiles:
             file.write(b'{"name": "asr", "train": {"ids": [')
             with pa.OSFile(str(self._offered)) as source, pa.ipc.open_file(source) as offered:
                 for i in range(offered.num_record_batches):
-                    some = chosen.asr_training(pa.Table.from_batches([offered.get_batch(i)]))
+                    some = self._written(chosen.asr_training(pa.Table.from_batches([offered.get_batch(i)])))
                     if len(some):
-                        file.write(b",\n" if tally.utterances else b"\n")
+                        file.write(b",\n" if tally.utterances.counts else b"\n")
                         file.write(together(quoted(whole(some["id"])), ",\n"))
                         tally.add_table(some)
             train = tally.result()
@@ -99,19 +101,26 @@ class SubsetFiles:
         self._offered.unlink()
         return train
 
+    def _written(self, some: pa.Table) -> pa.Table:
+        """Those of the utterances that are not left out."""
+        return some.filter(pa.array(~self._left_out(whole(some["id"]).to_pylist()))) if len(self._without) else some
+
+    def _part(self, said: Sequence[Utterance]) -> dict[str, Any]:
+        tally, ids = Tally(), []
+        for one, left_out in zip(said, self._left_out([one.id for one in said]), strict=True):
+            if not left_out:
+                tally.add(one)
+                ids.append(one.id)
+        return {"ids": ids, **tally.result()}
+
+    def _left_out(self, ids: Sequence[str]) -> Bools:
+        return are_among([id_.rpartition("_")[0] for id_ in ids], self._without)
+
 
 def remove_subsets(to: Path) -> None:
     """What an earlier export of everything wrote: an export of one partition has no subsets."""
     for name in ("asr.json", "tts.json"):
         (to / "subsets" / name).unlink(missing_ok=True)
-
-
-def _part(said: Iterable[Utterance]) -> dict[str, Any]:
-    tally, ids = Tally(), []
-    for one in said:
-        tally.add(one)
-        ids.append(one.id)
-    return {"ids": ids, **tally.result()}
 
 
 def _figures(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class WavTree:
         self._claim(dialogues)
 
     def fit_without_audio(self, dialogues: Dialogues) -> None:
-        """For an export that writes none: audio that an earlier one wrote stays where it is that of the dialogues; of
+        """For an export that writes none: audio that an earlier one wrote is kept if it belongs to these dialogues; of
         another content or scene it is removed, for what is said of it would be wrong.
 
         Raises ExportError where the folder holds an export of another layout.
