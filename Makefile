@@ -8,11 +8,11 @@ VLLM := .venv-vllm
 SERVERS := .venv-servers
 PEERS := .venv-peers
 PEER_NAMES := distilabel datatrove data_juicer nemo_curator
-WITHOUT_MODELS := not model and not faults and not long and not vllm and not browser and not servers
+HERE := not long and not vllm and not browser and not servers
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo peers test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-without-models vllm lint types setup clean
+.PHONY: demo peers test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-here vllm lint types setup clean
 
 setup: $(READY)
 
@@ -33,17 +33,16 @@ demo: $(READY)
 	$(KESC) export pipelines/quickstart.yaml --to build/quickstart-dataset
 	$(KESC) report pipelines/quickstart.yaml --to build/quickstart-report.html
 
-# First what runs without models, with coverage (of the tests' own processes: not of Ray's workers), beside the type
-# checker; then the rest. Three processes on two cores: many of these tests wait, for a disk, for Ray, for what they killed.
-# Ray's workers are as nice as their tests: by default they give way to everything, so the build of the end to end test
-# would be the last to end.
+# All in one run, beside the type checker: the longest files first, then models and kills, then what runs without, so that
+# no process is left alone at the end. Three processes on two cores: many of these tests wait, for a disk, for Ray, for what
+# they killed. Coverage is of the tests' own processes, not of Ray's workers. Ray's workers are as nice as their tests: by
+# default they give way to everything, so the build of the end to end test would be the last to end.
 test test-kills: export RAY_worker_niceness := 0
 test: $(TESTED) lint
-	$(MAKE) --no-print-directory -j2 types test-without-models
-	$(VENV)/bin/pytest -m '(model or faults) and not long and not vllm and not browser' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
+	$(MAKE) --no-print-directory -j2 types test-here
 
-test-without-models: $(TESTED)
-	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS)' -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=84
+test-here: $(TESTED)
+	$(VENV)/bin/pytest -m '$(HERE)' -n 3 --dist loadfile --no-loadscope-reorder --durations=30 --cov --cov-report=term --cov-fail-under=84
 
 # Kills at random moments and on Ray, for minutes: whole builds, whole process trees, nodes of a cluster.
 test-kills: $(TESTED)
@@ -92,7 +91,7 @@ $(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/co
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m '$(WITHOUT_MODELS) and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
+	$(VENV)/bin/pytest -m '$(HERE) and not model and not faults and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .

@@ -6,7 +6,7 @@
 
 Each side builds `pipelines/quickstart.yaml` over the same rows, drawn from the files by hash, in a ROOT of its own,
 with this environment's packages. CPU seconds are of all processes under the build, those of Ray included: this process
-takes in those whose starter ended, and waits for them.
+takes in those whose starter ended, and looks at them until they end.
 
 Bounds, with `--old`: at least 2.5 times as many gated dialogues; at most a quarter of the CPU seconds a gated dialogue;
 answers at least twice as long (median words, characters). Exit code 1 where one does not hold.
@@ -21,7 +21,6 @@ import argparse
 import ctypes
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bounds import Bounds, number
+from benchmarks.processes import CpuBelow
 from kespeechchat.commands.rows import Wanted, current_tables
 from kespeechchat.config.rounds import split_round
 from kespeechchat.seeds import stable_hash
@@ -123,8 +123,8 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 def _build(name: str, code: Path, rows: Path, root: Path) -> Side:
     print(f"{name}: building {rows.name} with {code}", flush=True)
     command = [sys.executable, "-m", "kespeechchat", "build", str(code / "pipelines" / "quickstart.yaml")]
-    before, began = _cpu(), time.perf_counter()
-    with (root.parent / f"{name}.log").open("w") as log:
+    began = time.perf_counter()
+    with (root.parent / f"{name}.log").open("w") as log, CpuBelow() as cpu:
         ended = subprocess.run(
             [*command, "--input", str(rows), "--root", str(root)],
             cwd=code,
@@ -133,11 +133,11 @@ def _build(name: str, code: Path, rows: Path, root: Path) -> Side:
             stderr=subprocess.STDOUT,
             check=False,
         )
-    seconds = time.perf_counter() - began
-    _wait_for_orphans()
+        seconds = time.perf_counter() - began
+        _wait_for_orphans()
     if ended.returncode not in (0, 1):
         raise SystemExit(f"{name}: kesc build ended in {ended.returncode}; see {log.name}")
-    return Side(name, *_made(root), _cpu() - before, seconds)
+    return Side(name, *_made(root), cpu.seconds, seconds)
 
 
 def _wait_for_orphans() -> None:
@@ -146,11 +146,6 @@ def _wait_for_orphans() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _made(root: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -222,10 +222,18 @@ def test_what_was_chosen_earlier_from_a_table_comes_first(random):
     assert kept == ["blend-000", "blend-001", "blend-002"]
 
 
-def test_an_agent_comes_before_every_user():
-    """However late it was chosen: without an agent nothing is spoken."""
-    own = SETTINGS.model_copy(update={"speaker_threshold": 0.999})
+def test_an_agent_comes_before_every_user_and_the_best_one_first():
+    """However late it was chosen: without an agent nothing is spoken, and one agent speaks half of everything."""
+    own = SETTINGS.model_copy(update={"speaker_threshold": 0.999, "best_by": "ovrl"})
     cells = {Cell("agent", "train", "female", "en"): 1, **CELLS}
-    rows = [scored(0, 3.0) | {"place": 0}, scored(0, 3.0) | {"id": "late", "role": "agent", "place": 9}]
-    found = {o.row["id"]: o.reason for o in select(rows, REAL, cells, own, seed=1)}
-    assert found == {"late": None, "blend-000": "too_like_another_voice"}
+    agents = [scored(i, value) | {"role": "agent", "place": 5 + i} for i, value in ((1, 3.0), (2, 3.5), (3, 3.2))]
+    rows = [scored(0, 4.0) | {"place": 0}, *agents]
+    alike = scored(2, 4.0) | {"id": "alike", "place": 1}
+    found = {o.row["id"]: o.reason for o in select([*rows, alike], REAL, cells, own, seed=1)}
+    assert found == {
+        "blend-000": None,
+        "blend-001": "surplus",
+        "blend-002": None,
+        "blend-003": "surplus",
+        "alike": "too_like_another_voice",
+    }
