@@ -23,7 +23,7 @@ settings.load_profile("kesc")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, then those with models or kills: no process is left alone with one of them at the end."""
+    """The longest files first, then those with models or kills, so that none of them runs alone at the end."""
     first = {name: place for place, name in enumerate(_LONGEST)}
     heavy = {i.path for i in items if i.get_closest_marker("model") or i.get_closest_marker("faults")}
     items.sort(key=lambda item: (first.get(item.path.stem, len(first)), item.path not in heavy))

@@ -151,7 +151,7 @@ class PrivacySettings(Settings):
     )
     best_by: Annotated[str | None, ADDED] = Field(
         None,
-        description="head by which the best agents come first, and the best users where `spread` gives no order; null: hash",
+        description="head by which the best agents come first, and users where `spread` gives no order; null: hash",
     )
     max_error_rate: dict[Language, float] = Field(
         {"zh": 0.05, "en": 0.10}, description="CER (zh) and WER (en) of the probe sentences (the gate's limits)"
