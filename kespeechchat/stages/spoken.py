@@ -39,7 +39,7 @@ class Spoken(Stage[settings.Spoken]):
     """Instruction and response as they are spoken, with the split."""
 
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 4  # 4: a question that a directive only wraps keeps its reference
+    version: ClassVar[int] = 5  # 5: an answer that is a piece of its question is an echo
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"filter": _COLUMNS}
 
     def setup(self) -> None:

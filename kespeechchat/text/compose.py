@@ -22,7 +22,7 @@ from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.prompts import Prompt
 from kespeechchat.text.questions import as_is, framed
 from kespeechchat.text.readings import read, spoken_text
-from kespeechchat.text.similarity import overlap, similarity
+from kespeechchat.text.similarity import overlap, restates, similarity
 from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable
 from kespeechchat.text.suitability import unsuitable
@@ -207,7 +207,7 @@ def judge_dialogue(
         or (None if said.endswith(("?", "？")) else "no_question")
         or checks.copied(said, example_outputs(prompt, "instruction"), language, question)
         or checks.copied(reply, example_outputs(prompt, "response"), language, f"{question} {reference or ''}")
-        or ("echo" if similarity(said, reply, language) >= ECHO else None)
+        or ("echo" if similarity(said, reply, language) >= ECHO or restates(reply, said, language) else None)
         or ("question_back" if reply.endswith(("?", "？")) else None)
         or ("off_topic" if overlap(question, said, language, content=True)[0] < SAME_SUBJECT[language] else None)
         or checks.changed_kind(said, question, language)

@@ -25,7 +25,7 @@ from kespeechchat.text.compose import (
     tidy,
 )
 from kespeechchat.text.prompts import Prompt
-from kespeechchat.text.similarity import overlap, similarity
+from kespeechchat.text.similarity import overlap, restates, similarity
 
 _MARKS: dict[Language, tuple[str, str]] = {"zh": ("用户：", "助手："), "en": ("User: ", "Assistant: ")}
 _UNKNOWN: dict[Language, str] = {"zh": "无", "en": "none"}
@@ -103,7 +103,11 @@ def judge_later_answer(
     return (
         ill_formed(response, language, short, longest or long)
         or checks.copied(response, example_outputs(prompt, "response"), language, said)
-        or ("echo" if similarity(question, response, language) >= ECHO else None)
+        or (
+            "echo"
+            if similarity(question, response, language) >= ECHO or restates(response, question, language)
+            else None
+        )
         or ("question_back" if response.endswith(("?", "？")) else None)
         or ("said_before" if any(similarity(response, e.response, language) >= ECHO for e in exchanges) else None)
         or (checks.disagrees(response, known, language, question) if known else None)

@@ -51,3 +51,12 @@ def similarity(a: str, b: str, language: Language) -> float:
     """
     of_a, of_b = units(a, language), units(b, language)
     return 2 * sum((of_a & of_b).values()) / max(1, of_a.total() + of_b.total())
+
+
+def restates(answer: str, question: str, language: Language) -> bool:
+    """Whether the answer is a piece of the question, half of it or more: "ten litres at two euros each" says nothing
+    to who asked what ten litres at two euros each cost. A short piece is a choice: "cats", asked for cats or dogs.
+    """
+    joint = "" if language == "zh" else " "
+    said, asked = (joint.join(re.findall(r"[^\W_]+", text.lower())) for text in (answer, question))
+    return f"{joint}{said}{joint}" in f"{joint}{asked}{joint}" and 2 * len(said) >= len(asked)
