@@ -207,12 +207,13 @@ def judge_dialogue(
         or (None if said.endswith(("?", "？")) else "no_question")
         or checks.copied(said, example_outputs(prompt, "instruction"), language, question)
         or checks.copied(reply, example_outputs(prompt, "response"), language, f"{question} {reference or ''}")
-        or ("echo" if similarity(said, reply, language) >= ECHO or restates(reply, said, language) else None)
+        or ("echo" if similarity(said, reply, language) >= ECHO else None)
         or ("question_back" if reply.endswith(("?", "？")) else None)
         or ("off_topic" if overlap(question, said, language, content=True)[0] < SAME_SUBJECT[language] else None)
         or checks.changed_kind(said, question, language)
         or (_gives_away(said, question, reference, language) if reference else None)
         or (checks.disagrees(reply, reference, language, question) if reference else None)
+        or ("echo" if restates(reply, said, language) else None)
     )
 
 

@@ -103,14 +103,11 @@ def judge_later_answer(
     return (
         ill_formed(response, language, short, longest or long)
         or checks.copied(response, example_outputs(prompt, "response"), language, said)
-        or (
-            "echo"
-            if similarity(question, response, language) >= ECHO or restates(response, question, language)
-            else None
-        )
+        or ("echo" if similarity(question, response, language) >= ECHO else None)
         or ("question_back" if response.endswith(("?", "？")) else None)
         or ("said_before" if any(similarity(response, e.response, language) >= ECHO for e in exchanges) else None)
         or (checks.disagrees(response, known, language, question) if known else None)
+        or ("echo" if restates(response, question, language) else None)
     )
 
 
