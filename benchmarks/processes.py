@@ -70,14 +70,17 @@ class CpuBelow:
 
     def __init__(self) -> None:
         self._used: dict[tuple[int, str], float] = {}
+        self._before = 0.0  # what those used that ran already
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     @property
     def seconds(self) -> float:
-        return sum(self._used.values())
+        return sum(self._used.values()) - self._before
 
     def __enter__(self) -> CpuBelow:
+        self._sample()
+        self._before = sum(self._used.values())
         self._thread.start()
         return self
 
@@ -86,9 +89,10 @@ class CpuBelow:
         self._thread.join()
 
     def _look(self) -> None:
-        while True:
-            for pid in descendants(os.getpid()):
-                if stat := _stat(pid):
-                    self._used[pid, stat[19]] = (int(stat[11]) + int(stat[12])) * _TICK
-            if self._stop.wait(0.2):
-                return
+        while not self._stop.wait(0.2):
+            self._sample()
+
+    def _sample(self) -> None:
+        for pid in descendants(os.getpid()):
+            if stat := _stat(pid):
+                self._used[pid, stat[19]] = (int(stat[11]) + int(stat[12])) * _TICK

@@ -22,6 +22,7 @@ _SETTINGS = (
     "stages.voices.privacy.voice_threshold=0.999",
     "stages.voices.privacy.spread={}",
     "stages.voices.privacy.min_scores={}",
+    "stages.voices.privacy.best_by=null",
     "stages.spoken.splits={dev: 0, test: 0}",
     "guards={}",
 )

@@ -33,7 +33,7 @@ def shipped() -> dict[str, np.ndarray]:
 
 def test_every_voice_of_the_table_is_one_that_the_search_draws(search, shipped):
     for language, gender in search.CELLS:
-        drawn = [np.concatenate(search.mix(language, gender, n)).astype(np.float32) for n in range(120)]
+        drawn = [np.concatenate(search.mix(language, gender, n)).astype(np.float32) for n in range(200)]
         here = (shipped["languages"] == language) & (shipped["genders"] == gender)
         for voice in np.concatenate([shipped["acoustic"], shipped["prosodic"]], axis=1)[here]:
             assert min(np.abs(voice - one).max() for one in drawn) < 1e-6
