@@ -178,6 +178,20 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
         run(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["README.md", "metadata.json", "LICENSE.md"])
+@pytest.mark.parametrize("read", [read_audio, None])
+def test_a_file_of_somebody_elses_is_not_replaced(tmp_path, name, read):
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine too")
+    with pytest.raises(ExportError, match=f"holds {name}, which no export made; export to another folder"):
+        run(tmp_path, read=read)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine", "notes.txt": "mine too"}
+    (tmp_path / name).unlink()
+    run(tmp_path, read=None)
+    run(tmp_path)  # over what an export without audio has left
+    assert (tmp_path / "notes.txt").read_text() == "mine too"
+
+
 def test_a_folder_of_another_layout_is_refused(tmp_path):
     (tmp_path / STATE).write_text('{"layout": "stereo"}')
     with pytest.raises(ExportError, match="holds an export of layout stereo"):

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.sameness import changed, committed
 from tests.faults.ground import PROFILE, ingested, questions
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 STEPS = {"plan", "attempts", "data", "commits"}
 S3_STEPS = ("/plan/instructions/", "/ingest/attempts/", "/ingest/data/", "/ingest/commits/")
 

@@ -31,7 +31,8 @@ from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import Done
+from kespeechchat.export.errors import ExportError
+from kespeechchat.export.folder import STATE, Done
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.layouts.ke_speechchat import loading
 from kespeechchat.export.layouts.ke_speechchat.figures import Figures
@@ -96,6 +97,7 @@ class KeSpeechChat:
     def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
         """`export`, with all that is known of it afterwards."""
         selection, rule = dialogues.selection, dialogues.selection.rule
+        _check_files(to)
         to.mkdir(parents=True, exist_ok=True)
         tree = WavTree(to, self.name, fan_out=len(dialogues) > self.fan_out_beyond)
         if dialogues.audio:
@@ -125,6 +127,15 @@ class KeSpeechChat:
         write_text(to / "README.md", card(of_card))
         write_text(to / LICENCE_FILE, licence_file(build.licences))
         return Report(writing.dialogues, tree, written.statistics, written.overlaps)
+
+
+def _check_files(to: Path) -> None:
+    """Raises ExportError where a file would be replaced that no export made. An export without audio leaves no note,
+    but its facts, which nobody else calls so."""
+    if not (to / STATE).exists() and not (to / "facts.jsonl").exists():
+        for name in ("README.md", LICENCE_FILE, "metadata.json", "statistics.json", "statistics.md", "quality.json"):
+            if (to / name).exists():
+                raise ExportError(f"{to}: holds {name}, which no export made; export to another folder or empty it")
 
 
 @dataclass(frozen=True)
