@@ -33,6 +33,7 @@ def test_vectors_are_averaged_as_the_engine_averages_them():
     np.testing.assert_array_equal(averaged(vectors, 1), vectors)
 
 
+@pytest.mark.slow
 def test_words_are_read_in_tokens_and_not_in_noise():
     pool = 2
     (train, labels), (test, wanted) = some(1, 30), some(2, 10)

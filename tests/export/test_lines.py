@@ -89,6 +89,7 @@ def expected(rows, timing, partitions, folders, audio):
     return metadata, facts, listed
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(changed(), min_size=1, max_size=8), st.booleans())
 def test_lines_are_those_of_each_dialogue(rows, audio):
@@ -146,6 +147,7 @@ def test_a_voice_that_the_library_lacks_is_named():
         Lines(block, timing.of_block(block), timing, [None, None], genders, ["", ""], False)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(changed(one_voice=False), min_size=1, max_size=12), st.integers(0, 12))
 def test_figures_are_those_of_row_by_row(rows, at):

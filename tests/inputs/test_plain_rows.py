@@ -57,6 +57,7 @@ def _parts(path: Path, size: int, **more: Any) -> list[tuple[pa.RecordBatch, int
     return [part_rows(part) for part in parts(item, input_file(path), size)]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     given_lines=st.lists(st.one_of(lines(), lines(), lines(), OTHERS), max_size=25),

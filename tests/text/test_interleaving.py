@@ -147,6 +147,7 @@ def test_a_number_is_said_as_its_sentence_reads_it() -> None:
     assert "nineteen nineties" in span.said and "1990" not in span.said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["好" * 1_000_000, "a" * 1_000_000, "12" * 200_000, "sea " * 250_000])
 def test_a_line_without_an_end_is_read_in_parts(text: str) -> None:
     words = [word for part in paragraphs(text) for word in part]

@@ -67,6 +67,7 @@ def heard(tmp_path, quickstart, monkeypatch):
     return fit
 
 
+@pytest.mark.slow
 def test_a_language_gets_as_much_as_the_others(heard):
     loud = heard(1.0)
     assert (loud.count(0.25), loud.count(0.5)) == (100, 100)
@@ -77,6 +78,7 @@ def test_what_a_language_lacks_the_others_give(heard):
     assert (loud.count(0.25), loud.count(0.5)) == (140, 60), "a shard of three Chinese dialogues has 6 s"
 
 
+@pytest.mark.slow
 def test_speech_that_cannot_be_heard_makes_no_codebook(heard, monkeypatch):
     monkeypatch.setattr(Vectors, "of", lambda self, audio: RowError("silent"))
     with pytest.raises(ConfigError, match=r"none of the dialogues in .* can be heard"):
