@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
-from benchmarks.processes import descendants
+from benchmarks.processes import Sampled, descendants
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -33,28 +32,18 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-class Tree:
-    """The most that process `pid` and all under it held together while the block ran, sampled five times a second.
+class Tree(Sampled):
+    """The most that process `pid` and all under it held together while the block ran.
 
     `skip`: leaves out so many processes from the top, each the only child of the one before.
     """
 
     def __init__(self, pid: int, skip: int = 0) -> None:
-        self._pid, self._skip, self._stop = pid, skip, threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        super().__init__()
+        self._pid, self._skip = pid, skip
         self.peak = 0.0
 
-    def __enter__(self) -> Tree:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while True:
-            tree = [self._pid, *descendants(self._pid)]
-            self.peak = max(self.peak, sum(map(resident, tree[self._skip :])))
-            if self._stop.wait(0.2):
-                return
+    def look(self) -> None:
+        """See `Sampled.look`."""
+        tree = [self._pid, *descendants(self._pid)]
+        self.peak = max(self.peak, sum(map(resident, tree[self._skip :])))

@@ -23,8 +23,6 @@ import argparse
 import json
 import sys
 import tempfile
-import threading
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from typing import Any
 
 from benchmarks.bounds import Bounds
 from benchmarks.measured import PROFILE, Run, kesc
+from benchmarks.processes import Sampled
 from benchmarks.recorded import ANY_LANGUAGE, Unsynced, fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.state.orders import Order
@@ -162,30 +161,21 @@ def _memory(log: Path) -> dict[str, tuple[float, float]]:
     return {name: (sizes[0], sizes[-1]) for name, sizes in held.items()}
 
 
-class Watched:
+class Watched(Sampled):
     """The most audio that stood in `root` ungated at a time, looked at five times a second."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self._stop = root, threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        super().__init__()
+        self._root = root
         self.bytes = self.shards = 0
 
-    def __enter__(self) -> Watched:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.is_set():
-            gated = {path.name.split(".")[0] for path in (self._root / "gate" / "commits").glob("*.json")}
-            files = (self._root / "watermark" / "data").glob("shard-*")
-            audio = [path for path in files if path.name.split(".")[0] not in gated]
-            self.bytes = max(self.bytes, sum(path.stat().st_size for path in audio))
-            self.shards = max(self.shards, len(audio))
-            time.sleep(0.2)
+    def look(self) -> None:
+        """See `Sampled.look`."""
+        gated = {path.name.split(".")[0] for path in (self._root / "gate" / "commits").glob("*.json")}
+        files = (self._root / "watermark" / "data").glob("shard-*")
+        audio = [path for path in files if path.name.split(".")[0] not in gated]
+        self.bytes = max(self.bytes, sum(path.stat().st_size for path in audio))
+        self.shards = max(self.shards, len(audio))
 
 
 if __name__ == "__main__":

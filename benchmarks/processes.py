@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Self
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 
@@ -61,26 +62,19 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-class CpuBelow:
-    """CPU seconds of all processes under this one while the block runs, sampled five times a second.
-
-    Also of those that nobody waits for: Ray's daemon lets the kernel clear away its workers, so that `getrusage` of
-    their starter knows nothing of them. What a process uses after its last sample is lost.
-    """
+class Sampled:
+    """Looks five times a second while the block runs, at its begin for the first time."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[int, str], float] = {}
-        self._before = 0.0  # what those used that ran already
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._keep_looking, daemon=True)
 
-    @property
-    def seconds(self) -> float:
-        return sum(self._used.values()) - self._before
+    def look(self) -> None:
+        """What is done each time."""
+        raise NotImplementedError
 
-    def __enter__(self) -> CpuBelow:
-        self._sample()
-        self._before = sum(self._used.values())
+    def __enter__(self) -> Self:
+        self.look()
         self._thread.start()
         return self
 
@@ -88,11 +82,32 @@ class CpuBelow:
         self._stop.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _keep_looking(self) -> None:
         while not self._stop.wait(0.2):
-            self._sample()
+            self.look()
 
-    def _sample(self) -> None:
+
+class CpuBelow(Sampled):
+    """CPU seconds that all processes under this one use while the block runs.
+
+    Also those that nobody waits for: Ray's daemon lets the kernel clear away its workers, so that `getrusage` of their
+    starter knows nothing of them. What a process uses after it was last looked at is lost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._used: dict[tuple[int, str], float] = {}
+        self._before: float | None = None  # what was used before the block, by processes that ran already
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return sum(self._used.values()) - (self._before or 0.0)
+
+    def look(self) -> None:
+        """See `Sampled.look`."""
         for pid in descendants(os.getpid()):
             if stat := _stat(pid):
                 self._used[pid, stat[19]] = (int(stat[11]) + int(stat[12])) * _TICK
+        if self._before is None:
+            self._before = sum(self._used.values())
