@@ -21,7 +21,7 @@ from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import SCENES, check_claim
-from kespeechchat.export.layout import ClaimsFolder, HasScene, Layout, OneSide, WritesChannels, WritesSome
+from kespeechchat.export.layout import HasScene, Layout, OneSide, WritesChannels, WritesSome
 from kespeechchat.export.lists import json_line
 from kespeechchat.export.scene_journal import SceneJournal, TurnScene
 from kespeechchat.export.scened import Renderer, ScenedDialogues, ScenedRows, SceneSpeech
@@ -84,7 +84,7 @@ class SceneExport:
         and searched first, and those that lost a mark are left out. Raises SceneError where noise or rooms cannot be
         had, ExportError where the folder is not for this export."""
         assert clean.read_audio is not None
-        check_claim(self.to, self.layout.name, self.layout.claims if isinstance(self.layout, ClaimsFolder) else "")
+        check_claim(self.to, self.layout.name)
         seed, rows = self.pipeline.seed, clean.selection.rows
         noises = noises_of(self.settings, self._roles, rows, clean.read_audio, seed)
         draws = Draws(self.name, self.settings, seed)

@@ -44,24 +44,24 @@ class Done:
     example: Path | None = None  # a file to listen to
 
 
-def check_claim(to: Path, layout: str, inside: str = "") -> None:
-    """Raises ExportError where an export of `layout` may not write into `to`: it holds another layout's, or no note and
-    files. `inside`: the folder below it that alone counts; of the whole, what an export was killed over does not."""
-    state, counts = to / STATE, to / inside
+def check_claim(to: Path, layout: str) -> None:
+    """Raises ExportError where an export of `layout` may not write into `to`: it holds another layout's, or files and
+    no note. What an export was killed over before it made its note does not count."""
+    state = to / STATE
     if not state.exists():
-        names = [path.name for path in counts.iterdir()] if counts.exists() else []
+        names = [path.name for path in to.iterdir()] if to.exists() else []
         if any(name not in (STATE + PART, LOCK) and not name.startswith(JOURNAL) for name in names):
             raise ExportError(f"{to}: holds files that no export made; export to another folder or empty it")
     elif (found := json.loads(state.read_text("utf-8")).get("layout")) != layout:
         raise ExportError(f"{to}: holds an export of layout {found}; export {layout} to another folder")
 
 
-def claim(to: Path, layout: str, note: str, dialogues: Dialogues, inside: str = "") -> bool:
+def claim(to: Path, layout: str, note: str, dialogues: Dialogues) -> bool:
     """Whether `to` holds files of the same `note` (the text of its state file), so that they can be kept.
 
     Raises ExportError as `check_claim`. Where files cannot be kept, remove them, then `settle`.
     """
-    check_claim(to, layout, inside)
+    check_claim(to, layout)
     state = to / STATE
     same = state.exists() and state.read_text("utf-8") == note
     return bool(dialogues.content) and same and dialogues.knows(note)

@@ -184,13 +184,6 @@ class HasScene(Protocol):
     scene: ClassVar[str]
 
 
-@runtime_checkable
-class ClaimsFolder(Protocol):
-    """A layout that claims a folder of its export alone: files beside it may be anybody's."""
-
-    claims: ClassVar[str]
-
-
 def check_many_files(layout: type[Layout] | Layout, dialogues: Dialogues, most: int = MANY_FILES) -> None:
     """Raises ExportError where audio files, some for each dialogue, would be very many. Ask before an export that
     nobody has asked for audio."""

@@ -178,18 +178,20 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
         run(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "metadata.json", "LICENSE.md"])
+@pytest.mark.parametrize("name", ["README.md", "train.jsonl", "notes.txt"])
 @pytest.mark.parametrize("read", [read_audio, None])
-def test_a_file_of_somebody_elses_is_not_replaced(tmp_path, name, read):
+def test_no_file_of_somebody_elses_is_replaced(tmp_path, name, read):
     (tmp_path / name).write_text("mine")
-    (tmp_path / "notes.txt").write_text("mine too")
-    with pytest.raises(ExportError, match=f"holds {name}, which no export made; export to another folder"):
+    with pytest.raises(ExportError, match="holds files that no export made; export to another folder or empty it"):
         run(tmp_path, read=read)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine", "notes.txt": "mine too"}
-    (tmp_path / name).unlink()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+
+
+def test_audio_comes_into_a_folder_without_and_files_of_others_stay(tmp_path):
     run(tmp_path, read=None)
-    run(tmp_path)  # over what an export without audio has left
-    assert (tmp_path / "notes.txt").read_text() == "mine too"
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run(tmp_path).audio.written == 2 * len(ROWS)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path):
@@ -233,7 +235,7 @@ def test_without_audio(tmp_path):
     report = run(tmp_path, read=None)
     assert report.audio.written == report.audio.removed == 0
     assert not (tmp_path / "audio").exists()
-    assert not (tmp_path / STATE).exists()
+    assert (tmp_path / STATE).exists()  # so that the next export knows the folder as ours
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,14 @@ from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import MANY_FILES
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.errors import ExportError
-from kespeechchat.export.folder import STATE, Done
+from kespeechchat.export.folder import Done
 from kespeechchat.export.layout import AudioRates, Need
 from kespeechchat.export.layouts.ke_speechchat import loading
 from kespeechchat.export.layouts.ke_speechchat.figures import Figures
 from kespeechchat.export.layouts.ke_speechchat.lines import Lines
 from kespeechchat.export.layouts.ke_speechchat.lists import ListFiles, Members
 from kespeechchat.export.layouts.ke_speechchat.subsets import SubsetFiles
-from kespeechchat.export.layouts.ke_speechchat.wav_tree import FOLDER, WavTree
+from kespeechchat.export.layouts.ke_speechchat.wav_tree import WavTree
 from kespeechchat.export.selection import Rule
 from kespeechchat.export.survey import Part
 from kespeechchat.processes import spread
@@ -74,7 +73,6 @@ class KeSpeechChat:
     backchannels: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"yields"})
     files_per_dialogue: ClassVar[int] = 2
-    claims: ClassVar[str] = FOLDER
     text_bytes: ClassVar[int] = 2100
 
     fan_out_beyond: int = MANY_FILES
@@ -97,13 +95,11 @@ class KeSpeechChat:
     def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
         """`export`, with all that is known of it afterwards."""
         selection, rule = dialogues.selection, dialogues.selection.rule
-        _check_files(to)
         to.mkdir(parents=True, exist_ok=True)
         tree = WavTree(to, self.name, fan_out=len(dialogues) > self.fan_out_beyond)
+        tree.prepare(dialogues)
         if dialogues.audio:
             _write_audio(dialogues, tree)
-        else:
-            tree.fit_without_audio(dialogues)
         figures = Figures(rule, dialogues.genders, build)
         writing = _Writing(rule, dialogues.genders, dialogues.timing, tree, dialogues.audio, Members(rule), figures)
         lists = ListFiles(to, selection)
@@ -127,15 +123,6 @@ class KeSpeechChat:
         write_text(to / "README.md", card(of_card))
         write_text(to / LICENCE_FILE, licence_file(build.licences))
         return Report(writing.dialogues, tree, written.statistics, written.overlaps)
-
-
-def _check_files(to: Path) -> None:
-    """Raises ExportError where a file would be replaced that no export made. An export without audio leaves no note,
-    but its facts, which nobody else calls so."""
-    if not (to / STATE).exists() and not (to / "facts.jsonl").exists():
-        for name in ("README.md", LICENCE_FILE, "metadata.json", "statistics.json", "statistics.md", "quality.json"):
-            if (to / name).exists():
-                raise ExportError(f"{to}: holds {name}, which no export made; export to another folder or empty it")
 
 
 @dataclass(frozen=True)
@@ -228,7 +215,6 @@ def _card_facts(
 
 
 def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
-    tree.prepare(dialogues)
     keys = array("Q")
     for row in dialogues:
         keys.append(stable_hash(row["id"]))

@@ -22,7 +22,7 @@ from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.places import Place
 from kespeechchat.export.audio_files import Speech, fan_out_folder, fan_out_folders, heard, turn_samples, wav_of
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import STATE, claim, settle
+from kespeechchat.export.folder import claim, settle
 from kespeechchat.export.selection import holds
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow
@@ -61,30 +61,20 @@ class WavTree:
         return fan_out_folders(dialogue_ids, self.fan_out)
 
     def prepare(self, dialogues: Dialogues) -> None:
-        """Makes the folder fit for the audio of the dialogues.
-
-        Raises ExportError where it holds files and no export's note.
-        """
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._claim(dialogues)
-
-    def fit_without_audio(self, dialogues: Dialogues) -> None:
-        """For an export that writes none: audio that an earlier one wrote is kept if it belongs to these dialogues; of
+        """Makes the folder fit for the dialogues. Audio that an earlier export wrote is kept if it belongs to them; of
         another content or scene it is removed, for what is said of it would be wrong.
 
-        Raises ExportError where the folder holds an export of another layout.
+        Raises ExportError where it holds files and no export's note, or an export of another layout.
         """
-        if (self.to / STATE).exists():
-            self._claim(dialogues)
-            if self.removed and not os.listdir(self.root):
-                self.root.rmdir()
-
-    def _claim(self, dialogues: Dialogues) -> None:
         note = json.dumps({"layout": self.layout, "audio": dialogues.content, "fan_out": self.fan_out})
-        self._trusted = claim(self.to, self.layout, note, dialogues, FOLDER)
+        self._trusted = claim(self.to, self.layout, note, dialogues)
         if not self._trusted:
             self.sweep(np.zeros(0, dtype=np.uint64))
             settle(self.to, note, dialogues)
+        if dialogues.audio:
+            self.root.mkdir(exist_ok=True)
+        elif self.removed and not os.listdir(self.root):
+            self.root.rmdir()
 
     def has(self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel] = ()) -> bool:
         """Whether all WAV files of a dialogue are there already; counts them."""
