@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,18 +9,12 @@ import pytest
 from pydantic import Field, create_model
 
 from kespeechchat.config.base import RUNTIME, Settings
-
-SCRIPT = Path(__file__).parents[1] / "scripts" / "settings_reference.py"
+from tests.scripts.loaded import script
 
 
 @pytest.fixture(scope="module")
 def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("settings_reference", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("settings_reference")
 
 
 def test_the_page_is_fresh(reference: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -10,28 +9,25 @@ import pytest
 
 from kespeechchat.config.load import load_pipeline
 from tests.conftest import ROOT
+from tests.scripts.loaded import script
 
 SERVER = ROOT / "pipelines" / "server.yaml"
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("server_profile", ROOT / "scripts" / "server_profile.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def profile() -> ModuleType:
+    return script("server_profile")
 
 
-def test_the_file_is_fresh(script, capsys):
-    assert script.main(["--check"]) == 0, capsys.readouterr().err
+def test_the_file_is_fresh(profile, capsys):
+    assert profile.main(["--check"]) == 0, capsys.readouterr().err
 
 
-def test_a_changed_quick_start_is_noticed(script, tmp_path, monkeypatch, capsys):
+def test_a_changed_quick_start_is_noticed(profile, tmp_path, monkeypatch, capsys):
     changed = tmp_path / "quickstart.yaml"
-    changed.write_text(script.FROM.read_text(encoding="utf-8").replace("padding: 6", "padding: 7"), encoding="utf-8")
-    monkeypatch.setattr(script, "FROM", changed)
-    assert script.main(["--check"]) == 1
+    changed.write_text(profile.FROM.read_text(encoding="utf-8").replace("padding: 6", "padding: 7"), encoding="utf-8")
+    monkeypatch.setattr(profile, "FROM", changed)
+    assert profile.main(["--check"]) == 1
     assert "python scripts/server_profile.py" in capsys.readouterr().err
 
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).parents[2]
+from tests.scripts.loaded import script
 
-
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("auditor_thresholds", ROOT / "scripts" / "auditor_thresholds.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-thresholds = _module()
+thresholds = script("auditor_thresholds")
 COSINES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40)
 
 

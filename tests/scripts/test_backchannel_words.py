@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,17 +13,12 @@ from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.speech import LoudnessSettings
 from kespeechchat.engines.tts import Utterance
 from kespeechchat.records import Audio, RowError
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts.loaded import script
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("backchannel_words", ROOT / "scripts" / "backchannel_words.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def words() -> ModuleType:
+    return script("backchannel_words")
 
 
 class Engines:
@@ -43,25 +36,25 @@ class Engines:
         return [RowError("too short") if self._deaf else np.ones(4, np.float32) for _ in audios]
 
 
-def test_a_voice_that_cannot_say_or_be_heard_in_its_probes_ends_it(script, quickstart, monkeypatch):
+def test_a_voice_that_cannot_say_or_be_heard_in_its_probes_ends_it(words, quickstart, monkeypatch):
     pipeline = load_pipeline(quickstart)
     last = pipeline.stages.audition.probes["en"][-1]
     for engines, says in ((Engines(mute=last), "no phonemes"), (Engines(deaf=True), "too short")):
-        monkeypatch.setattr(script, "load", lambda settings, engines=engines: engines)
+        monkeypatch.setattr(words, "load", lambda settings, engines=engines: engines)
         with pytest.raises(SystemExit, match=f"^af_heart: {says}$"):
-            script.said(pipeline, ["af_heart"])
+            words.said(pipeline, ["af_heart"])
 
 
-def test_a_voice_that_kokoro_does_not_have_is_named_before_anything_is_loaded(script, monkeypatch, capsys):
+def test_a_voice_that_kokoro_does_not_have_is_named_before_anything_is_loaded(words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["backchannel_words.py", "--voices", "af_heart", "af_hart"])
-    monkeypatch.setattr(script, "load", None)
+    monkeypatch.setattr(words, "load", None)
     with pytest.raises(SystemExit, match="2"):
-        script.main()
+        words.main()
     assert "--voices: 'af_hart' is none of Kokoro's stock voices: af_" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("loudness", [None, LoudnessSettings(lufs=-30)])
-def test_words_are_at_the_level_of_the_profile(script, quickstart, monkeypatch, loudness):
+def test_words_are_at_the_level_of_the_profile(words, quickstart, monkeypatch, loudness):
     given = "null" if loudness is None else "{lufs: -30}"
     asked = []
 
@@ -72,8 +65,8 @@ def test_words_are_at_the_level_of_the_profile(script, quickstart, monkeypatch, 
         def of(self, speakers: list[Any]) -> list[list[dict[str, Any]]]:
             return [[{"text": speaker.languages[0]}] for speaker in speakers]
 
-    monkeypatch.setattr(script, "VoiceWords", VoiceWords)
-    monkeypatch.setattr(script, "load", lambda settings: Engines())
+    monkeypatch.setattr(words, "VoiceWords", VoiceWords)
+    monkeypatch.setattr(words, "load", lambda settings: Engines())
     pipeline = load_pipeline(quickstart, (f"stages.synthesize.loudness={given}",))
-    found = script.said(pipeline, ["af_heart", "zf_xiaobei"])
+    found = words.said(pipeline, ["af_heart", "zf_xiaobei"])
     assert asked == [loudness] and [word["text"] for word in found] == ["en", "zh"]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from importlib import resources
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from kespeechchat.engines.tts.kokoro_styles import table
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts.loaded import script
 
 
 @pytest.fixture(scope="module")
 def search() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("search_kokoro_mixes", ROOT / "scripts" / "search_kokoro_mixes.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("search_kokoro_mixes")
 
 
 @pytest.fixture(scope="module")
