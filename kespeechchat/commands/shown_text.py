@@ -52,7 +52,7 @@ def _step(step: Step, shown: Shown, root: str) -> Iterator[str]:
         elif value is not None and name not in COMMON.names:
             yield f"  {name}: {_plain(name, value)}"
     for name, identity in sorted(step.engines.items()):
-        yield f"  made with {name}: {', '.join(f'{k} {v}' for k, v in identity.items()) or 'no identity recorded'}"
+        yield f"  engine of {name}: {', '.join(f'{k} {v}' for k, v in identity.items()) or 'no identity recorded'}"
     yield f"  in {root}/{step.file}, row {step.place}{_where_audio(step)}"
 
 

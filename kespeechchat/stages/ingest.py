@@ -107,6 +107,8 @@ def _later_by_rules(said: Row, language: Language, settings: config.Ingest) -> R
 def _by_filters(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
     instruction, input_, task, reference = (planned[name] for name in ("instruction", "input", "task", "reference"))
     reason = refuse(instruction, input_, task, reference, language, max_characters=settings.max_characters)
+    if reason == "empty":
+        return reason, f"the instruction has no word: {instruction[:120]!r}; write one, or remove the row"
     return (reason, instruction[:120]) if reason else None
 
 

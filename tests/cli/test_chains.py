@@ -111,7 +111,7 @@ def test_show_tells_a_documents_way(root):
     ids = {row["line"]: row["id"] for row in map(json.loads, listed)}
     code, told = kesc("show", ids[1], "--root", root)
     assert code == 0 and f"as read: {TEXTS[0]}" in told and "line 1 of a.jsonl (source a), shard 0" in told
-    assert "speech: '" in told and "by voice v" in told and "made with interleaved.tokens: model no model" in told
+    assert "speech: '" in told and "by voice v" in told and "engine of interleaved.tokens: model no model" in told
     code, told = kesc("show", ids[3], "--root", root)
     assert code == 0 and "rejected: control_token" in told
     assert kesc("show", "nobody", "--root", root)[0] == 2

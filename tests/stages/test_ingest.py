@@ -53,6 +53,15 @@ def test_another_language_is_refused_and_named(ingested):
     assert third.detail.startswith("a.jsonl:2: Japanese: ")
 
 
+@pytest.mark.parametrize("nothing", ["", "...", "  "])
+def test_an_empty_instruction_is_told_with_what_to_do(ingested, nothing):
+    (outcome,) = ingested({"instruction": nothing, "output": "Four."})
+    assert outcome.reason == "empty"
+    assert (
+        outcome.detail == f"a.jsonl:1: the instruction has no word: {nothing.strip()!r}; write one, or remove the row"
+    )
+
+
 def test_a_stated_language_is_not_doubted(ingested):
     assert _reasons(ingested(GERMAN, language="en")) == [None]
 
