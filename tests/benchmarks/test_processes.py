@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -23,3 +24,13 @@ def test_cpu_below_is_that_of_all_processes(script):
     with CpuBelow() as cpu:
         subprocess.run([sys.executable, "-c", script], check=True)
     assert 1.2 < cpu.seconds < 3
+
+
+def test_what_a_process_used_before_the_block_does_not_count():
+    words = [sys.executable, "-c", f"{BURN}\nprint('done', flush=True)\ninput()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with CpuBelow() as cpu:
+            time.sleep(0.5)
+        process.communicate(b"\n")
+    assert cpu.seconds < 0.5

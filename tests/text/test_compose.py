@@ -101,6 +101,13 @@ def test_what_is_wrong_with_a_dialogue(said, reply, reason):
     assert found == reason
 
 
+def test_an_answer_that_is_a_piece_of_its_question_is_an_echo():
+    asked = "If I buy ten litres at two euros each today, what do I pay?"
+    said = Dialogue(asked, "I buy ten litres at two euros each.")
+    assert judge_dialogue(said, asked, None, prompt("spoken", "en")) == "echo"
+    assert judge_dialogue(Dialogue(asked, "You pay twenty euros."), asked, None, prompt("spoken", "en")) is None
+
+
 def test_the_longest_response_is_the_profiles():
     dialogue = Dialogue("Why does ice float?", "It floats because it is lighter than water.")
     assert judge_dialogue(dialogue, "Why does ice float?", None, prompt("spoken", "en"), longest=5) == "too_long"
