@@ -8,11 +8,11 @@ VLLM := .venv-vllm
 SERVERS := .venv-servers
 PEERS := .venv-peers
 PEER_NAMES := distilabel datatrove data_juicer nemo_curator
-HERE := not long and not vllm and not browser and not servers
+IN_VENV := not long and not vllm and not browser and not servers
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
-.PHONY: demo peers test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-here vllm lint types setup clean
+.PHONY: demo peers test test-browser test-fast test-kills test-one-gpu test-servers test-vllm test-in-venv vllm lint types setup clean
 
 setup: $(READY)
 
@@ -39,10 +39,10 @@ demo: $(READY)
 # default they give way to everything, so the build of the end to end test would be the last to end.
 test test-kills: export RAY_worker_niceness := 0
 test: $(TESTED) lint
-	$(MAKE) --no-print-directory -j2 types test-here
+	$(MAKE) --no-print-directory -j2 types test-in-venv
 
-test-here: $(TESTED)
-	$(VENV)/bin/pytest -m '$(HERE)' -n 3 --dist loadfile --no-loadscope-reorder --durations=30 --cov --cov-report=term --cov-fail-under=84
+test-in-venv: $(TESTED)
+	$(VENV)/bin/pytest -m '$(IN_VENV)' -n 3 --dist loadfile --no-loadscope-reorder --durations=30 --cov --cov-report=term --cov-fail-under=84
 
 # Kills at random moments and on Ray, for minutes: whole builds, whole process trees, nodes of a cluster.
 test-kills: $(TESTED)
@@ -91,7 +91,7 @@ $(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/co
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m '$(HERE) and not model and not faults and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
+	$(VENV)/bin/pytest -m '$(IN_VENV) and not model and not faults and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .
