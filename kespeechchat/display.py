@@ -30,6 +30,20 @@ def columns(lines: Sequence[Sequence[str]], align: str = "<>") -> list[str]:
     return ["  ".join(row).rstrip() for row in rows]
 
 
+def value_kind(value: object) -> str:
+    """What a value read from JSON or a table is, in words for the one who wrote it, with the value where it is short.
+
+    >>> value_kind(5), value_kind(True), value_kind(None), value_kind([1]), value_kind({}), value_kind("a")
+    ('the number 5', 'true', 'null', 'a list', 'an object', 'text')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return f"the number {value}" if len(str(value)) <= _NARROW else "a number"
+    kinds = {list: "a list", dict: "an object", str: "text"}
+    return next((words for kind, words in kinds.items() if isinstance(value, kind)), f"a {type(value).__name__}")
+
+
 def _padded(cell: str, sign: str, width: int) -> str:
     room = " " * (width - cells(cell))
     return room + cell if sign == ">" else cell + room

@@ -21,7 +21,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-_RESUME = "Committed shards are safe; run the same command to resume."
+_AGAIN = "What was finished is kept; run the same command again."
 
 Arguments = ParamSpec("Arguments")
 
@@ -46,7 +46,7 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
             say(f"kesc: {error}", err=True)
             code = EXIT_FAILED
         except KeyboardInterrupt:
-            typer.echo(f"kesc: interrupted. {_RESUME}", err=True)
+            typer.echo(f"kesc: interrupted. {_AGAIN}", err=True)
             code = EXIT_INTERRUPTED
         raise typer.Exit(code)
 
@@ -54,5 +54,5 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
 
 
 def _on_sigterm(*_: object) -> NoReturn:
-    os.write(2, f"kesc: ended by SIGTERM. {_RESUME}\n".encode())
+    os.write(2, f"kesc: ended by SIGTERM. {_AGAIN}\n".encode())
     sys.exit(EXIT_TERMINATED)

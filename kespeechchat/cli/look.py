@@ -105,7 +105,7 @@ def rows(
 
     \b
     kesc rows --stage gate --status rejected --root build/quickstart
-    kesc rows --stage filter --reason clear --language zh --format jsonl --root build/quickstart
+    kesc rows --stage filter --reason not_safe --language zh --format jsonl --root build/quickstart
     kesc rows --stage spoken --status kept --format parquet --to spoken.parquet --root build/quickstart
     """
     from kespeechchat.commands.rows import Wanted, status_of

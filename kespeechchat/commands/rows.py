@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,9 @@ from kespeechchat.config.units import Unit
 from kespeechchat.display import NOTHING, columns, counted
 from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status, status_named
 from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.orders import Order
+from kespeechchat.store.commit import Counts
 from kespeechchat.store.shards import read_table
 from kespeechchat.whole_file import whole_file
 
@@ -123,13 +126,14 @@ def rows(build_state: BuildState, wanted: Wanted, format_: str, to: str | None) 
     if format_ == "table":
         wanted = replace(wanted, limit=limit + 1)  # one more says whether there are more
     tables = current_tables(build_state, wanted)
+    nothing = partial(_nothing, build_state, wanted)
     try:
         if to is None:
-            _write(tables, format_, sys.stdout.buffer, limit)
+            _write(tables, format_, sys.stdout.buffer, limit, nothing)
             sys.stdout.flush()
             return
         with whole_file(Path(to)) as out:
-            _write(tables, format_, out, limit)
+            _write(tables, format_, out, limit, nothing)
     except BrokenPipeError:  # the reader has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -138,13 +142,26 @@ def rows(build_state: BuildState, wanted: Wanted, format_: str, to: str | None) 
         raise ConfigError(f"--to {to}: cannot write it: {error.strerror}") from None
 
 
-def _write(tables: Iterable[pa.Table], format_: str, out: IO[bytes], limit: int) -> None:
+def _nothing(build_state: BuildState, wanted: Wanted) -> str:
+    """What to say where no row is as wanted: for what reasons the stage rejected rows, by the counts of its commits."""
+    done = [s.order.key for s in build_state.states(wanted.stage).values() if s.state is State.DONE]
+    if not done:
+        return f"no such rows: no shard of stage {wanted.stage} is built"
+    counts = CountsCache(build_state.store, build_state.pipeline.unit_of(wanted.stage).name).counts(done).values()
+    rejected = sum((one[wanted.stage] for one in counts if wanted.stage in one), Counts()).rejected
+    if wanted.reason is None or wanted.reason in rejected:
+        return "no such rows"
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items())) or "no row"
+    return f"no such rows: stage {wanted.stage} rejected {reasons}"
+
+
+def _write(tables: Iterable[pa.Table], format_: str, out: IO[bytes], limit: int, nothing: Callable[[], str]) -> None:
     if format_ == "jsonl":
         write_jsonl(tables, out)
     elif format_ == "parquet":
         write_parquet(tables, out)
     else:
-        out.write("".join(f"{line}\n" for line in table_lines(tables, limit)).encode())
+        out.write("".join(f"{line}\n" for line in table_lines(tables, limit) or [nothing()]).encode())
 
 
 def write_jsonl(tables: Iterable[pa.Table], out: IO[bytes]) -> int:
@@ -172,10 +189,10 @@ def write_parquet(tables: Iterable[pa.Table], out: IO[bytes]) -> int:
 
 
 def table_lines(tables: Iterable[pa.Table], limit: int) -> list[str]:
-    """The first `limit` rows for a reader, and whether `tables`, which are held whole, have more."""
+    """The first `limit` rows for a reader, and whether `tables`, which are held whole, have more; [] for no row."""
     rows = [row for table in tables for row in table.to_pylist()]
     if not rows:
-        return ["no such rows"]
+        return []
     names = [n for n in ("shard", "id", "status", "reason", "language", "split") if any(n in row for row in rows)]
     cells = [[*(_cell(row.get(n)) for n in names), _text(row), _cell(row["detail"])] for row in rows[:limit]]
     lines = columns([(*names, "text", "detail"), *map(tuple, cells)], "<")

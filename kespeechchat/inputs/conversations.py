@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from kespeechchat.display import value_kind
+
 
 class Exchange(NamedTuple):
     """What a user says, and what the assistant answers ("": nothing)."""
@@ -39,14 +41,14 @@ def from_messages(messages: Any, key: str) -> list[Exchange]:
         except orjson.JSONDecodeError:
             raise ValueError(f"{key} is text, not a list of messages") from None
     if not isinstance(messages, list):
-        raise ValueError(f"{key} is {type(messages).__name__}, not a list of messages")
+        raise ValueError(f"{key} is {value_kind(messages)}, not a list of messages")
     return _exchanges(_turn(message, f"{key}[{n}]") for n, message in enumerate(messages))
 
 
 def with_history(history: Any, user: str, assistant: str) -> list[Exchange]:
     """Earlier exchanges as [question, answer] pairs, then the one of the row. Raises ValueError for another form."""
     if not isinstance(history, list):
-        raise ValueError(f"history is {type(history).__name__}, not a list of [question, answer] pairs")
+        raise ValueError(f"history is {value_kind(history)}, not a list of [question, answer] pairs")
     earlier = []
     for n, pair in enumerate(history):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
@@ -83,7 +85,7 @@ def _role(mark: re.Match[str]) -> str:
 
 def _turn(message: Any, where: str) -> tuple[str, str]:
     if not isinstance(message, Mapping):
-        raise ValueError(f"{where} is {type(message).__name__}, not a message with `role` and `content`")
+        raise ValueError(f"{where} is {value_kind(message)}, not a message with `role` and `content`")
     said = message.get("role", message.get("from"))
     role = _ROLES.get(str(said).strip().lower())
     if role is None:
@@ -92,7 +94,7 @@ def _turn(message: Any, where: str) -> tuple[str, str]:
     if isinstance(text, list):
         text = _text_of_parts(text, where)
     if text is not None and not isinstance(text, str):
-        raise ValueError(f"{where}: content is {type(text).__name__}, not text")
+        raise ValueError(f"{where}: content is {value_kind(text)}, not text: write it as text in quotes")
     return role, (text or "").strip()
 
 

@@ -6,11 +6,12 @@ profile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, get_args
 
+from kespeechchat.display import value_kind
 from kespeechchat.inputs.conversations import Exchange, from_marked, from_messages, marked, with_history
 
 
@@ -135,18 +136,19 @@ def reading(layout: str, keys: tuple[str, ...]) -> Reading:
 def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | None = None) -> SourceRow:
     """One row of an instruction file. Raises ValueError that says what is missing and what to set."""
     if type(row) is not dict and not isinstance(row, Mapping):
-        raise ValueError(f"a row is a JSON object, this is {type(row).__name__}")
+        raise ValueError(f"a row is a JSON object, this is {value_kind(row)}")
     if columns:
         if columns.get("instruction") not in row:
             raise ValueError(f"no column {columns.get('instruction')!r} (the profile maps instruction to it)")
-        return _row([row.get(columns[field]) if field in columns else None for field in FIELDS])
+        theirs = [columns.get(field) for field in FIELDS]
+        return _row([row.get(key) if key else None for key in theirs], keys=theirs)
     name, keys, history, plain = reading(layout, tuple(row))
     if plain:
-        return _row([row[key] if key else None for key in keys], row["history"] if history else None)
+        return _row([row[key] if key else None for key in keys], row["history"] if history else None, keys)
     if name == "alpaca-seed" and (layout != "auto" or isinstance(row["instances"], list)):
         instances = row.get("instances") or []
         if isinstance(instances, int | float):
-            raise ValueError(f"instances is {type(instances).__name__}, not a list of examples")
+            raise ValueError(f"instances is {value_kind(instances)}, not a list of examples")
         first = next((i for i in instances if isinstance(i, Mapping)), {})
         task = "classification" if row.get("is_classification") else None
         return _row([row.get("instruction"), first.get("input"), first.get("output"), task])
@@ -155,19 +157,20 @@ def read_row(row: Any, layout: str = "auto", columns: Mapping[Column, str] | Non
     if name in _MESSAGES:
         key = LAYOUTS[name].instruction
         return _of_conversation(from_messages(row.get(key), key), None)
-    read = _row([row[key] if key else None for key in keys])
+    read = _row([row[key] if key else None for key in keys], keys=keys)
     if name == "text" and not read.reference:
         raise ValueError('text has no role marks ("Human: … Assistant: …"); set columns: {instruction: text} to ask it')
     return read
 
 
-def _row(values: list[Any], history: Any = None) -> SourceRow:
-    """The row of these values for the first four fields. Raises ValueError for one that is no text."""
+def _row(values: list[Any], history: Any = None, keys: Sequence[str | None] = FIELDS) -> SourceRow:
+    """The row of these values for the first four fields. Raises ValueError for one that is no text, by its key of
+    `keys`."""
     for place, value in enumerate(values):
         if type(value) is str:
             values[place] = value.strip()
         elif value is not None:
-            raise ValueError(f"{FIELDS[place]} is {type(value).__name__}, not text")
+            raise ValueError(f"{keys[place]} is {value_kind(value)}, not text: write it as text in quotes")
     instruction, input_, reference, task = values
     input_, reference = something(input_), something(reference)
     if history:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
+from kespeechchat.display import value_kind
 from kespeechchat.ids import appearance, content_id
 from kespeechchat.store.interface import StoreError
 
@@ -133,7 +134,7 @@ def document_of_text(text: object) -> Document:
     """A document of a value of a Parquet column."""
     if text is None:
         return Document("")
-    return Document(text) if isinstance(text, str) else Document("", f"holds a {type(text).__name__}, not text")
+    return Document(text) if isinstance(text, str) else Document("", f"holds {value_kind(text)}, not text")
 
 
 def _of_line(line: bytes, how: Reference) -> Document:
@@ -159,6 +160,4 @@ def _of_json(line: bytes, column: str) -> Document:
         keys = ", ".join(map(repr, value)) if isinstance(value, dict) else "no keys"
         return Document(raw, f"has no {column!r}; it has {keys[:200]}: name the key with the text in `inputs[].text`")
     text = value[column]
-    return (
-        Document(text) if isinstance(text, str) else Document(raw, f"{column!r} is a {type(text).__name__}, not text")
-    )
+    return Document(text) if isinstance(text, str) else Document(raw, f"{column!r} is {value_kind(text)}, not text")

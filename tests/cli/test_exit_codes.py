@@ -72,7 +72,7 @@ def test_an_error_that_a_user_can_fix_is_one_line(error: type[BaseException], co
 
     monkeypatch.setattr("kespeechchat.config.load.load_pipeline", fails)
     ran = CliRunner().invoke(app, ["models", QUICKSTART])
-    said = "interrupted. Committed shards are safe; run the same command to resume." if code == 130 else error("").args
+    said = "interrupted. What was finished is kept; run the same command again." if code == 130 else error("").args
     assert ran.exit_code == code
     assert ran.stderr == f"kesc: {said if code == 130 else 'the shard that failed'}\n"
 
@@ -105,7 +105,7 @@ def test_sigterm_is_143_and_a_line() -> None:
     ) as child:
         assert child.stdout and child.stderr and child.stdout.readline() == "ready\n"
         os.kill(child.pid, signal.SIGTERM)
-        assert child.stderr.read().startswith("kesc: ended by SIGTERM. Committed shards are safe")
+        assert child.stderr.read().startswith("kesc: ended by SIGTERM. What was finished is kept")
     assert child.returncode == 143
 
 

@@ -161,8 +161,9 @@ def test_without_a_build_it_says_what_to_do(tmp_path, quickstart) -> None:
         assert not (tmp_path / "r.html").exists()
 
 
-def test_a_file_that_cannot_be_written_is_one_line(ground) -> None:
+def test_a_file_that_cannot_be_written_is_one_line_before_the_work(ground, monkeypatch) -> None:
     ground.build()
+    monkeypatch.delattr("kespeechchat.commands.report.page.contents")
     (ground._folder / "file").write_text("")
     to = ground._folder / "file" / "report.html"
     ran = CliRunner().invoke(app, ["report", "--root", ground.store.url, "--to", str(to)])

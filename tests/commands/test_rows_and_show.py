@@ -163,6 +163,13 @@ def test_rows_as_a_table_and_as_parquet(built, tmp_path):
     assert pq.read_table(io.BytesIO(piped)).num_rows == pq.read_table(to).num_rows
 
 
+def test_where_there_is_no_row_the_reasons_that_there_are_are_named(built):
+    rows = ("rows", "--root", built.root, "--stage")
+    assert _kesc(*rows, "filter", "--reason", "cleer").output == "no such rows: stage filter rejected not_clear 2\n"
+    assert _kesc(*rows, "filter", "--status", "failed").output == "no such rows\n"
+    assert _kesc(*rows, "filter", "--reason", "cleer", "--format", "jsonl").output == ""
+
+
 def test_what_cannot_be_asked_is_one_line(built, tmp_path):
     rows = ("rows", "--root", built.root, "--stage")
     assert "rows of stage filter have no split" in _kesc(*rows, "filter", "--split", "dev", code=2).output

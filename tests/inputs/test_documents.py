@@ -189,7 +189,9 @@ def test_rows_that_cannot_be_read_are_kept_with_their_reason(tmp_path: Path) -> 
     found = rows(plan(tmp_path, file))
     problems = [row["problem"] for row in found]
     assert [row["line"] for row in found] == list(range(1, 9)) and [problems[0], problems[6]] == [None, None]
-    assert problems[1] == "a.jsonl:2: 'text' is a int, not text" and "has no 'text'; it has 'body'" in problems[2]
+    assert (
+        problems[1] == "a.jsonl:2: 'text' is the number 3, not text" and "has no 'text'; it has 'body'" in problems[2]
+    )
     assert "no keys" in problems[3] and "is no JSON" in problems[4] and "is no JSON" in problems[5]
 
 

@@ -130,7 +130,7 @@ def test_a_limit_is_told(tmp_path):
         (b'[{"instruction": "a"}, {"instruction": "b"', {2: "invalid JSON", 3: "does not end with ]"}),
         (b'[{"instruction": "a"},', {2: "does not end with ]"}),
         (b'[{"instruction": "a"}] {"b": 1}', {2: "follows the end of the array"}),
-        (b'[{"instruction": "a"}, 7, {"instruction": "c"}]', {2: "a row is a JSON object, this is int"}),
+        (b'[{"instruction": "a"}, 7, {"instruction": "c"}]', {2: "a row is a JSON object, this is the number 7"}),
     ],
 )
 def test_a_broken_item_costs_itself_and_is_told_by_its_number(tmp_path, text, problems):

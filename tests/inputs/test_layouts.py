@@ -81,7 +81,7 @@ def test_a_conversation_keeps_its_turns_and_its_first_exchange_is_the_row(row):
     [
         ({"messages": "Hi"}, "messages is text, not a list of messages"),
         ({"messages": [{"role": "wizard", "content": "Hi"}]}, r"messages\[0\]: role is 'wizard'; user"),
-        ({"messages": [7]}, r"messages\[0\] is int, not a message"),
+        ({"messages": [7]}, r"messages\[0\] is the number 7, not a message"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, r"messages\[0\]: a part .* not text"),
         ({"conversations": []}, "a conversation without a user's turn"),
         ({"instruction": "q", "output": "r", "history": [["a"]]}, r"history\[0\] is not a \[question, answer\] pair"),
@@ -156,5 +156,5 @@ def test_any_row_is_read_or_refused_with_a_reason(row):
 
 
 def test_instances_that_are_a_number_are_a_malformed_row():
-    with pytest.raises(ValueError, match="instances is int, not a list of examples"):
+    with pytest.raises(ValueError, match="instances is the number 1, not a list of examples"):
         read_row({"instruction": "q", "instances": 1}, "alpaca-seed")

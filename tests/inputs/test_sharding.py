@@ -98,7 +98,7 @@ def test_a_limit_lifted_later_appends(tmp_path):
         (b'{"instruction": "no end', "Unterminated string"),
         (b'["a list"]', "a row is a JSON object"),
         (b'{"prompt": "unknown layout"}', "layout not recognized"),
-        (b'{"instruction": 7}', "instruction is int, not text"),
+        (b'{"instruction": 7}', "instruction is the number 7, not text: write it as text in quotes"),
         (b'{"instruction": "\xff\xfe"}', "not UTF-8"),
         (b'{"instruction": "' + b"x" * (MAX_LINE + 5) + b'"}', "longer than"),
         (b"[" * 60_000, "recursion"),

@@ -120,7 +120,7 @@ def test_a_recipe_may_name_recordings_by_numbers(tmp_path: Path) -> None:
     clips, rows, line = read(write(tmp_path / "r.yaml", text))
     assert (clips[0]["recording"], clips[0]["transcript"]) == ("0", "1984") and rows[0].problem is None
     assert (
-        rows[1].problem == "r.yaml:2: transcript is list, not text; write the text itself (audio: the path of a file)"
+        rows[1].problem == "r.yaml:2: transcript is a list, not text; write the text itself (audio: the path of a file)"
     )
     assert rows[2].problem and "a clip without text" in rows[2].problem and ": a recipe to synthesize, 1 rec" in line
 

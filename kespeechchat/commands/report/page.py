@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from kespeechchat import __version__
@@ -12,7 +13,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.display import size
 from kespeechchat.listening.page import render
 from kespeechchat.store.interface import ObjectStore
-from kespeechchat.whole_file import write_text
+from kespeechchat.whole_file import whole_file
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -26,14 +27,14 @@ def report(
     what its commit record says.
     """
     build = read_build(pipeline, store)
-    other = compare(build, read_build(*against)) if against else None
-    text = page(contents(build), other)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, text)
-    except OSError as error:
-        raise ConfigError(f"--to {file}: cannot write it: {error.strerror}") from None
-    return file, len(text.encode())
+    with ExitStack() as stack:
+        try:  # before the work, which takes minutes for a large build
+            file.parent.mkdir(parents=True, exist_ok=True)
+            out = stack.enter_context(whole_file(file))
+        except OSError as error:
+            raise ConfigError(f"--to {file}: cannot write it: {error.strerror}") from None
+        other = compare(build, read_build(*against)) if against else None
+        return file, out.write(page(contents(build), other).encode())
 
 
 def page(found: Contents, other: Comparison | None = None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import value_kind
 from kespeechchat.inputs.speech.found import Corpus, Fields, Found
 from kespeechchat.inputs.speech.manifests import language_code, text_of
 from kespeechchat.inputs.speech.tables import Line, table_rows
@@ -87,7 +88,7 @@ def _of_cut(number: int, row: Row | str, folder: Path) -> Iterator[Found]:
         if isinstance(one, Mapping):
             yield _clip(number, one, recording, folder, row.get("start"))
         else:
-            yield Found(number, {}, f"a supervision is {type(one).__name__}, not an object; correct the cut")
+            yield Found(number, {}, f"a supervision is {value_kind(one)}, not an object; correct the cut")
 
 
 def _clip(number: int, supervision: Row, recording: Row, folder: Path, offset: object) -> Found:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kespeechchat.display import value_kind
 from kespeechchat.inputs.speech.found import Corpus, Fields, Found
 from kespeechchat.inputs.speech.tables import Line
 
@@ -96,8 +97,7 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        shown = type(value).__name__
-        raise ValueError(f"is {shown}, not text; write the text itself (audio: the path of a file)")
+        raise ValueError(f"is {value_kind(value)}, not text; write the text itself (audio: the path of a file)")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"is {value}, not text; leave it empty where nothing is known")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

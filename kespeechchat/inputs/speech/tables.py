@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from kespeechchat.config.load import ConfigError
+from kespeechchat.display import value_kind
 from kespeechchat.inputs.json_lines import MAX_LINE, parsed
 from kespeechchat.inputs.parquet_rows import row_batches
 
@@ -104,7 +105,7 @@ def _row(text: bytes) -> Mapping[str, object] | str:
 
 
 def _object(row: object) -> Mapping[str, object] | str:
-    return row if isinstance(row, dict) else f"a row is a JSON object, this is {type(row).__name__}"
+    return row if isinstance(row, dict) else f"a row is a JSON object, this is {value_kind(row)}"
 
 
 def _array_rows(path: Path) -> Iterator[Line]:
