@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hearing
 from nemo_curator.backends.ray_data import RayDataExecutor
 from nemo_curator.core.client import RayClient
 from nemo_curator.pipeline import Pipeline
@@ -27,20 +28,9 @@ CPUS = 8  # as Ray counts them: its readers and writers ask for one each, and on
 SHARE = Resources(cpus=0.2)  # of each stage: two cores hold the actors of all
 
 
-def parts(job: dict, size: int) -> str:
-    """The rows in files of `size`, made once: its readers resume files."""
-    folder = Path(job["rows"]).with_name("parts")
-    if not folder.exists():
-        folder.mkdir()
-        lines = Path(job["rows"]).read_text(encoding="utf-8").splitlines(keepends=True)
-        for start in range(0, len(lines), size):
-            (folder / f"{start // size:05d}.jsonl").write_text("".join(lines[start : start + size]), encoding="utf-8")
-    return str(folder)
-
-
 def run(job: dict, name: str, stages: list, size: int) -> None:
     Path(job["out"]).mkdir(exist_ok=True)
-    reader = JsonlReader(file_paths=parts(job, size), files_per_partition=1)
+    reader = JsonlReader(file_paths=str(hearing.parts(job["rows"], size)), files_per_partition=1)
     with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets want a short path
         client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=CPUS)
         client.start()
@@ -82,6 +72,42 @@ def six(job: dict) -> None:
     run(job, "six", [Trivial(number) for number in range(6)], job["batch"])
 
 
+class Transcribe(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """Two workers of one file at a time."""
+
+    name = "transcribe"
+    resources = Resources(cpus=1.0)
+
+    def __init__(self, how: dict) -> None:
+        self.how = how
+
+    def inputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], ["path", "reference"]
+
+    def outputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], ["transcript", "error_rate"]
+
+    def num_workers(self) -> int:
+        return hearing.AT_ONCE
+
+    def setup(self, worker_metadata=None) -> None:
+        hearing.recognizer(self.how["weights"], self.how["compute_type"])
+
+    def process(self, batch: DocumentBatch) -> DocumentBatch:
+        rows = batch.to_pandas()
+        found = [
+            hearing.heard(path, text, self.how) for path, text in zip(rows["path"], rows["reference"], strict=True)
+        ]
+        for name in ("transcript", "error_rate"):
+            rows[name] = [one[name] for one in found]
+        batch.data = rows
+        return batch
+
+
+def hear(job: dict) -> None:
+    run(job, "hear", [Transcribe(job["how"])], job["part"])
+
+
 def prepare_units(job: dict) -> None:
     """Its own run over files of one row, since nobody but it can write its counters."""
     units(job)
@@ -100,6 +126,12 @@ def read(job: dict) -> None:
                 out.write(json.dumps({"row": row["row"], "text": row["text"]}) + "\n")
 
 
+def read_heard(job: dict) -> None:
+    """What `hear` left."""
+    hearing.write_heard(job, hearing.json_rows(job["out"]))
+
+
 if __name__ == "__main__":
     works = {"generate": generate, "six": six, "units": units, "prepare_units": prepare_units, "read": read}
+    works |= {"hear": hear, "read_heard": read_heard}
     works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))
