@@ -59,22 +59,18 @@ def six(job: dict) -> None:
 
 @OPERATORS.register_module("transcribe_mapper")
 class Transcribe(Mapper):
-    def __init__(self, how: dict, *args, **kwargs) -> None:
+    def __init__(self, weights: str = "", compute_type: str = "int8", beam: int = 1, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.how = how
+        self.how = {"weights": weights, "compute_type": compute_type, "beam": beam}
 
     def process_single(self, sample: dict) -> dict:
         return sample | hearing.heard(sample["path"], sample["reference"], self.how)
 
 
 def hear(job: dict) -> None:
-    """Its own kind of operator in two processes."""
-    run(
-        job,
-        [{"transcribe_mapper": {"how": job["how"], "text_key": "reference", "num_proc": hearing.AT_ONCE}}],
-        hearing.AT_ONCE,
-        "reference",
-    )
+    """An operator of its own kind in two processes."""
+    operator = {**job["how"], "text_key": "reference", "num_proc": hearing.AT_ONCE}
+    run(job, [{"transcribe_mapper": operator}], hearing.AT_ONCE, "reference")
 
 
 def read(job: dict) -> None:

@@ -7,14 +7,21 @@ Resuming wants a Ray that was started before and a folder for its counters, so b
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import hearing
+import ray
 from nemo_curator.backends.ray_data import RayDataExecutor
-from nemo_curator.core.client import RayClient
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
@@ -28,17 +35,45 @@ CPUS = 8  # as Ray counts them: its readers and writers ask for one each, and on
 SHARE = Resources(cpus=0.2)  # of each stage: two cores hold the actors of all
 
 
+@contextlib.contextmanager
+def own_ray() -> Iterator[None]:
+    """A Ray for the block, which Curator finds by RAY_ADDRESS. Not started by Curator's own client: that starts Ray's
+    dashboard too, a dozen more processes, so that on a busy machine `ray start` is over Ray's own limit of 30 s."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as short:  # its sockets want a short path
+        words = ["ray", "start", "--head", "--block", "--port", address.split(":")[1], "--temp-dir", short]
+        words += ["--num-cpus", str(CPUS), "--include-dashboard=false", "--disable-usage-stats"]
+        process = subprocess.Popen(words, start_new_session=True)
+        try:
+            wait_for(process, address)
+            os.environ["RAY_ADDRESS"] = address
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def wait_for(process: subprocess.Popen, address: str) -> None:
+    """Returns once that Ray can be used. Raises RuntimeError where it has ended."""
+    while True:
+        if process.poll() is not None:
+            raise RuntimeError(f"ray start ended in {process.returncode}")
+        try:
+            with ray.init(address=address, log_to_driver=False):
+                return
+        except (ConnectionError, RuntimeError):
+            time.sleep(0.5)
+
+
 def run(job: dict, name: str, stages: list, size: int) -> None:
     Path(job["out"]).mkdir(exist_ok=True)
     reader = JsonlReader(file_paths=str(hearing.parts(job["rows"], size)), files_per_partition=1)
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets want a short path
-        client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=CPUS)
-        client.start()
-        try:
-            pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
-            pipeline.run(RayDataExecutor(), checkpoint_path=job["state"])
-        finally:
-            client.stop()
+    with own_ray():
+        pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
+        pipeline.run(RayDataExecutor(), checkpoint_path=job["state"])
 
 
 def generate(job: dict) -> None:
