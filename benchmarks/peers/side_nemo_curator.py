@@ -2,7 +2,8 @@
 
     python side_nemo_curator.py WORK JOB.json
 
-Resuming wants a Ray that was started before and a folder for its counters, so both are there, on Ray Data.
+Resuming wants a Ray that was started before and a folder for its counters, so both are there, on Ray Data. That Ray
+needs a token that all processes know: the driver gives each run one (RAY_AUTH_TOKEN).
 """
 
 from __future__ import annotations

@@ -111,6 +111,12 @@ def test_a_side_that_fails_says_why(tmp_path: Path):
         fake(tmp_path, "raise SystemExit('no such server')").run("generate")
 
 
+def test_a_run_has_a_token_of_its_own_for_ray(tmp_path: Path):
+    code = "import os\nprint(os.environ['RAY_AUTH_MODE'], os.environ['RAY_AUTH_TOKEN'])"
+    said = [fake(tmp_path, code).run("hear").output.split() for _ in range(2)]
+    assert [mode for mode, _ in said] == ["token", "token"] and said[0][1] != said[1][1]
+
+
 def test_a_side_that_does_not_end_is_ended(tmp_path: Path):
     waits = replace(fake(tmp_path, "time.sleep(600)"), patience=0.5)
     with pytest.raises(SideFailed, match=r"still running after 0.5 s"):
