@@ -2,7 +2,8 @@
 that what never imports it starts as fast as ever. No hook stands in the product for this.
 
 `KESC_RECORDED` gives the build engines of recorded times. It is JSON: capability → seconds of a call, `log` → file that
-each call writes to. `KESC_TRIVIAL` names stages, with commas between, that hand each row on.
+each call writes to, `only` → the capabilities that are replaced (without it: all of `_RECORDED`). `KESC_TRIVIAL` names
+stages, with commas between, that hand each row on.
 """
 
 import importlib.util
@@ -33,7 +34,7 @@ def _recorded_engines(registry):
     recorded, real = json.loads(os.environ["KESC_RECORDED"]), registry.load
 
     def load(settings):
-        if settings.capability not in _RECORDED:
+        if settings.capability not in recorded.get("only", _RECORDED):
             return real(settings)
         from pathlib import Path
 

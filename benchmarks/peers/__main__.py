@@ -37,7 +37,13 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     sides = [side for side in SIDES if side.name in options.sides]
     sizes = Sizes(
-        tuple(options.rows), tuple(options.six), options.batch, options.units, options.killed, options.patience
+        tuple(options.rows),
+        tuple(options.six),
+        options.batch,
+        options.units,
+        options.killed,
+        options.patience,
+        options.utterances,
     )
     results: Results = _read(folder / "results.json")
     for work in options.only:
@@ -60,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1000, help="rows that a trivial stage gets at once")
     parser.add_argument("--units", type=int, default=20_000, help="finished units that are found finished")
     parser.add_argument("--killed", type=int, default=2000, help="rows of the run that is killed at the half")
+    parser.add_argument("--utterances", type=int, default=200, help="of speech that is recognized and scored")
     parser.add_argument("--patience", type=float, default=1800, help="seconds that one run of a side may take")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(WORKS), default=list(WORKS), help="works")

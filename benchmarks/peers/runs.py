@@ -130,7 +130,9 @@ class Job:
         quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "NO_COLOR": "1"}
         own = {"HF_HOME": str(self.folder / "hf"), "HF_DATASETS_CACHE": str(self.folder / "hf" / "datasets")}
         path = f"{self.side.python.parent}{os.pathsep}{os.environ['PATH']}"  # as in an activated environment
-        return {**ours, **quiet, **own, "PATH": path, _MARK: mark}
+        # `ray start` asks for a token where any Ray before has left one on this machine, and who connects sends none
+        ray = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": mark}
+        return {**ours, **quiet, **own, **ray, "PATH": path, _MARK: mark}
 
 
 def kill_marked(mark: str) -> None:

@@ -12,14 +12,16 @@ import json
 import sys
 from pathlib import Path
 
+import hearing
 import yaml
 from data_juicer.config import init_configs
 from data_juicer.core import DefaultExecutor
+from data_juicer.ops.base_op import OPERATORS, Mapper
 
 AT_ONCE = 32
 
 
-def run(job: dict, process: list[dict], np: int) -> None:
+def run(job: dict, process: list[dict], np: int, text: str = "instruction") -> None:
     out = Path(job["out"]) / "rows.jsonl"
     config = {
         "project_name": "peers",
@@ -27,7 +29,7 @@ def run(job: dict, process: list[dict], np: int) -> None:
         "export_path": str(out),
         "work_dir": job["state"],
         "np": np,
-        "text_keys": "instruction",
+        "text_keys": text,
         "use_checkpoint": True,
         "open_monitor": False,
         "process": process,
@@ -55,6 +57,22 @@ def six(job: dict) -> None:
     run(job, [{name: {"text_key": "instruction"}} for name in trivial], 2)
 
 
+@OPERATORS.register_module("transcribe_mapper")
+class Transcribe(Mapper):
+    def __init__(self, weights: str = "", compute_type: str = "int8", beam: int = 1, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.how = {"weights": weights, "compute_type": compute_type, "beam": beam}
+
+    def process_single(self, sample: dict) -> dict:
+        return sample | hearing.heard(sample["path"], sample["reference"], self.how)
+
+
+def hear(job: dict) -> None:
+    """An operator of its own kind in two processes."""
+    operator = {**job["how"], "text_key": "reference", "num_proc": hearing.AT_ONCE}
+    run(job, [{"transcribe_mapper": operator}], hearing.AT_ONCE, "reference")
+
+
 def read(job: dict) -> None:
     """What `generate` left, as JSON lines of row and text."""
     with open(job["read"], "w", encoding="utf-8") as out:
@@ -65,6 +83,11 @@ def read(job: dict) -> None:
                     out.write(json.dumps({"row": row["row"], "text": row["instruction"]}) + "\n")
 
 
+def read_heard(job: dict) -> None:
+    """What `hear` left."""
+    hearing.write_heard(job, hearing.json_rows(job["out"], "rows*.jsonl"))
+
+
 if __name__ == "__main__":
-    works = {"generate": generate, "six": six, "read": read}
+    works = {"generate": generate, "six": six, "read": read, "hear": hear, "read_heard": read_heard}
     works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))

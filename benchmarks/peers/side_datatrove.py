@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+import hearing
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.readers import JsonlReader
@@ -65,6 +66,29 @@ def six(job: dict) -> None:
     LocalPipelineExecutor(steps, tasks=1, workers=1, logging_dir=job["state"] + "/logs").run()
 
 
+class Transcribe(PipelineStep):
+    name = "transcribe"
+
+    def __init__(self, how: dict) -> None:
+        super().__init__()
+        self.how = how
+
+    def run(self, data, rank: int = 0, world_size: int = 1):
+        for document in data:
+            with self.track_time():
+                document.metadata |= hearing.heard(document.metadata["path"], document.text, self.how)
+            yield document
+
+
+def hear(job: dict) -> None:
+    """Two tasks at once, which share the files of the rows."""
+    folder = hearing.parts(job["rows"], job["part"])
+    read = JsonlReader(str(folder), text_key="reference", id_key="id")
+    steps = [read, Transcribe(job["how"]), writer(job["out"], "${rank}.jsonl")]
+    at_once = hearing.AT_ONCE
+    LocalPipelineExecutor(steps, tasks=at_once, workers=at_once, logging_dir=job["state"] + "/logs").run()
+
+
 def no_rows(data, rank: int = 0, world_size: int = 1):
     return iter(())
 
@@ -92,6 +116,12 @@ def read(job: dict) -> None:
                 out.write(json.dumps({"row": row["metadata"]["row"], "text": text}) + "\n")
 
 
+def read_heard(job: dict) -> None:
+    """What `hear` left."""
+    hearing.write_heard(job, (row["metadata"] | {"id": row["id"]} for row in hearing.json_rows(job["out"])))
+
+
 if __name__ == "__main__":
     works = {"generate": generate, "six": six, "units": units, "read": read, "prepare_units": prepare_units}
+    works |= {"hear": hear, "read_heard": read_heard}
     works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))

@@ -8,10 +8,12 @@ One `Pipeline` with a cache, so that a second run resumes the first. Annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import hearing
 from distilabel.models import OpenAILLM
 from distilabel.pipeline import Pipeline
-from distilabel.steps import LoadDataFromDicts, StepInput, step
+from distilabel.steps import LoadDataFromDicts, Step, StepInput, StepResources, step
 from distilabel.steps.tasks import TextGeneration
 
 BATCH = 320  # rows that a step gets at once: a batch waits for its slowest row, so few and large ones
@@ -42,6 +44,30 @@ def six(job: dict) -> None:
     pipeline.run(use_cache=True).save_to_disk(job["out"], save_card=False, save_pipeline_config=False)
 
 
+class Transcribe(Step):
+    how: dict[str, Any]
+
+    @property
+    def inputs(self):
+        return ["path", "reference"]
+
+    @property
+    def outputs(self):
+        return ["transcript", "error_rate"]
+
+    def process(self, inputs: StepInput):
+        yield [row | hearing.heard(row["path"], row["reference"], self.how) for row in inputs]
+
+
+def hear(job: dict) -> None:
+    """Two replicas of one step."""
+    with Pipeline(name="hear", cache_dir=job["state"]) as pipeline:
+        load = LoadDataFromDicts(data=rows(job), batch_size=job["part"])
+        two = StepResources(replicas=hearing.AT_ONCE)
+        load >> Transcribe(how=job["how"], input_batch_size=job["part"], resources=two)
+    pipeline.run(use_cache=True).save_to_disk(job["out"], save_card=False, save_pipeline_config=False)
+
+
 def read(job: dict) -> None:
     """What `generate` left, as JSON lines of row and text."""
     from distilabel.distiset import Distiset
@@ -52,6 +78,13 @@ def read(job: dict) -> None:
             out.write(json.dumps({"row": row["row"], "text": row["generation"]}) + "\n")
 
 
+def read_heard(job: dict) -> None:
+    """What `hear` left."""
+    from distilabel.distiset import Distiset
+
+    hearing.write_heard(job, Distiset.load_from_disk(job["out"])["default"]["train"])
+
+
 if __name__ == "__main__":
-    works = {"generate": generate, "six": six, "read": read}
+    works = {"generate": generate, "six": six, "read": read, "hear": hear, "read_heard": read_heard}
     works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))

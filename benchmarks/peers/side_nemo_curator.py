@@ -2,18 +2,27 @@
 
     python side_nemo_curator.py WORK JOB.json
 
-Resuming wants a Ray that was started before and a folder for its counters, so both are there, on Ray Data.
+Resuming wants a Ray that was started before and a folder for its counters, so both are there, on Ray Data. That Ray
+needs a token that all processes know: the driver gives each run one (RAY_AUTH_TOKEN).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import hearing
+import ray
 from nemo_curator.backends.ray_data import RayDataExecutor
-from nemo_curator.core.client import RayClient
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
@@ -27,28 +36,45 @@ CPUS = 8  # as Ray counts them: its readers and writers ask for one each, and on
 SHARE = Resources(cpus=0.2)  # of each stage: two cores hold the actors of all
 
 
-def parts(job: dict, size: int) -> str:
-    """The rows in files of `size`, made once: its readers resume files."""
-    folder = Path(job["rows"]).with_name("parts")
-    if not folder.exists():
-        folder.mkdir()
-        lines = Path(job["rows"]).read_text(encoding="utf-8").splitlines(keepends=True)
-        for start in range(0, len(lines), size):
-            (folder / f"{start // size:05d}.jsonl").write_text("".join(lines[start : start + size]), encoding="utf-8")
-    return str(folder)
+@contextlib.contextmanager
+def own_ray() -> Iterator[None]:
+    """A Ray for the block, which Curator finds by RAY_ADDRESS. Not started by Curator's own client: that starts Ray's
+    dashboard too, a dozen more processes, so that on a busy machine `ray start` is over Ray's own limit of 30 s."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as short:  # its sockets want a short path
+        words = ["ray", "start", "--head", "--block", "--port", address.split(":")[1], "--temp-dir", short]
+        words += ["--num-cpus", str(CPUS), "--include-dashboard=false", "--disable-usage-stats"]
+        process = subprocess.Popen(words, start_new_session=True)
+        try:
+            wait_for(process, address)
+            os.environ["RAY_ADDRESS"] = address
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def wait_for(process: subprocess.Popen, address: str) -> None:
+    """Returns once that Ray can be used. Raises RuntimeError where it has ended."""
+    while True:
+        if process.poll() is not None:
+            raise RuntimeError(f"ray start ended in {process.returncode}")
+        try:
+            with ray.init(address=address, log_to_driver=False):
+                return
+        except (ConnectionError, RuntimeError):
+            time.sleep(0.5)
 
 
 def run(job: dict, name: str, stages: list, size: int) -> None:
     Path(job["out"]).mkdir(exist_ok=True)
-    reader = JsonlReader(file_paths=parts(job, size), files_per_partition=1)
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets want a short path
-        client = RayClient(ray_temp_dir=short, include_dashboard=False, num_cpus=CPUS)
-        client.start()
-        try:
-            pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
-            pipeline.run(RayDataExecutor(), checkpoint_path=job["state"])
-        finally:
-            client.stop()
+    reader = JsonlReader(file_paths=str(hearing.parts(job["rows"], size)), files_per_partition=1)
+    with own_ray():
+        pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=job["out"])])
+        pipeline.run(RayDataExecutor(), checkpoint_path=job["state"])
 
 
 def generate(job: dict) -> None:
@@ -82,6 +108,42 @@ def six(job: dict) -> None:
     run(job, "six", [Trivial(number) for number in range(6)], job["batch"])
 
 
+class Transcribe(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """Two workers of one file at a time."""
+
+    name = "transcribe"
+    resources = Resources(cpus=1.0)
+
+    def __init__(self, how: dict) -> None:
+        self.how = how
+
+    def inputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], ["path", "reference"]
+
+    def outputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], ["transcript", "error_rate"]
+
+    def num_workers(self) -> int:
+        return hearing.AT_ONCE
+
+    def setup(self, worker_metadata=None) -> None:
+        hearing.recognizer(self.how["weights"], self.how["compute_type"])
+
+    def process(self, batch: DocumentBatch) -> DocumentBatch:
+        rows = batch.to_pandas()
+        found = [
+            hearing.heard(path, text, self.how) for path, text in zip(rows["path"], rows["reference"], strict=True)
+        ]
+        for name in ("transcript", "error_rate"):
+            rows[name] = [one[name] for one in found]
+        batch.data = rows
+        return batch
+
+
+def hear(job: dict) -> None:
+    run(job, "hear", [Transcribe(job["how"])], job["part"])
+
+
 def prepare_units(job: dict) -> None:
     """Its own run over files of one row, since nobody but it can write its counters."""
     units(job)
@@ -100,6 +162,12 @@ def read(job: dict) -> None:
                 out.write(json.dumps({"row": row["row"], "text": row["text"]}) + "\n")
 
 
+def read_heard(job: dict) -> None:
+    """What `hear` left."""
+    hearing.write_heard(job, hearing.json_rows(job["out"]))
+
+
 if __name__ == "__main__":
     works = {"generate": generate, "six": six, "units": units, "prepare_units": prepare_units, "read": read}
+    works |= {"hear": hear, "read_heard": read_heard}
     works[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))

@@ -10,11 +10,12 @@ from typing import Any
 
 from benchmarks.bounds import Bounds, number
 from benchmarks.peers.sides import SIDES, Side
-from benchmarks.peers.works import AT_ONCE, LATENCY
+from benchmarks.peers.works import AT_ONCE, LATENCY, PART
 
 Results = dict[str, dict[str, Any]]  # work → side → version, rounds, figures or why; and `sizes`
 LIMIT = 1000 * LATENCY / AT_ONCE  # ms a row, which no client can beat
 NEAR = 1.1  # of that limit
+SAME = 0.02  # by which the error rates of sides may differ that did the same work
 OURS = SIDES[0].name
 _HERE = Path(__file__).parent
 Row = list[str]
@@ -34,6 +35,7 @@ def judge(results: Results, bounds: Bounds) -> None:
         ("generate", _seconds_of_all, "s"),
         ("six", _longer_row, "ms a row"),
         ("units", lambda found, _: found["seconds"], "s"),
+        ("hear", lambda found, _: found["seconds"], "s"),
     ):
         found = results.get(work, {})
         values = {
@@ -50,6 +52,17 @@ def judge(results: Results, bounds: Bounds) -> None:
     ours = results.get("killed", {}).get(OURS, {}).get("figures")
     if ours is not None:
         bounds.at_most("killed and run again: rows lost or doubled", ours["lost"] + ours["doubled"], 0)
+    _same_work(results.get("hear", {}), bounds)
+
+
+def _same_work(found: dict[str, Any], bounds: Bounds) -> None:
+    """Sides that recognized the same speech alike have nearly the same error rate; and ours left out nothing."""
+    heard = {side.name: found[side.name]["figures"] for side in SIDES if "figures" in found.get(side.name, {})}
+    if OURS in heard:
+        bounds.at_most("hear, ours: utterances without a result", heard[OURS]["missing"], 0)
+    rates = [figures["error rate"] for figures in heard.values()]
+    if len(rates) > 1:
+        bounds.at_most("hear: the highest error rate less the lowest", max(rates) - min(rates), SAME)
 
 
 def _longer_row(figures: dict[str, float], sizes: dict[str, Any]) -> float:
@@ -115,7 +128,17 @@ def _killed(found: dict[str, Any]) -> str:
     return _table(text, head, found, cells)
 
 
-_TABLES = {"generate": _generate, "six": _six, "units": _units, "killed": _killed}
+def _hear(found: dict[str, Any]) -> str:
+    def cells(figures: dict[str, float]) -> Row:
+        spent = [f"{figures['seconds']:.1f}", f"{figures['cpu']:.1f}", f"{figures['memory']:,.0f}"]
+        return [*spent, number(figures["missing"]), f"{figures['error rate']:.4f}"]
+
+    head = ["s", "CPU, s", "MiB", "utterances without a result", "mean WER"]
+    text = _HEAR.format(utterances=found["sizes"]["utterances"], part=PART)
+    return _table(f"## 5. Transcribing and scoring\n\n{text}", head, found, cells)
+
+
+_TABLES = {"generate": _generate, "six": _six, "units": _units, "killed": _killed, "hear": _hear}
 
 
 def _table(text: str, head: Row, found: dict[str, Any], cells: Any) -> str:
@@ -163,3 +186,8 @@ the marks of finished units, in the side's own form; what is timed is the third 
 _KILLED = """Text generation over {killed:,} rows. All processes of the side get SIGKILL when the server has answered
 half of them; then the same command runs again. Lost: rows that are then in no output. Made twice: answers of the server
 beyond one a row."""
+_HEAR = """{utterances:,} short English sentences, spoken by the quick start's Kokoro before anything is timed, are
+recognized by faster-whisper with the quick start's weights (Whisper base, int8, a beam of 1, the whole window of 30 s)
+in two processes of one thread, {part} at a time, and scored against their texts. The mean WER says whether the sides
+did the same: ours counts errors as the gate does, the peers with jiwer. Ours reads FLAC from its ROOT and also finds
+the times of words and the silences; its search for marks is a double's. The peers read WAV files."""

