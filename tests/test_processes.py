@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass, field
+from pickle import PicklingError
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from kespeechchat.processes import WorkerDied, spread
@@ -39,6 +42,42 @@ def test_pieces_come_in_order_and_all_is_gathered(processes):
     assert job.total == sum(parts)
     assert (job.processes == {os.getpid()}) == (processes != 3)
     assert len(job.processes) == (3 if processes == 3 else 1)
+
+
+@dataclass
+class Buffers:
+    """Pieces with buffers of a size, which are sent by themselves where they are large."""
+
+    def do(self, part: int) -> tuple[np.ndarray, pa.Buffer, bytes]:
+        return np.arange(part), pa.py_buffer(b"a" * part), b"b" * part
+
+    def merge(self, other: Buffers) -> None:
+        pass
+
+
+def test_buffers_come_whole_whatever_their_size():
+    sizes = [0, 1, 1 << 13, 1 << 14, 1 << 20, 3]
+    for size, (numbers, buffer, plain) in zip(sizes, spread(Buffers(), sizes, 2), strict=True):
+        assert (numbers == np.arange(size)).all() and len(numbers) == size
+        assert buffer.to_pybytes() == b"a" * size and plain == b"b" * size
+
+
+@dataclass
+class Unsent:
+    """A piece that cannot be pickled."""
+
+    def do(self, part: int) -> object:
+        return (lambda: part) if part else part
+
+    def merge(self, other: Unsent) -> None:
+        pass
+
+
+def test_a_piece_that_cannot_be_sent_is_an_error_after_the_pieces_before_it():
+    pieces = spread(Unsent(), [0, 0, 1, 0], 2)
+    assert (next(pieces), next(pieces)) == (0, 0)
+    with pytest.raises((AttributeError, PicklingError), match="lambda"):
+        next(pieces)
 
 
 def test_no_parts_no_pieces():

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import IO
 
 import orjson
+import pyarrow as pa
 
 from kespeechchat.whole_file import whole_file
 
@@ -42,9 +43,9 @@ class JsonArray:
         """One more item."""
         self.extend(compact(item))
 
-    def extend(self, items: bytes) -> None:
+    def extend(self, items: bytes | pa.Buffer) -> None:
         """Some items of compact JSON, parted by a comma and a newline; empty bytes are no item."""
-        if items:
+        if len(items):
             self._file.write(b"\n" if self._empty else b",\n")
             self._file.write(items)
             self._empty = False

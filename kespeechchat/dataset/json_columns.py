@@ -85,16 +85,15 @@ def replaced(written: pa.Array, wanted: Bools, by: Iterable[bytes]) -> pa.Array:
     return pc.replace_with_mask(written, pa.array(wanted), pa.array(list(by), pa.string()))
 
 
-def together(written: pa.Array, separator: str) -> bytes:
+def together(written: pa.Array, separator: str) -> pa.Buffer:
     """All items in one, parted by the separator."""
     if not len(written):
-        return b""
+        return pa.py_buffer(b"")
     whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(written)], pa.int32()), written), separator)
-    found: bytes = whole[0].as_buffer().to_pybytes()
-    return found
+    return whole[0].as_buffer()
 
 
-def lines_of(written: pa.Array) -> bytes:
+def lines_of(written: pa.Array) -> pa.Buffer:
     """All items as JSON lines."""
     return together(joined(written, "\n"), "")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from kespeechchat.blocks import Codes
 from kespeechchat.config.dataset import PartitionSettings, PartitionSize
 from kespeechchat.dataset.seconds import MICRO
+from kespeechchat.dataset.text_keys import among
 from kespeechchat.seeds import stable_hash, stable_hashes
 
 Ranks = npt.NDArray[np.uint64]
@@ -64,11 +66,15 @@ class Cuts:
             for code, language in enumerate(languages.names):
                 if (cut := self.cuts[name].get(language, NO_CUT)) != NO_CUT:
                     found[(languages.codes == code) & (ranks <= np.uint64(cut))] = i
-        for own in voices:
-            firsts = np.array([self.first.get(voice, 0) for voice in own.names], np.uint64)
-            known = np.array([voice in self.first for voice in own.names], bool)
-            found[known[own.codes] & (firsts[own.codes] == ranks)] = 0
+        for place in among(ranks, self._firsts).tolist():  # few: one a voice
+            if any(self.first.get(own.names[own.codes[place]]) == ranks[place] for own in voices):
+                found[place] = 0
         return found
+
+    @cached_property
+    def _firsts(self) -> Ranks:
+        """Sorted."""
+        return np.unique(np.fromiter(self.first.values(), np.uint64, len(self.first)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; ranks as hexadecimal text, because JSON readers lose integers beyond 2⁵³."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kespeechchat.blocks import Block
 from kespeechchat.dataset.moments import Moments
 from kespeechchat.dataset.statistics import Part
 from kespeechchat.records import LANGUAGES
-from kespeechchat.rows import FinishedRow, FinishedTurn
 
 ERROR = "error_rate"  # of single turns, beside the heads of the scores
 _WORST = 5  # voices named
@@ -25,7 +25,7 @@ Scores = dict[str, Moments]
 
 @dataclass
 class Quality:
-    """Streams gated rows of one partition. `genders`: voice → female | male."""
+    """Streams gated dialogues of one partition. `genders`: voice → female | male."""
 
     genders: Mapping[str, str]
     watermark_threshold: float
@@ -33,19 +33,23 @@ class Quality:
     groups: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, gender)
     voices: dict[tuple[str, str], Scores] = field(default_factory=dict)  # (language, voice)
 
-    def add(self, row: FinishedRow) -> None:
-        """Raises KeyError for a voice without a gender."""
-        language = row["language"]
-        self.languages[language].add(row, self.watermark_threshold)
-        for turn in row["turns"]:
-            voice = turn["voice"]
-            both = (
+    def add_block(self, block: Block) -> None:
+        """All dialogues of a block. Raises KeyError for a voice without a gender."""
+        languages = block.codes("language")
+        for language in languages.present():
+            self.languages[language].add_block(block, languages.where(language), language, self.watermark_threshold)
+        of_turns = zip(languages.codes[block.dialogue_of].tolist(), block.voices.codes.tolist(), strict=True)
+        of = [(languages.names[language], block.voices.names[voice]) for language, voice in of_turns]
+        both = {
+            (language, voice): (
                 self.groups.setdefault((language, self.genders[voice]), {}),
                 self.voices.setdefault((language, voice), {}),
             )
-            for name, value in _measured(turn):
-                for scores in both:
-                    scores.setdefault(name, Moments()).add(value)
+            for language, voice in of
+        }
+        for name, turn, value in _measured(block):
+            for scores in both[of[turn]]:
+                scores.setdefault(name, Moments()).add(value)
 
     def merge(self, other: Quality) -> None:
         """Takes in other rows; the order does not matter."""
@@ -86,11 +90,14 @@ class Quality:
         return {name: _over_voices(name, each) for name, each in sorted(means.items())}
 
 
-def _measured(turn: FinishedTurn) -> Iterator[tuple[str, float]]:
-    for score in turn["scores"] or ():
-        yield score["head"], score["value"]
-    if (error_rate := turn["error_rate"]) is not None:
-        yield ERROR, error_rate
+def _measured(block: Block) -> Iterator[tuple[str, int, float]]:
+    """The name of each figure, the turn that it is of, its value."""
+    scores, rates = block.turn_lists("scores"), block.of_turns("error_rate")
+    if len(scores.list_of):
+        yield from zip(
+            scores.column("head").to_pylist(), scores.list_of.tolist(), scores.column("value").to_pylist(), strict=True
+        )
+    yield from ((ERROR, turn, rate) for turn, rate in enumerate(rates.to_pylist()) if rate is not None)
 
 
 def _results(scores: Scores) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from kespeechchat.config.manner import PLAIN
 from kespeechchat.dataset.moments import UNIT, Moments, counted
 from kespeechchat.records import LANGUAGES
 from kespeechchat.rounding import rounded
-from kespeechchat.rows import FinishedRow, FinishedTurn
 
 _LETTERS = re.compile(r"[^\W_]+")
 _BEYOND = 0x10000  # code points, from which on they are rare
@@ -79,23 +77,6 @@ class Part:
     metrics: set[str] = field(default_factory=set)
     rounds: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))  # seconds of dialogues
     paces: dict[str, Moments] = field(default_factory=lambda: defaultdict(Moments))  # s a unit, by "ROLE MANNER"
-
-    def add(self, row: FinishedRow, watermark_threshold: float) -> None:
-        """One row; a turn is marked from `watermark_threshold` on."""
-        counts = self.counts
-        counts["dialogues"] += 1
-        counts["turns"] += len(row["turns"])
-        counts[f"split:{row['split']}"] += 1
-        if review := row.get("review"):
-            counts[f"review:{review}"] += 1
-        counts["edits"] += row["edits"]
-        counts["units"] += row["units"]
-        self.metrics.add(row["metric"])
-        self.rounds[row["round"]].add(sum(turn["seconds"] for turn in row["turns"]))
-        self.errors.add(row["error_rate"])
-        self.error_bins[min(_BINS, ceil(round(row["error_rate"] * _BINS, 6)))] += 1
-        for turn in row["turns"]:
-            self._add_turn(turn, row["language"], watermark_threshold)
 
     def add_block(self, block: Block, wanted: Bools, language: str, watermark_threshold: float) -> None:
         """The `wanted` rows of a block (bool [n]), which are in this language."""
@@ -203,19 +184,6 @@ class Part:
 
     def _counted(self, of: str) -> dict[str, int]:
         return {k.removeprefix(of): v for k, v in sorted(self.counts.items()) if k.startswith(of)}
-
-    def _add_turn(self, turn: FinishedTurn, language: str, watermark_threshold: float) -> None:
-        role, length = turn["role"], spoken_length(turn["text"], language)
-        self.lengths[role].add(length)
-        manner = turn.get("manner")
-        self.paces[f"{role} {manner['name'] if manner else PLAIN}"].add(turn["seconds"] / max(1, length))
-        self.seconds[role].add(turn["seconds"])
-        self.voices[role].add(turn["voice"])
-        if turn["watermark_score"] is not None:
-            self.counts["checked"] += 1
-            self.counts["marked"] += turn["watermark_score"] >= watermark_threshold
-        for score in turn["scores"] or ():
-            self.scores[score["head"]].add(score["value"])
 
     def quality(self) -> dict[str, Any]:
         """Error rates (the histogram's bins named by their upper edge), scores by head, watermarks found."""

@@ -22,9 +22,9 @@ _ALONE = (  # code points that no neighbour changes: no marks, nothing that join
 )
 Hashes = npt.NDArray[np.uint64]
 _AT_ONCE = 1 << 20  # hashes that are looked up
-_DROPPED, _OTHER = 0, 0xFFFFFFFF
+_DROPPED, _OTHER = 0, 0xFFFF
 _END = 0x0A  # between texts
-_BEYOND = 0x10000  # the table ends here
+_UNITS = 0x10000  # of UTF-16; what takes two of them (surrogates) is folded by itself
 
 
 def text_hashes(texts: pa.Array) -> Hashes:
@@ -46,23 +46,25 @@ def text_keys(texts: list[str]) -> list[str]:
     """`text_key` of each text."""
     if not texts:
         return []
-    points = np.frombuffer("\n".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-    becomes = _table()[np.minimum(points, _BEYOND)]
+    units = np.frombuffer("\n".join(texts).encode("utf-16-le", "surrogatepass"), np.uint16)
+    becomes = _table()[units]
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if lengths.sum() + len(texts) - 1 < len(units):
+        lengths += np.array([sum(point > "\uffff" for point in text) for text in texts])
     ends = np.cumsum(lengths + 1)[:-1] - 1
     becomes[ends] = _END
     odd = becomes == _OTHER
     becomes[odd] = _DROPPED
-    keys: list[str] = becomes[becomes != _DROPPED].tobytes().decode("utf-32-le").split("\n")
+    keys: list[str] = becomes[becomes != _DROPPED].tobytes().decode("utf-16-le").split("\n")
     for place in np.unique(np.searchsorted(ends, np.flatnonzero(odd))).tolist():
         keys[place] = text_key(texts[place])
     return keys
 
 
 @lru_cache(maxsize=1)
-def _table() -> npt.NDArray[np.uint32]:
-    """Code point → what becomes of it: one code point, _DROPPED, or _OTHER where it takes more than a table."""
-    table = np.full(_BEYOND + 1, _OTHER, np.uint32)
+def _table() -> npt.NDArray[np.uint16]:
+    """Unit of UTF-16 → what becomes of it: one unit, _DROPPED, or _OTHER where it takes more than a table."""
+    table = np.full(_UNITS, _OTHER, np.uint16)
     for some in _ALONE:
         text = "".join(map(chr, some))
         if text_key(text) == text:  # Chinese characters: all at once

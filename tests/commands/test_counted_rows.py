@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.products import shard_rows
+from kespeechchat.blocks import blocks_of
 from kespeechchat.commands import counted_rows as module
 from kespeechchat.commands.counted_rows import counted_rows
 from kespeechchat.dataset.statistics import Statistics
@@ -53,7 +54,7 @@ def _at_once(*shards: tuple[int, list[dict]]) -> dict:
     whole = Statistics(THRESHOLD)
     for round_, rows in shards:
         for row in rows:
-            whole.parts[row["language"]].add({**row, "round": round_}, THRESHOLD)
+            whole.add_block(next(blocks_of([{**row, "round": round_}])))
     return whole.result()
 
 

@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 
+from kespeechchat.blocks import blocks_of
 from kespeechchat.dataset.quality import Quality
 from kespeechchat.dataset.statistics import Statistics
 from kespeechchat.dataset.tables import statistics_markdown
@@ -36,10 +37,10 @@ def row(i: int) -> dict:
 ROWS = [row(i) for i in range(60)]
 
 
-def filled(rows=ROWS) -> Quality:
-    quality = Quality(GENDERS, 0.5)
-    for one in rows:
-        quality.add(one)
+def filled(rows=ROWS, genders=GENDERS) -> Quality:
+    quality = Quality(genders, 0.5)
+    for block in blocks_of(rows, most=7):
+        quality.add_block(block)
     return quality
 
 
@@ -96,13 +97,13 @@ def test_order_does_not_matter():
 
 def test_a_voice_without_a_gender_is_named():
     with pytest.raises(KeyError, match="SPK0"):
-        Quality({}, 0.5).add(ROWS[0])
+        filled(ROWS[:1], genders={})
 
 
 def test_the_tables_stand_beside_the_paper_s_figures():
     counted = Statistics(0.5)
-    for one in ROWS:
-        counted.parts[one["language"]].add(one, 0.5)
+    for block in blocks_of(ROWS):
+        counted.add_block(block)
     part = {"dialogues": {"zh": 3, "en": 2}, "hours": {"zh": 0.5, "en": 1234.5}, "speakers": 7}
     figures = {**counted.result(), "partitions": {"XS": part, "mine": part}}
     figures["splits"] = {"test": {"dialogues": 9, "user_voices": 4}}

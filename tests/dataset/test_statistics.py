@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kespeechchat.blocks import blocks_of
 from kespeechchat.dataset.moments import Moments
 from kespeechchat.dataset.statistics import Statistics, spoken_length
 
@@ -38,9 +39,8 @@ def row(i: int, language: str = "zh", seconds: float = 2.0, error: float = 0.02,
 
 def test_the_rows_of_table_one():
     found = Statistics(0.5)
-    for i in range(4):
-        found.parts["zh"].add(row(i, "zh"), 0.5)
-    found.parts["en"].add(row(0, "en", seconds=3.0), 0.5)
+    for block in blocks_of([*(row(i, "zh") for i in range(4)), row(0, "en", seconds=3.0)], most=3):
+        found.add_block(block)
     result = found.result()
     zh = result["zh"]
     assert (zh["dialogues"], zh["turns"], zh["hours"]) == (4, 8, pytest.approx(16 / 3600, abs=1e-6))
@@ -54,8 +54,9 @@ def test_the_rows_of_table_one():
 
 def test_quality():
     found = Statistics(watermark_threshold=0.5)
-    for i, (error, mark) in enumerate([(0.0, 1.0), (0.04, 0.2), (0.1, None)]):
-        found.parts["zh"].add(row(i, error=error, mark=mark), 0.5)
+    measured = [(0.0, 1.0), (0.04, 0.2), (0.1, None)]
+    for block in blocks_of(row(i, error=error, mark=mark) for i, (error, mark) in enumerate(measured)):
+        found.add_block(block)
     quality = found.result()["zh"]["quality"]
     assert quality["watermark"] == {"turns": 4, "detected": 2, "rate": 0.5}
     assert quality["scores"]["dnsmos_ovrl"]["mean"] == pytest.approx(3.1)
@@ -80,12 +81,12 @@ def test_moments_are_exact_and_merge(values, at):
 def test_order_and_division_do_not_matter(draws, random):
     rows = [row(i, language, seconds) for i, (language, seconds) in enumerate(draws)]
     one = Statistics(0.5)
-    for r in rows:
-        one.parts[r["language"]].add(r, 0.5)
+    for block in blocks_of(rows, most=6):
+        one.add_block(block)
     random.shuffle(rows)
     parts = [Statistics(0.5), Statistics(0.5)]
     for i, r in enumerate(rows):
-        parts[i % 2].parts[r["language"]].add(r, 0.5)
+        parts[i % 2].add_block(next(blocks_of([r])))
     parts[0].merge(parts[1])
     assert parts[0].result() == one.result()
 

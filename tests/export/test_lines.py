@@ -158,7 +158,7 @@ def test_figures_are_those_of_row_by_row(rows, at):
     statistics, check, subsets = Statistics(0.5), OverlapCheck(), Subsets(settings_, 3)
     offered = []
     for row in rows:
-        statistics.parts[row["language"]].add(row, 0.5)
+        statistics.add_block(next(blocks_of([row])))
         check.add(row["split"], row["turns"][0]["voice"], [turn["text"] for turn in row["turns"]], row["id"])
         offered.append(subsets.add(row, row["split"] == "train" and len(row["id"]) % 2 == 0))
     by_block = Statistics(0.5), OverlapCheck(), Subsets(settings_, 3)

@@ -54,8 +54,8 @@ class Figures:
         self._statistics.add_block(block)
         self._timelines.add_block(block, timeline)
         self._overlap.add_block(block, hashes)
-        for row in block.take(levels == 0).rows():
-            self._quality.add(row)
+        if len(smallest := block.take(levels == 0)):
+            self._quality.add_block(smallest)
 
     def merge(self, other: Figures) -> None:
         """Takes in what another of the same rule has added; the order does not matter."""

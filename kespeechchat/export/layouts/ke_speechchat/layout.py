@@ -16,6 +16,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kespeechchat.blocks import Block, Ints
 from kespeechchat.dataset.build_facts import BuildFacts
@@ -23,7 +24,7 @@ from kespeechchat.dataset.card import CardFacts, card
 from kespeechchat.dataset.facts import COLUMNS as FACTS
 from kespeechchat.dataset.hub import LICENCE_FILE, licence_file
 from kespeechchat.dataset.json_array import JsonArray
-from kespeechchat.dataset.json_columns import lines_of, together
+from kespeechchat.dataset.json_columns import joined, lines_of, together
 from kespeechchat.dataset.overlaps import Overlap
 from kespeechchat.dataset.statistics import COLUMNS
 from kespeechchat.dataset.text_keys import text_hashes
@@ -129,10 +130,10 @@ class KeSpeechChat:
 class _Piece:
     """What the files get from one block of the rows."""
 
-    metadata: bytes
-    facts: bytes
-    splits: dict[Split, bytes]  # lines of each split's list
-    ids: dict[str, list[str]]
+    metadata: pa.Buffer
+    facts: pa.Buffer
+    splits: dict[Split, pa.Buffer]  # lines of each split's list
+    ids: dict[str, pa.Buffer]  # of each list
     offered: pa.Table | None  # to the ASR subset
 
 
@@ -162,7 +163,8 @@ class _Writing:
         block, levels, hashes = cut.take(kept), levels[kept], hashes[kept[cut.dialogue_of]]
         timeline = self.timing.of_block(block)
         folders = self.tree.folders(block.ids.to_pylist())
-        partitions = [self.rule.name(level) for level in levels.tolist()]
+        names = (*self.rule.cuts.names, None)
+        partitions = [names[level] for level in levels.tolist()]
         lines = Lines(block, timeline, self.timing, partitions, self.genders, folders, self.audio)
         self._gather(block, levels, folders)
         self.figures.add(block, levels, timeline, hashes)
@@ -186,10 +188,10 @@ class _Writing:
     def _gather(self, block: Block, levels: Ints, folders: Sequence[str]) -> None:
         self.dialogues += len(block)
         self.members.add(block, levels)
-        examples = np.array([folder + id_ for folder, id_ in zip(folders, block.ids.to_pylist(), strict=True)], object)
+        examples = joined(pa.array(folders, pa.string()), block.ids)
         splits = block.codes("split")
         for split in cast(list[Split], splits.present()):
-            example = min(examples[splits.where(split)])
+            example = pc.min(examples.filter(pa.array(splits.where(split)))).as_py()
             self.examples[split] = min(example, self.examples.get(split, example))
 
 

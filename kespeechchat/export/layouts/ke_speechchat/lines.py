@@ -107,9 +107,9 @@ class Lines:
         pieces += [',"partition":', partition, ',"metric":', quoted(block.column("metric")), ',"error_rate":', rates]
         for role, turn in zip(_ROLES, (first, first + 1), strict=True):
             voices, seconds = block.voices.take(turn), block.turn_numbers("seconds")[turn]
-            texts, genders = self._texts.take(pa.array(turn)), [compact(self.genders[v]).decode() for v in voices.names]
-            pieces += [f',"{role}_text":', texts, f',"{role}_voice":', _quoted_names(voices)]
-            pieces += [f',"{role}_gender":', named(genders, voices.codes)]
+            codes, texts = pa.array(voices.codes), self._texts.take(pa.array(turn))
+            pieces += [f',"{role}_text":', texts, f',"{role}_voice":', self._names.take(codes)]
+            pieces += [f',"{role}_gender":', self._genders.take(codes)]
             pieces += [f',"{role}_seconds":', numbers(rounded(seconds, SECONDS_DIGITS))]
         if self.audio:
             for role, channel in CHANNELS.items():
@@ -139,8 +139,18 @@ class Lines:
         return joined(pa.array(self.folders, pa.string()), self.block.ids, "/", self.block.ids, "_")
 
     def _speakers(self, role: str, voices: Codes) -> pa.Array:
-        said = (compact({voice: {"role": role, "gender": self.genders[voice]}}).decode() for voice in voices.names)
-        return named((one[1:-1] for one in said), voices.codes)
+        said = joined(self._names, f':{{"role":"{role}","gender":', self._genders, "}")
+        return said.take(pa.array(voices.codes))
+
+    @cached_property
+    def _names(self) -> pa.Array:
+        """Of the block's voices, by code."""
+        return quoted(pa.array(self.block.voices.names, pa.string()))
+
+    @cached_property
+    def _genders(self) -> pa.Array:
+        """The same voices' genders."""
+        return quoted(pa.array([self.genders[voice] for voice in self.block.voices.names], pa.string()))
 
     def _dialog(self) -> pa.Array:
         """The turns of metadata.json."""
@@ -149,7 +159,8 @@ class Lines:
         heads = named((f'{{"channel":{CHANNELS[role]},"speaker":' for role in _ROLES), block.place % 2)
         tails = named((f'{i}_mark.wav"' for i in range(int(block.place.max(initial=0)) + 1)), block.place)
         paths = self._paths.take(pa.array(block.dialogue_of))
-        said = (_quoted_names(block.voices), ',"text":', self._texts, ',"start":', starts, ',"end":', stops)
+        names = self._names.take(pa.array(block.voices.codes))
+        said = (names, ',"text":', self._texts, ',"start":', starts, ',"end":', stops)
         return joined(heads, *said, ',"audio_path":"', paths, tails, self._manners(), "}")
 
     def _manners(self) -> pa.Array:
@@ -222,10 +233,6 @@ class Lines:
 
 def _channels(language: str) -> list[dict[str, object]]:
     return [{"channel_index": i, "language": language} for i in CHANNELS.values()]
-
-
-def _quoted_names(strings: Codes) -> pa.Array:
-    return named((compact(name).decode() for name in strings.names), strings.codes)
 
 
 def _with(lines: pa.Array, objects: Mapping[int, object]) -> pa.Array:

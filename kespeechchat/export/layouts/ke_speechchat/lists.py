@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from kespeechchat.blocks import Block, Bools, Ints
+from kespeechchat.dataset.json_columns import joined, together
 from kespeechchat.dataset.seconds import ByLanguage
 from kespeechchat.export.selection import Rule, Selection
 from kespeechchat.records import Split
 from kespeechchat.whole_file import part_of, put_in_place
 
 HELD_OUT: tuple[Split, ...] = ("dev", "test")
+_NO_ID = pa.array([], pa.string())
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Members:
 
     rule: Rule
     held: dict[str | int, Held] = field(default_factory=lambda: defaultdict(Held))  # by held-out split, or level
-    ids: dict[str, list[str]] = field(default_factory=dict)
+    ids: dict[str, list[pa.Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._names = listed(self.rule)
@@ -64,20 +67,20 @@ class Members:
 
     def add(self, block: Block, levels: Ints) -> None:
         """The dialogues of a block; `levels`: their places in the rule's partitions, int64 [n]."""
-        splits, ids = block.codes("split"), np.array(block.ids.to_pylist(), object)
+        splits, ids = block.codes("split"), block.ids
         train = splits.where("train")
         for level in np.unique(levels[train]).tolist():
             self.held[level].add(block, train & (levels == level))
         for place, name in enumerate(self._names):
-            self.ids[name] += ids[train & (levels <= place)].tolist()
+            self.ids[name].append(ids.filter(pa.array(train & (levels <= place))))
         for split in set(splits.present()) - {"train"}:
             self.held[split].add(block, splits.where(split))
-            self.ids[split] += ids[splits.where(split)].tolist()
+            self.ids[split].append(ids.filter(pa.array(splits.where(split))))
 
-    def take(self) -> dict[str, list[str]]:
-        """Name of a partition or held-out split → the ids since the last time."""
+    def take(self) -> dict[str, pa.Buffer]:
+        """Name of a partition or held-out split → the ids since the last time, as items of a JSON array."""
         taken, self.ids = self.ids, {name: [] for name in (*self._names, *HELD_OUT)}
-        return taken
+        return {name: _items(pa.concat_arrays([_NO_ID, *ids])) for name, ids in taken.items()}
 
     def merge(self, other: Members) -> None:
         """Takes in the figures that another process gathered; the order does not matter."""
@@ -102,8 +105,8 @@ class ListFiles:
         self._lists = {name: _IdList(self._folder / f"{name}.json", name) for name in listed(selection.rule)}
         self._held = {split: _IdList(to / "splits" / f"chat-{split}.json", f"chat-{split}") for split in HELD_OUT}
 
-    def extend(self, ids: Mapping[str, Sequence[str]]) -> None:
-        """More ids of each list."""
+    def extend(self, ids: Mapping[str, pa.Buffer]) -> None:
+        """More ids of each list, as `Members.take` gives them."""
         for name, one in (self._lists | self._held).items():
             one.extend(ids[name])
 
@@ -127,20 +130,26 @@ class _IdList:
     def __init__(self, path: Path, name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._empty = path, True
-        self._file = part_of(path).open("w", encoding="utf-8", newline="\n")
-        self._file.write(f'{{"name": {json.dumps(name)}, "ids": [')
+        self._file = part_of(path).open("wb")
+        self._file.write(f'{{"name": {json.dumps(name)}, "ids": ['.encode())
 
-    def extend(self, ids: Sequence[str]) -> None:
-        """Ids are safe names, so they need no escaping."""
-        if ids:
-            self._file.write(('\n"' if self._empty else ',\n"') + '",\n"'.join(ids) + '"')
+    def extend(self, items: pa.Buffer) -> None:
+        """More items; none where the buffer is empty."""
+        if len(items):
+            self._file.write(b"\n" if self._empty else b",\n")
+            self._file.write(items)
             self._empty = False
 
     def close(self, figures: Mapping[str, Any]) -> None:
         """Ends the file and puts it in place."""
         with self._file as file:
-            file.write("\n], " + json.dumps(figures)[1:] + "\n")
+            file.write(("\n], " + json.dumps(figures)[1:] + "\n").encode())
         put_in_place(self.path)
+
+
+def _items(ids: pa.Array) -> pa.Buffer:
+    """Ids are safe names, so they need no escaping."""
+    return together(joined('"', ids, '"'), ",\n")
 
 
 def _remove_other(folder: Path, wanted: set[Path]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import pyarrow as pa
+
 from kespeechchat.dataset.hub import DataFiles
 from kespeechchat.dataset.metadata import CHANNELS, audio_name
 from kespeechchat.dataset.places import Place
@@ -54,10 +56,10 @@ class SplitLists:
     def __enter__(self) -> SplitLists:
         return self
 
-    def extend(self, lines: Mapping[Split, bytes]) -> None:
+    def extend(self, lines: Mapping[Split, bytes | pa.Buffer]) -> None:
         """Adds JSON lines to the lists of their splits."""
         for split, some in lines.items():
-            if some:
+            if len(some):
                 self._file(split).write(some)
 
     def __exit__(
