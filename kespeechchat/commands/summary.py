@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from kespeechchat import __version__
@@ -26,7 +27,8 @@ def summary(
     """The table as text; the shards and rows alone where nothing is gated yet. `build_state`: where it is known;
     `width`: columns of the terminal, None where there is none."""
     build_state = build_state or BuildState(pipeline, store)
-    parts = [render(status(pipeline, store, build_state), width)]
+    standing = status(pipeline, store, build_state)
+    parts = ["\n".join([render(standing, width), *_rejected(standing)])]
     try:
         rows = FinishedRows(pipeline, store, build_state)
     except ConfigError:
@@ -37,6 +39,13 @@ def summary(
         settings = counted(len(departures), "setting departs", "settings depart")
         parts.append(f"{settings} from the paper; the dataset card gives each reason")
     return "\n\n".join(parts)
+
+
+def _rejected(standing: dict[str, Any]) -> list[str]:
+    """How to see the rows that the first such stage rejected."""
+    names = [stage["name"] for stage in standing["stages"] if stage["rejected"]][:1]
+    root = shlex.quote(standing["root"])
+    return [f"each with its reason: kesc rows --stage {name} --status rejected --root {root}" for name in names]
 
 
 def planned_inputs(build_state: BuildState) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.cli import app
+from kespeechchat.commands.summary import summary
 from kespeechchat.config.flow import VOICES as VOICE_STAGES
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.execution.driver import build
@@ -161,6 +163,13 @@ def test_rows_as_a_table_and_as_parquet(built, tmp_path):
     assert pq.read_table(to).to_pylist() == _lines(built, "--stage", "gate")
     piped = _kesc("rows", "--stage", "gate", "--root", built.root, "--format", "parquet").stdout_bytes
     assert pq.read_table(io.BytesIO(piped)).num_rows == pq.read_table(to).num_rows
+
+
+def test_the_closing_table_ends_in_a_command_that_shows_what_was_rejected(built):
+    said = summary(built.pipeline(), open_store(built.root))
+    command = next(line for line in said.splitlines() if line.startswith("each with its reason: kesc "))
+    table = _kesc(*shlex.split(command.partition("kesc ")[2])).output.splitlines()
+    assert [line.split()[2:4] for line in table[1:]] == [["rejected", "duplicate"]]
 
 
 def test_where_there_is_no_row_the_reasons_that_there_are_are_named(built):
