@@ -107,6 +107,8 @@ def export(
             done = layout.export(dialogues, folder, facts)
             if scene is not None:
                 done = replace(done, notes=(*done.notes, *scene.finish()))
+            if not done.dialogues:
+                raise NothingToExport("; ".join((f"{layout.name}: nothing is written", *done.notes)))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
@@ -235,8 +237,8 @@ def _closing_lines(rows: FinishedRows, folder: Path, done: Done, reviews: Curren
     if reviews.changed:
         yield f"        {counted(len(reviews.changed), 'review')} void: the dialogue sounds different since"
     if rows.missing:
-        shards = counted(rows.missing, "shard")
-        yield f"        {shards} not gated yet, so not exported: `kesc status` names their stages"
+        shards = counted(rows.missing, "shard of the gate is", "shards of the gate are")
+        yield f"        {shards} pending, stale or failed, so not exported: `kesc status` names the stages"
     if done.example:
         yield f"listen: any player, for example {done.example}"
         yield f"check:  kesc detect {done.example}"

@@ -151,8 +151,8 @@ def _nothing(build_state: BuildState, wanted: Wanted) -> str:
     rejected = sum((one[wanted.stage] for one in counts if wanted.stage in one), Counts()).rejected
     if wanted.reason is None or wanted.reason in rejected:
         return "no such rows"
-    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items())) or "no row"
-    return f"no such rows: stage {wanted.stage} rejected {reasons}"
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items())) or "none"
+    return f"no such rows: no row of {wanted.stage} was rejected as {wanted.reason}; reasons there: {reasons}"
 
 
 def _write(tables: Iterable[pa.Table], format_: str, out: IO[bytes], limit: int, nothing: Callable[[], str]) -> None:

@@ -6,6 +6,7 @@ import copy
 import difflib
 import json
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,9 @@ def load_pipeline(path: str | os.PathLike[str], overrides: tuple[str, ...] = (),
         _section(data, "instructions")["limit"] = changes["limit"]
     if changes.get("root"):
         data["root"] = absolute_root(changes["root"])
-    pipeline = _validated(data, file, node)
+    pipeline = _validated(data, file, node, overrides)
     prompts = _read_prompts(pipeline, here, data.get("prompts_dir"))
-    return _validated({**data, "prompts": prompts}, file, node)
+    return _validated({**data, "prompts": prompts}, file, node, overrides)
 
 
 def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -100,11 +101,11 @@ def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
         loader.dispose()
 
 
-def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None) -> Pipeline:
+def _validated(data: dict[str, Any], file: Path, node: yaml.Node | None, overrides: Sequence[str]) -> Pipeline:
     try:
         return Pipeline.model_validate({k: v for k, v in data.items() if k != "prompts_dir"})
     except ValidationError as error:
-        lines = [_explain(e, file, node, data) for e in error.errors()]
+        lines = [_explain(e, file, node, data, overrides) for e in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
 
 
@@ -254,11 +255,15 @@ def _check_prompt(file: Path, language: str, part: Any) -> None:
         raise ConfigError(f"{file}: {language}.examples: is a {type(part['examples']).__name__}, a list is wanted")
 
 
-def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any) -> str:
+def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any, overrides: Sequence[str]) -> str:
     loc = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     field = ".".join(str(part) for part in loc) or "pipeline"
     line = _line(node, loc)
     where = f"{file}:{line}" if line else str(file)
+    for override in overrides:  # then no line of the file is to blame
+        key = override.partition("=")[0].strip()
+        if field == key or field.startswith(f"{key}.") or key.startswith(f"{field}."):
+            where = f"--set {override}"
     if error["type"] == "extra_forbidden":
         known = _known_fields(loc[:-1], data)
         near = difflib.get_close_matches(str(loc[-1]), known, n=1)

@@ -69,9 +69,9 @@ def _loading(facts: CardFacts) -> str:
     if not facts.data_files:
         return ""
     audio = (
-        "The columns `user` and `agent` are audio. `datasets` needs torchcodec to load them (tried: datasets 5.2.0, "
-        "torchcodec 0.17.0), and FFmpeg's shared libraries (4 to 9) to decode them. Without FFmpeg, "
-        "`cast_column('user', datasets.Audio(decode=False))` gives the files' paths.\n\n"
+        "The columns `user` and `agent` are audio. `datasets` needs torchcodec with torch to load them (tried: "
+        "datasets 5.2.0, torchcodec 0.17.0, torch 2.11), and FFmpeg's shared libraries (4 to 9) to decode them. "
+        "Without FFmpeg, `cast_column(NAME, datasets.Audio(decode=False))` of both columns gives the files' paths.\n\n"
     )
     return (
         f"{audio if facts.with_audio else ''}    import datasets\n"

@@ -130,13 +130,34 @@ def test_every_layout_from_the_command_line(build, tmp_path, layout):
     assert [p for p in (tmp_path / "x").rglob("*") if p.suffix in (".wav", ".flac", ".tar", ".parquet")]
 
 
-@pytest.mark.parametrize("layout", ["whisper", "cosyvoice", "preference"])
+@pytest.mark.parametrize("layout", ["whisper", "cosyvoice"])
 def test_a_layout_of_a_part_says_how_much_it_is_at_most(build, tmp_path, layout):
     pipeline, _ = build(8)
     scene = ["--scene", "clean"] if layout == "whisper" else []  # eight dialogues are too few for babble
     told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout, *scene)
     assert told.splitlines()[0].startswith(f"{layout}: 8 dialogues, en 0.0003 h, zh 0.0003 h, at most ")
-    assert {"whisper": "in the ASR subset", "cosyvoice": "in the TTS subset", "preference": "no pairs"}[layout] in told
+    assert {"whisper": "in the ASR subset", "cosyvoice": "in the TTS subset"}[layout] in told
+
+
+def test_a_layout_that_finds_nothing_to_write_ends_in_1(build, tmp_path):
+    pipeline, _ = build(8)
+    told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", "preference", code=1)
+    assert "preference: nothing is written; no pairs" in told
+
+
+def test_what_leaves_an_export_is_told_with_the_state_of_its_shards(build, tmp_path):
+    pipeline, _ = build(8)
+    words = ("export", "--root", pipeline.root, "--to", str(tmp_path / "x"))
+    _kesc(*words)
+    before = len(_wavs(tmp_path / "x"))
+    next((Path(pipeline.root) / "gate" / "commits").iterdir()).unlink()
+    told = _kesc(*words)
+    assert before > len(_wavs(tmp_path / "x")) > 0 and f"{before} files of an earlier export removed: " in told
+    assert "shard of the gate is pending, stale or failed, so not exported" in told
+
+
+def _wavs(folder):
+    return [path for path in folder.rglob("*.wav")]
 
 
 def test_one_language_and_partition_without_audio(build, tmp_path):

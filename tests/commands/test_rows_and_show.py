@@ -174,7 +174,9 @@ def test_the_closing_table_ends_in_a_command_that_shows_what_was_rejected(built)
 
 def test_where_there_is_no_row_the_reasons_that_there_are_are_named(built):
     rows = ("rows", "--root", built.root, "--stage")
-    assert _kesc(*rows, "filter", "--reason", "cleer").output == "no such rows: stage filter rejected not_clear 2\n"
+    assert _kesc(*rows, "filter", "--reason", "cleer").output == (
+        "no such rows: no row of filter was rejected as cleer; reasons there: not_clear 2\n"
+    )
     assert _kesc(*rows, "filter", "--status", "failed").output == "no such rows\n"
     assert _kesc(*rows, "filter", "--reason", "cleer", "--format", "jsonl").output == ""
 

@@ -47,6 +47,13 @@ def test_a_typo_names_file_line_and_the_likely_name(profile):
     assert "did you mean 'shard_size'?" in str(error.value)
 
 
+def test_a_typo_of_the_command_line_names_the_option(quickstart):
+    with pytest.raises(ConfigError, match=r"^--set stages\.gate\.eror=0\.1: stages\.gate\.eror: unknown setting"):
+        load_pipeline(quickstart, ("seed=5", "stages.gate.eror=0.1"))
+    with pytest.raises(ConfigError, match=r"^--set seed=often: seed: 'often' does not fit"):
+        load_pipeline(quickstart, ("seed=often",))
+
+
 def test_a_wrong_value_is_shown_with_its_line(profile):
     file = profile("seed: 2412", "seed: often")
     with pytest.raises(ConfigError, match=rf"mine.yaml:{_line_of(file, 'seed: often')}: seed: 'often'"):

@@ -87,10 +87,13 @@ class KeSpeechChat:
         """As `Layout.export`."""
         report = self.write(dialogues, to, build)
         notes = tuple(f"OVERLAP: {overlap}" for overlap in report.overlaps)
-        if not dialogues.audio:
+        if report.audio.removed:
             removed = counted(report.audio.removed, "file")
-            gone = (f"{removed} of audio removed: an earlier export wrote them of something else",)
-            return Done(report.dialogues, 0, 0, (*notes, *(gone if report.audio.removed else ())))
+            notes += (
+                f"{removed} of an earlier export removed: its dialogues, or how they are written, have changed since",
+            )
+        if not dialogues.audio:
+            return Done(report.dialogues, 0, 0, notes)
         return Done(report.dialogues, report.audio.written, report.audio.kept, notes, report.audio.example())
 
     def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
