@@ -69,8 +69,8 @@ def _loading(facts: CardFacts) -> str:
     if not facts.data_files:
         return ""
     audio = (
-        "The columns `user` and `agent` are audio. `datasets` needs torchcodec with torch to load them (tried: "
-        "datasets 5.2.0, torchcodec 0.17.0, torch 2.11), and FFmpeg's shared libraries (4 to 9) to decode them. "
+        "The columns `user` and `agent` are audio. `pip install 'datasets[audio]'` brings what loads them (tried: "
+        "datasets 5.2.0, torchcodec 0.17.0, torch 2.11); FFmpeg's shared libraries (4 to 9) decode them. "
         "Without FFmpeg, `cast_column(NAME, datasets.Audio(decode=False))` of both columns gives the files' paths.\n\n"
     )
     return (
