@@ -50,7 +50,8 @@ class EmbeddingJudge(Judge):
         classifier = self._classifier(criterion)
         faults = [_fault(text) for text in texts]
         sound = [text for text, fault in zip(texts, faults, strict=True) if fault is None]
-        scores = iter(classifier.probabilities(self._embedder.embed(sound)).tolist())
+        vectors = self._embedder.embed(sound)  # one by one: on some CPUs a product of many rows rounds otherwise
+        scores = (float(classifier.probabilities(vectors[i : i + 1])[0]) for i in range(len(sound)))
         return [RowError(fault) if fault else Verdict(next(scores)) for fault in faults]
 
     def _classifier(self, criterion: Prompt) -> Ridge:
