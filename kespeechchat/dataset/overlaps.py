@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,10 @@ class Overlap:
         return f"{self.count} {self.kind}(s) shared by {self.splits[0]} and {self.splits[1]}, e.g. {names}"
 
 
+def _keys() -> array[int]:
+    return array("Q")
+
+
 @dataclass
 class OverlapCheck:
     """Streams dialogues, then says what the splits share. Eight bytes a text: 7 M dialogues of two turns take 112 MB.
@@ -41,17 +47,16 @@ class OverlapCheck:
     1 text(s) shared by test and train, e.g. d2
     """
 
-    texts: dict[str, list[Hashes]] = field(default_factory=lambda: defaultdict(list))  # as they came
+    texts: dict[str, array[int]] = field(default_factory=lambda: defaultdict(_keys))
     voices: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _held_ids: dict[int, str] = field(default_factory=dict)
 
     def add(self, split: str, user_voice: str, texts: Iterable[str], dialogue_id: str) -> None:
         """One dialogue: those of its texts that are to be in one split alone."""
         self.voices[split].add(user_voice)
-        keys = [stable_hash("text", text_key(text)) for text in texts]
-        self.texts[split].append(np.array(keys, np.uint64))
-        if split != "train":
-            for key in keys:
+        for key in (stable_hash("text", text_key(text)) for text in texts):
+            self.texts[split].append(key)
+            if split != "train":
                 self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
     def add_block(self, block: Block, hashes: Hashes) -> None:
@@ -61,16 +66,25 @@ class OverlapCheck:
             own = splits.where(split)
             turns = own[block.dialogue_of]
             self.voices[split].update(users.take(own).present())
-            self.texts[split].append(hashes[turns])
+            self.texts[split].frombytes(hashes[turns].tobytes())
             if split != "train":
                 ids = block.ids.take(pa.array(block.dialogue_of[turns])).to_pylist()
                 for key, dialogue_id in zip(hashes[turns].tolist(), ids, strict=True):
                     self._held_ids[key] = min(dialogue_id, self._held_ids.get(key, dialogue_id))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """NumPy's views of the texts, which another process gets without a copy (`processes`)."""
+        return {**vars(self), "texts": {split: np.frombuffer(keys, np.uint64) for split, keys in self.texts.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, texts=defaultdict(_keys))
+        for split, keys in state["texts"].items():
+            self.texts[split].frombytes(keys.tobytes())
+
     def merge(self, other: OverlapCheck) -> None:
         """Takes in other dialogues; the order does not matter."""
         for split, keys in other.texts.items():
-            self.texts[split] += keys
+            self.texts[split].extend(keys)
         for split, voices in other.voices.items():
             self.voices[split] |= voices
         for key, dialogue_id in other._held_ids.items():
@@ -79,7 +93,7 @@ class OverlapCheck:
     def overlaps(self, parents: Mapping[str, Iterable[str]]) -> list[Overlap]:
         """What any two splits share. `parents` maps a voice to its real speakers."""
         of_parents = {s: {p for v in voices for p in parents.get(v, ())} for s, voices in self.voices.items()}
-        hashes = {s: np.concatenate(t) for s, t in self.texts.items()}
+        hashes = {s: np.frombuffer(t, dtype=np.uint64) for s, t in self.texts.items()}
         found = []
         for one, other in combinations(sorted(self.texts), 2):
             few, many = sorted((hashes[one], hashes[other]), key=len)
