@@ -53,7 +53,6 @@ class _Check:
         self.problems: list[str] = []
         self.checked = 0
         self._kept: dict[tuple[str, int], list[str]] = {}  # (stage, shard) → ids
-        self._unread: set[tuple[str, int]] = set()  # (stage, shard) of files that are not what they should be
         self._overlap = OverlapCheck()
 
     def run(self) -> Verified:
@@ -90,7 +89,6 @@ class _Check:
             rows = self._rows(order.name, record)
         except (CorruptShard, ValueError) as error:
             self.problems.append(f"{where}: {error}")
-            self._unread |= {(stage, order.key.shard) for stage in order.unit}
             return
         self.checked += 1
         doubled = [id_ for id_, n in Counter(id_ for id_, _, _ in rows).items() if n > 1]
@@ -145,10 +143,9 @@ class _Check:
                 continue
             if not cls.keeps_rows and not cls.traits.renames_rows:
                 continue
-            if cls.source.stage == "documents" and ("documents", order.key.shard) not in self._kept:
-                continue  # the user's file is gone
-            if (cls.source.stage, order.key.shard) in self._unread:
-                continue  # what it was given is told of already
+            source = (cls.source.stage, 0 if cls.source.scope is Scope.SLICE else order.key.shard)
+            if cls.source.scope in (Scope.PLAN, Scope.SHARD, Scope.SLICE) and source not in self._kept:
+                continue  # it could not be read, which is told already; or it is the user's own document, and gone
             given = sorted(self._given(order, stage, counts.fan_out))
             settled = sorted(here) if cls.keeps_rows else given if len(here) == len(given) else here
             if settled != given:
