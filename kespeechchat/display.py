@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shutil
@@ -37,7 +38,7 @@ def value_kind(value: object) -> str:
     ('the number 5', 'true', 'null', 'a list', 'an object', 'text')
     """
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return json.dumps(value)
     if isinstance(value, int | float):
         return f"the number {value}" if len(str(value)) <= _NARROW else "a number"
     kinds = {list: "a list", dict: "an object", str: "text"}

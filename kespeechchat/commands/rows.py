@@ -16,15 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kespeechchat.commands.status import status
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.display import NOTHING, columns, counted
 from kespeechchat.records import KEPT, SCHEMAS, Language, Split, Status, status_named
 from kespeechchat.state.build_state import BuildState, State
-from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.state.orders import Order
-from kespeechchat.store.commit import Counts
 from kespeechchat.store.shards import read_table
 from kespeechchat.whole_file import whole_file
 
@@ -144,11 +143,10 @@ def rows(build_state: BuildState, wanted: Wanted, format_: str, to: str | None) 
 
 def _nothing(build_state: BuildState, wanted: Wanted) -> str:
     """What to say where no row is as wanted: for what reasons the stage rejected rows, by the counts of its commits."""
-    done = [s.order.key for s in build_state.states(wanted.stage).values() if s.state is State.DONE]
+    stages = status(build_state.pipeline, build_state.store, build_state)["stages"]
+    done, rejected = next((s["done"], s["rejected"]) for s in stages if s["name"] == wanted.stage)
     if not done:
         return f"no such rows: no shard of stage {wanted.stage} is built"
-    counts = CountsCache(build_state.store, build_state.pipeline.unit_of(wanted.stage).name).counts(done).values()
-    rejected = sum((one[wanted.stage] for one in counts if wanted.stage in one), Counts()).rejected
     if wanted.reason is None or wanted.reason in rejected:
         return "no such rows"
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items())) or "none"

@@ -260,10 +260,12 @@ def _explain(error: Any, file: Path, node: yaml.Node | None, data: Any, override
     field = ".".join(str(part) for part in loc) or "pipeline"
     line = _line(node, loc)
     where = f"{file}:{line}" if line else str(file)
-    for override in overrides:  # then no line of the file is to blame
+    for override in overrides:
         key = override.partition("=")[0].strip()
-        if field == key or field.startswith(f"{key}.") or key.startswith(f"{field}."):
-            where = f"--set {override}"
+        if field == key or field.startswith(f"{key}."):
+            where = f"--set {override}"  # no line of the file is to blame
+        elif key.startswith(f"{field}."):
+            where += f" with --set {override}"
     if error["type"] == "extra_forbidden":
         known = _known_fields(loc[:-1], data)
         near = difflib.get_close_matches(str(loc[-1]), known, n=1)

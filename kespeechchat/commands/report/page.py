@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kespeechchat import __version__
@@ -28,13 +29,23 @@ def report(
     """
     build = read_build(pipeline, store)
     with ExitStack() as stack:
-        try:  # before the work, which takes minutes for a large build
+        with _of_file(file):  # before the work, which takes minutes for a large build
             file.parent.mkdir(parents=True, exist_ok=True)
             out = stack.enter_context(whole_file(file))
-        except OSError as error:
-            raise ConfigError(f"--to {file}: cannot write it: {error.strerror}") from None
         other = compare(build, read_build(*against)) if against else None
-        return file, out.write(page(contents(build), other).encode())
+        text = page(contents(build), other).encode()
+        with _of_file(file):
+            out.write(text)
+            stack.close()
+    return file, len(text)
+
+
+@contextmanager
+def _of_file(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"--to {file}: cannot write it: {error.strerror}") from None
 
 
 def page(found: Contents, other: Comparison | None = None) -> str:
