@@ -69,9 +69,8 @@ class Chromium:
         return self.one(selector).text
 
     def press(self, *keys: str) -> None:
-        """Keys, pressed where the focus is."""
-        for key in keys:
-            webdriver.ActionChains(self.driver).send_keys(getattr(Keys, key, key)).perform()
+        """Keys, pressed one right after the other where the focus is."""
+        webdriver.ActionChains(self.driver).send_keys(*(getattr(Keys, key, key) for key in keys)).perform()
 
     def click_play(self, player: WebElement) -> None:
         """Clicks the play button of an `<audio>`, at its left end."""
@@ -98,6 +97,20 @@ class Chromium:
             assert time.monotonic() < end, f"waited {_PATIENCE:.0f} s for: {what}; the console says {self.console()}"
             time.sleep(0.05)
         return found
+
+    def listen(self) -> None:
+        """From now on this page notes what is played: an utterance may end before `playing` is asked again."""
+        self.script(
+            "window.heard = [];"
+            "document.addEventListener('timeupdate', ({ target: a }) => {"
+            "  const label = a.getAttribute('aria-label');"
+            "  if (a.currentTime > 0 && window.heard.at(-1) !== label) window.heard.push(label);"
+            "}, true)"
+        )
+
+    def heard(self) -> list[str]:
+        """The labels of what was played since `listen`, in order: their time went on, so samples came out of them."""
+        return self.script("return window.heard")
 
     def playing(self) -> str | None:
         """The label of what is played: its time goes on, and samples come out of it."""

@@ -23,9 +23,10 @@ def pages(built, tmp_path_factory):
 def test_a_reader_judges_closes_comes_back_and_saves(browser, built, pages):
     browser.open(pages[0].as_uri())
     assert browser.text("#count") == "0 of 6" and not browser.one("#kept").is_displayed()
+    browser.listen()
     browser.press("j", "SPACE")
-    browser.wait("the user's turn", lambda: browser.playing() == "dialogue 1, user")
-    browser.wait("the agent's turn by itself", lambda: browser.playing() == "dialogue 1, agent")
+    both = ["dialogue 1, user", "dialogue 1, agent"]
+    browser.wait("the agent's turn after the user's, by itself", lambda: browser.heard() == both)
     browser.press("a")  # and on to the next one
     browser.press("a", "k", "r", "1", "4", "c", "too noisy, <b>really</b>", "ESCAPE")
     browser.press("j", "u")
