@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -20,12 +21,12 @@ from kespeechchat.commands.voice_words import library_words
 from kespeechchat.commands.voices import privacy_facts
 from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
-from kespeechchat.config.timing import TimingSettings
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.origins import corpus_of, departures_of, inputs_of
 from kespeechchat.dataset.speaking import how_spoken
 from kespeechchat.dataset.timeline import Timing
 from kespeechchat.display import counted, hours, size
+from kespeechchat.export.cards import write_plain_card
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import Done, alone_in
 from kespeechchat.export.layout import AudioRates, HasBackchannels, HoldsSome, Layout, check_many_files
@@ -38,6 +39,7 @@ from kespeechchat.store.interface import ObjectStore
 
 _REASONS = 5  # that an empty export names
 _WEAKER = "choose a weaker scene, or leave --require-watermark out"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SAMPLED = 8  # dialogues whose FLAC an estimate rests on
 
 
@@ -72,14 +74,17 @@ def export(
     reviews = current_reviews(build_state)
     reviewed = replace(reviews.reviewed, accepted_only=wanted.only_reviewed)
     rows, folder = FinishedRows(pipeline, store, build_state, reviewed), Path(to)
+    drawn = "" if pipeline.timing.plain else _hash(pipeline.timing.model_dump_json(), pipeline.seed)
     try:
         dialogues = Dialogues(
             _selection(rows, wanted),
             None if wanted.audio is False else rows.audio,
             {voice["id"]: voice["gender"] for voice in rows.voices},
-            _content(rows, pipeline.timing),
+            _content(rows, drawn),
             Timing(pipeline.timing, pipeline.seed),
             read_tokens=rows.tokens,
+            shards=rows.content_of_shards,
+            drawn=drawn,
         )
         if not len(dialogues):
             raise NothingToExport(_why_nothing(rows, wanted, reviews))
@@ -92,8 +97,9 @@ def export(
         dialogues = replace(dialogues, first_alone=not layout.several)
         alone = scene_name(layout, wanted.scene, dialogues.audio) is None and isinstance(layout, HasBackchannels)
         if (words := library_words(rows) if alone else None) is not None:
-            timing, content = replace(dialogues.timing, sounds=words.sounds), _hash(dialogues.content, words.content)
-            dialogues = replace(dialogues, timing=timing, read_word=words.read, content=content)
+            timing, drawn = replace(dialogues.timing, sounds=words.sounds), _hash(drawn, words.content)
+            content = _content(rows, drawn)
+            dialogues = replace(dialogues, timing=timing, read_word=words.read, content=content, drawn=drawn)
         if wanted.audio is None:
             check_many_files(layout, dialogues)
         facts, scene = _build_facts(rows, layout), _scene(pipeline, layout, folder, wanted, dialogues)
@@ -105,6 +111,8 @@ def export(
                 if scene.left_out and not scene.kept:
                     raise NothingToExport(f"no dialogue keeps its watermark in this scene: {_WEAKER}")
             done = layout.export(dialogues, folder, facts)
+            if done.dialogues and not done.carded:
+                write_plain_card(folder, dialogues, facts, layout, done.dialogues)
             if scene is not None:
                 done = replace(done, notes=(*done.notes, *scene.finish()))
             if not done.dialogues:
@@ -112,19 +120,16 @@ def export(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
-        if not _of_folder(error, folder):
+        if (why := _cannot_write(error, to)) is None:
             raise
-        why = f"cannot write {error.filename}: {error.strerror}"
-        raise ConfigError(f"--to {to}: {why}; export to a folder that you may write to") from None
+        raise ConfigError(f"--to {to}: {why}") from None
     table = [summary(pipeline, store, rows.build_state), ""] if "yields" in layout.needs else []
     return "\n".join([*table, *_closing_lines(rows, folder, done, reviews), *_turn_lines(dialogues, layout)])
 
 
-def _content(rows: FinishedRows, timing: TimingSettings) -> str:
-    """What the files of an export depend on beside the subset: of another timeline no file is kept."""
-    if timing.plain:
-        return rows.content
-    return _hash(rows.content, timing.model_dump_json(), rows.pipeline.seed)
+def _content(rows: FinishedRows, drawn: str) -> str:
+    """What the files of an export depend on beside the subset; `drawn`: of a timeline that is not plain, its hash."""
+    return _hash(rows.content, drawn) if drawn else rows.content
 
 
 def _hash(*parts: object) -> str:
@@ -186,6 +191,18 @@ def _why_none_accepted(wanted: Wanted, reviews: CurrentReviews) -> str:
     )
 
 
+def _cannot_write(error: OSError, to: str) -> str | None:
+    """What is wrong with the folder, and what to do; None where the error is about something else. A write that the
+    disk has no room for names no file."""
+    if error.errno in _NO_ROOM and (error.filename is None or _of_folder(error, Path(to))):
+        free = size(shutil.disk_usage(to).free)
+        fix = "make room and run the same command again: what is written is kept"
+        return f"{error.strerror} ({free} are free); {fix}"
+    if _of_folder(error, Path(to)):
+        return f"cannot write {error.filename}: {error.strerror}; export to a folder that you may write to"
+    return None
+
+
 def _of_folder(error: OSError, folder: Path) -> bool:
     """Whether the error is about the folder, a file in it, or what it lies in."""
     if not isinstance(error.filename, str):
@@ -224,6 +241,7 @@ def _build_facts(rows: FinishedRows, layout: Layout) -> BuildFacts:
         yields=stages,
         rounds=built["rounds"] if built else {},
         manners=pipeline.manner,
+        unfinished=rows.missing,
     )
 
 

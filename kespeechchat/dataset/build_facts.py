@@ -50,7 +50,8 @@ class BuildFacts:
     (`dataset.speaking`). `corpus`: what the voices are blended of. `licences`: of models and inputs alike.
     `watermark_threshold`: a turn counts as marked from this score on, as in stage `gate`. `scenes`: what an export in a
     scene knows once its audio is written. `voice_words`: of the short words that the voices say, how many are kept, and
-    how many rejected by reason. `manners`: the profile's manners of speaking."""
+    how many rejected by reason. `manners`: the profile's manners of speaking.
+    `unfinished`: shards that are not gated yet, or not as the profile says now, so that their dialogues are missing."""
 
     name: str = "Ke-SpeechChat, rebuilt"
     licences: Sequence[Licence] = ()
@@ -69,3 +70,4 @@ class BuildFacts:
     scenes: Callable[[], SceneShares] | None = None
     voice_words: Mapping[str, int] = field(default_factory=dict)
     manners: Sequence[Manner] = ()
+    unfinished: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table
+from kespeechchat.dataset.hub import DataFiles, front_matter, licence_table, unfinished
 from kespeechchat.dataset.manner_shares import manner_section
 from kespeechchat.dataset.scene_shares import scene_section
 from kespeechchat.dataset.statistics import PAPER
@@ -43,8 +43,8 @@ class CardFacts:
 
 def card(facts: CardFacts) -> str:
     """README.md as text; the same facts give the same bytes."""
-    sections = [_opening, _loading, _counts, _manners, _partitions, _quality, _voices, _watermark, _scene, _yields]
-    body = [section(facts) for section in sections]
+    sections = [_loading, _counts, _manners, _partitions, _quality, _voices, _watermark, _scene, _yields]
+    body = [_opening(facts), unfinished(facts.build), *(section(facts) for section in sections)]
     body += [licence_table(facts.build.licences), _departures(facts), _layout(facts)]
     dialogues = facts.statistics["all"]["dialogues"]
     head = front_matter(facts.build, _languages(facts), dialogues, facts.data_files, facts.loading)

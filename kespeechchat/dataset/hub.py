@@ -9,7 +9,7 @@ import yaml
 
 from kespeechchat.config.provenance import Licence
 from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.display import markdown_table
+from kespeechchat.display import counted, markdown_table
 
 LICENCE_FILE = "LICENSE.md"  # as the hub spells it
 _SIZES = (  # the hub's size classes, each below its limit
@@ -76,6 +76,14 @@ def front_matter(
     if data_files:
         front["configs"] = [{"config_name": "default", "data_files": data_files, **(loading or {})}]
     return f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n"
+
+
+def unfinished(build: BuildFacts) -> str:
+    """What a reader must know of a dataset that was exported before its build was done; else nothing."""
+    if not build.unfinished:
+        return ""
+    shards = counted(build.unfinished, "shard was", "shards were")
+    return f"**Unfinished:** {shards} not gated when this was exported, so their dialogues are missing."
 
 
 def licence_file(licences: Sequence[Licence]) -> str:

@@ -14,12 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kespeechchat.dataset.build_facts import BuildFacts
-from kespeechchat.dataset.hub import LICENCE_FILE, DataFiles, front_matter, licence_file, licence_table
-from kespeechchat.dataset.scene_shares import scene_section
-from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.lists import SPLITS
-from kespeechchat.whole_file import write_text
+from kespeechchat.dataset.hub import LICENCE_FILE
 
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 OURS = rf"data/(?:train|dev|test)-\d{{5}}\.parquet|README\.md|{LICENCE_FILE}"  # a pattern of the files of an export
@@ -71,18 +66,3 @@ class RowGroups:
         if self._rows:
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
-
-
-def write_card(
-    to: Path, dialogues: Dialogues, build: BuildFacts, counts: Mapping[str, int], about: str, called: str
-) -> None:
-    """README.md, whose front matter maps splits to files, and the licences. `counts`: rows by split, of the splits that
-    have a file; `about`: the card's paragraph about the rows; `called`: what they are, in the plural."""
-    names = [split for split in SPLITS if split in counts]
-    data_files: DataFiles = [{"split": split, "path": f"data/{split}-*.parquet"} for split in names]
-    head = front_matter(build, sorted(dialogues.selection.hours), sum(counts.values()), data_files)
-    listed = "\n".join(f"- {split}: {counts[split]:,} {called}" for split in names)
-    heard = "" if dialogues.audio else "\n\nThis export is without audio."
-    scene = f"\n\n{scene_section(build.scenes().result())}" if build.scenes is not None else ""
-    write_text(to / "README.md", f"{head}\n{about}\n\n{listed}{heard}{scene}\n\n{licence_table(build.licences)}\n")
-    write_text(to / LICENCE_FILE, licence_file(build.licences))

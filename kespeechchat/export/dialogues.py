@@ -55,7 +55,8 @@ class MannerFacts(Facts):
 class Dialogues:
     """`selection`, with `read_audio` (row → FLAC by role; None: an export without audio) and the gender of each voice.
 
-    `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept. `timing` says
+    `content`: a hash of what rows and audio came from; empty: no file of an earlier export is ever kept. `shards`: the
+    same shard by shard (`shard_notes.shard_of`), with `drawn`, a hash of what all depend on beside. `timing` says
     when turns begin; `read_word` has the listeners' words that it may draw. `first_alone`: of a dialogue of several
     exchanges there is only the first. `read_tokens`: the speech tokens that each turn was spoken from, by its name,
     None where they were not kept; of speech in a scene there are none, for it is no longer what they stand for.
@@ -69,6 +70,8 @@ class Dialogues:
     first_alone: bool = False
     read_word: ReadWord | None = None
     read_tokens: ReadTokens | None = None
+    shards: Mapping[str, str] = field(default_factory=dict)
+    drawn: str = ""
     _places: list[tuple[FinishedRow, list[Place]]] = field(default_factory=list, init=False, compare=False, repr=False)
     _backchannels: list[tuple[FinishedRow, Sequence[Place], Sequence[Backchannel]]] = field(
         default_factory=list, init=False, compare=False, repr=False

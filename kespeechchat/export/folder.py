@@ -42,6 +42,7 @@ class Done:
     kept: int  # files of an earlier run
     notes: tuple[str, ...] = ()
     example: Path | None = None  # a file to listen to
+    carded: bool = False  # whether it wrote README.md and LICENSE.md; else the command does
 
 
 def check_claim(to: Path, layout: str) -> None:
@@ -81,12 +82,13 @@ def settle(to: Path, note: str, dialogues: Dialogues) -> None:
 @contextmanager
 def alone_in(to: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """Makes the folder `to` where it is missing, and keeps other exports out of it. The lock is the system's, so it
-    ends with the process, whatever ends it. `tell` gets a line where the file system has no locks.
+    ends with the process, whatever ends it. `tell` gets a line where the file system has no locks. A new folder into
+    which nothing is written goes again.
 
     Raises ExportError where another export writes into `to`.
     """
+    made, locked = not to.exists(), False
     to.mkdir(parents=True, exist_ok=True)
-    locked = False
     while not locked:
         lock = os.open(to / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -95,6 +97,8 @@ def alone_in(to: Path, tell: Callable[[str], None]) -> Iterator[None]:
                     yield
                 finally:
                     (to / LOCK).unlink(missing_ok=True)
+                    if made and not os.listdir(to):
+                        to.rmdir()
         finally:
             os.close(lock)
 

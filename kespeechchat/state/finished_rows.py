@@ -208,6 +208,11 @@ class FinishedRows:
             keys.append(f"reviews {self.reviewed.accepted_only} {said}")
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
+    @property
+    def content_of_shards(self) -> dict[str, str]:
+        """The same by shard and round ("3/0"), whatever annotators said."""
+        return {f"{key.shard}/{split_round(gate)[1]}": key.stem for gate, key in self.shards}
+
     def audio(self, row: FinishedRow) -> dict[str, bytes]:
         """Name of the turn → marked speech as FLAC, of the round that was kept. Reads a shard once for all its rows of
         a round."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +146,7 @@ def test_a_layout_that_finds_nothing_to_write_ends_in_1(build, tmp_path):
     pipeline, _ = build(8)
     told = _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", "preference", code=1)
     assert "preference: nothing is written; no pairs" in told
+    assert not (tmp_path / "x").exists()
 
 
 def test_what_leaves_an_export_is_told_with_the_state_of_its_shards(build, tmp_path):
@@ -152,8 +156,41 @@ def test_what_leaves_an_export_is_told_with_the_state_of_its_shards(build, tmp_p
     before = len(_wavs(tmp_path / "x"))
     next((Path(pipeline.root) / "gate" / "commits").iterdir()).unlink()
     told = _kesc(*words)
-    assert before > len(_wavs(tmp_path / "x")) > 0 and f"{before} files of an earlier export removed: " in told
+    left = len(_wavs(tmp_path / "x"))
+    assert before > left > 0 and f"{before - left} files of an earlier export removed: " in told
+    assert f"0 files written, {left} of an earlier run kept" in told
     assert "shard of the gate is pending, stale or failed, so not exported" in told
+    assert "**Unfinished:** 1 shard was not gated when this was exported" in (tmp_path / "x/README.md").read_text()
+    assert json.loads((tmp_path / "x/statistics.json").read_text())["unfinished_shards"] == 1
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "stereo", "lhotse", "messages", "nemo-duplex"])
+def test_a_card_and_licences_come_with_every_layout(build, tmp_path, layout):
+    pipeline, _ = build(8)
+    _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", layout)
+    card = (tmp_path / "x/README.md").read_text("utf-8")
+    assert "**All speech here is synthetic and watermarked.**" in card and f"Layout `{layout}`: " in card
+    assert "8 dialogues; chosen from 8 dialogues" in card and "Unfinished" not in card
+    for entry in pipeline.licences:
+        assert entry.name in card and entry.name in (tmp_path / "x/LICENSE.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("layout", ["ke-speechchat", "webdataset"])
+def test_a_disk_that_is_full_is_one_line_and_the_next_run_goes_on(build, tmp_path, layout):
+    """No file may be as large as an utterance: the system's own answer, of which no file's name is part."""
+    pipeline, _ = build(8)
+    to = tmp_path / "x"
+    command = [sys.executable, "-m", "kespeechchat", "export", "--root", pipeline.root, "--to", str(to)]
+    command += ["--format", layout]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+
+    ran = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
+    assert ran.returncode == 2 and "Traceback" not in ran.stderr
+    assert f"--to {to}: File too large (" in ran.stderr and "run the same command again" in ran.stderr
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert not list(to.rglob("*.part"))
 
 
 def _wavs(folder):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.dataset.durations import character_frames
+from kespeechchat.dataset.durations import character_frames, timed_words
 from kespeechchat.records import Word
 
 texts = st.text(st.sampled_from("ab c,.你好！é"), min_size=1, max_size=30)
@@ -23,6 +23,18 @@ def test_frames_are_never_negative_and_sum_up(text, heard, frames):
     assert len(found) == len(text)
     assert sum(found) == frames
     assert min(found) >= 0
+
+
+@given(texts, words, st.floats(0, 20))
+def test_words_are_the_texts_and_follow_one_another(text, heard, seconds):
+    if not any(c.isalnum() for w in heard for c in w.text):
+        with pytest.raises(ValueError, match="no word was heard"):
+            timed_words(text, heard, seconds)
+        return
+    found = timed_words(text, heard, seconds)
+    assert "".join("".join(word.text.split()) for word in found) == "".join(text.split())
+    edges = [edge for word in found for edge in (word.start, word.end)]
+    assert edges == sorted(edges) and all(0 <= edge <= seconds for edge in edges)
 
 
 def test_a_word_is_spread_over_its_characters():
@@ -46,6 +58,14 @@ def test_a_misheard_word_takes_the_place_of_the_right_one():
 
 def test_traditional_characters_are_the_same_words():
     assert character_frames("机器", [Word("機器", 0.0, 0.4), Word("人", 0.4, 0.6)], 30, 50) == [10, 20]
+
+
+def test_a_number_is_spread_over_its_words():
+    found = timed_words("hold one hundred and twenty", [Word("hold", 0.0, 0.4), Word("120", 0.6, 2.5)], 3.0)
+    assert [word.text for word in found] == ["hold", "one", "hundred", "and", "twenty"]
+    assert [word.start for word in found] == pytest.approx([0.0, 0.6, 0.9, 1.6, 1.9])
+    assert found[-1].end == pytest.approx(2.5)
+    assert character_frames("五十个", [Word("50", 0.0, 0.8), Word("个", 0.8, 1.2)], 60, 50) == [20, 20, 20]
 
 
 def test_what_was_not_heard_is_interpolated():

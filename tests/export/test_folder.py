@@ -18,11 +18,13 @@ def test_a_folder_is_made_and_kept_for_one(tmp_path: Path):
         with pytest.raises(ExportError, match="another export writes into it"), alone_in(to, told.append):
             pass
         assert (to / LOCK).exists(), "who was kept out removes no lock"
-    assert not list(to.iterdir()) and not told
+    assert not to.exists() and not told, "nothing was written"
     with pytest.raises(KeyError), alone_in(to, told.append):
+        (to / "kept").touch()
         raise KeyError
     with alone_in(to, told.append):
         pass
+    assert [path.name for path in to.iterdir()] == ["kept"]
 
 
 def test_a_lock_that_went_with_another_export_holds_nothing(tmp_path: Path, monkeypatch):

@@ -78,17 +78,20 @@ def pcm(row: dict, role: str) -> np.ndarray:
 
 
 def read_audio(row: dict) -> dict[str, bytes]:
-    out = {}
-    for role in ("user", "agent"):
-        data = io.BytesIO()
-        soundfile.write(data, pcm(row, role), RATE, format="FLAC", subtype="PCM_16")
-        out[role] = data.getvalue()
-    return out
+    return {role: flac(pcm(row, role)) for role in ("user", "agent")}
+
+
+def flac(samples: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    soundfile.write(data, samples, RATE, format="FLAC", subtype="PCM_16")
+    return data.getvalue()
 
 
 def run(to: Path, rows=ROWS, read=read_audio, subset=None, release=None, content="", build=None, **settings):
     selection = select(InMemory(rows), seed=5, partitions=PARTITIONS, subset=subset, release=release)
-    return KeSpeechChat(**settings).write(Dialogues(selection, read, GENDERS, content), to, build or BuildFacts())
+    shards = {} if isinstance(content, str) else {f"{n}/0": of for n, of in enumerate(content)}
+    dialogues = Dialogues(selection, read, GENDERS, str(content), shards=shards)
+    return KeSpeechChat(**settings).write(dialogues, to, build or BuildFacts())
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -159,6 +162,41 @@ def test_audio_of_another_content_is_never_kept(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, read=quiet, content="build-2")
     assert run(tmp_path, content="build-2").audio.written == 80
+
+
+def test_of_an_export_over_another_only_what_changed_is_written_and_nothing_goes_before_that(tmp_path):
+    """Two of five shards have changed. The first attempt ends in the middle of the second of them."""
+    rows = [dialogue(i, shard=i // 8, round=0) for i in range(40)]
+    run(tmp_path / "x", rows, content=["a"] * 5)
+    before, calls = snapshot(tmp_path / "x"), []
+
+    def another(row):
+        calls.append(row["id"])
+        if len(calls) == 12:
+            raise OSError(28, "No space left on device")
+        return {role: flac(pcm(row, role) // 2) for role in ("user", "agent")}
+
+    def mixed(row):
+        return another(row) if row["shard"] in (1, 3) else read_audio(row)
+
+    changed = ["a", "b", "a", "b", "a"]
+    with pytest.raises(OSError, match="No space"):
+        run(tmp_path / "x", rows, another, content=changed)
+    assert snapshot(tmp_path / "x").keys() == before.keys(), "every file is there, old or new"
+    report = run(tmp_path / "x", rows, another, content=changed)
+    assert (report.audio.written, report.audio.kept, report.audio.removed) == (16, 64, 0)
+    run(tmp_path / "whole", rows, mixed)
+    whole, found = snapshot(tmp_path / "whole"), snapshot(tmp_path / "x")
+    assert {n: d for n, d in found.items() if n != STATE} == {n: d for n, d in whole.items() if n != STATE}
+    assert run(tmp_path / "x", rows, content=changed).audio.kept == 80
+    fewer = run(tmp_path / "x", rows[8:], content=["gone", *changed[1:]]).audio
+    assert (fewer.written, fewer.kept, fewer.removed) == (0, 64, 16)
+
+
+def test_rows_of_a_shard_in_two_places_are_refused(tmp_path):
+    rows = [dialogue(i, shard=i % 2, round=0) for i in range(4)]
+    with pytest.raises(ValueError, match="seed-002: rows of shard 0/0 come in two places"):
+        run(tmp_path, rows, content=["a", "a"])
 
 
 def test_leftovers_go_and_foreign_files_stay(tmp_path):

@@ -128,7 +128,8 @@ def moshi(to: Path) -> Heard:
     for one in (one for split in SPLITS for one in lines(to / f"{split}.jsonl")):
         path = to / one["path"]
         words = json.loads(path.with_suffix(".json").read_text("utf-8"))["alignments"]
-        spoken = " ".join(word for word, *_ in words)
+        between = " " if words[0][0].isascii() else ""
+        spoken = between.join(word for word, *_ in words)
         found |= sides(path.stem, heard(path), "agent", (None, spoken))
     return found
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.dataset.metadata import CHANNELS
 from kespeechchat.export.audio_files import Speech
-from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
+from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file
+from kespeechchat.export.cards import write_card
 from kespeechchat.export.dialogues import Dialogues, Facts, MannerFacts
 from kespeechchat.export.folder import Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need
@@ -69,7 +70,7 @@ class HuggingFace:
         )
         counts = {split: sum(n for _, n in files) for split, files in shards.items()}
         write_card(to, dialogues, build, counts, _ABOUT, "dialogues")
-        return Done(len(dialogues), folder.written, folder.kept)
+        return Done(len(dialogues), folder.written, folder.kept, carded=True)
 
 
 def _columns(audio: bool, manners: bool) -> dict[str, pa.DataType]:

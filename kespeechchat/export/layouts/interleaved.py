@@ -75,7 +75,7 @@ class Interleaved:
             raise ExportError("layout interleaved: the profile has no `interleave`, which names the tokens engine")
         if not dialogues.audio:
             raise ExportError("layout interleaved: tokens are made of the audio: export without --no-audio")
-        folder = ExportFolder(to, self.name, _OURS, dialogues, {**reader.settings, "source": self.source, "version": 2})
+        folder = ExportFolder(to, self.name, _OURS, dialogues, {**reader.settings, "source": self.source, "version": 3})
         left_out: list[str] = []
         sources: Counter[str] = Counter(voice=0, audio=0)
         with split_files(folder, {split: f"{split}.jsonl" for split in SPLITS}) as lists:

@@ -62,7 +62,7 @@ class KeOmni:
         """As `Layout.export`: stage 1, its texts alone without audio, and, where there are units and audio, stage 2."""
         fan_out, audio, units = len(dialogues) > self.fan_out_beyond, dialogues.audio, self.units
         made_with = dict(units.settings) if units is not None and audio else None
-        options = {"audio": audio, "fan_out": fan_out, "per_shard": self.per_shard, "units": made_with, "version": 2}
+        options = {"audio": audio, "fan_out": fan_out, "per_shard": self.per_shard, "units": made_with, "version": 3}
         folder = ExportFolder(to, self.name, _OURS, dialogues, options)
         _stage1(folder, dialogues, fan_out)
         if units is None or not audio:

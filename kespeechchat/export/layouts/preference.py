@@ -35,9 +35,10 @@ import pyarrow as pa
 from kespeechchat.dataset.build_facts import BuildFacts
 from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
-from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file, write_card
+from kespeechchat.export.audio_parquet import AUDIO, OURS, RowGroups, audio_schema, data_file
+from kespeechchat.export.cards import write_card
 from kespeechchat.export.dialogues import Dialogues
-from kespeechchat.export.folder import Done, ExportFolder, write_shards
+from kespeechchat.export.folder import STATE, Done, ExportFolder, write_shards
 from kespeechchat.export.layout import AudioRates, Need, NothingRefused, RefusedReader, RefusedTake
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow, FinishedTurn
@@ -117,8 +118,11 @@ class Preference:
         schema = audio_schema(_columns(dialogues.audio), dialogues.selection.rate())
         own = {"voices": self.voices, "per_shard": self.per_shard, "row_group": self.row_group}
         options = {"audio": dialogues.audio, **own, "pyarrow": pa.__version__, "version": 1}
-        folder = ExportFolder(to, self.name, OURS, dialogues, options)
         pairing = _Pairing(dialogues, self.refused, self.voices)
+        if not (to / STATE).exists() and next(pairing.dealt(), None) is None:
+            return Done(0, 0, 0, tuple(pairing.notes()), carded=True)  # and no folder that looks like a dataset
+        pairing = _Pairing(dialogues, self.refused, self.voices)
+        folder = ExportFolder(to, self.name, OURS, dialogues, options)
         shards = write_shards(
             folder,
             dialogues,
@@ -129,7 +133,7 @@ class Preference:
         )
         write_card(to, dialogues, build, pairing.by_split, _ABOUT, "pairs")
         written = sum(n for files in shards.values() for _, n in files)
-        return Done(written, folder.written, folder.kept, tuple(pairing.notes()))
+        return Done(written, folder.written, folder.kept, tuple(pairing.notes()), carded=True)
 
 
 def _columns(audio: bool) -> dict[str, pa.DataType]:

@@ -68,6 +68,15 @@ def paragraphs(text: str) -> list[list[Word]]:
     return [words for words in found if words]
 
 
+def word_places(text: str) -> list[tuple[int, int]]:
+    """[start, end) of each plain word: an English one ends at white space, a Chinese one is jieba's.
+
+    >>> [text[a:b] for text in ("Well, 很远，朋友。 Python?",) for a, b in word_places(text)]
+    ['Well,', '很', '远，', '朋友。', 'Python?']
+    """
+    return _with_marks(text, _tokens(text))
+
+
 def _chunks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The paragraph in parts: what is unbroken by itself, the rest between."""
     for unbroken in _UNBROKEN.finditer(text, start, end):

@@ -83,6 +83,8 @@ class Figures:
             figures["timeline"] = timelines
             if build.voice_words:
                 figures["timeline"]["voice_words"] = dict(build.voice_words)
+        if build.unfinished:
+            figures["unfinished_shards"] = build.unfinished
         if build.scenes is not None:
             figures["scenes"] = build.scenes().result()
         if self.subsets and subset_files:

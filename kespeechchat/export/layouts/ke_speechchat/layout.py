@@ -89,12 +89,11 @@ class KeSpeechChat:
         notes = tuple(f"OVERLAP: {overlap}" for overlap in report.overlaps)
         if report.audio.removed:
             removed = counted(report.audio.removed, "file")
-            notes += (
-                f"{removed} of an earlier export removed: its dialogues, or how they are written, have changed since",
-            )
+            notes += (f"{removed} of an earlier export removed: their dialogues are gone, or written otherwise now",)
         if not dialogues.audio:
-            return Done(report.dialogues, 0, 0, notes)
-        return Done(report.dialogues, report.audio.written, report.audio.kept, notes, report.audio.example())
+            return Done(report.dialogues, 0, 0, notes, carded=True)
+        audio = report.audio
+        return Done(report.dialogues, audio.written, audio.kept, notes, audio.example(), carded=True)
 
     def write(self, dialogues: Dialogues, to: Path, build: BuildFacts) -> Report:
         """`export`, with all that is known of it afterwards."""
@@ -227,4 +226,4 @@ def _write_audio(dialogues: Dialogues, tree: WavTree) -> None:
         said = dialogues.backchannels(row, places)
         if not tree.has(row, places, said):
             tree.write(row, places, dialogues.speech(row), said)
-    tree.sweep(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))
+    tree.finish(np.sort(np.frombuffer(keys, dtype=np.uint64)) if keys else np.zeros(0, dtype=np.uint64))

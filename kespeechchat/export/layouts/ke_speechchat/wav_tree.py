@@ -1,8 +1,8 @@
 """The folder `audio/` of the paper's layout: one 16-bit WAV a turn, resumable and free of leftovers.
 
 A WAV of the right size is whole, because it appears by rename. That it is the right one, the export's note says
-(`folder.STATE`): it names the content of `audio/`. Before another content is written, the old files go; so whatever was
-killed when, a file that a later run finds and keeps is its own.
+(`shard_notes`), shard by shard; so whatever was killed when, a file that a later run finds and keeps is its own. Speech
+in a scene is noted as a whole: before another content is written, the old files go.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import numpy.typing as npt
 from kespeechchat.dataset.backchannels import Backchannel
 from kespeechchat.dataset.metadata import audio_name
 from kespeechchat.dataset.places import Place
+from kespeechchat.dataset.text_keys import Hashes
 from kespeechchat.export.audio_files import Speech, fan_out_folder, fan_out_folders, heard, turn_samples, wav_of
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.folder import claim, settle
-from kespeechchat.export.selection import holds
+from kespeechchat.export.selection import NOTHING, holds
+from kespeechchat.export.shard_notes import ShardNotes
 from kespeechchat.records import turn_names
 from kespeechchat.rows import FinishedRow
 from kespeechchat.seeds import stable_hash
@@ -45,7 +47,8 @@ class WavTree:
     kept: int = 0
     removed: int = 0
     foreign: list[str] = field(default_factory=list)  # files that no export made: left alone
-    _trusted: bool = False
+    _trusted: bool = False  # all that is there
+    _shards: ShardNotes | None = None  # which of it
 
     @property
     def root(self) -> Path:
@@ -61,25 +64,43 @@ class WavTree:
         return fan_out_folders(dialogue_ids, self.fan_out)
 
     def prepare(self, dialogues: Dialogues) -> None:
-        """Makes the folder fit for the dialogues. Audio that an earlier export wrote is kept if it belongs to them; of
-        another content or scene it is removed, for what is said of it would be wrong.
+        """Makes the folder fit for the dialogues. Audio that an earlier export wrote is kept if it belongs to them. In
+        a scene, or where none is to be written, audio of another content is removed, for what is said of it would be
+        wrong.
 
         Raises ExportError where it holds files and no export's note, or an export of another layout.
         """
-        note = json.dumps({"layout": self.layout, "audio": dialogues.content, "fan_out": self.fan_out})
-        self._trusted = claim(self.to, self.layout, note, dialogues)
-        if not self._trusted:
-            self.sweep(np.zeros(0, dtype=np.uint64))
-            settle(self.to, note, dialogues)
+        facts = {"layout": self.layout, "fan_out": self.fan_out}
+        if dialogues.shards and not dialogues.in_scene:
+            self._shards = ShardNotes(self.to, {**facts, "audio": dialogues.drawn}, dialogues.shards)
+            self._shards.begin(dialogues)
+            if not dialogues.audio and not self._shards.whole:
+                self.finish(self._sound_keys(self._shards, dialogues))
+        else:
+            note = json.dumps({**facts, "audio": dialogues.content})
+            self._trusted = claim(self.to, self.layout, note, dialogues)
+            if not self._trusted:
+                self.sweep(NOTHING)
+                settle(self.to, note, dialogues)
         if dialogues.audio:
             self.root.mkdir(exist_ok=True)
         elif self.removed and not os.listdir(self.root):
             self.root.rmdir()
 
+    @staticmethod
+    def _sound_keys(shards: ShardNotes, dialogues: Dialogues) -> Hashes:
+        """Sorted hashes of the ids whose files are right."""
+        parts = dialogues.selection.rows.parts()
+        found = [stable_hash(row["id"]) for part in parts for row in part.rows(()) if shards.has(row)]
+        return np.sort(np.array(found, np.uint64))
+
     def has(self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel] = ()) -> bool:
-        """Whether all WAV files of a dialogue are there already; counts them."""
+        """Whether all WAV files of a dialogue are there already; counts them. Asked in the order of the rows."""
         files = [*self._files(row, places), *self._words(row, said)]
-        if not self._trusted or any(_size(path) != size for path, size in files):
+        if self._shards:
+            self._shards.reach(row)
+        trusted = self._trusted if self._shards is None else self._shards.has(row)
+        if not trusted or any(_size(path) != size for path, size in files):
             return False
         self.kept += len(files)
         return True
@@ -103,7 +124,13 @@ class WavTree:
         part.replace(path)
         self.written += 1
 
-    def sweep(self, keys: npt.NDArray[np.uint64]) -> None:
+    def finish(self, keys: Hashes) -> None:
+        """All dialogues are written, the sorted hashes of whose ids are `keys`; what is of no dialogue goes."""
+        self.sweep(keys)
+        if self._shards:
+            self._shards.finish()
+
+    def sweep(self, keys: Hashes) -> None:
         """Removes files that belong to no dialogue in `keys` (sorted hashes of ids); lists those not ours."""
         self.foreign = []
         for folder, _, files in os.walk(self.root, topdown=False):
@@ -123,7 +150,7 @@ class WavTree:
         """The first file, for somebody who wants to listen."""
         return next(iter(sorted(self.root.rglob("*_mark.wav"))), None)
 
-    def _wanted(self, path: Path, dialogue_id: str, keys: npt.NDArray[np.uint64]) -> bool:
+    def _wanted(self, path: Path, dialogue_id: str, keys: Hashes) -> bool:
         there = holds(keys, stable_hash(dialogue_id))
         return there and path.parent == self.root / (self.folder(dialogue_id) + dialogue_id)
 
