@@ -62,7 +62,7 @@ class Cluster:
             with _silent_stderr():
                 _reach(address)
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **alone)
-        except (OSError, ray.exceptions.AuthenticationError) as error:
+        except (OSError, ValueError, ray.exceptions.AuthenticationError) as error:
             raise ConfigError(
                 f"--address {address}: cannot join Ray ({error}); is its head up, does RAY_ADDRESS name it, and is "
                 "RAY_AUTH_MODE=token set here too (docs/cluster.md)?"

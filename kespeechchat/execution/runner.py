@@ -1,4 +1,4 @@
-"""Runs a build's shards: on Ray, or in this process."""
+"""Runs a build's shards: in processes of this machine, on Ray, or in this process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.state.orders import Built, Closed, Order
 
 if TYPE_CHECKING:
+    from kespeechchat.execution.local_pool import LocalPool
     from kespeechchat.execution.ray_cluster import Cluster
 
 _Report: TypeAlias = Callable[[Built], None]
@@ -21,14 +22,17 @@ _Run: TypeAlias = Callable[[Pipeline, Sequence[Unit], Sequence[Sequence[Order]],
 
 
 class Runner:
-    """Runs shards on the Ray at `address` (`local`, `auto` or HOST:PORT), or in this process if `inline`.
+    """Runs shards where `address` says, or in this process if `inline`. `local`: in processes of this machine, but what
+    wants GPUs on a Ray that is started here; `ray`: all of them on such a one; `auto`, HOST:PORT: on one that runs.
 
-    Ray is started, or joined, when there is first something to run. Once `stop` is requested no more shards begin.
+    Processes and Ray begin when there is first something to run. Once `stop` is requested no more shards begin.
     """
 
     def __init__(self, address: str, inline: bool, progress: Progress, stop: GracefulStop) -> None:
         self._address, self._inline, self._progress, self._stop = address, inline, progress, stop
+        self._session = secrets.token_hex(8)
         self._cluster: Cluster | None = None
+        self._pool: LocalPool | None = None
 
     def run(
         self,
@@ -43,23 +47,32 @@ class Runner:
         A chain ends where a shard is not committed, or where its unit and language are `closed()` by then.
         """
         everything: Closed = frozenset((order.name, order.language) for chain in chains for order in chain)
-        run = self._started()
+        run = self._started(pipeline, units)
         with self._stop.running():
             run(pipeline, units, chains, report, lambda: everything if self._stop.requested else closed())
 
-    def _started(self) -> _Run:
+    def _started(self, pipeline: Pipeline, units: Sequence[Unit]) -> _Run:
         if self._inline:
             return run_inline
+        if self._address == "local":
+            from kespeechchat.execution.local_pool import LocalPool, fits
+
+            if fits(pipeline, units):
+                self._pool = self._pool or LocalPool(self._session)
+                return self._pool.run
         if self._cluster is None:
             from kespeechchat.execution.ray_cluster import Cluster
 
-            self._progress.say("starting Ray" if self._address == "local" else f"joining Ray at {self._address}")
-            self._cluster = Cluster(self._address, secrets.token_hex(8), lambda: self._stop.requested)
+            here = self._address in ("local", "ray")
+            self._progress.say("starting Ray" if here else f"joining Ray at {self._address}")
+            self._cluster = Cluster("local" if here else self._address, self._session, lambda: self._stop.requested)
         return self._cluster.run
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
         if self._cluster is not None:
             self._cluster.close()

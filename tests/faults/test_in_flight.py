@@ -1,4 +1,4 @@
-"""Several shards in flight in one Ray actor: a server of completions answers only once it is asked for two of them."""
+"""Several shards in flight in one worker: a server of completions answers only once it is asked for two of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-def test_one_actor_asks_for_two_shards_at_once(tmp_path, quickstart, url):
+@pytest.mark.parametrize("address", ["local", "ray"])
+def test_one_worker_asks_for_two_shards_at_once(tmp_path, quickstart, url, address):
     sets = [
         f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 10)}}}]",
         f"engines.llm.gemma={{use: openai, url: '{url}', model: m, retries: 0, timeout: 120}}",
@@ -67,7 +68,7 @@ def test_one_actor_asks_for_two_shards_at_once(tmp_path, quickstart, url):
     store = open_store(pipeline.root)
     asked = {"instruction": "Tell me how far the sea is.", "input": "", "language": "en"}
     fill(pipeline, store, ["ingest"], lambda order: [{**asked, "id": f"q-{order.key.shard}"}])
-    assert build(pipeline, Progress(quiet=True), ["rewrite"]).ok
+    assert build(pipeline, Progress(quiet=True), ["rewrite"], address).ok
     build_state = BuildState(pipeline, store)
     assert len(build_state.states("rewrite")) == 2
     assert build_state.complete("rewrite")

@@ -1,4 +1,5 @@
-"""`kesc build` on Ray: its processes killed at random moments, a worker killed, a row that kills, interruptions."""
+"""`kesc build` in processes of this machine and on Ray: its processes killed at random moments, a worker killed, a row
+that kills, interruptions."""
 
 from __future__ import annotations
 
@@ -29,11 +30,9 @@ def _interruptible() -> None:
 
 
 class Build:
-    """`kesc build --stage ingest` on Ray, one row a shard, in a session of its own."""
+    """`kesc build --stage ingest`, one row a shard, in a session of its own. `runner`: where its workers are."""
 
-    def __init__(
-        self, root: Path, inputs: Path, slow: float = 0.1, runner: str = "--address=local", sets: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, root: Path, inputs: Path, runner: str, slow: float = 0.1, sets: Sequence[str] = ()) -> None:
         self.root, self.log, self.said = root, root.parent / "shards.log", root.parent / "stderr.txt"
         paths = [str(Path(__file__).parent / "inject"), os.environ.get("PYTHONPATH", "")]
         self.held = Path(f"{self.log}.held")  # while it stands, no shard comes to its end
@@ -107,18 +106,24 @@ def _open_attempts(root: Path) -> list[str]:
     return [path.name for path in (root / "ingest" / "attempts").glob("shard-*.json")]
 
 
+@pytest.fixture(params=["local", "ray"])
+def runner(request) -> str:
+    """Where the workers are."""
+    return f"--address={request.param}"
+
+
 @pytest.fixture
 def inputs(tmp_path) -> Path:
     return questions(tmp_path / "questions.jsonl", SHARDS)
 
 
-def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_path, inputs):
+def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_path, inputs, runner):
     undisturbed = tmp_path / "a" / "undisturbed"
     undisturbed.parent.mkdir()
-    assert Build(undisturbed, inputs, slow=0, runner="--inline").ends() == 0
+    assert Build(undisturbed, inputs, "--inline", slow=0).ends() == 0
     root, dice, kills = tmp_path / "killed", random.Random(2412), []
     for _ in range(4):
-        build = Build(root, inputs)
+        build = Build(root, inputs, runner)
         before, begun = committed(root) if root.exists() else {}, len(build.begun())
         build.until_shards(begun + dice.randint(1, 4))
         time.sleep(dice.random() * 0.15)
@@ -127,7 +132,7 @@ def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_
             assert build.ends() == -signal.SIGKILL
         assert committed(root).items() >= before.items(), "a committed shard changed"
     before = committed(root)
-    assert Build(root, inputs, slow=0).ends() == 0
+    assert Build(root, inputs, runner, slow=0).ends() == 0
     print("\nkills, as (shards committed, processes killed): " + ", ".join(map(str, kills)))
     assert len(kills) >= 3
     assert committed(root).items() >= before.items(), "a committed shard changed"
@@ -138,7 +143,7 @@ def test_the_whole_tree_killed_at_random_moments_and_the_same_command_again(tmp_
     assert _kesc("verify", "--root", str(root)).returncode == 0
 
 
-def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path):
+def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path, runner):
     """Shards of three rows: the middle one of each of the last five is faulty; two workers are killed besides."""
     faults = {"KILLED": "killed from outside", "SEGFAULT": "Segmentation fault", "HANGS": "no answer within 2 s"}
     faults |= {"RAISES": "ZeroDivisionError", "TOO LARGE": "MemoryError"}
@@ -148,7 +153,7 @@ def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path):
     asked = [{"instruction": text, "output": "Higher than the next."} for text in texts]
     inputs.write_text("".join(json.dumps(row) + "\n" for row in asked))
     sets = ["instructions.shard_size=3", "resources.ingest={max_actors: 2, num_cpus: 0.1, seconds_per_row: 2}"]
-    build = Build(tmp_path / "root", inputs, slow=0.3, sets=sets)
+    build = Build(tmp_path / "root", inputs, runner, slow=0.3, sets=sets)
     told_to_go = build.kill_next(signal.SIGTERM)
     build.kill_next(signal.SIGKILL)
     assert build.ends() == 1, build.said.read_text()
@@ -172,10 +177,10 @@ def test_faulty_rows_cost_themselves_and_killed_workers_nothing(tmp_path):
     }
 
 
-def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs):
+def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs, runner):
     root, before = tmp_path / "root", {}
     for send, sent, code, says in ENDS:
-        build = Build(root, inputs, slow=0.3)
+        build = Build(root, inputs, runner, slow=0.3)
         build.until_shards(len(build.begun()) + 3)
         send(build.process.pid, sent)
         assert build.ends() == code, build.said.read_text()
@@ -190,7 +195,7 @@ def test_interrupted_builds_blame_nobody_and_go_on(tmp_path, inputs):
     begun = {f"shard-{shard:05d}" for shard, _, _ in build.begun()}
     assert {Path(name).name.split(".")[0] for name in before} >= begun  # drained
     assert not _open_attempts(root)
-    assert Build(root, inputs, slow=0).ends() == 0
+    assert Build(root, inputs, runner, slow=0).ends() == 0
     assert committed(root).items() >= before.items()
     assert len(committed(root)) == SHARDS
     assert not _failures(root)

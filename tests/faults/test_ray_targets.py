@@ -1,8 +1,9 @@
-"""Ray's runner where a language is closed while it runs: no more of its shards begin, what is at work ends."""
+"""Runners where a language is closed while they run: no more of its shards begin, what is at work ends."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.config.load import load_pipeline
 from kespeechchat.config.units import Unit
+from kespeechchat.execution.local_pool import LocalPool
 from kespeechchat.execution.ray_cluster import Cluster
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Built
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.faults
 SHARDS = 10  # of each language
 
 
-def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("runner", [LocalPool, partial(Cluster, "local")], ids=["local", "ray"])
+def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(runner, tmp_path, monkeypatch):
     file = questions(tmp_path / "questions.jsonl", 2 * SHARDS)
     speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 10)}}}]"
     pipeline = load_pipeline(PROFILE, [speech, "instructions.shard_size=1"], inputs=[file], root=str(tmp_path / "root"))
@@ -36,11 +39,11 @@ def test_a_closed_language_begins_no_more_shards_and_the_others_go_on(tmp_path, 
     def closed() -> frozenset[tuple[str, str | None]]:
         return frozenset({("ingest", "zh")} if any(b.language == "zh" for b in built) else set())
 
-    cluster = Cluster("local", "session")
+    running = runner("session")
     try:
-        cluster.run(pipeline, [Unit.of("ingest")], chains, built.append, closed)
+        running.run(pipeline, [Unit.of("ingest")], chains, built.append, closed)
     finally:
-        cluster.close()
+        running.close()
     languages = [b.language for b in built]
     assert languages.count("en") == SHARDS
     assert 1 <= languages.count("zh") < SHARDS
