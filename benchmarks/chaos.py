@@ -1,15 +1,17 @@
 """kill -9, N times, at random moments of real builds; then the result is compared with an undisturbed build.
 
-    python -m benchmarks.chaos --kills 200 --seed 1              # on Ray: actors, raylet, driver
-    python -m benchmarks.chaos --kills 200 --inline              # without Ray: the one process
-    python -m benchmarks.chaos --kills 200 --inline --store s3   # SeaweedFS on loopback
+    python -m benchmarks.chaos --kills 200 --seed 1                    # in processes: workers, their nursery, driver
+    python -m benchmarks.chaos --kills 200 --runner ray                # on Ray: actors, raylet, driver
+    python -m benchmarks.chaos --kills 200 --runner inline             # the one process
+    python -m benchmarks.chaos --kills 200 --runner inline --store s3  # SeaweedFS on loopback
 
-`kesc build` runs all stages. One process at a time is killed: an actor (a worker, or what counts for the driver), the
-raylet, or the driver with its whole tree. When a build has ended, the same command goes on. What is built before N
-kills are done is checked, and a fresh ROOT begun, so that no kill meets a build with nothing to do.
+`kesc build` runs all stages. One process at a time is killed: a worker or the nursery that they are forked from; an
+actor (a worker, or what counts for the driver) or the raylet; or the driver with its whole tree. When a build has
+ended, the same command goes on. What is built before N kills are done is checked, and a fresh ROOT begun, so that no
+kill meets a build with nothing to do.
 
 The engines are of tones (benchmarks/tonal): audio for every stage at no cost, so that the kills meet the store, the
-runner and Ray. A kill waits for an attempt at a shard to begin, and a random part of that attempt's time more. An
+runners and Ray. A kill waits for an attempt at a shard to begin, and a random part of that attempt's time more. An
 actor is spared while it tries a shard that a kill has met in this build: a row that dies twice by itself is given up,
 and rightly.
 
@@ -40,7 +42,11 @@ from benchmarks.processes import command_line, descendants, kill, kill_tree, sta
 from benchmarks.sameness import changed, committed, failures, same_dataset, unnamed
 from benchmarks.tonal.world import World, environment
 
-TARGETS = {"actor": 18, "raylet": 1, "driver": 1}  # how often each is drawn
+TARGETS = {  # by runner: how often each is drawn
+    "local": {"worker": 18, "driver": 2},
+    "ray": {"actor": 18, "raylet": 1, "driver": 1},
+    "inline": {"driver": 1},
+}
 SLOW = 0.2  # seconds that an attempt takes at least
 _SPARED = re.compile(r"IDLE|Agent")  # the raylet's own, and workers that work for nobody
 PATIENCE = 600  # seconds in which an attempt must begin, or the build end
@@ -72,12 +78,12 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=22, help="of each language's examples, at most 22")
     parser.add_argument("--store", choices=["folder", "s3"], default="folder")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no more is killed")
-    parser.add_argument("--inline", action="store_true", help="builds without Ray")
+    parser.add_argument("--runner", choices=list(TARGETS), default="local")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _roots(options.store, Path(folder)) as roots:
         tally = Tally(options.kills, began + 60 * options.minutes)
-        chaos(tally, Path(folder), roots, options.seed, options.rows, options.inline)
+        chaos(tally, Path(folder), roots, options.seed, options.rows, options.runner)
     print(report(tally, time.monotonic() - began), flush=True)
     bounds = Bounds()
     bounds.check("builds with kills equal the undisturbed build", not tally.wrong)
@@ -85,19 +91,20 @@ def main() -> int:
     return bounds.close()
 
 
-def chaos(tally: Tally, folder: Path, roots: str, seed: int, rows: int = 22, inline: bool = False) -> None:
-    """Kills in builds under `roots` (a folder or URL) until enough are done."""
+def chaos(tally: Tally, folder: Path, roots: str, seed: int, rows: int = 22, runner: str = "local") -> None:
+    """Kills in builds under `roots` (a folder or URL) until enough are done. `runner`: one of `TARGETS`."""
     world, dice = World(folder / "inputs", rows=rows), random.Random(seed)
     undisturbed, log = f"{roots}/undisturbed", folder / "attempts.txt"
     words = _kesc(world.command(undisturbed, "--inline"))
     calm = subprocess.run(words, env=environment(), capture_output=True, text=True)
     if calm.returncode != 0:
         raise RuntimeError(f"the undisturbed build ended in {calm.returncode}: {calm.stderr[-2000:]}")
-    with _starter(inline, folder, log) as start:
+    how = "--inline" if runner == "inline" else f"--address={runner}"
+    with _starter(runner == "inline", folder, log) as start:
         while tally.goes_on and not tally.wrong:
             root = f"{roots}/round-{tally.rounds}"
-            words = world.command(root, *(["--inline"] if inline else []))
-            _round(lambda words=words: Build(start(words), log, inline), folder / "said.txt", root, dice, tally)
+            words = world.command(root, how)
+            _round(lambda words=words: Build(start(words), log, runner), folder / "said.txt", root, dice, tally)
             tally.wrong += same_dataset(root, undisturbed) + failures(root)
             tally.rounds += 1
             tally.built += len(committed(root))
@@ -127,8 +134,8 @@ def _round(start: Any, said: Path, root: str, dice: random.Random, tally: Tally)
 class Build:
     """One `kesc build` that has been started, and the attempts at shards that it has begun, as its `log` tells them."""
 
-    def __init__(self, driver: Any, log: Path, inline: bool) -> None:
-        self._driver, self._log, self._inline = driver, log, inline
+    def __init__(self, driver: Any, log: Path, runner: str) -> None:
+        self._driver, self._log, self._targets = driver, log, TARGETS[runner]
         self._known: dict[int, str | None] = {}
         self._killed: set[str] = set()  # shards
         self._met = 0
@@ -156,7 +163,7 @@ class Build:
 
     def kill(self, dice: random.Random) -> str | None:
         """Kills one process and says what it was; None where none of the kind that was drawn may be killed now."""
-        target = "driver" if self._inline else dice.choices(list(TARGETS), list(TARGETS.values()))[0]
+        target = dice.choices(list(self._targets), list(self._targets.values()))[0]
         tree = self._tree()
         if target == "driver":
             kill_tree(self._driver.pid)
@@ -187,12 +194,14 @@ class Build:
 
 
 def _is(target: str, line: str) -> bool:
+    if target == "worker":  # or their nursery, which has the same command line
+        return "worker.nursery" in line
     return "raylet/raylet" in line if target == "raylet" else line.startswith("ray::") and not _SPARED.search(line)
 
 
 @contextlib.contextmanager
 def _starter(inline: bool, folder: Path, log: Path) -> Iterator[Any]:
-    """Gives what starts a build from its words: a session of its own on Ray, else a fork of one warm process."""
+    """Gives what starts a build from its words: a session of its own, or for `inline` a fork of one warm process."""
     env, said = environment(SLOW, log=log), folder / "said.txt"
     if not inline:
 

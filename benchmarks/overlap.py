@@ -128,7 +128,7 @@ def build(words: list[str], recorded: dict[str, Any]) -> Run:
     """Runs `kesc build` with engines that sleep: `recorded` is what benchmarks/inject reads."""
     here = Path(__file__).parent
     paths = f"{here / 'inject'}:{here.parent}"
-    return kesc("build", *words, env={"PYTHONPATH": paths, "KESC_RECORDED": json.dumps(recorded)})
+    return kesc("build", *words, "--address=ray", env={"PYTHONPATH": paths, "KESC_RECORDED": json.dumps(recorded)})
 
 
 def _rows(order: Order, count: int) -> list[dict[str, Any]]:

@@ -71,7 +71,8 @@ def measure(
 def watched(root: str, runner: str) -> Estimates:
     """Builds what is left of the build at `root`, in this process or from it."""
     progress = Watching()
-    result = build(load_profile(root), progress, inline=runner == "inline")
+    where = "ray" if runner == "inline" else runner
+    result = build(load_profile(root), progress, address=where, inline=runner == "inline")
     if not result.ok:
         raise RuntimeError(result.lines())
     return {unit: (shown, progress.last[unit] - at) for unit, (at, shown) in progress.tenth.items()}

@@ -1,4 +1,4 @@
-"""The whole flow on the real small models: through Ray, then inline and killed on the way; both must end alike."""
+"""The whole flow on the real small models: in many processes, then in one, killed on the way; both must end alike."""
 
 from __future__ import annotations
 
@@ -174,8 +174,8 @@ def test_killed_and_resumed_inline_it_ends_with_the_same_rows_and_audio(built, s
     for unit in AGAIN:
         shutil.rmtree(root / unit)
     command = [sys.executable, "-m", "kespeechchat", "build", str(PROFILE), "--root", str(root), "--inline", *small]
-    # As Ray tells its workers. On some CPUs (AMD EPYC) NumPy's BLAS rounds otherwise with two threads than with one, so
-    # Whisper gets other features and a score or a character of a transcript may differ.
+    # As in the build's own workers. On some CPUs (AMD EPYC) NumPy's BLAS rounds otherwise with two threads than with
+    # one, so Whisper gets other features and a score or a character of a transcript may differ.
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     moments = random.Random(7)
     for _ in range(2):

@@ -37,9 +37,14 @@ Model: TypeAlias = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="The server's own name of the model, with --llm URL.")
 ]
 Address: TypeAlias = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="Ray to run on: local, auto, or HOST:PORT of a cluster.")
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="local: processes of this machine (what wants GPUs: a Ray started here); ray: a Ray started here; auto or "
+        "HOST:PORT: a Ray that runs.",
+    ),
 ]
-Inline: TypeAlias = Annotated[bool, typer.Option("--inline", help="Run in this process, without Ray: for debugging.")]
+Inline: TypeAlias = Annotated[bool, typer.Option("--inline", help="Run in this one process: for debugging.")]
 Grace: TypeAlias = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="After SIGTERM: seconds that running shards get to finish.")
 ]

@@ -32,6 +32,7 @@ from kespeechchat.execution.worker.nursery import READY, Birth
 from kespeechchat.state.orders import Built, BuiltStatus, Closed, Order
 from kespeechchat.state.saved_profile import save_profile
 
+_TRIES = 5  # to begin: whoever kills processes may meet one that begins
 _POLL = 0.25  # seconds between two looks at what is closed
 Chain = list[Order]
 
@@ -154,7 +155,7 @@ class _Run:
             pool.lose(worker)
             return
         if said == READY:
-            worker.ready = True
+            pool.began(worker)
         elif isinstance(said, Built):
             self._built(worker, said)
         else:
@@ -188,6 +189,7 @@ class _Pool:
         self.resources, self.unit = resources, birth.unit
         self.waiting: deque[Chain] = deque()
         self.workers: list[_Worker] = []
+        self._stillborn = 0  # of processes, one after the other
         self._birth, self._nursery, self._most = birth, nursery, max(1, min(resources.max_actors, shards))
 
     def free(self) -> _Worker | None:
@@ -207,12 +209,17 @@ class _Pool:
         self.workers.append(worker)
         return worker
 
+    def began(self, worker: _Worker) -> None:
+        """The process is at work."""
+        worker.ready, self._stillborn = True, 0
+
     def lose(self, worker: _Worker) -> None:
-        """A process has died: its shards wait again. Raises EngineError where it had not begun."""
+        """A process has died: its shards wait again. Raises EngineError where several had not even begun."""
         self.workers.remove(worker)
         worker.connection.close()
-        if not worker.ready:
-            raise EngineError(f"{self.unit.name}: its worker died before it began{self._nursery.last_words()}")
+        self._stillborn += not worker.ready
+        if self._stillborn == _TRIES:
+            raise EngineError(f"{self.unit.name}: its workers die before they begin{self._nursery.last_words()}")
         self.waiting.extendleft(reversed(worker.chains))
 
     def end(self) -> None:
@@ -236,11 +243,11 @@ class Nursery:
         """The driver's end of the connection to a new worker. Raises EngineError where none can begin."""
         ours, theirs = socket.socketpair()
         with theirs:
-            if not self._forks(birth, theirs):  # it was killed
-                self.close()
-                if not self._forks(birth, theirs):
-                    raise EngineError(f"{birth.unit.name}: no worker can begin{self.last_words()}")
-        return Connection(ours.detach())
+            for _ in range(_TRIES):
+                if self._forks(birth, theirs):
+                    return Connection(ours.detach())
+                self.close()  # it was killed
+        raise EngineError(f"{birth.unit.name}: no worker can begin{self.last_words()}")
 
     def last_words(self) -> str:
         """The end of what it wrote to its standard error."""

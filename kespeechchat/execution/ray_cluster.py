@@ -35,11 +35,12 @@ from kespeechchat.state.saved_profile import save_profile
 from kespeechchat.store.interface import StoreError
 
 _REACHED = 10.0  # seconds within which a cluster's address must answer
+HERE = ("local", "ray")  # addresses of a Ray that is started on this machine
 _FAREWELL = 10.0  # seconds that Ray Data gets to shut a dataset down
 
 
 class Cluster:
-    """A connection to Ray: `local` starts Ray on this machine, `auto` or HOST:PORT joins one that runs.
+    """A connection to Ray: `ray` (or `local`) starts Ray on this machine, `auto` or HOST:PORT joins one that runs.
 
     `session` names this run in the attempt journal. Once `stopping()` is true, `run` returns as soon as no shard is
     running. Raises ConfigError where the address does not answer or refuses.
@@ -53,15 +54,18 @@ class Cluster:
         sigterm_handler = signal.getsignal(signal.SIGTERM)  # `ray.init` puts its own in its place
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to the driver's stderr
-        self.session, self._stopping, self._local = session, stopping, address == "local"
+        self.session, self._stopping, self._local = session, stopping, address in HERE
         # on one machine nobody needs the dashboard; loopback keeps every port off the network
-        alone: dict[str, Any] = (
-            {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
-        )
+        alone: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if self._local else {}
         try:
             with _silent_stderr():
                 _reach(address)
-                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **alone)
+                ray.init(
+                    address="local" if self._local else address,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    **alone,
+                )
         except (OSError, ValueError, ray.exceptions.AuthenticationError) as error:
             raise ConfigError(
                 f"--address {address}: cannot join Ray ({error}); is its head up, does RAY_ADDRESS name it, and is "

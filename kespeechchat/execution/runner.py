@@ -61,11 +61,10 @@ class Runner:
                 self._pool = self._pool or LocalPool(self._session)
                 return self._pool.run
         if self._cluster is None:
-            from kespeechchat.execution.ray_cluster import Cluster
+            from kespeechchat.execution.ray_cluster import HERE, Cluster
 
-            here = self._address in ("local", "ray")
-            self._progress.say("starting Ray" if here else f"joining Ray at {self._address}")
-            self._cluster = Cluster("local" if here else self._address, self._session, lambda: self._stop.requested)
+            self._progress.say("starting Ray" if self._address in HERE else f"joining Ray at {self._address}")
+            self._cluster = Cluster(self._address, self._session, lambda: self._stop.requested)
         return self._cluster.run
 
     def __enter__(self) -> Runner:

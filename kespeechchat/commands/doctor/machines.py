@@ -72,9 +72,9 @@ class RayMachines(Machines):
     inline = False
 
     def __init__(self, address: str) -> None:
-        from kespeechchat.execution.ray_cluster import Cluster
+        from kespeechchat.execution.ray_cluster import HERE, Cluster
 
-        self._local = address == "local"
+        self._local = address in HERE
         try:
             self._cluster = Cluster(address, secrets.token_hex(8))
         except ConfigError as error:
