@@ -35,7 +35,7 @@ demo: $(READY)
 
 # All in one run, beside the type checker: the longest files first, then models and kills, then what runs without, so that
 # no process is left alone at the end. Three processes on two cores: many of these tests wait, for a disk, for Ray, for what
-# they killed. Coverage is of the tests' own processes, not of Ray's workers. Ray's workers are as nice as their tests: by
+# they killed. Coverage is of the tests' own processes, not of a build's workers. Workers are as nice as their tests: by
 # default they give way to everything, so the build of the end to end test would be the last to end.
 test test-kills: export RAY_worker_niceness := 0
 test: $(TESTED) lint

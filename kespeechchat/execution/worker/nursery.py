@@ -34,7 +34,7 @@ from kespeechchat.state.saved_profile import load_profile
 
 READY = "ready"  # what a worker says first
 _LARGEST = 1 << 16  # bytes of a message on the control socket
-_NICENESS = 15  # as Ray's workers: the machine's user comes first
+_NICENESS = "RAY_worker_niceness"  # as Ray's workers have it: by default 15, for the machine's user comes first
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def main(control: socket.socket) -> None:
 def _live(birth: Birth, driver: Connection) -> None:
     """The life of a worker. Does not return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.nice(_NICENESS)
+    os.nice(int(os.environ.get(_NICENESS, "15")))
     with open(os.devnull, "w") as nowhere:  # what libraries print is not the user's
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
