@@ -21,13 +21,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
-from kespeechchat.config.flow import GATE, SPEAKS
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.resources import Resources
-from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
-from kespeechchat.execution.worker.board import Board
+from kespeechchat.execution.worker.board import Board, speaks_ahead
 from kespeechchat.execution.worker.nursery import READY, Birth
 from kespeechchat.state.orders import Built, BuiltStatus, Closed, Order
 from kespeechchat.state.saved_profile import save_profile
@@ -132,10 +130,7 @@ class _Run:
                     worker.connection.send(chain[0])
 
     def _may_be_spoken(self, chain: Chain) -> bool:
-        """Between these two stages speech waits to be judged: `audio_ahead`."""
-        if not _has(chain[0].unit, SPEAKS) or not any(_has(order.unit, GATE) for order in chain[1:]):
-            return True
-        return self._board.reserve_speech(chain[0].key.shard)
+        return not speaks_ahead(chain[0], chain[1:]) or self._board.reserve_speech(chain[0].key.shard)
 
     def _cpus_left(self) -> float:
         return (os.cpu_count() or 1) - sum(pool.resources.num_cpus * len(pool.workers) for pool in self._pools)
@@ -286,8 +281,3 @@ class Nursery:
                 env={**os.environ, "OMP_NUM_THREADS": str(self._threads), "CUDA_VISIBLE_DEVICES": ""},
             )
         return ours
-
-
-def _has(unit: Unit, stage: str) -> bool:
-    """Whether the unit runs the stage, in whichever round of speech."""
-    return any(split_round(name)[0] == stage for name in unit)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from kespeechchat.config.flow import GATE, SPEAKS
+from kespeechchat.config.rounds import split_round
+from kespeechchat.config.units import Unit
 from kespeechchat.state.orders import Built, Closed, Order
+
+
+def speaks_ahead(order: Order, later: Sequence[Order]) -> bool:
+    """Whether the order speaks what one of the later orders of its chain gates: between these two stages speech waits
+    to be judged, in a bounded number of shards (`audio_ahead`)."""
+    return _has(order.unit, SPEAKS) and any(_has(one.unit, GATE) for one in later)
+
+
+def _has(unit: Unit, stage: str) -> bool:
+    """Whether the unit runs the stage, in whichever round of speech."""
+    return any(split_round(name)[0] == stage for name in unit)
 
 
 class Board:

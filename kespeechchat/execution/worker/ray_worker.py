@@ -9,10 +9,9 @@ import time
 from types import FrameType
 from typing import Any, TypedDict
 
-from kespeechchat.config.flow import GATE, SPEAKS
-from kespeechchat.config.rounds import split_round
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead
+from kespeechchat.execution.worker.board import speaks_ahead
 from kespeechchat.execution.worker.metrics import Metrics
 from kespeechchat.execution.worker.time_limit import record_crashes
 from kespeechchat.execution.worker.worker import Worker
@@ -62,8 +61,7 @@ class RayWorker:
         """Waits until the shard may be spoken, where the order speaks; then asks whether it may begin."""
         import ray
 
-        # between these two stages speech waits to be judged: `audio_ahead`
-        if _has(order.unit, SPEAKS) and any(_has(o.unit, GATE) for o in later):
+        if speaks_ahead(order, later):
             while not ray.get(self._board.reserve_speech.remote(order.key.shard)):
                 time.sleep(POLL)
         return bool(ray.get(self._board.try_begin.remote(order)))
@@ -95,8 +93,3 @@ class RayWorker:
                 os._exit(128 + number)
 
         signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def _has(unit: Unit, stage: str) -> bool:
-    """Whether the unit runs the stage, in whichever round of speech."""
-    return any(split_round(name)[0] == stage for name in unit)
