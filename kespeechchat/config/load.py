@@ -84,10 +84,18 @@ def read_mapping(file: Path, meant: str) -> tuple[dict[str, Any], yaml.Node | No
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that cannot be
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(_not_yaml(file, error)) from None
     if not isinstance(data, dict):
         raise ConfigError(f"{file}: {meant}, this is a {type(data).__name__}")
     return copy.deepcopy(data), node
+
+
+def _not_yaml(file: Path, error: Exception) -> str:
+    """What is wrong with the file, and at which line where the parser says it."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{file}:{mark.line + 1}: not valid YAML: {error.problem} (column {mark.column + 1})"
+    return f"{file}: not valid YAML: {' '.join(str(error).split())}"
 
 
 @lru_cache(maxsize=64)
