@@ -27,11 +27,20 @@ from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.worker.board import Board, speaks_ahead
 from kespeechchat.execution.worker.nursery import READY, Birth
+from kespeechchat.processes import usable_cores
 from kespeechchat.state.orders import Built, BuiltStatus, Closed, Order
 from kespeechchat.state.saved_profile import save_profile
 
 _TRIES = 5  # to begin: whoever kills processes may meet one that begins
 _POLL = 0.25  # seconds between two looks at what is closed
+_PATIENCE = 300.0  # seconds within which a nursery must have begun and forked: imports from a slow disk
+_FAREWELL = 5.0  # seconds that it gets to end
+_NURSERY = """
+import socket, sys
+sys.path[:] = sys.argv[2:]
+from kespeechchat.execution.worker.nursery import main
+main(socket.socket(fileno=int(sys.argv[1])))
+"""
 Chain = list[Order]
 
 
@@ -133,7 +142,8 @@ class _Run:
         return not speaks_ahead(chain[0], chain[1:]) or self._board.reserve_speech(chain[0].key.shard)
 
     def _cpus_left(self) -> float:
-        return (os.cpu_count() or 1) - sum(pool.resources.num_cpus * len(pool.workers) for pool in self._pools)
+        at_work = ((pool.resources.num_cpus, sum(bool(w.chains) for w in pool.workers)) for pool in self._pools)
+        return usable_cores() - sum(cpus * workers for cpus, workers in at_work)
 
     def _retire(self) -> None:
         """Ends pools to which nothing can come any more: their models leave the memory."""
@@ -154,7 +164,7 @@ class _Run:
         elif isinstance(said, Built):
             self._built(worker, said)
         else:
-            raise EngineError(f"{pool.unit.name}: its worker cannot begin: {said}")
+            raise EngineError(f"{pool.unit.name}: its worker {'failed' if worker.ready else 'cannot begin'}: {said}")
 
     def _built(self, worker: _Worker, built: Built) -> None:
         chain = next(chain for chain in worker.chains if chain[0].key.shard == built.shard)
@@ -236,12 +246,12 @@ class Nursery:
 
     def worker(self, birth: Birth) -> Connection:
         """The driver's end of the connection to a new worker. Raises EngineError where none can begin."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            for _ in range(_TRIES):
+        for _ in range(_TRIES):
+            ours, theirs = socket.socketpair()  # another one each time: the worker of a nursery that was killed ends
+            with ours, theirs:
                 if self._forks(birth, theirs):
                     return Connection(ours.detach())
-                self.close()  # it was killed
+            self._end()
         raise EngineError(f"{birth.unit.name}: no worker can begin{self.last_words()}")
 
     def last_words(self) -> str:
@@ -251,11 +261,19 @@ class Nursery:
         return "".join(f"; {line.strip()}" for line in lines[-3:] if line.strip())
 
     def close(self) -> None:
-        """Ends it; workers live as long as their own connections."""
+        """Ends it and all of its workers."""
+        self._end()
+        self._errors.close()
+
+    def _end(self) -> None:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            self._process.wait()
+            try:
+                self._process.wait(_FAREWELL)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._control = self._process = None
 
     def _forks(self, birth: Birth, theirs: socket.socket) -> bool:
@@ -269,7 +287,9 @@ class Nursery:
 
     def _begun(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "kespeechchat.execution.worker.nursery", str(theirs.fileno())]
+        ours.settimeout(_PATIENCE)
+        # it imports what this process would, and no file of the folder that the user happens to be in
+        command = [sys.executable, "-P", "-c", _NURSERY, str(theirs.fileno()), *sys.path]
         with theirs:
             self._process = subprocess.Popen(
                 command,
@@ -278,6 +298,6 @@ class Nursery:
                 stderr=self._errors,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is the driver's
-                env={**os.environ, "OMP_NUM_THREADS": str(self._threads), "CUDA_VISIBLE_DEVICES": ""},
+                env={"OMP_NUM_THREADS": str(self._threads), **os.environ, "CUDA_VISIBLE_DEVICES": ""},
             )
         return ours

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -87,6 +88,7 @@ class Entry:
 
     def __init__(self, store: ObjectStore, key: str, written: Attempt) -> None:
         self._store, self._key, self._written, self._closed = store, key, written, False
+        self._writing = threading.RLock()  # a signal's handler may close it in the thread that writes
         _write(store, key, written)
 
     def rows(self, ids: Sequence[str]) -> None:
@@ -99,14 +101,16 @@ class Entry:
 
     def close(self) -> None:
         """Removes the entry: the attempt has ended."""
-        self._closed = True
-        self._store.delete(self._key)
+        with self._writing:
+            self._closed = True
+            self._store.delete(self._key)
 
     def _change(self, **fields: Any) -> None:
-        if self._closed:  # a process that was told to end may still be working on the shard
-            return
-        self._written = replace(self._written, **fields)
-        _write(self._store, self._key, self._written)
+        with self._writing:
+            if self._closed:  # a process that was told to end may still be working on the shard
+                return
+            self._written = replace(self._written, **fields)
+            _write(self._store, self._key, self._written)
 
 
 def open_attempts(store: ObjectStore, unit: str) -> dict[tuple[int, str], list[Attempt]]:

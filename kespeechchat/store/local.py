@@ -68,7 +68,7 @@ class LocalFolder:
         folder = self._path(prefix)
         if not folder.is_dir():
             return
-        with os.scandir(folder) as unsorted:
+        with _as_store_error(folder, "read"), os.scandir(folder) as unsorted:
             entries = sorted(unsorted, key=lambda entry: entry.name)
         for entry in entries:
             if entry.is_dir():

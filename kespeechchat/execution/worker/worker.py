@@ -9,6 +9,7 @@ few rows at a time (`worker.blame`); what is left of it is committed, and the bu
 from __future__ import annotations
 
 import contextlib
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -59,6 +60,7 @@ class Worker:
         self._leave = leave
         self._slots = Slots(self._resources[self.unit.first].shards_in_flight)
         self._open: dict[str, Entry] = {}  # by attempt
+        self._door = threading.RLock()  # to `_open`: a signal's handler may be in the thread that holds it
         self._warm: set[str | None] = set()  # languages of which this process has made a shard
 
     @property
@@ -78,7 +80,9 @@ class Worker:
             return Built.fatal(order, str(error))
 
     def disown(self) -> None:
-        """Closes the open journal entries: this process is ended from outside, which is no shard's fault."""
+        """Closes the open journal entries: this process is ended from outside, which is no shard's fault. From then on
+        none can be opened, so end it."""
+        self._door.acquire()
         for entry in list(self._open.values()):
             with contextlib.suppress(StoreError):
                 entry.close()
@@ -136,7 +140,8 @@ class Worker:
 
     @contextlib.contextmanager
     def _journaled(self, order: Order, attempt: str, alone: bool) -> Iterator[Entry]:
-        entry = self._open[attempt] = self._journal.open(order.key, attempt, alone)
+        with self._door:
+            entry = self._open[attempt] = self._journal.open(order.key, attempt, alone)
         try:
             yield entry
         finally:

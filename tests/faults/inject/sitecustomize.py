@@ -32,6 +32,7 @@ _FAULTS = {
     "KILLED": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the system does when memory is short
     "SEGFAULT": lambda: ctypes.string_at(0),
     "HANGS": lambda: time.sleep(3600),
+    "DEAF": lambda: ctypes.PyDLL(None).sleep(600),  # holds the interpreter's lock
     "RAISES": lambda: 1 / 0,
     "TOO LARGE": lambda: bytearray(1 << 62),
 }
