@@ -168,6 +168,9 @@ def _why_nothing(rows: FinishedRows, wanted: Wanted, reviews: CurrentReviews) ->
     if next(iter(rows), None) is not None:
         parts = [f"{name} {of}" for name in ("language", "partition", "release") if (of := getattr(wanted, name))]
         return f"no dialogue of {', '.join(parts)}: others are there, leave out --{parts[0].split()[0]}"
+    if rows.missing:
+        shards = counted(rows.missing, "shard of the gate is", "shards of the gate are")
+        return f"no dialogue has passed the gate yet, and {shards} pending, stale or failed: run `kesc build` again"
     stages = status(rows.pipeline, rows.store, rows.build_state)["stages"]
     lost = [(n, f"{s['name']} rejected {n:,} as {reason}") for s in stages for reason, n in s["rejected"].items()]
     named = [text for _, text in sorted(lost, key=lambda one: -one[0])[:_REASONS]]

@@ -142,7 +142,8 @@ class Build:
             self.progress.say(f"{branch}: {counted(count, 'row')} cannot be read, rejected as malformed:{reasons}")
         if gone := summaries and summaries[-1].get("rows_no_longer_in_inputs"):
             self.progress.say(
-                f"{branch}: {counted(gone, 'planned row')} no longer in the inputs; this build keeps them"
+                f"{branch}: {counted(gone, 'planned row')} no longer in the inputs; this build keeps "
+                "them. A build in another ROOT is without them"
             )
 
     def run_segments(self) -> BuildState | None:

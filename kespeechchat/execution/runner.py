@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.execution.inline_runner import run_inline
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from kespeechchat.execution.local_pool import LocalPool
     from kespeechchat.execution.ray_cluster import Cluster
 
+_ADDRESS = re.compile(r"(?:\w+://)?\S+:\d+")
 _Report: TypeAlias = Callable[[Built], None]
 _Run: TypeAlias = Callable[[Pipeline, Sequence[Unit], Sequence[Sequence[Order]], _Report, Callable[[], Closed]], None]
 
@@ -25,10 +28,15 @@ class Runner:
     """Runs shards where `address` says, or in this process if `inline`. `local`: in processes of this machine, but what
     wants GPUs on a Ray that is started here; `ray`: all of them on such a one; `auto`, HOST:PORT: on one that runs.
 
-    Processes and Ray begin when there is first something to run. Once `stop` is requested no more shards begin.
+    Processes and Ray begin when there is first something to run. Once `stop` is requested no more shards begin. Raises
+    ConfigError for what is no address.
     """
 
     def __init__(self, address: str, inline: bool, progress: Progress, stop: GracefulStop) -> None:
+        if address not in ("local", "ray", "auto") and not _ADDRESS.fullmatch(address):
+            raise ConfigError(
+                f"--address {address}: no address; name local, ray, auto, or HOST:PORT of a Ray that runs"
+            )
         self._address, self._inline, self._progress, self._stop = address, inline, progress, stop
         self._session = secrets.token_hex(8)
         self._cluster: Cluster | None = None

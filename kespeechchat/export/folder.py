@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from kespeechchat.dataset.hub import LICENCE_FILE
+from kespeechchat.display import counted
 from kespeechchat.export.audio_files import Speech
 from kespeechchat.export.dialogues import Dialogues
 from kespeechchat.export.errors import ExportError
@@ -133,15 +135,24 @@ class ExportFolder:
 
     def __init__(self, to: Path, layout: str, ours: str, dialogues: Dialogues, options: Mapping[str, object]) -> None:
         self.to, self._ours = to, re.compile(rf"(?:{ours})(?:\.part)?")
-        self.written = self.kept = 0
+        self.written = self.kept = self._removed = 0
         to.mkdir(parents=True, exist_ok=True)
         content, digest = dialogues.content, dialogues.selection.digest()
         facts = {"layout": layout, "content": content, "selection": digest, "options": options}
         note = json.dumps(facts, sort_keys=True)
         self._trusted = claim(to, layout, note, dialogues)
+        if not self._trusted:
+            for name in ("README.md", LICENCE_FILE):  # what they say is of the files that go
+                (to / name).unlink(missing_ok=True)
         self._remove(parts_only=self._trusted)
         if not self._trusted:
             settle(to, note, dialogues)
+
+    def done(self, dialogues: int, *notes: str, carded: bool = False) -> Done:
+        """What the export did, with the notes of its layout."""
+        if self._removed:
+            notes = (f"{counted(self._removed, 'file')} of an earlier export removed before these were written", *notes)
+        return Done(dialogues, self.written, self.kept, notes, carded=carded)
 
     def has(self, *names: str) -> bool:
         """Whether these files are here from an earlier run of the same export; counts them."""
@@ -183,6 +194,7 @@ class ExportFolder:
                     not parts_only or name.endswith(PART)
                 ):
                     path.unlink()
+                    self._removed += not parts_only
             if Path(folder) != self.to and not os.listdir(folder):
                 Path(folder).rmdir()
 

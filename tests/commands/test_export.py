@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import resource
@@ -15,9 +16,10 @@ from typer.testing import CliRunner
 
 from benchmarks.recorded import fill, questions, recipe
 from kespeechchat.cli import app
-from kespeechchat.commands.export import Wanted, export
+from kespeechchat.commands.export import Wanted, _why_nothing, export
 from kespeechchat.commands.release import read_release, release
 from kespeechchat.config.load import ConfigError, load_pipeline
+from kespeechchat.export.layouts.stereo import Stereo
 from kespeechchat.records import Audio
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.finished_rows import FinishedRows
@@ -162,6 +164,33 @@ def test_what_leaves_an_export_is_told_with_the_state_of_its_shards(build, tmp_p
     assert "shard of the gate is pending, stale or failed, so not exported" in told
     assert "**Unfinished:** 1 shard was not gated when this was exported" in (tmp_path / "x/README.md").read_text()
     assert json.loads((tmp_path / "x/statistics.json").read_text())["unfinished_shards"] == 1
+
+
+def test_other_content_takes_the_card_with_it_before_it_writes(build, tmp_path, monkeypatch):
+    pipeline, _store = build(8)
+    _kesc("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", "stereo")
+    monkeypatch.setattr(Stereo, "_encoded", _no_room)
+    words = ("export", "--root", pipeline.root, "--to", str(tmp_path / "x"), "--format", "stereo", "--language", "en")
+    assert "No space left on device" in _kesc(*words, code=2)
+    assert not (tmp_path / "x/README.md").exists() and not (tmp_path / "x/LICENSE.md").exists()
+    monkeypatch.undo()
+    told = _kesc(*words)
+    assert "removed before" not in told, "the first attempt removed them"
+    back = _kesc(*words[:-2])
+    assert "5 files of an earlier export removed before these were written" in back
+    assert (tmp_path / "x/README.md").exists()
+
+
+def _no_room(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_nothing_has_passed_yet_is_no_fault_of_the_rows():
+    class Unfinished(list):
+        missing = 2
+
+    told = _why_nothing(Unfinished(), Wanted(), None)
+    assert "no dialogue has passed the gate yet, and 2 shards of the gate are pending, stale or failed" in told
 
 
 @pytest.mark.parametrize("layout", ["webdataset", "stereo", "lhotse", "messages", "nemo-duplex"])

@@ -14,12 +14,15 @@ import pytest
 
 from benchmarks.processes import descendants
 from benchmarks.recorded import fill, recipe
-from kespeechchat.config.load import load_pipeline
+from kespeechchat.config.load import ConfigError, load_pipeline
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution import local_pool
 from kespeechchat.execution.local_pool import LocalPool, Nursery, fits
+from kespeechchat.execution.progress import Progress
+from kespeechchat.execution.runner import Runner
+from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.execution.worker.nursery import READY, Birth
 from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.orders import Built
@@ -177,6 +180,12 @@ def test_a_nursery_that_cannot_begin_says_why(pipeline, nursery, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(EngineError, match="ingest: no worker can begin"):
         nursery.worker(birth(pipeline))
+
+
+@pytest.mark.parametrize("address", ["foo", "host:", ":1", "local:"])
+def test_what_is_no_address_is_refused_at_once(address):
+    with pytest.raises(ConfigError, match=f"--address {address}: no address; name local, ray, auto, or HOST:PORT"):
+        Runner(address, False, Progress(quiet=True), GracefulStop(0))
 
 
 def test_what_wants_a_gpu_or_an_environment_is_rays(quickstart):

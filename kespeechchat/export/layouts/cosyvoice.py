@@ -104,7 +104,7 @@ class CosyVoice:
                     lists.add(parts[name], name, sound, turn)
                 written += bool(found)
                 utterances += len(found)
-        return Done(written, folder.written, folder.kept, tuple(_notes(dialogues, written, utterances)))
+        return folder.done(written, *_notes(dialogues, written, utterances))
 
     def _encoded(self, turn: FinishedTurn, speech: Speech) -> bytes:
         if self.container == "flac":

@@ -70,7 +70,7 @@ class HuggingFace:
         )
         counts = {split: sum(n for _, n in files) for split, files in shards.items()}
         write_card(to, dialogues, build, counts, _ABOUT, "dialogues")
-        return Done(len(dialogues), folder.written, folder.kept, carded=True)
+        return folder.done(len(dialogues), carded=True)
 
 
 def _columns(audio: bool, manners: bool) -> dict[str, pa.DataType]:

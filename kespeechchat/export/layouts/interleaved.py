@@ -87,7 +87,7 @@ class Interleaved:
                         sources.update(turn["tokens_from"] for turn in line["turns"])
                         lists[row["split"]].write(json_line(line))
         write_json(to / "tokens.json", {**reader.vocabulary(), "turns_by_source": sources})
-        return Done(len(dialogues) - len(left_out), folder.written, folder.kept, tuple(_notes(left_out, sources)))
+        return folder.done(len(dialogues) - len(left_out), *_notes(left_out, sources))
 
 
 def _notes(left_out: list[str], sources: Counter[str]) -> Iterator[str]:

@@ -67,11 +67,11 @@ class KeOmni:
         _stage1(folder, dialogues, fan_out)
         if units is None or not audio:
             why = "the profile names no unit engine (engines.units)" if units is None else "the export is without audio"
-            return Done(len(dialogues), folder.written, folder.kept, (f"stage 1 alone: {why}",))
+            return folder.done(len(dialogues), f"stage 1 alone: {why}")
         left_out = _stage2(folder, dialogues, units, self.per_shard)
         write_json(to / "stage2" / "units.json", {"units": units.size, "per_second": units.rate})
         notes = (f"{len(left_out)} answers have no units and are left out, e.g. {left_out[0]}",) if left_out else ()
-        return Done(len(dialogues), folder.written, folder.kept, notes)
+        return folder.done(len(dialogues), *notes)
 
 
 def _stage1(folder: ExportFolder, dialogues: Dialogues, fan_out: bool) -> None:

@@ -68,7 +68,7 @@ class Lhotse:
             partial(self._recording, dialogues),
         )
         shar.write(folder, dialogues, self.per_shard)
-        return Done(len(dialogues), folder.written, folder.kept)
+        return folder.done(len(dialogues))
 
     def _recording(self, dialogues: Dialogues, row: FinishedRow, speech: Speech) -> dict[str, Any]:
         places = dialogues.places(row)

@@ -68,7 +68,7 @@ class Messages:
                 found.add(row["split"])
                 lists[row["split"]].write(json_line(_line(row, files.users(row) if dialogues.audio else None)))
         folder.write("dataset_info.json", _dataset_info(found, dialogues.audio))
-        return Done(len(dialogues), folder.written, folder.kept)
+        return folder.done(len(dialogues))
 
 
 def _line(row: FinishedRow, audios: list[str] | None) -> dict[str, object]:

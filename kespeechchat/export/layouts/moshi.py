@@ -91,7 +91,7 @@ class Moshi:
                 files.write(row, sound, partial(self._encoded, row, places, said, rate))
                 seconds = length_of(places) / rate
                 lists[row["split"]].write(json_line({"path": sound, "duration": seconds}))
-        return Done(len(dialogues) - len(left_out), folder.written, folder.kept, tuple(_notes(left_out)))
+        return folder.done(len(dialogues) - len(left_out), *_notes(left_out))
 
     def _encoded(
         self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel], rate: int, speech: Speech

@@ -62,7 +62,7 @@ class NemoDuplex:
             tuple(_FIELDS), rate, lambda row: _cut(row, rate, dialogues), dialogues.places, partial(_sides, dialogues)
         )
         shar.write(folder, dialogues, self.per_shard)
-        return Done(len(dialogues), folder.written, folder.kept)
+        return folder.done(len(dialogues))
 
 
 def _sides(dialogues: Dialogues, row: FinishedRow, speech: Speech) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class Preference:
         )
         write_card(to, dialogues, build, pairing.by_split, _ABOUT, "pairs")
         written = sum(n for files in shards.values() for _, n in files)
-        return Done(written, folder.written, folder.kept, tuple(pairing.notes()), carded=True)
+        return folder.done(written, *pairing.notes(), carded=True)
 
 
 def _columns(audio: bool) -> dict[str, pa.DataType]:

@@ -72,7 +72,7 @@ class Stereo:
                 facts = {**dialogues.facts(row, places), **_times(row, places), **_backchannels(said, rate), **sound}
                 lines.write(json_line(facts))
         folder.publish((_LIST,))
-        return Done(len(dialogues), folder.written, folder.kept)
+        return folder.done(len(dialogues))
 
     def _encoded(
         self, row: FinishedRow, places: Sequence[Place], said: Sequence[Backchannel], rate: int, speech: Speech

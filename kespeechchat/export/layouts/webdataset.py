@@ -57,7 +57,7 @@ class WebDataset:
         )
         listed = {split: [{"file": f, "dialogues": n} for f, n in files] for split, files in sorted(shards.items())}
         write_json(to / "shards.json", listed)
-        return Done(len(dialogues), folder.written, folder.kept)
+        return folder.done(len(dialogues))
 
 
 def key_of(dialogue_id: str) -> str:

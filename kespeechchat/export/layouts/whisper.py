@@ -83,7 +83,7 @@ class Whisper:
                 lists[side].write(json_line(_line(row, files.user(row))))
                 written += 1
         note = f"{written:,} of {counted(len(dialogues), 'dialogue')} in the ASR subset"
-        return Done(written, folder.written, folder.kept, (note,))
+        return folder.done(written, note)
 
 
 def _line(row: FinishedRow, name: str) -> dict[str, object]:
