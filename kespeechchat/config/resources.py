@@ -12,7 +12,9 @@ from kespeechchat.config.base import RUNTIME, Settings
 class Resources(Settings):
     """What one actor of a stage takes, and how many there are. None of it changes the output."""
 
-    num_cpus: Annotated[float, RUNTIME] = Field(0.5, ge=0, description="CPUs that Ray reserves for one actor")
+    num_cpus: Annotated[float, RUNTIME] = Field(
+        0.5, ge=0, description="CPUs that one actor counts for: of those that Ray has, or of this machine's"
+    )
     num_gpus: Annotated[float, RUNTIME] = Field(
         0, ge=0, description="GPUs of one actor; under 1: its share of one, whose memory it must not overdraw"
     )

@@ -81,12 +81,12 @@ class Moshi:
                 sound, words = files.name(row, f".{self.container}"), files.name(row, ".json")
                 places = dialogues.places(row)
                 said = dialogues.backchannels(row, places)
-                try:
-                    aligned = alignments(row, places, said)
-                except NothingHeard as error:
-                    left_out.append(f"{row['id']}: {error}")
-                    continue
                 if not folder.has(words):
+                    try:
+                        aligned = alignments(row, places, said)
+                    except NothingHeard as error:
+                        left_out.append(f"{row['id']}: {error}")
+                        continue
                     folder.write(words, json_line({"alignments": aligned}).encode())
                 files.write(row, sound, partial(self._encoded, row, places, said, rate))
                 seconds = length_of(places) / rate
