@@ -9,6 +9,8 @@ SERVERS := .venv-servers
 PEERS := .venv-peers
 PEER_NAMES := distilabel datatrove data_juicer nemo_curator
 IN_VENV := not long and not vllm and not browser and not servers
+# a process that dies or hangs (pyproject.toml: timeout) ends the tests: xdist 3.8 waits for ever for what replaces it
+BY_FILE := --dist loadfile --max-worker-restart=0
 PINNED := -c requirements/constraints.txt
 PINS := pyproject.toml requirements/constraints.txt requirements/constraints-core.txt
 
@@ -42,11 +44,11 @@ test: $(TESTED) lint
 	$(MAKE) --no-print-directory -j2 types test-in-venv
 
 test-in-venv: $(TESTED)
-	$(VENV)/bin/pytest -m '$(IN_VENV)' -n 3 --dist loadfile --no-loadscope-reorder --durations=30 --cov --cov-report=term --cov-fail-under=84
+	$(VENV)/bin/pytest -m '$(IN_VENV)' -n 3 $(BY_FILE) --no-loadscope-reorder --durations=30 --cov --cov-report=term --cov-fail-under=84
 
 # Kills at random moments and on Ray, for minutes: whole builds, whole process trees, nodes of a cluster.
 test-kills: $(TESTED)
-	$(VENV)/bin/pytest -m long -n 3 --dist loadfile --no-loadscope-reorder --durations=10
+	$(VENV)/bin/pytest -m long -n 3 $(BY_FILE) --no-loadscope-reorder --durations=10
 
 # vLLM wants another numpy and torch, so it has an environment of its own (3.5 GB).
 test-vllm: $(VLLM)/.ready $(TESTED)
@@ -91,7 +93,7 @@ $(VLLM)/.ready: pyproject.toml requirements/constraints-vllm.txt requirements/co
 	touch $@
 
 test-fast: $(TESTED) lint
-	$(VENV)/bin/pytest -m '$(IN_VENV) and not model and not faults and not slow' -n 2 --dist loadfile --hypothesis-profile=fast
+	$(VENV)/bin/pytest -m '$(IN_VENV) and not model and not faults and not slow' -n 2 $(BY_FILE) --hypothesis-profile=fast
 
 lint: $(TESTED)
 	$(VENV)/bin/ruff check .

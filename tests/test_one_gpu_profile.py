@@ -84,6 +84,7 @@ def built(cluster, folder) -> Path:
 
 
 @pytest.mark.vllm
+@pytest.mark.timeout(3 * 3600)
 def test_every_stage_runs_on_one_gpu(built, cluster):
     status = json.loads(kesc(cluster, "status", "--root", built, "--json").stdout)
     stages = {s["name"]: s for s in status["stages"]}

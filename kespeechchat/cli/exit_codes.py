@@ -36,7 +36,7 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
         from kespeechchat.store.interface import StoreError
         from kespeechchat.store.shards import CorruptShard
 
-        signal.signal(signal.SIGTERM, _on_sigterm)
+        before = signal.signal(signal.SIGTERM, _on_sigterm)
         try:
             code = command(*args, **kwargs)
         except (ConfigError, StoreError) as error:
@@ -48,6 +48,8 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
         except KeyboardInterrupt:
             typer.echo(f"kesc: interrupted. {_AGAIN}", err=True)
             code = EXIT_INTERRUPTED
+        finally:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None: not set by Python
         raise typer.Exit(code)
 
     return run

@@ -110,6 +110,12 @@ def test_sigterm_is_143_and_a_line() -> None:
 
 
 def test_a_command_that_ends_well_is_0() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    CliRunner().invoke(app, ["errors", QUICKSTART])
+    assert signal.getsignal(signal.SIGTERM) is before  # whoever runs it in a process of their own keeps their handler
+
+
+def test_the_version_is_a_line() -> None:
     version = CliRunner().invoke(app, ["--version"])
     assert (version.exit_code, version.stdout) == (0, f"kesc, version {kespeechchat.__version__}\n")
 

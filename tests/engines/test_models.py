@@ -55,9 +55,14 @@ def test_a_truncated_cache_file_is_made_again(parts):
     assert models.resolve("package:fake").read_bytes() == b"hello weights"
 
 
+def _know(package: Package) -> None:
+    PACKAGES["fake"] = package
+
+
 def test_processes_at_once(parts):
-    context = multiprocessing.get_context("fork")
-    with context.Pool(4) as pool:
+    # forked ones would have the locks and the signal handlers of this process
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4, _know, (PACKAGES["fake"],)) as pool:
         paths = set(pool.map(models.resolve, ["package:fake"] * 16))
     (path,) = paths
     assert path.read_bytes() == b"hello weights"
