@@ -31,20 +31,15 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
 
     @wraps(command)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        from kespeechchat.config.load import ConfigError
-        from kespeechchat.engines import EngineError
-        from kespeechchat.store.interface import StoreError
-        from kespeechchat.store.shards import CorruptShard
+        from kespeechchat.pandas_spared import spare_pandas
 
+        spare_pandas()
         before = signal.signal(signal.SIGTERM, _on_sigterm)
         try:
             code = command(*args, **kwargs)
-        except (ConfigError, StoreError) as error:
+        except Exception as error:
+            code = _code_of(error)
             say(f"kesc: {error}", err=True)
-            code = EXIT_USAGE
-        except (EngineError, CorruptShard) as error:
-            say(f"kesc: {error}", err=True)
-            code = EXIT_FAILED
         except KeyboardInterrupt:
             typer.echo(f"kesc: interrupted. {_AGAIN}", err=True)
             code = EXIT_INTERRUPTED
@@ -53,6 +48,20 @@ def exit_codes(command: Callable[Arguments, int]) -> Callable[Arguments, None]:
         raise typer.Exit(code)
 
     return run
+
+
+def _code_of(error: Exception) -> int:
+    """Of an error that a user can fix; raises any other again."""
+    from kespeechchat.config.load import ConfigError
+    from kespeechchat.engines import EngineError
+    from kespeechchat.store.interface import StoreError
+    from kespeechchat.store.shards import CorruptShard
+
+    if isinstance(error, ConfigError | StoreError):
+        return EXIT_USAGE
+    if isinstance(error, EngineError | CorruptShard):
+        return EXIT_FAILED
+    raise error
 
 
 def _on_sigterm(*_: object) -> NoReturn:

@@ -67,6 +67,10 @@ def build(
     kesc build pipelines/quickstart.yaml --llm qwen2.5-7b-instruct-q4_k_m.gguf
     kesc build pipelines/quickstart.yaml --llm http://127.0.0.1:8000/v1 --model Qwen2.5-7B-Instruct
     """
+    from kespeechchat.execution.local_nursery import Nursery
+
+    nursery = Nursery.begun(address, inline)  # while this process imports the rest
+
     from kespeechchat.commands.summary import summary
     from kespeechchat.config.load import load_pipeline
     from kespeechchat.execution.driver import build as run_build
@@ -78,7 +82,9 @@ def build(
     check_stages("--stage", stages or (), profile)
     progress = Progress(log_format)
     try:
-        result = run_build(profile, progress, stages or (), address, inline, allow_partial, replace_voices, grace)
+        result = run_build(
+            profile, progress, stages or (), address, inline, allow_partial, replace_voices, grace, nursery
+        )
     except GuardStop as stop:
         say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
@@ -120,6 +126,10 @@ def interleave(
     kesc interleave pipelines/quickstart.yaml --input examples/documents.jsonl
     kesc interleave mine.yaml --input corpus/ --to my-sequences --set interleave.stages.spans.ratio=0.5
     """
+    from kespeechchat.execution.local_nursery import Nursery
+
+    nursery = Nursery.begun(address, inline)  # while this process imports the rest
+
     from kespeechchat.commands.interleave import of_interleave, prepared, written
     from kespeechchat.config.load import load_pipeline
     from kespeechchat.execution.driver import build as run_build
@@ -132,7 +142,7 @@ def interleave(
     progress = Progress(log_format, command="interleave")
     profile = prepared(profile, store_of(profile), progress.say, replace_tokens)
     try:
-        result = run_build(profile, progress, address=address, inline=inline, grace=grace)
+        result = run_build(profile, progress, address=address, inline=inline, grace=grace, nursery=nursery)
     except GuardStop as stop:
         say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED

@@ -1,1 +1,1 @@
-"""`kesc build`: makes what is missing, stale or failed, on Ray or in this process."""
+"""`kesc build`: makes what is missing, stale or failed, in processes of this machine, on Ray, or in this process."""

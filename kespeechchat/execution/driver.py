@@ -15,6 +15,7 @@ from kespeechchat.config.units import Unit
 from kespeechchat.display import counted
 from kespeechchat.engines import EngineError
 from kespeechchat.execution.guards import Guards
+from kespeechchat.execution.local_nursery import Nursery
 from kespeechchat.execution.nothing_left import nothing_left
 from kespeechchat.execution.pace import ahead_of
 from kespeechchat.execution.progress import Progress
@@ -56,17 +57,17 @@ def build(
     allow_partial: bool = False,
     replace_voices: bool = False,
     grace: float = 0.0,
+    nursery: Nursery | None = None,
 ) -> Result:
     """Builds the shards of `stages` (none given: of all) that are missing, stale or failed, on the Ray at `address` or,
     if `inline`, in this process. Committed shards are safe whenever this stops.
 
     `allow_partial`: reduce stages take the shards that are done as all there are. `replace_voices`: pins a new voice
     library in place of the pinned one. `grace`: seconds that running shards get to finish after SIGTERM; then the
-    process ends with exit code 143. Raises ConfigError, EngineError, StoreError and GuardStop, which no shard is to
-    blame for.
+    process ends with exit code 143. `nursery`: what to fork workers from, where it has begun. Raises ConfigError,
+    EngineError, StoreError and GuardStop, which no shard is to blame for.
     """
-    with GracefulStop(grace) as stop:
-        runner = Runner(address, inline, progress, stop)
+    with GracefulStop(grace) as stop, Runner(address, inline, progress, stop, nursery) as runner:
         return Build(pipeline, progress, runner, stages, allow_partial, replace_voices).run()
 
 
@@ -102,7 +103,7 @@ class Build:
         if self.result.blocked:
             return self.finish(None)
         build_state = None
-        with self.runner, self.progress.shown():
+        with self.progress.shown():
             for _ in range(_PASSES):
                 corrupt_before = self.result.corrupt
                 build_state = self.run_segments()

@@ -10,12 +10,6 @@ was under way (`worker.blame`), as on Ray.
 from __future__ import annotations
 
 import contextlib
-import os
-import pickle
-import socket
-import subprocess
-import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,22 +19,14 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.resources import Resources
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
+from kespeechchat.execution.local_nursery import TRIES, Nursery
 from kespeechchat.execution.worker.board import Board, speaks_ahead
 from kespeechchat.execution.worker.nursery import READY, Birth
 from kespeechchat.processes import usable_cores
 from kespeechchat.state.orders import Built, BuiltStatus, Closed, Order
 from kespeechchat.state.saved_profile import save_profile
 
-_TRIES = 5  # to begin: whoever kills processes may meet one that begins
 _POLL = 0.25  # seconds between two looks at what is closed
-_PATIENCE = 300.0  # seconds within which a nursery must have begun and forked: imports from a slow disk
-_FAREWELL = 5.0  # seconds that it gets to end
-_NURSERY = """
-import socket, sys
-sys.path[:] = sys.argv[2:]
-from kespeechchat.execution.worker.nursery import main
-main(socket.socket(fileno=int(sys.argv[1])))
-"""
 Chain = list[Order]
 
 
@@ -51,10 +37,10 @@ def fits(pipeline: Pipeline, units: Iterable[Unit]) -> bool:
 
 
 class LocalPool:
-    """The processes of a build. `session` names its run in the attempt journal."""
+    """The processes of a build. `session` names its run in the attempt journal. `nursery`: one that has begun."""
 
-    def __init__(self, session: str) -> None:
-        self._session, self._nurseries = session, dict[int, Nursery]()
+    def __init__(self, session: str, nursery: Nursery | None = None) -> None:
+        self._session, self._nurseries = session, {nursery.threads: nursery} if nursery else {}
 
     def close(self) -> None:
         """Ends the processes from which workers are forked."""
@@ -223,7 +209,7 @@ class _Pool:
         self.workers.remove(worker)
         worker.connection.close()
         self._stillborn += not worker.ready
-        if self._stillborn == _TRIES:
+        if self._stillborn == TRIES:
             raise EngineError(f"{self.unit.name}: its workers die before they begin{self._nursery.last_words()}")
         self.waiting.extendleft(reversed(worker.chains))
 
@@ -232,72 +218,3 @@ class _Pool:
         for worker in self.workers:
             worker.connection.close()
         self.workers.clear()
-
-
-class Nursery:
-    """The driver's end of `worker.nursery`, whose workers use so many threads for their arithmetic. It begins with its
-    first worker, and again where it was killed."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open for as long as there are workers
-
-    def worker(self, birth: Birth) -> Connection:
-        """The driver's end of the connection to a new worker. Raises EngineError where none can begin."""
-        for _ in range(_TRIES):
-            ours, theirs = socket.socketpair()  # another one each time: the worker of a nursery that was killed ends
-            with ours, theirs:
-                if self._forks(birth, theirs):
-                    return Connection(ours.detach())
-            self._end()
-        raise EngineError(f"{birth.unit.name}: no worker can begin{self.last_words()}")
-
-    def last_words(self) -> str:
-        """The end of what it wrote to its standard error."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").splitlines()
-        return "".join(f"; {line.strip()}" for line in lines[-3:] if line.strip())
-
-    def close(self) -> None:
-        """Ends it and all of its workers."""
-        self._end()
-        self._errors.close()
-
-    def _end(self) -> None:
-        if self._control is not None:
-            self._control.close()
-        if self._process is not None:
-            try:
-                self._process.wait(_FAREWELL)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._control = self._process = None
-
-    def _forks(self, birth: Birth, theirs: socket.socket) -> bool:
-        """Whether it has forked the worker."""
-        if self._control is None:
-            self._control = self._begun()
-        with contextlib.suppress(OSError):
-            socket.send_fds(self._control, [pickle.dumps(birth)], [theirs.fileno()])
-            return bool(self._control.recv(1))
-        return False
-
-    def _begun(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        ours.settimeout(_PATIENCE)
-        # it imports what this process would, and no file of the folder that the user happens to be in
-        command = [sys.executable, "-P", "-c", _NURSERY, str(theirs.fileno()), *sys.path]
-        with theirs:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is the driver's
-                env={"OMP_NUM_THREADS": str(self._threads), **os.environ, "CUDA_VISIBLE_DEVICES": ""},
-            )
-        return ours

@@ -11,12 +11,13 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.execution.inline_runner import run_inline
+from kespeechchat.execution.local_nursery import Nursery
+from kespeechchat.execution.local_pool import LocalPool, fits
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.sigterm import GracefulStop
 from kespeechchat.state.orders import Built, Closed, Order
 
 if TYPE_CHECKING:
-    from kespeechchat.execution.local_pool import LocalPool
     from kespeechchat.execution.ray_cluster import Cluster
 
 _ADDRESS = re.compile(r"(?:\w+://)?\S+:\d+")
@@ -28,11 +29,13 @@ class Runner:
     """Runs shards where `address` says, or in this process if `inline`. `local`: in processes of this machine, but what
     wants GPUs on a Ray that is started here; `ray`: all of them on such a one; `auto`, HOST:PORT: on one that runs.
 
-    Processes and Ray begin when there is first something to run. Once `stop` is requested no more shards begin. Raises
-    ConfigError for what is no address.
+    Processes and Ray begin when there is first something to run, but for a `nursery` that has begun. Once `stop` is
+    requested no more shards begin. Raises ConfigError for what is no address.
     """
 
-    def __init__(self, address: str, inline: bool, progress: Progress, stop: GracefulStop) -> None:
+    def __init__(
+        self, address: str, inline: bool, progress: Progress, stop: GracefulStop, nursery: Nursery | None = None
+    ) -> None:
         if address not in ("local", "ray", "auto") and not _ADDRESS.fullmatch(address):
             raise ConfigError(
                 f"--address {address}: no address; name local, ray, auto, or HOST:PORT of a Ray that runs"
@@ -40,7 +43,7 @@ class Runner:
         self._address, self._inline, self._progress, self._stop = address, inline, progress, stop
         self._session = secrets.token_hex(8)
         self._cluster: Cluster | None = None
-        self._pool: LocalPool | None = None
+        self._pool = LocalPool(self._session, nursery) if nursery else None
 
     def run(
         self,
@@ -62,12 +65,9 @@ class Runner:
     def _started(self, pipeline: Pipeline, units: Sequence[Unit]) -> _Run:
         if self._inline:
             return run_inline
-        if self._address == "local":
-            from kespeechchat.execution.local_pool import LocalPool, fits
-
-            if fits(pipeline, units):
-                self._pool = self._pool or LocalPool(self._session)
-                return self._pool.run
+        if self._address == "local" and fits(pipeline, units):
+            self._pool = self._pool or LocalPool(self._session)
+            return self._pool.run
         if self._cluster is None:
             from kespeechchat.execution.ray_cluster import HERE, Cluster
 

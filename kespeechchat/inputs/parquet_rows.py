@@ -55,7 +55,25 @@ def _spelled_out(batch: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(batch), step):
         piece = batch.slice(start, step)
         columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in piece.columns]
+        types = [_in_microseconds(c.type) for c in columns]
+        columns = [c if c.type == type_ else c.cast(type_, safe=False) for c, type_ in zip(columns, types, strict=True)]
         yield pa.record_batch(columns, names=batch.schema.names)
+
+
+def _in_microseconds(type_: pa.DataType) -> pa.DataType:
+    """The type with times in microseconds for those in nanoseconds, which Python has no type for, only pandas."""
+    if pa.types.is_timestamp(type_) and type_.unit == "ns":
+        return pa.timestamp("us", type_.tz)
+    if pa.types.is_duration(type_) and type_.unit == "ns":
+        return pa.duration("us")
+    if pa.types.is_struct(type_):
+        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in type_])
+    if pa.types.is_map(type_):
+        return pa.map_(_in_microseconds(type_.key_type), _in_microseconds(type_.item_type))
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        made = pa.list_ if pa.types.is_list(type_) else pa.large_list
+        return made(type_.value_field.with_type(_in_microseconds(type_.value_type)))
+    return type_
 
 
 def _longest(column: pa.DictionaryArray) -> int:

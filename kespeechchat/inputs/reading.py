@@ -7,12 +7,10 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from importlib.abc import MetaPathFinder
 from itertools import islice
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -27,6 +25,7 @@ from kespeechchat.inputs.files import Kind, expanded, input_file
 from kespeechchat.inputs.instructions import PART_BYTES, Part, part_rows, parts, source_of
 from kespeechchat.inputs.read_report import FileReport, PartFacts
 from kespeechchat.inputs.speech import CorpusFacts, audio_files, speech_files, speech_rows
+from kespeechchat.pandas_spared import spare_pandas
 from kespeechchat.store.manifest import PlannedRow
 
 Input = InstructionInput | SpeechInput
@@ -107,7 +106,7 @@ def _read(report: FileReport, processes: int) -> Iterator[pa.RecordBatch]:
     item, name, before = report.item, report.file.path.name, 0
     source = source_of(item)
     place = f"{name}: item " if report.file.kind is Kind.ARRAY else f"{name}:"
-    for rows, lines, facts in _parsed(parts(item, report.file, PART_BYTES), processes, report.file.kind):
+    for rows, lines, facts in _parsed(parts(item, report.file, PART_BYTES), processes):
         report.add(facts)
         id_, line, language, raw, problem = rows.columns
         line = pa.array(line.to_numpy() + before)
@@ -119,14 +118,14 @@ def _read(report: FileReport, processes: int) -> Iterator[pa.RecordBatch]:
         before += lines
 
 
-def _parsed(work: Iterable[Part], processes: int, kind: Kind) -> Iterator[tuple[pa.RecordBatch, int, PartFacts]]:
+def _parsed(work: Iterable[Part], processes: int) -> Iterator[tuple[pa.RecordBatch, int, PartFacts]]:
     """What `part_rows` makes of each part, in order; never more than a few parts ahead of the reader."""
     if processes == 1:
         yield from map(part_rows, work)
         return
     # spawned: a forked process would inherit threads' locks without the threads
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _begin, (kind,))
+    pool = ProcessPoolExecutor(processes, context, _begin)
     try:
         waiting: deque[Any] = deque()
         for part in work:
@@ -144,20 +143,10 @@ def _columns(rows: Sequence[PlannedRow]) -> pa.RecordBatch:
     return pa.record_batch([pa.array(c, t) for c, t in zip(columns, BATCH.types, strict=True)], BATCH)
 
 
-class _NoPandas(MetaPathFinder):
-    """Says that pandas is not installed. pyarrow loads it to see whether a list is one of its columns: 36 MB and a
-    quarter of a second a process, and not needed to read text."""
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is not loaded in a process that reads text", name=fullname)
-
-
-def _begin(kind: Kind) -> None:
-    """Makes a process ready to read a file of this kind, and lets it end with its parent: Ctrl-C is the parent's to
-    handle; and who was killed cannot tell its children to go."""
-    if kind is not Kind.PARQUET:  # whose times in nanoseconds become pandas' own
-        sys.meta_path.insert(0, _NoPandas())
+def _begin() -> None:
+    """Makes a process ready to read, and lets it end with its parent: Ctrl-C is the parent's to handle; and who was
+    killed cannot tell its children to go."""
+    spare_pandas()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # rows are tuples of text, without cycles; looking through them for some is a tenth of the time
     parent = multiprocessing.parent_process()

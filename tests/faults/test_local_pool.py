@@ -19,7 +19,8 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineError
 from kespeechchat.execution import local_pool
-from kespeechchat.execution.local_pool import LocalPool, Nursery, fits
+from kespeechchat.execution.local_nursery import Nursery
+from kespeechchat.execution.local_pool import LocalPool, fits
 from kespeechchat.execution.progress import Progress
 from kespeechchat.execution.runner import Runner
 from kespeechchat.execution.sigterm import GracefulStop
@@ -175,6 +176,19 @@ def test_files_of_the_users_folder_are_not_imported(pipeline, nursery, tmp_path,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [one for one in sys.path if one not in ("", ".")])
     assert nursery.worker(birth(pipeline)).recv() == READY
+
+
+def test_a_nursery_that_begins_before_it_is_asked_is_the_builds_and_ends_at_once_where_it_is_not_needed(pipeline):
+    before = set(descendants(os.getpid()))
+    assert Nursery.begun("auto", False) is None and Nursery.begun("local", True) is None
+    unused, used = Nursery.begun("local", False), Nursery.begun("local", False)
+    unused.close()
+    assert set(descendants(os.getpid())) - before == {used._process.pid}
+    pool = LocalPool("s", used)
+    pool.run(pipeline, [INGEST], chains(pipeline)[:1], lambda built: None, lambda: frozenset())
+    assert used._process.pid in descendants(os.getpid())
+    pool.close()
+    until(lambda: not set(descendants(os.getpid())) - before)
 
 
 def test_a_nursery_that_cannot_begin_says_why(pipeline, nursery, monkeypatch):

@@ -28,6 +28,7 @@ from kespeechchat.config.units import Unit
 from kespeechchat.engines import EngineDead
 from kespeechchat.execution.worker.time_limit import record_crashes
 from kespeechchat.execution.worker.worker import Worker
+from kespeechchat.pandas_spared import spare_pandas
 from kespeechchat.state.orders import Order
 from kespeechchat.state.saved_profile import load_profile
 
@@ -49,9 +50,10 @@ class Birth:
     threads: int
 
 
-def main(control: socket.socket) -> None:
+def main(control: socket.socket) -> NoReturn:
     """Forks a worker for each `Birth` until the driver closes the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
+    spare_pandas()
     workers: set[int] = set()  # process ids; nobody else's as long as they are not waited for
     while True:
         message, files, _, _ = socket.recv_fds(control, _LARGEST, 1)
@@ -66,6 +68,7 @@ def main(control: socket.socket) -> None:
         control.send(b"+")
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
+    os._exit(0)  # its driver waits, and has no use for what Python does at its end
 
 
 def _live(birth: Birth, driver: Connection) -> None:
