@@ -48,7 +48,7 @@ def removable(pipeline: Pipeline, store: ObjectStore, replaced_audio: bool = Fal
     yield from _other_screenings(pipeline, store)
     for unit in pipeline.units:
         name = unit.name
-        current = {s.order.key.stem for s in build_state.states(name).values() if s.state is State.DONE}
+        current = {order.key.stem for order in build_state.done(name)}
         if build_state.pin and name == LIBRARY:
             current.add(build_state.pin.key.stem)
         if not current:

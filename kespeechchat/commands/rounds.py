@@ -7,7 +7,7 @@ from typing import Any
 
 from kespeechchat.config.rounds import REPEATED, in_round
 from kespeechchat.display import columns
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.store.commit import Counts
 
@@ -50,10 +50,10 @@ def _nothing(count: int) -> dict[str, Any]:
 def _by_language(
     build_state: BuildState, stage: str, rollup: Callable[[str], CountsCache]
 ) -> Iterator[tuple[str, Counts]]:
-    states = [s for s in build_state.states(stage).values() if s.state is State.DONE]
-    counts = rollup(build_state.pipeline.unit_of(stage).name).counts(s.order.key for s in states)
-    for language in {s.order.language for s in states if s.order.language}:
-        own = (counts[s.order.key] for s in states if s.order.language == language)
+    done = build_state.done(stage)
+    counts = rollup(build_state.pipeline.unit_of(stage).name).counts(order.key for order in done)
+    for language in {order.language for order in done if order.language}:
+        own = (counts[order.key] for order in done if order.language == language)
         yield language, sum((summary[stage] for summary in own if stage in summary), Counts())
 
 

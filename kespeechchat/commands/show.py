@@ -140,7 +140,7 @@ def _made(build_state: BuildState, id_: str) -> _Places:
     """Ids that begin so among speakers, candidates and voices."""
     found: _Places = {}
     for unit in _library_units(build_state):
-        for order in _done(build_state, unit):
+        for order in build_state.done(unit.name):
             table, _ = _table(build_state, unit, order, ["stage"])
             found |= {i: None for i in table["id"].to_pylist() if i.startswith(id_)}
     return found
@@ -148,10 +148,6 @@ def _made(build_state: BuildState, id_: str) -> _Places:
 
 def _library_units(build_state: BuildState) -> list[Unit]:
     return [u for u in build_state.pipeline.units if u.name in TRAITS and not one_language(u.name)]
-
-
-def _done(build_state: BuildState, unit: Unit) -> list[Order]:
-    return [s.order for s in build_state.states(unit.name).values() if s.state is State.DONE]
 
 
 def _steps(build_state: BuildState, branch: str, shard: int, id_: str) -> Iterator[Step]:
@@ -171,7 +167,7 @@ def _kin(one: str, other: str) -> bool:
 
 def _steps_of_library(build_state: BuildState, id_: str) -> Iterator[Step]:
     for unit in _library_units(build_state):
-        for order in _done(build_state, unit):
+        for order in build_state.done(unit.name):
             yield from _found(build_state, unit, order, lambda i: i == id_)
 
 

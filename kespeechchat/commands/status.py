@@ -45,15 +45,14 @@ def _stages(build_state: BuildState, rollup: Callable[[str], CountsCache]) -> li
     stages = []
     for stage in build_state.pipeline.flow:
         unit = build_state.pipeline.unit_of(stage).name
-        states = list(build_state.states(stage).values())
-        done = [s.order.key for s in states if s.state is State.DONE]
+        tally = build_state.tally(stage)
+        done = (order.key for order in build_state.done(stage))
         total = sum((c[stage] for c in rollup(unit).counts(done).values() if stage in c), Counts())
-        tally = {state.value: sum(1 for s in states if s.state is state) for state in State}
         stages.append(
             {
                 "name": stage,
-                "shards": len(states),
-                **tally,
+                "shards": tally.total(),
+                **{state.value: tally[state] for state in State},
                 "rows_in": total.rows_in,
                 "kept": total.kept,
                 **({"made": total.made} if total.made else {}),

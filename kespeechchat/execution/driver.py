@@ -191,7 +191,7 @@ class Build:
             running = [unit for unit in units if any(unit == of for of, _ in left)]
             self.progress.expect(
                 {unit.name: {lang: n for (of, lang), n in left.items() if of == unit} for unit in running},
-                {unit.name: build_state.done(unit.name) for unit in units},
+                {unit.name: build_state.tally(unit.name)[State.DONE] for unit in units},
                 ahead_of(self.pipeline, running),
                 {unit.name: self.pipeline.resources_of(unit.first).shards_at_once for unit in running},
             )

@@ -145,7 +145,7 @@ class Dialogues:
     def shards(self) -> list[int]:
         """Numbers of the shards of which at least one unit of speech is done, in order."""
         first = self._speech[0][0]
-        return [n for n, s in sorted(self.build_state.states(first.name).items()) if s.state is State.DONE]
+        return [order.key.shard for order in self.build_state.done(first.name)]
 
     def content(self, shard: int) -> str:
         """Changes when what this shard's dialogues were read from changes: an index learns so what is out of date."""

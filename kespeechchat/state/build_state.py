@@ -7,6 +7,7 @@ What is expected is an order with a fingerprint (`state.expected`); what is ther
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -88,14 +89,23 @@ class BuildState:
                 }
         return self._states[unit.name]
 
+    def tally(self, stage: str) -> Counter[State]:
+        """How many shards of the stage are in each state. Of a unit of which nothing is in ROOT no order is written."""
+        unit = self.pipeline.unit_of(stage)
+        if unit.name not in self._states and self.listing(unit.name).is_empty:
+            return Counter({State.PENDING: self._count(unit)})
+        return Counter(state.state for state in self.states(stage).values())
+
     def complete(self, stage: str) -> bool:
         """Whether the stage has shards, and all of them are done."""
         states = self.states(stage)
         return bool(states) and all(s.state is State.DONE for s in states.values())
 
-    def done(self, stage: str) -> int:
-        """How many shards of the stage are done."""
-        return sum(s.state is State.DONE for s in self.states(stage).values())
+    def done(self, stage: str) -> list[Order]:
+        """The orders of the shards of the stage that are done, by number."""
+        if not self.tally(stage)[State.DONE]:
+            return []
+        return [s.order for _, s in sorted(self.states(stage).items()) if s.state is State.DONE]
 
     def record(self, stage: str, shard: int = 0) -> CommitRecord:
         """The commit record of a shard that is done. Raises CorruptShard where it cannot be read."""
@@ -129,6 +139,13 @@ class BuildState:
         else:
             for number, state in self.states(source.stage).items():
                 yield ExpectedShard(number, state.order.language)
+
+    def _count(self, unit: Unit) -> int:
+        """How many shards `_expected` gives."""
+        source = stage_class(unit.first).source
+        if source.scope is Scope.SHARD:
+            return self.tally(source.stage).total()
+        return sum(1 for _ in self._expected(unit))
 
     def _slices(self, source: Reads) -> Iterable[ExpectedShard]:
         """Slices of a reduce stage's one shard; how many there are is known once it is done."""

@@ -20,7 +20,7 @@ from kespeechchat.stages.base import Reads, Scope
 from kespeechchat.stages.flow import stage_class
 from kespeechchat.state.orders import Input, Order
 from kespeechchat.state.voice_pin import PinnedVoices
-from kespeechchat.store.commit import Listing, ShardKey, short_hash
+from kespeechchat.store.commit import Listing, ShardKey, short_hash, texts_hash
 from kespeechchat.store.manifest import PlannedShard
 
 
@@ -72,7 +72,7 @@ class Orders:
             given = self._input(reads, shard, keys_of(reads, shard.number))
             ingredients[f"input:{reads.stage}"] = _fingerprint_of(given)
             inputs.append(given)
-        fingerprint = short_hash(ingredients)
+        fingerprint = texts_hash(ingredients)
         generation = listing.generation(shard.number, fingerprint)
         if generation is None:
             generation = listing.next_generation(shard.number, fingerprint)

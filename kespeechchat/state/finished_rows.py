@@ -174,7 +174,10 @@ class FinishedRows:
     ) -> None:
         self.pipeline, self.store, self.build_state = pipeline, store, build_state or BuildState(pipeline, store)
         self.reviewed = reviewed or Reviewed()
-        rounds = {gate: self.build_state.states(gate) for gate in pipeline.in_rounds(GATE)}
+        gates = pipeline.in_rounds(GATE)
+        if not any(map(self.build_state.done, gates)):
+            raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
+        rounds = {gate: self.build_state.states(gate) for gate in gates}
         self.shards = tuple(  # (unit, key)
             (gate, states[shard].order.key)
             for shard in rounds[GATE]
@@ -185,8 +188,6 @@ class FinishedRows:
         held = Targets(pipeline, store).count(self.build_state).held_back(self.build_state)
         waiting = {shard for shard in rounds[GATE] if through[shard] < len(rounds)}
         self.missing = len(waiting - held.keys())  # those that a further build would add to
-        if not self.shards:
-            raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
         self._shard_turns: tuple[tuple[int, int], dict[str, list[dict[str, Any]]]] | None = None
 
     def __iter__(self) -> Iterator[FinishedRow]:

@@ -44,7 +44,7 @@ class Targets:
         """Counts anew the shards in ROOT that are done; stale ones do not count. Returns itself."""
         self._shards, self._seconds = {}, Counter()
         for gate, cache in self._counts.items():
-            done = {s.order.key: s.order.language for s in build_state.states(gate).values() if s.state is State.DONE}
+            done = {order.key: order.language for order in build_state.done(gate)}
             for key, counts in cache.counts(done).items():
                 self._note((gate, key.shard), done[key], counts[gate].seconds)
         return self

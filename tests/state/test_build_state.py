@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from benchmarks.recorded import ANY_LANGUAGE, fill, questions, recipe
@@ -51,6 +53,21 @@ def _not_done(pipeline, store, language=None):
 def test_everything_committed_is_done(build):
     make, store = build
     assert _not_done(make(), store) == {}
+
+
+@pytest.mark.parametrize("filled", [(), ("ingest",), ("ingest", "rewrite", "corpus", "clips", "speakers"), ALL])
+def test_the_tally_is_that_of_the_states(tmp_path, quickstart, filled):
+    """Of what was never begun it is counted without them."""
+    file = questions(tmp_path / "questions.jsonl", 12)
+    speech = f"speech.inputs=[{{path: {recipe(tmp_path / 'speech.yaml', 20)}}}]"
+    pipeline = load_pipeline(quickstart, (speech, "rounds=[voice]"), inputs=[file], root=str(tmp_path / "root"))
+    store = open_store(pipeline.root)
+    fill(pipeline, store, filled)
+    for stage in pipeline.flow:
+        counted, looked_at = BuildState(pipeline, store), BuildState(pipeline, store).states(stage)
+        assert counted.tally(stage) == Counter(s.state for s in looked_at.values())
+        assert counted.done(stage) == [s.order for s in looked_at.values() if s.state is State.DONE]
+    assert pipeline.unit_of("gate").name not in counted._states or filled == ALL  # no order is written in vain
 
 
 def test_a_gate_threshold_makes_only_the_gate_stale_and_only_in_its_language(build):

@@ -119,6 +119,12 @@ def test_fingerprints_do_not_depend_on_key_order(value):
     assert c.short_hash(value) == c.short_hash(json.loads(json.dumps(shuffled)))
 
 
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=8))
+def test_the_quick_hash_of_texts_is_the_same(texts):
+    """Otherwise every shard of every build would be stale."""
+    assert c.texts_hash(texts) == c.short_hash(texts)
+
+
 def test_counts_add_and_account_for_all():
     a, b = c.Counts(3, 1, {"x": 1}, 1), c.Counts(2, 0, {"x": 1, "y": 1})
     assert (a + b) == c.Counts(5, 1, {"x": 2, "y": 1}, 1)

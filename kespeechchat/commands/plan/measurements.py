@@ -20,7 +20,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.config.units import Unit
 from kespeechchat.inputs.reading import input_rows
 from kespeechchat.stages.flow import stage_class
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.profile_models import engines_of
 from kespeechchat.store.commit import ShardKey
 from kespeechchat.store.interface import ObjectStore
@@ -51,7 +51,7 @@ def read_samples(pipeline: Pipeline, store: ObjectStore) -> Measured:
     committed, superseded, others = {}, [], {}
     for unit in pipeline.units:
         name = unit.name
-        keys = sorted(s.order.key for s in build_state.states(name).values() if s.state is State.DONE)
+        keys = [order.key for order in build_state.done(name)]
         if not keys:
             keys = sorted(ShardKey(n, fp, gen) for (n, fp), gen in build_state.listing(name).committed.items())
             superseded += [name] if keys else []

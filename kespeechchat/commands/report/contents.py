@@ -26,7 +26,7 @@ from kespeechchat.display import NOTHING, counted, hours, percent
 from kespeechchat.listening.dialogues import Dialogues
 from kespeechchat.listening.page import score_name
 from kespeechchat.records import LANGUAGES
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.state.counts_cache import CountsCache
 from kespeechchat.store.commit import Counts
 from kespeechchat.store.interface import ObjectStore
@@ -123,11 +123,11 @@ def _gated(build_state: BuildState) -> tuple[dict[str, int], dict[str, float]]:
     spoken: dict[str, float] = {}
     for gate in build_state.pipeline.in_rounds(GATE):
         unit = build_state.pipeline.unit_of(gate).name
-        done = [s for s in build_state.states(unit).values() if s.state is State.DONE]
-        counts = CountsCache(build_state.store, unit).counts(s.order.key for s in done)
-        for state in done:
-            own: Counts = counts[state.order.key][gate]
-            language = state.order.language or NOTHING
+        done = build_state.done(unit)
+        counts = CountsCache(build_state.store, unit).counts(order.key for order in done)
+        for order in done:
+            own: Counts = counts[order.key][gate]
+            language = order.language or NOTHING
             kept[language] = kept.get(language, 0) + own.kept
             spoken[language] = spoken.get(language, 0.0) + sum(own.seconds.values()) / 3600
     return kept, spoken

@@ -16,7 +16,7 @@ from kespeechchat.config.pipeline import Pipeline
 from kespeechchat.display import counted
 from kespeechchat.records import KEPT, LANGUAGES
 from kespeechchat.seeds import stable_hash
-from kespeechchat.state.build_state import BuildState, State
+from kespeechchat.state.build_state import BuildState
 from kespeechchat.store.shards import read_sound_record, read_table
 from kespeechchat.voices.columns import matrices, matrix, people_of
 from kespeechchat.voices.privacy import mean_xvector, voice_limit
@@ -94,10 +94,9 @@ def _people(build_state: BuildState) -> dict[str, _Person]:
     column = "auditor_xvector" if build_state.pipeline.stages.clips.auditor else "xvector"
     sums: dict[str, np.ndarray] = {}
     genders: dict[str, Counter[str]] = defaultdict(Counter)
-    done = [s for s in build_state.states(unit.name).values() if s.state is State.DONE]
-    done.sort(key=lambda s: stable_hash("report shard", s.order.key.shard))
-    for state in done[:_PEOPLE_SHARDS]:
-        record = build_state.standing_record(state.order)
+    done = sorted(build_state.done(unit.name), key=lambda order: stable_hash("report shard", order.key.shard))
+    for order in done[:_PEOPLE_SHARDS]:
+        record = build_state.standing_record(order)
         table = read_table(build_state.store, unit.name, record, ["recording", "speaker", "gender", column])
         table = table.filter(table[column].is_valid())
         if not len(table):

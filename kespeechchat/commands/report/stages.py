@@ -120,13 +120,12 @@ def _examples(build_state: BuildState, stage: str, reasons: Mapping[str, int]) -
     names = schema_of(unit).names
     text = next(t for t in (*_TEXTS, "id") if t.partition(".")[0] in names)
     columns = ["stage", "reason", "detail", *([text] if text != "id" else [])]
-    states = [s for s in build_state.states(stage).values() if s.state is State.DONE]
-    states.sort(key=lambda s: stable_hash("report shard", s.order.key.shard))
+    orders = sorted(build_state.done(stage), key=lambda order: stable_hash("report shard", order.key.shard))
     found: dict[str, list[Example]] = {reason: [] for reason in reasons}
-    for state in states[:_SHARDS]:
+    for order in orders[:_SHARDS]:
         if all(len(own) >= min(_EXAMPLES, reasons[reason]) for reason, own in found.items()):
             break
-        record = build_state.standing_record(state.order)
+        record = build_state.standing_record(order)
         if not record.counts[stage].rejected:
             continue
         table = read_table(build_state.store, unit.name, record, columns, kept_only=False)
@@ -207,7 +206,7 @@ def work(build_state: BuildState, found: Mapping[str, Any]) -> list[Work]:
 
 def _records(build_state: BuildState, unit: Unit) -> tuple[list[Any], int]:
     """Records of the unit's shards, evenly over them, and how many shards there are."""
-    keys = sorted(s.order.key for s in build_state.states(unit.name).values() if s.state is State.DONE)
+    keys = [order.key for order in build_state.done(unit.name)]
     chosen = keys[:: max(1, -(-len(keys) // _RECORDS))]
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda key: read_sound_record(build_state.store, unit.name, key), chosen)), len(keys)
@@ -216,10 +215,9 @@ def _records(build_state: BuildState, unit: Unit) -> tuple[list[Any], int]:
 def sizes(build_state: BuildState) -> dict[int, tuple[Any, int]]:
     """Shard of dialogues → its language, and the rows that were to be spoken."""
     first = next(u for u in build_state.pipeline.units if SPEECH[0] in u)
-    states = build_state.states(first.name)
-    done = {n: s for n, s in states.items() if s.state is State.DONE}
-    counts = CountsCache(build_state.store, first.name).counts(s.order.key for s in done.values())
-    return {n: (s.order.language, counts[s.order.key][first.first].rows_in) for n, s in done.items()}
+    done = build_state.done(first.name)
+    counts = CountsCache(build_state.store, first.name).counts(order.key for order in done)
+    return {order.key.shard: (order.language, counts[order.key][first.first].rows_in) for order in done}
 
 
 @dataclass(frozen=True)
