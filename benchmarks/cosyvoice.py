@@ -3,6 +3,7 @@
     python -m benchmarks.cosyvoice                        # versions 1 and 2, then whole utterances of version 1
     python -m benchmarks.cosyvoice --shortest 40 --longest 90 --rounds 1   # a quick look: no figures
     python -m benchmarks.cosyvoice --spans                # text to tokens against the full synthesis of the same spans
+    python -m benchmarks.cosyvoice --device cuda --fp16   # on a GPU; without --fp16 in float32
     python -m benchmarks.cosyvoice --tiny --rounds 1      # toy sizes: proves only that it runs
 
 Rows have 40 tokens of text, a voice of their own and a length that is drawn; with random weights no row ends by
@@ -10,7 +11,8 @@ itself, so the length is forced. In each round `--rows` rows are drawn. Ours dec
 library's own `inference`, and ours alone (what its loop gains without a batch), speak the one of middle length, for the
 library slows down as a row grows. The sides alternate; each figure is a median over the rounds. The library's whole
 utterance is its `inference` of LLM and flow and its vocoder. Of a row's time, the share of each part is printed.
-Float32, two threads.
+Float32, two threads; on a GPU also in half precision, as the library's models are with `fp16=True`: version 1's LLM and
+both flows, the rest by autocast.
 
 `--spans` measures what `kesc interleave` asks for, and nothing else: spans of 15 tokens of text and about 4 s of
 speech, `--rows` of them in a batch of `--batch`, in turn as tokens alone and as speech, in versions 1 and 2. Both sides
@@ -26,6 +28,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -47,6 +50,7 @@ RATES = {1: 50, 2: 25}  # speech tokens a second
 BATCH = 8
 CACHE = 8 * 2**30  # bytes
 PARTS = ("llm", "flow", "vocoder")
+PARTS_OF_MODEL = ("llm", "flow", "hift")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,41 @@ class Row:
         return Piece({"text": self.text, "length": self.length, **voice}, (self.seed,))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where both sides compute. `half`: in half precision, as the library does it."""
+
+    device: str = "cpu"
+    half: bool = False
+
+    def of(self, model: Any, halved: Sequence[str]) -> Any:
+        """The model, put there; `halved`: its parts that the library halves."""
+        for part in PARTS_OF_MODEL:
+            getattr(model, part).to(self.device)
+        for part in halved if self.half else ():
+            getattr(model, part).half()
+        model.fp16 = self.half
+        return model
+
+    def tensor(self, value: Any, **kind: Any) -> Any:
+        import torch
+
+        return torch.as_tensor(value, device=self.device, **kind)
+
+    def precision(self) -> AbstractContextManager[Any]:
+        import torch
+
+        return torch.autocast("cuda", enabled=self.half)
+
+    def now(self) -> float:
+        """Seconds, when all is done that was begun there."""
+        import torch
+
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="alternations; each figure is their median")
@@ -71,8 +110,16 @@ def main() -> int:
     parser.add_argument("--longest", type=int, default=500, help="and at most")
     parser.add_argument("--spans", action="store_true", help="text to tokens against full synthesis, and nothing else")
     parser.add_argument("--batch", type=int, default=BATCH, help="of --spans: rows decoded at once")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--fp16", action="store_true", help="on a GPU: half precision")
     parser.add_argument("--tiny", action="store_true", help="toy sizes: proves only that this runs")
     options = parser.parse_args()
+    import torch
+
+    if options.fp16 and options.device == "cpu":
+        parser.error("--fp16 needs --device cuda: on a CPU the library drops it")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no GPU here")
     return measure(options, TINY if options.tiny else PUBLISHED)
 
 
@@ -83,20 +130,23 @@ def measure(options: argparse.Namespace, size: Size) -> int:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     bounds, draw = Bounds(), np.random.default_rng(0)
+    place = Place(options.device, options.fp16)
+    if options.device == "cuda":
+        print(f"{torch.cuda.get_device_name()}; torch {torch.__version__}; {'fp16' if options.fp16 else 'float32'}")
     if options.spans:
-        for version, made in ((1, version_1), (2, version_2)):
-            _spans(version, made(size), options, size, draw, bounds)
+        for version, made, halved in ((1, version_1, ("llm", "flow")), (2, version_2, ("flow",))):
+            _spans(version, place.of(made(size), halved), options, size, draw, bounds, place)
         return 0
 
     def rows(count: int) -> list[Row]:
-        return [_row(draw, size, options.shortest, options.longest) for _ in range(count)]
+        return [_row(draw, size, options.shortest, options.longest, place) for _ in range(count)]
 
-    one = version_1(size)
-    _tokens("version 1", one.llm, one, options, rows, bounds, 5)
-    _whole(one, options, rows, bounds)
+    one = place.of(version_1(size), ("llm", "flow"))
+    _tokens("version 1", one, options, rows, bounds, 5, place)
+    _whole(one, options, rows, bounds, place)
     del one
-    two = qwen_lm(size)
-    _tokens("version 2", two, version_2_parts(two, size), options, rows, bounds, 3)
+    two = place.of(version_2_parts(qwen_lm(size), size), ("flow",))
+    _tokens("version 2", two, options, rows, bounds, 3, place)
     return bounds.close()
 
 
@@ -107,27 +157,27 @@ def version_2_parts(llm: Any, size: Size) -> Any:
     return parts
 
 
-def _row(draw: np.random.Generator, size: Size, shortest: int, longest: int, text_tokens: int = TEXT) -> Row:
-    import torch
-
-    text = torch.from_numpy(draw.integers(0, min(size.words, size.qwen_words), (1, text_tokens)))
-    voice = torch.from_numpy(draw.standard_normal((1, VOICE)).astype(np.float32))
+def _row(
+    draw: np.random.Generator, size: Size, shortest: int, longest: int, place: Place, text_tokens: int = TEXT
+) -> Row:
+    text = place.tensor(draw.integers(0, min(size.words, size.qwen_words), (1, text_tokens)))
+    voice = place.tensor(draw.standard_normal((1, VOICE)).astype(np.float32))
     return Row(text, voice, int(draw.integers(shortest, longest + 1)), int(draw.integers(2**31)))
 
 
 def _tokens(
     name: str,
-    llm: Any,
     model: Any,
     options: argparse.Namespace,
     rows: Callable[[int], list[Row]],
     bounds: Bounds,
     least: float,
+    place: Place,
 ) -> None:
     """Speech tokens a second of the LLM on each side; ours at a batch of 8 must be `least` times the library's."""
     many, single = speaker(model, BATCH), speaker(model, 1)
     sides: dict[str, Callable[[list[Row]], int]] = {
-        "the library's loop": lambda drawn: len(library_tokens(llm, middle(drawn))),
+        "the library's loop": lambda drawn: len(library_tokens(model.llm, middle(drawn), place)),
         "ours, one row": lambda drawn: _said(single, [middle(drawn)]),
         f"ours, a batch of {BATCH}": lambda drawn: _said(many, drawn),
     }
@@ -135,22 +185,24 @@ def _tokens(
     for _ in range(options.rounds):
         drawn = rows(options.rows)
         for side, run in sides.items():
-            begun = time.perf_counter()
+            begun = place.now()
             count = run(drawn)
-            rates[side].append(count / (time.perf_counter() - begun))
+            rates[side].append(count / (place.now() - begun))
     (library, theirs), (one, ours), (batch, together) = ((side, median(found)) for side, found in rates.items())
     bounds.compare((f"{name}: {one}", ours), (library, theirs), "tokens/s")
     bounds.at_least(f"{name}: {batch} {together:.3g} tokens/s, {library} {theirs:.3g}, ratio", together / theirs, least)
 
 
-def _whole(model: Any, options: argparse.Namespace, rows: Callable[[int], list[Row]], bounds: Bounds) -> None:
+def _whole(
+    model: Any, options: argparse.Namespace, rows: Callable[[int], list[Row]], bounds: Bounds, place: Place
+) -> None:
     """Whole utterances of version 1: seconds of work for a speech token, and each part's share of them."""
     theirs: list[dict[str, float]] = []
     ours: list[dict[str, float]] = []
     for _ in range(options.rounds):
         drawn = rows(BATCH)
-        theirs.append(library_whole(model, [middle(drawn)]))
-        ours.append(our_whole(model, drawn))
+        theirs.append(library_whole(model, [middle(drawn)], place))
+        ours.append(our_whole(model, drawn, place))
     costs = {}
     for side, found in (("the library", theirs), (f"ours, a batch of {BATCH}", ours)):
         parts = {part: median(each[part] for each in found) for part in PARTS}
@@ -167,21 +219,27 @@ def middle(rows: Sequence[Row]) -> Row:
 
 
 def _spans(
-    version: int, model: Any, options: argparse.Namespace, size: Size, draw: np.random.Generator, bounds: Bounds
+    version: int,
+    model: Any,
+    options: argparse.Namespace,
+    size: Size,
+    draw: np.random.Generator,
+    bounds: Bounds,
+    place: Place,
 ) -> None:
     """Speech tokens a second of the LLM alone, and of LLM, flow and vocoder, on the same spans."""
     ours, rate = speaker(model, options.batch), RATES[version]
     alone: list[float] = []
     spoken: list[float] = []
     for _ in range(options.rounds):
-        rows = [_row(draw, size, SECONDS[0] * rate, SECONDS[1] * rate, SPAN) for _ in range(options.rows)]
+        rows = [_row(draw, size, SECONDS[0] * rate, SECONDS[1] * rate, place, SPAN) for _ in range(options.rows)]
         pieces = [row.piece() for row in rows]
-        begun = time.perf_counter()
+        begun = place.now()
         tokens = _tokens_of(ours, pieces)
-        half = time.perf_counter()
+        half = place.now()
         again = _tokens_of(ours, pieces)
         made = ours.audio(pieces, again)
-        ended = time.perf_counter()
+        ended = place.now()
         if again != tokens or any(isinstance(one, RowError) for one in made):
             raise RuntimeError("the two sides said other tokens, or a span was not spoken")
         count = sum(map(len, tokens))
@@ -209,64 +267,66 @@ def _said(ours: BatchSpeaker, rows: Sequence[Row]) -> int:
 
 
 def _tokens_of(ours: BatchSpeaker, pieces: Sequence[Piece]) -> list[list[int]]:
-    tokens = [said for said in ours.tokens(pieces, ours.choose) if isinstance(said, list)]
+    tokens = [said for said in ours.say(pieces) if isinstance(said, list)]
     if [len(said) for said in tokens] != [piece.inputs["length"] for piece in pieces]:
         raise RuntimeError("a row failed or has another length than it was given")
     return tokens
 
 
-def library_tokens(llm: Any, row: Row) -> list[int]:
+def library_tokens(llm: Any, row: Row, place: Place) -> list[int]:
     """Speech tokens of the library's own loop."""
     import torch
 
-    nothing, none = torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0])
+    nothing, none = place.tensor(torch.zeros(1, 0, dtype=torch.int64)), place.tensor([0])
     ratio = (row.length + 0.5) / TEXT
     limits = {"min_token_text_ratio": ratio, "max_token_text_ratio": ratio}
-    given = (row.text, torch.tensor([TEXT]), nothing, none, nothing, none, row.voice)
-    said = [int(token) for token in llm.inference(*given, **limits)]
+    given = (row.text, place.tensor([TEXT]), nothing, none, nothing, none, row.voice)
+    with place.precision():
+        said = [int(token) for token in llm.inference(*given, **limits)]
     if len(said) != row.length:
         raise RuntimeError(f"the library said {len(said)} tokens and was given {row.length} to say")
     return said
 
 
-def library_whole(model: Any, rows: Sequence[Row]) -> dict[str, float]:
+def library_whole(model: Any, rows: Sequence[Row], place: Place) -> dict[str, float]:
     """Seconds a token in each part, of the library's own methods."""
     import torch
 
-    nothing, none, count = torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0]), sum(row.length for row in rows)
+    nothing, none = place.tensor(torch.zeros(1, 0, dtype=torch.int64)), place.tensor([0])
+    feat, cache = place.tensor(torch.zeros(1, 0, 80)), place.tensor(torch.zeros(1, 80, 0, 2))
+    count = sum(row.length for row in rows)
     spent = dict.fromkeys(PARTS, 0.0)
     for row in rows:
-        times = [time.perf_counter()]
-        tokens = torch.tensor([library_tokens(model.llm, row)])
-        times.append(time.perf_counter())
-        length, feat = torch.tensor([tokens.shape[1]]), torch.zeros(1, 0, 80)
-        mel, _ = model.flow.inference(
-            tokens, length, nothing, none, feat, none, row.voice, flow_cache=torch.zeros(1, 80, 0, 2)
-        )
-        times.append(time.perf_counter())
-        model.hift.inference(speech_feat=mel)
-        times.append(time.perf_counter())
+        times = [place.now()]
+        tokens = place.tensor([library_tokens(model.llm, row, place)])
+        times.append(place.now())
+        given = (tokens, place.tensor([tokens.shape[1]]), nothing, none, feat, none, row.voice)
+        with place.precision():
+            mel, _ = model.flow.inference(*given, flow_cache=cache)
+        times.append(place.now())
+        model.hift.inference(speech_feat=mel.float())
+        times.append(place.now())
         for part, before, after in zip(PARTS, times, times[1:], strict=False):
             spent[part] += (after - before) / count
     return spent
 
 
-def our_whole(model: Any, rows: Sequence[Row]) -> dict[str, float]:
+def our_whole(model: Any, rows: Sequence[Row], place: Place) -> dict[str, float]:
     """The same of ours; all rows go through the LLM together."""
     import torch
 
     ours, count = speaker(model, BATCH), sum(row.length for row in rows)
     pieces = [row.piece() for row in rows]
-    begun = time.perf_counter()
+    begun = place.now()
     tokens = _tokens_of(ours, pieces)
-    spent = {"llm": (time.perf_counter() - begun) / count, "flow": 0.0, "vocoder": 0.0}
-    begun = time.perf_counter()
+    spent = {"llm": (place.now() - begun) / count, "flow": 0.0, "vocoder": 0.0}
+    begun = place.now()
     with torch.inference_mode():
         for number, mel in ours._mels(pieces, dict(enumerate(tokens))):
-            middle = time.perf_counter()
+            middle = place.now()
             ours._samples(pieces[number], mel)  # type: ignore[arg-type]
             spent["flow"] += (middle - begun) / count
-            begun = time.perf_counter()
+            begun = place.now()
             spent["vocoder"] += (begun - middle) / count
     return spent
 
