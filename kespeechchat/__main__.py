@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
+import signal
 import sys
-
-from kespeechchat.cli import app
 
 
 def kesc() -> None:
@@ -19,13 +19,24 @@ def kesc() -> None:
     """
     # a build's shards are many objects without cycles: looking through them again and again took a quarter of the time
     gc.set_threshold(200_000, 50, 1_000)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: without this a file of ROOT would get its descriptor, and what it says
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # as long as the process
     code: object = 1
     try:
+        from kespeechchat.cli import app
+
         app(prog_name="kesc")
     except SystemExit as ended:
         code = ended.code
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except KeyboardInterrupt:  # before the command itself has begun
+        print("kesc: interrupted", file=sys.stderr)
+        code = 128 + signal.SIGINT
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(f"kesc: {error}", file=sys.stderr)
+        else:
+            sys.excepthook(*sys.exc_info())
     atexit._run_exitfuncs()
     code = code if isinstance(code, int) else int(code is not None)
     for stream in (sys.stdout, sys.stderr):

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import subprocess
 import sys
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from kespeechchat.inputs.parquet_rows import row_batches
 
 _CHECKED = """
 import sys
@@ -38,22 +32,3 @@ def test_a_build_needs_none(tmp_path, quickstart):
     command = [sys.executable, "-m", "kespeechchat", *words]
     ran = subprocess.run(command, env=told, stderr=subprocess.PIPE, text=True, check=True)
     assert "pyarrow.lib" in ran.stderr and "pandas._libs" not in ran.stderr
-
-
-def test_times_in_nanoseconds_are_read_without_it(tmp_path):
-    """Python has no type for them."""
-    time = pa.timestamp("ns", "UTC")
-    inner = pa.struct([("at", time), ("took", pa.list_(pa.duration("ns")))])
-    columns = {
-        "at": pa.array([1_001], time),
-        "talk": pa.array([[{"at": 2_002, "took": [3_003]}]], pa.list_(inner)),
-        "named": pa.array([[("a", 4_004)]], pa.map_(pa.string(), time)),
-        "text": pa.array(["as it is"]),
-    }
-    pq.write_table(pa.table(columns), tmp_path / "times.parquet")
-    (batch,) = row_batches(tmp_path / "times.parquet", 10)
-    (row,) = batch.to_pylist()
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    took = [(row["at"] - epoch), (row["talk"][0]["at"] - epoch), row["talk"][0]["took"][0], row["named"][0][1] - epoch]
-    assert [one // datetime.timedelta(microseconds=1) for one in took] == [1, 2, 3, 4]
-    assert row["text"] == "as it is"

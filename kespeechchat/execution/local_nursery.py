@@ -3,6 +3,7 @@ the driver imports the rest."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -47,6 +48,7 @@ class Nursery:
             return None
         nursery = cls(threads)
         nursery.begin()
+        atexit.register(nursery.close)  # of a command that fails before it builds
         return nursery
 
     def begin(self) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from kespeechchat.display import columns_of, counted, folded, hours, number
@@ -85,7 +85,7 @@ class Progress:
         elif self._live is not None:
             self._live.console.print(text, markup=False, highlight=False)
         elif not self._quiet:
-            print(folded(text, columns_of(sys.stderr)), file=sys.stderr, flush=True)
+            _print(folded(text, columns_of(sys.stderr)))
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
@@ -125,10 +125,10 @@ class Progress:
             parts += [f"{number(p.rows_per_second)} rows/s"] if p.rows_per_second else []
             parts += [f"{_clock(left)} left"] if left else []
             clock = _clock(time.monotonic() - self.began)
-            print(f"[{clock}] {unit}: {', '.join(parts)}", file=sys.stderr, flush=True)
+            _print(f"[{clock}] {unit}: {', '.join(parts)}")
 
     def _json(self, event: dict[str, Any]) -> None:
-        print(json.dumps({"time": round(time.time(), 1), **event}, ensure_ascii=False), file=sys.stderr, flush=True)
+        _print(json.dumps({"time": round(time.time(), 1), **event}, ensure_ascii=False))
 
     def _table(self) -> Table:
         """The units, as wide as their figures: without lines, like the closing table, and in the terminal's own
@@ -158,6 +158,12 @@ class Progress:
         for row in reversed(rows):
             table.add_row(*row)
         return table
+
+
+def _print(line: str) -> None:
+    """To standard error, if it can be: a full disk under a log does not end a build of weeks."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _first_line(text: str | None) -> str:

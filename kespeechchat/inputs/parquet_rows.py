@@ -6,7 +6,7 @@ row, so text is read as Parquet's own dictionaries, and spelled out for no more 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,25 +55,35 @@ def _spelled_out(batch: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(batch), step):
         piece = batch.slice(start, step)
         columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in piece.columns]
-        types = [_in_microseconds(c.type) for c in columns]
-        columns = [c if c.type == type_ else c.cast(type_, safe=False) for c, type_ in zip(columns, types, strict=True)]
-        yield pa.record_batch(columns, names=batch.schema.names)
+        yield pa.record_batch([_with_times_as_text(column) for column in columns], names=batch.schema.names)
 
 
-def _in_microseconds(type_: pa.DataType) -> pa.DataType:
-    """The type with times in microseconds for those in nanoseconds, which Python has no type for, only pandas."""
-    if pa.types.is_timestamp(type_) and type_.unit == "ns":
-        return pa.timestamp("us", type_.tz)
-    if pa.types.is_duration(type_) and type_.unit == "ns":
-        return pa.duration("us")
+def _with_times_as_text(column: pa.Array) -> pa.Array:
+    """Python has no type for nanoseconds, nor for the year 30,000, and Arrow's own text needs no time zone's rules."""
+    for change in (_in_utc, _as_text):
+        wanted = _changed(column.type, change)
+        column = column if column.type == wanted else column.cast(wanted)
+    return column
+
+
+def _in_utc(type_: pa.DataType) -> pa.DataType:
+    return pa.timestamp(type_.unit, "UTC") if pa.types.is_timestamp(type_) and type_.tz else type_
+
+
+def _as_text(type_: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_temporal(type_) and not pa.types.is_interval(type_) else type_
+
+
+def _changed(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """The type with `change` made in all that it holds."""
     if pa.types.is_struct(type_):
-        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in type_])
+        return pa.struct([field.with_type(_changed(field.type, change)) for field in type_])
     if pa.types.is_map(type_):
-        return pa.map_(_in_microseconds(type_.key_type), _in_microseconds(type_.item_type))
+        return pa.map_(_changed(type_.key_type, change), _changed(type_.item_type, change))
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         made = pa.list_ if pa.types.is_list(type_) else pa.large_list
-        return made(type_.value_field.with_type(_in_microseconds(type_.value_type)))
-    return type_
+        return made(type_.value_field.with_type(_changed(type_.value_type, change)))
+    return change(type_)
 
 
 def _longest(column: pa.DictionaryArray) -> int:

@@ -18,6 +18,7 @@ from kespeechchat.config.load import ConfigError
 from kespeechchat.inputs import reading
 from kespeechchat.inputs.json_array import items
 from kespeechchat.inputs.json_lines import MAX_LINE
+from kespeechchat.inputs.parquet_rows import row_batches
 from kespeechchat.inputs.reading import input_batches, input_rows, passed_over
 from tests.fuzzing import broken
 
@@ -206,3 +207,26 @@ def test_an_item_without_end_is_given_up_and_the_rest_goes_on(tmp_path):
     rows = list(input_rows(InstructionInput(path=str(tmp_path / "a.json"))))
     assert sum(bool(row.problem) for row in rows) <= 2
     assert len(rows) == 1 + many.count("{")
+
+
+def test_times_of_every_kind_are_no_obstacle(tmp_path):
+    """Python has no type for most of these; pyarrow would ask pandas, or raise."""
+    at, talk = pa.timestamp("ns", "Asia/Shanghai"), pa.struct([("at", pa.timestamp("ns")), ("took", pa.time64("ns"))])
+    columns = {
+        "instruction": pa.array(["Why do cats purr?"]),
+        "output": pa.array(["They are calm."]),
+        "at": pa.array([1_001], at),
+        "nowhere": pa.array([1], pa.timestamp("us", "No/Where")),
+        "far": pa.array([10**15], pa.timestamp("s")).cast(pa.timestamp("ms")),
+        "day": pa.array([10**8], pa.date32()),
+        "clock": pa.array([123_456_789], pa.time64("ns")),
+        "took": pa.array([2**62], pa.duration("ns")),
+        "talk": pa.array([[{"at": 2_002, "took": 3_003}]], pa.list_(talk)),
+        "named": pa.array([[("a", 4_004)]], pa.map_(pa.string(), at)),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "times.parquet")
+    assert [row["instruction"] for row in _read(tmp_path / "times.parquet")] == ["Why do cats purr?"]
+    (batch,) = row_batches(tmp_path / "times.parquet", 10)
+    (row,) = batch.to_pylist()
+    assert row["at"] == "1970-01-01 00:00:00.000001001Z" and row["clock"] == "00:00:00.123456789"
+    assert row["talk"] == [{"at": "1970-01-01 00:00:00.000002002", "took": "00:00:00.000003003"}]
