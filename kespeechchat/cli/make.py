@@ -15,6 +15,7 @@ from kespeechchat.cli.options import (
     AsJson,
     Grace,
     Inline,
+    Inputs,
     Llm,
     LogFormat,
     Model,
@@ -35,10 +36,7 @@ def build(
         list[str] | None,
         typer.Option("--stage", metavar="NAME", help="Build only this stage, e.g. gate.r1; repeatable."),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="FILE", help="Instruction file instead of the profile's; repeatable."),
-    ] = None,
+    inputs: Inputs = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Use only the first N rows of each instruction file.")
     ] = None,
@@ -153,6 +151,7 @@ def interleave(
 @exit_codes
 def plan(
     pipeline: Pipeline,
+    inputs: Inputs = None,
     pilot: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="First build N rows of each input, in ROOT-pilot.")
     ] = None,
@@ -181,6 +180,7 @@ def plan(
 
     \b
     kesc plan pipelines/quickstart.yaml --pilot 20
+    kesc plan pipelines/quickstart.yaml --input mine.jsonl --pilot 20
     kesc plan mine.yaml --root s3://bucket/earlier-build --rows 5000000 --gpus 64
     """
     from kespeechchat.commands.plan.forecast import forecast as make_forecast
@@ -189,7 +189,8 @@ def plan(
     from kespeechchat.config.load import load_pipeline
     from kespeechchat.execution.progress import Progress
 
-    profile = measured_in = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
+    changes = {"inputs": tuple(inputs or ()), "root": root, "llm": llm, "model": model}
+    profile = measured_in = load_pipeline(pipeline, tuple(overrides or ()), **changes)
     if pilot:
         measured_in = pilot_of(profile, pilot, pilot_clips)
         run_pilot(measured_in, Progress(), address=address, inline=inline)
@@ -204,6 +205,7 @@ def plan(
 @exit_codes
 def doctor(
     pipeline: Pipeline,
+    inputs: Inputs = None,
     llm: Llm = None,
     model: Model = None,
     overrides: Overrides = None,
@@ -224,7 +226,8 @@ def doctor(
     from kespeechchat.config.load import load_pipeline
 
     all_ok = True
-    profile = load_pipeline(pipeline, tuple(overrides or ()), root=root, llm=llm, model=model)
+    changes = {"inputs": tuple(inputs or ()), "root": root, "llm": llm, "model": model}
+    profile = load_pipeline(pipeline, tuple(overrides or ()), **changes)
     for finding in run_doctor(profile, address, inline):
         say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
         if finding.fix:

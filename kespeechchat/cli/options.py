@@ -21,6 +21,10 @@ Root: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Folder or object store of the build; replaces the profile's root."),
 ]
+Inputs: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="FILE", help="Instruction file instead of the profile's; repeatable."),
+]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override one setting of the profile; repeatable."),

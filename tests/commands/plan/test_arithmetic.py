@@ -335,7 +335,7 @@ def test_the_command_prints_text_and_json(build):
     inputs = make().instructions.inputs[0].path
     speech = make().speech.inputs[0].path
     where = ["--root", make().root, "--set", f"speech.inputs=[{{path: {speech}}}]"]
-    where += ["--set", f"instructions.inputs=[{{path: {inputs}}}]"]
+    where += ["--input", inputs]
     text = CliRunner().invoke(app, ["plan", str(QUICKSTART), *where, "--gpus", "8"])
     assert text.exit_code == 0, text.output
     assert "the paper's size" in text.output and "synthesize+watermark" in text.output
