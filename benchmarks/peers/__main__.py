@@ -81,8 +81,12 @@ def _read(file: Path) -> Results:
 
 
 def _kept(earlier: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
-    """What an earlier call found, where its sizes were the same: figures of others are not comparable."""
-    return earlier if earlier.get("sizes") == json.loads(json.dumps(vars(sizes))) else {}
+    """What an earlier call found, where its sizes were the same: figures of others are not comparable. Another patience
+    makes no other work."""
+    before, now = (
+        dict(of) | {"patience": None} for of in (earlier.get("sizes", {}), json.loads(json.dumps(vars(sizes))))
+    )
+    return earlier if before == now else {}
 
 
 def _alternating(work: str, sides: list[Side], folder: Path, sizes: Sizes, rounds: int) -> dict[str, Any]:
