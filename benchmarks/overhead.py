@@ -7,16 +7,16 @@
 
 The stages rewrite, filter and spoken of the quick start (Gemma 3 270M through llama.cpp, e5) run over example rows.
 The bare loop is two processes that take shards from a queue and hand each row's dictionary from stage to stage: no
-store, no Parquet, no journal, no Ray. `kesc build` has pools of at most two actors for the language model, one for the
+store, no Parquet, no journal. `kesc build` has pools of at most two processes for the language model, one for the
 judge. Every engine has one thread on both sides.
 
-Bound: the build takes at most 1.2 times as long as the loop. Exit code 1 where it does not hold.
+Bound: the build takes at most 1.05 times as long as the loop. Exit code 1 where it does not hold.
 
 With `--old`, the start-up too: seconds from the call of `kesc build` of the quick start to its first row under way, of
-this code and of an older commit in turn, each on a Ray of its own; the medians of `--starts`. Then the build is ended.
+this code and of an older commit in turn, that one on a Ray of its own; the medians of `--starts`. Then the build is ended.
 Bound: at most half of the older commit's.
 
-Left out of both: loading models, and what happens once (imports, starting Ray). The loop is timed after each process
+Left out of both: loading models, and what happens once (imports). The loop is timed after each process
 has loaded its engines and done one shard. A build cannot be stopped there, so it is run twice, over two shards (a
 Chinese one, an English one) and over `--shards` more, and the difference of the two walls is what the additional
 shards cost. Both sides must give the same dialogues, or this fails.
@@ -51,7 +51,7 @@ from kespeechchat.store.opening import open_store
 from kespeechchat.store.shards import read_table
 
 STAGES = ("rewrite", "filter", "spoken")
-WORKERS, LIMIT = 2, 1.2
+WORKERS, LIMIT = 2, 1.05
 START, LONGEST_START = 0.5, 600.0  # of the older commit's; s
 HERE = Path(__file__).parent.parent
 Shard = tuple[int, Language | None, list[dict[str, Any]]]  # number, language, rows
