@@ -13,8 +13,8 @@ judge. Every engine has one thread on both sides.
 Bound: the build takes at most 1.05 times as long as the loop. Exit code 1 where it does not hold.
 
 With `--old`, the start-up too: seconds from the call of `kesc build` of the quick start to its first row under way, of
-this code and of an older commit in turn, that one on a Ray of its own; the medians of `--starts`. Then the build is ended.
-Bound: at most half of the older commit's.
+this code and of an older commit in turn, that one on a Ray of its own; the medians of `--starts`. Then the build is
+ended. Bound: at most half of the older commit's.
 
 Left out of both: loading models, and what happens once (imports). The loop is timed after each process
 has loaded its engines and done one shard. A build cannot be stopped there, so it is run twice, over two shards (a
