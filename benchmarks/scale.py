@@ -49,6 +49,7 @@ from kespeechchat.config.rounds import split_round
 from kespeechchat.inputs.excluded import with_excluded_digests
 from kespeechchat.inputs.screening import screen, told
 from kespeechchat.inputs.sharding import shard_inputs
+from kespeechchat.pandas_spared import spare_pandas
 from kespeechchat.state.build_state import BuildState, State
 from kespeechchat.state.orders import Order
 from kespeechchat.store.commit import CommitRecord, Counts, new_attempt, record_key
@@ -90,6 +91,7 @@ def main() -> int:
     parser.add_argument("--scheduled", type=int, default=200, help="shards to send through Ray; 0: none")
     parser.add_argument("--old", type=Path, help=f"a worktree of {OLD}, whose planning ours is compared with")
     options = parser.parse_args()
+    spare_pandas()  # as every command does
     bounds, bounded = Bounds(), dict[str, Figures]()
     with tempfile.TemporaryDirectory() as folder:
         if options.rows:
