@@ -104,7 +104,7 @@ class Chromium:
             "window.heard = [];"
             "document.addEventListener('timeupdate', ({ target: a }) => {"
             "  const label = a.getAttribute('aria-label');"
-            "  if (a.currentTime > 0 && window.heard.at(-1) !== label) window.heard.push(label);"
+            "  if (!a.paused && a.currentTime > 0 && window.heard.at(-1) !== label) window.heard.push(label);"
             "}, true)"
         )
 

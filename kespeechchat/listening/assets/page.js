@@ -4,6 +4,7 @@
   const players = () => [...document.querySelectorAll("audio")].filter((a) => a.offsetParent !== null);
   let last = null;
   document.addEventListener("play", (event) => {
+    if (event.target.paused) return; // a key has come before this event, and stopped it: another one may play by now
     for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
     last = event.target;
   }, true);

@@ -124,6 +124,7 @@ for (const audio of document.querySelectorAll("audio")) {
     else if (playing && playing.k >= playing.turns.length) playing = null;
   });
   audio.addEventListener("play", () => {
+    if (audio.paused) return; // a key has come before this event, and stopped it: another one may play by now
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
     const take = audio.closest(".take");
     const turns = [...take.querySelectorAll("audio")];
