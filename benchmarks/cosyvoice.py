@@ -83,10 +83,10 @@ class Place:
         model.fp16 = self.half
         return model
 
-    def tensor(self, value: Any, **kind: Any) -> Any:
+    def tensor(self, value: Any) -> Any:
         import torch
 
-        return torch.as_tensor(value, device=self.device, **kind)
+        return torch.as_tensor(value, device=self.device)
 
     def precision(self) -> AbstractContextManager[Any]:
         import torch

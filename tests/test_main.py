@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,22 @@ def test_a_full_disk_under_the_log_ends_no_build(quickstart, tmp_path):
         command = [sys.executable, "-m", "kespeechchat", *words]
         ended = subprocess.run(command, stderr=full, stdout=subprocess.PIPE, text=True)
     assert "shards built, all well" in ended.stdout
+    assert ended.returncode == 1  # for not all was said
+
+
+def test_a_command_that_fails_before_it_builds_leaves_no_process(tmp_path):
+    """It has begun the process that workers would have been forked from."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [")
+    command = [sys.executable, "-m", "kespeechchat", "build", broken]
+    marked = os.environ | {"KESC_TEST_MARK": str(tmp_path)}
+    assert subprocess.run(command, env=marked, capture_output=True).returncode == 2
+    left = [one for one in Path("/proc").glob("[0-9]*/environ") if _holds(one, str(tmp_path).encode())]
+    assert not left
+
+
+def _holds(file: Path, text: bytes) -> bool:
+    try:
+        return text in file.read_bytes()
+    except OSError:  # it has ended since, or is another user's
+        return False

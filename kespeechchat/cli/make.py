@@ -88,7 +88,9 @@ def build(
         return EXIT_FAILED
     typer.echo(summary(profile, store_of(profile), result.build_state, columns_of(sys.stdout)))
     say(f"\n{result.lines()}")
-    return EXIT_OK if result.ok else EXIT_FAILED
+    if progress.unsaid:
+        say("the log has gaps: standard error could not be written")
+    return EXIT_OK if result.ok and not progress.unsaid else EXIT_FAILED
 
 
 @exit_codes
@@ -145,7 +147,9 @@ def interleave(
         say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
     say(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
-    return EXIT_OK if result.ok else EXIT_FAILED
+    if progress.unsaid:
+        say("the log has gaps: standard error could not be written")
+    return EXIT_OK if result.ok and not progress.unsaid else EXIT_FAILED
 
 
 @exit_codes

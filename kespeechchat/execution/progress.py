@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from kespeechchat.display import columns_of, counted, folded, hours, number
@@ -40,6 +40,7 @@ class Progress:
         self._last_line = 0.0
         self._running: list[str] = []
         self._ahead: Ahead | None = None
+        self.unsaid = False  # whether something could not be printed
         self._told: set[str] = set()  # units of which it was said what was done before
 
     def expect(
@@ -85,7 +86,7 @@ class Progress:
         elif self._live is not None:
             self._live.console.print(text, markup=False, highlight=False)
         elif not self._quiet:
-            _print(folded(text, columns_of(sys.stderr)))
+            self._print(folded(text, columns_of(sys.stderr)))
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
@@ -125,10 +126,17 @@ class Progress:
             parts += [f"{number(p.rows_per_second)} rows/s"] if p.rows_per_second else []
             parts += [f"{_clock(left)} left"] if left else []
             clock = _clock(time.monotonic() - self.began)
-            _print(f"[{clock}] {unit}: {', '.join(parts)}")
+            self._print(f"[{clock}] {unit}: {', '.join(parts)}")
 
     def _json(self, event: dict[str, Any]) -> None:
-        _print(json.dumps({"time": round(time.time(), 1), **event}, ensure_ascii=False))
+        self._print(json.dumps({"time": round(time.time(), 1), **event}, ensure_ascii=False))
+
+    def _print(self, line: str) -> None:
+        """To standard error, if it can be: a full disk under a log does not end a build of weeks."""
+        try:
+            print(line, file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            self.unsaid = True
 
     def _table(self) -> Table:
         """The units, as wide as their figures: without lines, like the closing table, and in the terminal's own
@@ -158,12 +166,6 @@ class Progress:
         for row in reversed(rows):
             table.add_row(*row)
         return table
-
-
-def _print(line: str) -> None:
-    """To standard error, if it can be: a full disk under a log does not end a build of weeks."""
-    with suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
 
 
 def _first_line(text: str | None) -> str:

@@ -175,7 +175,7 @@ class FinishedRows:
         self.pipeline, self.store, self.build_state = pipeline, store, build_state or BuildState(pipeline, store)
         self.reviewed = reviewed or Reviewed()
         gates = pipeline.in_rounds(GATE)
-        if not any(map(self.build_state.done, gates)):
+        if not any(self.build_state.tally(gate)[State.DONE] for gate in gates):
             raise ConfigError(f"{store.url}: nothing is gated yet; run `kesc build` first")
         rounds = {gate: self.build_state.states(gate) for gate in gates}
         self.shards = tuple(  # (unit, key)
