@@ -181,7 +181,7 @@ _QUESTION = [
     _ENDED,
     ("parent", pa.string()),
     ("question", pa.string()),
-    ("question_from", pa.string()),  # as_is | framed | model; null in a ROOT that an older `rewrite` wrote
+    ("question_from", pa.string()),  # as_is | framed | with_given | model; null in a ROOT that an older `rewrite` wrote
 ]
 _AUDITION = [
     *CANDIDATE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from kespeechchat.config.base import ADDED, Settings
 from kespeechchat.config.dataset import SplitSettings
@@ -15,7 +15,19 @@ from kespeechchat.config.stage_base import (
     StageSettings,
 )
 from kespeechchat.config.traits import Reads, Scope, Traits
-from kespeechchat.records import Language
+from kespeechchat.records import LANGUAGES, Language
+
+
+def _of_both(given: Any) -> Any:
+    """One figure stands for both languages."""
+    if isinstance(given, dict) and set(given) < set(LANGUAGES):
+        raise ValueError(
+            f"no figure for {', '.join(sorted(set(LANGUAGES) - set(given)))}: give one a language, or one for both"
+        )
+    return dict.fromkeys(LANGUAGES, given) if isinstance(given, int) else given
+
+
+Lengths = Annotated[dict[Language, Annotated[int, Field(ge=1)]], BeforeValidator(_of_both)]
 
 
 class Ingest(StageSettings):
@@ -23,7 +35,7 @@ class Ingest(StageSettings):
 
     traits: ClassVar[Traits] = Traits("text", Reads("instructions", Scope.PLAN))
 
-    max_characters: int = Field(100, ge=1, description="longest instruction kept, without its input")
+    max_characters: Lengths = Field({"zh": 100, "en": 100}, description="longest instruction kept, without its input")
     code_switching: bool = Field(True, description="whether a Chinese instruction may hold Latin words (我想学 Python)")
 
     max_turns: Annotated[
@@ -75,7 +87,7 @@ class Rewrite(StageSettings):
     candidates: int = Field(1, ge=1, description="completions tried before a variant is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
     max_tokens: int = Field(128, ge=8, description="most tokens of one completion")
-    max_length: dict[Language, int] = Field({"zh": 100, "en": 60}, description="characters (zh), words (en)")
+    max_length: Lengths = Field({"zh": 100, "en": 60}, description="characters (zh), words (en)")
 
 
 class Criterion(Settings):
@@ -142,7 +154,5 @@ class Spoken(StageSettings):
     candidates: int = Field(1, ge=1, description="completions tried before a row is given up")
     temperatures: tuple[float, ...] = Field((0.7,), min_length=1, description="of each candidate; the last one repeats")
     max_tokens: int = Field(512, ge=8, description="most tokens of one completion")
-    max_length: dict[Language, int] = Field(
-        {"zh": 250, "en": 150}, description="longest response: characters (zh), words (en)"
-    )
+    max_length: Lengths = Field({"zh": 250, "en": 150}, description="longest response: characters (zh), words (en)")
     splits: SplitSettings = Field(SplitSettings(), description="which dialogues are held out")

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from kespeechchat.config import text_stages as config
+from kespeechchat.config.base import pick
 from kespeechchat.ids import first_appearance
 from kespeechchat.records import Language, Outcome, rejected
 from kespeechchat.stages.base import Row, Stage, Task
-from kespeechchat.text.compose import plain_request
+from kespeechchat.text.compose import QUESTION_LENGTH, plain_request, question_by_rule
 from kespeechchat.text.other_languages import other_language
 from kespeechchat.text.safety import unsafe
 from kespeechchat.text.source_filters import latin_word, refuse
@@ -22,7 +23,7 @@ class Ingest(Stage[config.Ingest]):
     and those that are neither Chinese nor English."""
 
     name: ClassVar[str] = "ingest"
-    version: ClassVar[int] = 2  # 2: other languages are rejected
+    version: ClassVar[int] = 3  # 3: a directive whose text can be said aloud has an answer
 
     def process(self, task: Task) -> Iterable[Outcome]:
         for row in task.rows:
@@ -106,7 +107,9 @@ def _later_by_rules(said: Row, language: Language, settings: config.Ingest) -> R
 
 def _by_filters(planned: Row, language: Language, settings: config.Ingest) -> Refusal | None:
     instruction, input_, task, reference = (planned[name] for name in ("instruction", "input", "task", "reference"))
-    reason = refuse(instruction, input_, task, reference, language, max_characters=settings.max_characters)
+    reason = refuse(
+        instruction, input_, task, reference, language, max_characters=pick(settings.max_characters, language)
+    )
     if reason == "empty":
         return reason, f"the instruction has no word: {instruction[:120]!r}; write one, or remove the row"
     return (reason, instruction[:120]) if reason else None
@@ -123,8 +126,15 @@ def _by_rules(planned: Row, language: Language, settings: config.Ingest) -> Refu
         asked = plain_request(instruction, given, planned["task"])
         if settings.suitability_rules and asked and (rule := unsuitable(asked, language)):
             return "unsuitable_rule", f"{rule}: {asked[:120]}"
-        if settings.require_reference and not (planned["reference"] and asked):
+        if settings.require_reference and not (planned["reference"] and (asked or _said_aloud(planned, language))):
             return "no_reference", instruction[:120]
     if language == "zh" and not settings.code_switching and (word := latin_word(instruction)):
         return "code_switching", f"{word!r} in {instruction[:120]}"
     return None
+
+
+def _said_aloud(planned: Row, language: Language) -> bool:
+    """Whether a rule can say a directive with its text, so that the source's answer still answers it."""
+    _, longest = QUESTION_LENGTH[language]
+    given = planned["instruction"], planned["input"] or "", planned["task"]
+    return question_by_rule(*given, language, longest, turn=0) is not None

@@ -33,7 +33,7 @@ class Rewrite(Stage[settings.Rewrite]):
     """One question or several for each instruction."""
 
     name: ClassVar[str] = "rewrite"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4  # 4: a short given text is said before what is asked of it
 
     def setup(self) -> None:
         self.llm = self._engine("llm", self.settings.llm)

@@ -31,7 +31,7 @@ from kespeechchat.text.compose import (
 )
 from kespeechchat.text.prompts import Prompt, parse_prompt
 
-_COLUMNS = ("source", "language", "task", "instruction", "input", "question", "reference", *SEVERAL)
+_COLUMNS = ("source", "language", "task", "instruction", "input", "question", "question_from", "reference", *SEVERAL)
 _CARRIED = ("id", "source", "language", "task", "question", "reference")
 
 
@@ -39,7 +39,7 @@ class Spoken(Stage[settings.Spoken]):
     """Instruction and response as they are spoken, with the split."""
 
     name: ClassVar[str] = "spoken"
-    version: ClassVar[int] = 5  # 5: an answer that is a piece of its question is an echo
+    version: ClassVar[int] = 6  # 6: the answer to a directive that was said with its text; short answers made whole
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"filter": _COLUMNS}
 
     def setup(self) -> None:
@@ -118,6 +118,6 @@ def _carried(row: Row) -> Row:
 
 
 def _answers_the_question(row: Row) -> bool:
-    """A directive's reference answers the directive ("positive"), which the question no longer asks."""
+    """A directive's reference answers the directive ("positive"): a question asks that only with its text."""
     asked = plain_request(row["instruction"], row["input"] or "", row["task"])
-    return bool(row["reference"]) and asked is not None
+    return bool(row["reference"]) and (asked is not None or row["question_from"] == "with_given")

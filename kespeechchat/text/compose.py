@@ -19,6 +19,7 @@ from kespeechchat.records import Language
 from kespeechchat.text import checks
 from kespeechchat.text.answers import from_source
 from kespeechchat.text.directive import information, is_directive
+from kespeechchat.text.given_text import aloud
 from kespeechchat.text.prompts import Prompt
 from kespeechchat.text.questions import as_is, framed
 from kespeechchat.text.readings import read, spoken_text
@@ -27,9 +28,9 @@ from kespeechchat.text.source_filters import language_of
 from kespeechchat.text.speakability import speakable
 from kespeechchat.text.suitability import unsuitable
 
-QuestionFrom = Literal["as_is", "framed", "model"]
-QUESTION_LENGTH = {"zh": (4, 60), "en": (3, 40)}  # characters (zh), words (en)
-RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}  # the longest are the paper profile's limits
+QuestionFrom = Literal["as_is", "framed", "with_given", "model"]
+QUESTION_LENGTH = {"zh": (4, 100), "en": (3, 60)}  # characters (zh), words (en); the longest are the paper profile's
+RESPONSE_LENGTH = {"zh": (4, 250), "en": (3, 150)}
 ECHO = 0.9  # Dice, over which a question says its source again
 # Least share of the content (pairs of characters, stems of words) that two wordings of one question have in common.
 SAME_SUBJECT = {"zh": 0.2, "en": 0.3}
@@ -93,15 +94,16 @@ def question_by_rule(
 ) -> tuple[str, QuestionFrom] | None:
     """The question that an instruction is or asks for, where a rule can say it, and how it was found; else None.
 
-    `turn` chooses the frame of a request; `longest` is in characters (zh) or words (en).
+    It asks all that the instruction does, so the source's answer answers it. `turn` chooses the frame of a request;
+    `longest` is in characters (zh) or words (en).
     """
     asked = plain_request(instruction, input, task)
-    if asked is None or (input.strip() and asked.endswith(input.strip())):
-        return None
+    stands_alone = asked is not None and not (input.strip() and asked.endswith(input.strip()))
     short, _ = QUESTION_LENGTH[language]
     ways: tuple[tuple[QuestionFrom, str | None], ...] = (
-        ("as_is", as_is(asked, language)),
-        ("framed", framed(asked, language, turn)),
+        ("as_is", as_is(asked, language) if asked and stands_alone else None),
+        ("framed", framed(asked, language, turn) if asked and stands_alone else None),
+        ("with_given", aloud(instruction, input, language, turn)),
     )
     for way, found in ways:
         question = tidy(found, language) if found else ""
@@ -286,7 +288,10 @@ def json_object(completion: str) -> dict[str, Any] | None:
 
 def tidy(text: str, language: Language) -> str:
     """A text that a model wrote, numbers read out, quotes and markup gone."""
-    text = spoken_text(flat(text).strip(' "“”'), language)
+    whole = flat(text).strip()
+    bare = whole.strip(' "“”')
+    torn = whole.count("“") == whole.count("”") and bare.count("“") != bare.count("”")
+    text = spoken_text(whole if torn else bare, language)
     text = re.sub(r"([?？!！。.,，])\1+$", r"\1", text)
     if language == "zh":
         return re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)

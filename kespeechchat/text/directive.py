@@ -23,7 +23,8 @@ _ZH_GIVEN = (
 _ZH_DIRECTIVE = re.compile(rf"(?=.*(?:{_ZH_OPERATION}))(?:.*(?:{_ZH_GIVEN})|^请?(?:你)?(?:{_ZH_OPERATION}))")
 _ZH_ORDER = re.compile(r"^(?:请|直接|只|仅|并).{0,12}(?:输出|给出|回答|返回|说明)|^(?:长度|字数|不超过|不少于|要求)")
 _ZH_LABEL = re.compile(
-    r"^(?:输入|文本|文章|段落|句子|内容|原文|原句|问题|新闻|选项|示例|举例文本|文章内容)\s*[:：]\s*", re.M
+    r"^(?:输入|文本|文章|段落|短文|句子|内容|原文|原句|问题|新闻|选项|示例|举例文本|文章内容|场景|情境|情景|现象|背景|材料)\s*[:：]\s*",
+    re.M,
 )
 
 _EN_OPERATION = (
@@ -47,8 +48,9 @@ _EN_GIVEN = re.compile(
     re.I,
 )
 _EN_LABEL = re.compile(
-    r"^(?:input|text|article|paragraph|sentences?|question|passage|list|title|abstract|document|review|word|options|"
-    r"message|statement|facts)\s*:\s*",
+    r"^(?:input|text|article|paragraph|sentences?|question|passage|list|title|abstract|document|review|words?|options|"
+    r"message|statement|facts|claim|headline|topic|situation|scenario|context|country|city|place|location|name|job|class)"
+    r"\s*:\s*",
     re.I | re.M,
 )
 _PIECES = re.compile(r"(?<=[。！？!?\n])|(?<=[.])(?=\s)|(?<=[:：])(?=\s*[^\d\s])")
@@ -77,8 +79,17 @@ def information(instruction: str, input: str) -> str:
     if input.strip() and all(not p.endswith(("?", "？")) for p in kept):
         kept = []
     lines = [*kept, *input.splitlines()]
-    bare = (_EN_LABEL.sub("", _ZH_LABEL.sub("", line)).strip(" \t“”\"「」'*-·") for line in lines)
+    bare = (without_label(line).strip(" \t“”\"「」'*-·") for line in lines)
     return " ".join(line for line in bare if line)
+
+
+def without_label(line: str) -> str:
+    """A line of given text without the label before it ("Sentence:", "文本：").
+
+    >>> without_label("Sentence: Bees dance."), without_label("文本：蜜蜂跳舞。")
+    ('Bees dance.', '蜜蜂跳舞。')
+    """
+    return _EN_LABEL.sub("", _ZH_LABEL.sub("", line))
 
 
 def _pieces(text: str) -> list[str]:

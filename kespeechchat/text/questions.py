@@ -5,7 +5,7 @@
 
 A 270M model takes seconds to say a spoken question again, and often says it worse; a fixed frame turns a request into
 what people ask of a voice assistant. What neither rule can place gives None, and the model is asked. The caller checks
-the result as it checks what a model wrote (`compose.judge_by_rule`).
+the result as it checks what a model wrote (`compose.question_by_rule`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _ZH_SAID: Final = {  # how the verb of a written task is said aloud
     "计算": "算一算",
     "解答": "解答一下",
 }
-_ZH_FRAMES: Final = ("你能{}吗？", "能不能{}？", "你可以{}吗？", "可以{}吗？")
+ZH_FRAMES: Final = ("你能{}吗？", "能不能{}？", "你可以{}吗？", "可以{}吗？")
 _ZH_ENDS = re.compile(r"[。．.！!；;，,\s]+$")
 
 _EN_REQUEST = re.compile(
@@ -81,7 +81,7 @@ _EN_REQUEST = re.compile(
     r"identify|brainstorm|provide|advise me|walk me through)\b.+)$",
     re.I | re.S,
 )
-_EN_FRAMES: Final = ("Can you {}?", "Could you {}?", "Would you {}?")
+EN_FRAMES: Final = ("Can you {}?", "Could you {}?", "Would you {}?")
 _EN_ENDS = re.compile(r"[.!;,\s]+$")
 _EN_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 
@@ -130,14 +130,14 @@ def _framed_zh(text: str, turn: int) -> str | None:
         return f"{found['term'].strip(_QUOTES)}是什么意思？"
     if found := _ZH_NAMED.match(text):
         verb = _ZH_SAID.get(found["verb"], found["verb"])
-        return _ZH_FRAMES[turn % len(_ZH_FRAMES)].format(f"{verb}{found['kind']}{found['name']}{found['rest'] or ''}")
+        return ZH_FRAMES[turn % len(ZH_FRAMES)].format(f"{verb}{found['kind']}{found['name']}{found['rest'] or ''}")
     found = _ZH_REQUEST.match(text)
     if not found or _POINTS["zh"].search(text) or "\n" in text:
         return None
     rest = _ZH_ENDS.sub("", found["rest"]).lstrip("，,：: ")
     if not rest or re.search(r"[。！？!?．]", rest):
         return None
-    return _ZH_FRAMES[turn % len(_ZH_FRAMES)].format(_ZH_SAID.get(found["verb"], found["verb"]) + rest)
+    return ZH_FRAMES[turn % len(ZH_FRAMES)].format(_ZH_SAID.get(found["verb"], found["verb"]) + rest)
 
 
 def _framed_en(text: str, turn: int) -> str | None:
@@ -147,7 +147,7 @@ def _framed_en(text: str, turn: int) -> str | None:
     request = _EN_ENDS.sub("", found["request"])
     if re.search(r"[.!?]\s", request + " "):
         return None
-    return _EN_FRAMES[turn % len(_EN_FRAMES)].format(request[:1].lower() + request[1:])
+    return EN_FRAMES[turn % len(EN_FRAMES)].format(request[:1].lower() + request[1:])
 
 
 def _bare(text: str) -> str:

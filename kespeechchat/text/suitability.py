@@ -27,7 +27,8 @@ _LAYOUT = re.compile(
 _BLANK = re.compile(r"_{2,}|[(（]\s{1,}[)）]|[\[【](?:空|空白|mask|blank)?[\]】]|\.{6,}", re.I)
 _NOTATION = re.compile(
     r"\\(?:frac|sum|int|sqrt)|\$[^$\n]*\\[^$\n]*\$|\w\^\d|[a-z]\([a-z]\)\s*=|\d?[a-zA-Z]\s*[+\-*/]\s*\d+\s*=\s*\d"
-    r"|\bdef \w+\(|\bfor \w+ in |\bselect .+ from |\bprint\(|\bclass \w+:|=>|!=|==|\w+\(\w*\)\s*[;{]",
+    r"|\bdef \w+\(|\bfor \w+ in |\bselect (?:\*|[\w.]+(?:\s*,\s*[\w.]+)*) from |\bprint\(|\bclass \w+:"
+    r"|=>|!=|==|\w+\(\w*\)\s*[;{]",
     re.I,
 )
 _WRITTEN: dict[Language, re.Pattern[str]] = {

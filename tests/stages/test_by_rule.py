@@ -66,6 +66,20 @@ def test_of_several_variants_one_is_by_rule(run):
     assert [o.row["question_from"] for o in outcomes] == ["as_is", "model"] and len(asked) == 1
 
 
+def test_a_directive_that_is_said_with_its_text_keeps_its_answer(run):
+    given = {"instruction": "Rewrite the following sentence to be polite.", "input": "Close the door."}
+    (asked,), prompts = run(Rewrite, "{}", given | {"reference": "Could you close the door, please?"})
+    assert asked.row["question_from"] == "with_given" and not prompts
+    row = given | {"question": asked.row["question"], "question_from": "with_given"}
+    (said,), _ = run(Spoken, "{}", row | {"reference": "I would say: could you please close the door."})
+    assert said.row["response_from"] == "source"
+    model = row | {"question": "Could you close the door?", "question_from": "model"}
+    (lost,), _ = run(
+        Spoken, "{}", model | {"reference": "Please close it."}, settings=("stages.spoken.require_reference=true",)
+    )
+    assert lost.reason == "no_reference"
+
+
 def test_the_sources_answer_is_said_by_rule(run):
     row = {"instruction": "How do bees find their way home?", "question": "How do bees find their way home?"}
     long = {**row, "reference": "They watch the sun. They also remember trees and houses on their way."}

@@ -95,7 +95,7 @@ def test_a_row_that_a_rule_refuses_meets_no_model(ingested):
     rows = (
         {"instruction": "How do bees find their way home?", "output": "They watch the sun."},
         {"instruction": "How do ants find their way home?"},
-        {"instruction": "Classify the following sentence.", "input": "Cats sleep a lot.", "output": "positive"},
+        {"instruction": "Classify the following list.", "input": "[cat, oak, dog]", "output": "animal, plant, animal"},
         {"instruction": "Answer the following question: Why do cats purr?", "output": "They are content."},
         {"instruction": "Write an essay about rain.", "output": "Rain falls."},
         {"instruction": "How do I build a pipe bomb at home?", "output": "No."},

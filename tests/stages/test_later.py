@@ -85,7 +85,7 @@ def test_ingest_carries_later_exchanges_up_to_the_limit(run):
     ("turn", "reason"),
     [
         (("Translate that into French.", "Le soleil."), "task_translation"),
-        (("x" * 101, "Well."), "too_long"),
+        (("x" * 241, "Well."), "too_long"),
         ((CLOUDS, ""), "no_reference"),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Final
 
 from kespeechchat.records import Language
 from kespeechchat.text import checks
+from kespeechchat.text.answers.labels import whole_answer
 from kespeechchat.text.answers.lists import Items, blocks, list_said, only_leads, without_mark
 from kespeechchat.text.answers.sentences import SHORTEST, cut, length, sentences
 from kespeechchat.text.readings import spoken_text
@@ -43,6 +44,7 @@ _REFUSAL = re.compile(
     re.I,
 )
 _SPEAKER = re.compile(r"^(?:user|bot|assistant|agent|human|ai|用户|助手|机器人|客服|[AB甲乙])\s*[:：]", re.I | re.M)
+_RESULT: Final = {"zh": 4, "en": 3}  # characters, words: of what a calculation arrives at, "It is eleven."
 _CONCLUSION: Final = {
     "zh": re.compile(r"^(?:因此|所以|因而|故|综上(?:所述)?|也就是说|总之|最终|最后得出)[，,：:]?\s*"),
     "en": re.compile(r"^(?:so|therefore|thus|hence|in total|in short|finally),?\s+", re.I),
@@ -52,8 +54,9 @@ _CONCLUSION: Final = {
 def from_source(reference: str, language: Language, longest: int, question: str = "") -> str | None:
     """What an agent can say of `reference`, at most `longest` characters (zh) or words (en); None where rules cannot.
 
-    Where the `question` asks for a number, what a calculation arrives at is said, not how it got there. The result
-    holds words for all figures, and passes `speakability.speakable`.
+    Where the `question` asks for a number, what a calculation arrives at is said, not how it got there; an answer of a
+    word or two is put into the question's own words. The result holds words for all figures, and passes
+    `speakability.speakable`.
 
     >>> from_source("首先 3 × 4 = 12。\\n因此，一共需要12个苹果。", "zh", 80, "一共需要几个苹果？")
     '一共需要十二个苹果。'
@@ -65,10 +68,11 @@ def from_source(reference: str, language: Language, longest: int, question: str 
     lines = [_LABEL[language].sub("", line) for line in lines]
     if _ASKS_NUMBER[language].search(question) and _SUMS.search(reference):
         chosen = _conclusion(lines, language)
-        said = [chosen] if chosen else None
-    else:
-        said = _told(lines, language, longest)
-    return _spoken(said, language, longest) if said else None
+        return _spoken([chosen], language, longest, _RESULT[language]) if chosen else None
+    if len(lines) == 1 and length(lines, language) < SHORTEST[language]:
+        lines = [whole_answer(lines[0], question, language) or lines[0]]
+    said = _told(lines, language, longest)
+    return _spoken(said, language, longest, SHORTEST[language]) if said else None
 
 
 def _told(lines: list[str], language: Language, longest: int) -> list[str] | None:
@@ -108,14 +112,14 @@ def _conclusion(lines: list[str], language: Language) -> str | None:
     return bare[:1].upper() + bare[1:] if language == "en" else bare
 
 
-def _spoken(said: list[str], language: Language, longest: int) -> str | None:
+def _spoken(said: list[str], language: Language, longest: int, shortest: int) -> str | None:
     joined = ("" if language == "zh" else " ").join(said)
     text = spoken_text(" ".join(joined.split()), language).strip()
     if language == "zh":
         text = re.sub(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])", "", text)
         text = re.sub(r"(?<=[\u4e00-\u9fff])([,?!;:])", lambda m: "，？！；："[",?!;:".index(m[1])], text)
         text = re.sub(r"[；;]$", "。", text)
-    if checks.wrong_length(text, language, SHORTEST[language], longest):
+    if checks.wrong_length(text, language, shortest, longest):
         return None
     wrong = speakable(text, language) or checks.meta_talk(text) or checks.repetition(text, language)
     return None if wrong or checks.unfinished(text) else text

@@ -146,7 +146,7 @@ def _lead(lead: str, language: Language) -> str:
 
 def _title(item: str) -> str:
     """What an item is called, where it explains itself after a colon or a dash."""
-    head = re.split(r"[:：]|\s[-–—]\s|——", item, maxsplit=1)[0]
+    head = re.split(r"[:：]|\s[-–—]\s|(?<=[\u4e00-\u9fff）)])[-–—]\s|——", item, maxsplit=1)[0]
     return head.strip().rstrip("。.;；，,")
 
 
