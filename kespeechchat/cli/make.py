@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from kespeechchat.cli.options import (
 )
 from kespeechchat.cli.terminal import say
 from kespeechchat.display import columns_of
+
+if TYPE_CHECKING:  # it imports what the command begins without
+    from kespeechchat.execution.progress import Progress
 
 PURPOSE = "Make a dataset"
 
@@ -88,9 +91,14 @@ def build(
         return EXIT_FAILED
     typer.echo(summary(profile, store_of(profile), result.build_state, columns_of(sys.stdout)))
     say(f"\n{result.lines()}")
+    return _exit_code(result.ok, progress)
+
+
+def _exit_code(ok: bool, progress: Progress) -> int:
+    """1 also where the log could not be written: then not all was said."""
     if progress.unsaid:
         say("the log has gaps: standard error could not be written")
-    return EXIT_OK if result.ok and not progress.unsaid else EXIT_FAILED
+    return EXIT_OK if ok and not progress.unsaid else EXIT_FAILED
 
 
 @exit_codes
@@ -147,9 +155,7 @@ def interleave(
         say(f"kesc: stopped by a guard: {stop}", err=True)
         return EXIT_FAILED
     say(f"{written(profile, store_of(profile), to)}\n\n{result.lines()}")
-    if progress.unsaid:
-        say("the log has gaps: standard error could not be written")
-    return EXIT_OK if result.ok and not progress.unsaid else EXIT_FAILED
+    return _exit_code(result.ok, progress)
 
 
 @exit_codes
