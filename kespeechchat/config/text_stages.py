@@ -24,10 +24,11 @@ def _of_both(given: Any) -> Any:
         raise ValueError(
             f"no figure for {', '.join(sorted(set(LANGUAGES) - set(given)))}: give one a language, or one for both"
         )
-    return dict.fromkeys(LANGUAGES, given) if isinstance(given, int) else given
+    return dict.fromkeys(LANGUAGES, given) if isinstance(given, (int, float)) else given
 
 
 Lengths = Annotated[dict[Language, Annotated[int, Field(ge=1)]], BeforeValidator(_of_both)]
+Scores = Annotated[dict[Language, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_of_both)]
 
 
 class Ingest(StageSettings):
@@ -95,7 +96,7 @@ class Criterion(Settings):
 
     prompt: PromptName = Field(description="name of the prompt file with the question; it names the reason too")
     judge: JudgeName
-    threshold: float = Field(0.5, ge=0, le=1, description="lowest score that passes")
+    threshold: Scores = Field({"zh": 0.5, "en": 0.5}, description="lowest score that passes")
     texts: tuple[Literal["question", "instruction"], ...] = Field(
         ("question",), min_length=1, description="what is judged; of several the lowest score counts"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from kespeechchat.config import text_stages as settings
+from kespeechchat.config.base import pick
 from kespeechchat.config.text_stages import Criterion
 from kespeechchat.engines.judge import Verdict
 from kespeechchat.records import Outcome, RowError, failed, rejected
@@ -48,15 +49,16 @@ class Filter(Stage[settings.Filter]):
         errors = [v.message for v in verdicts if isinstance(v, RowError)]
         if errors:
             return failed(row, "; ".join(errors))
-        pairs = list(zip(self.settings.criteria, verdicts, strict=True))
+        lowest = [pick(criterion.threshold, task.one_language) for criterion in self.settings.criteria]
+        judged = list(zip(self.settings.criteria, verdicts, lowest, strict=True))
         row["verdicts"] = [
-            {"criterion": c.prompt, "passed": v.score >= c.threshold, "score": v.score} for c, v in pairs
+            {"criterion": c.prompt, "passed": v.score >= least, "score": v.score} for c, v, least in judged
         ]
         if refused := self._by_rule(row, task):
             return rejected(row, *refused)
-        for criterion, verdict in pairs:
-            if verdict.score < criterion.threshold:
-                detail = f"{verdict.score:.2f}, at least {criterion.threshold}: {row['question'][:120]}"
+        for criterion, verdict, least in judged:
+            if verdict.score < least:
+                detail = f"{verdict.score:.2f}, at least {least}: {row['question'][:120]}"
                 return rejected(row, f"not_{criterion.prompt}", detail)
         return self._to_the_last_speakable(row, task)
 

@@ -21,7 +21,7 @@ from kespeechchat.text.answers import from_source
 from kespeechchat.text.directive import information, is_directive
 from kespeechchat.text.given_text import aloud
 from kespeechchat.text.prompts import Prompt
-from kespeechchat.text.questions import as_is, framed
+from kespeechchat.text.questions import as_is, framed, points_at_text
 from kespeechchat.text.readings import read, spoken_text
 from kespeechchat.text.similarity import overlap, restates, similarity
 from kespeechchat.text.source_filters import language_of
@@ -183,8 +183,9 @@ def judge_question(
         ill_formed(question, language, short, longest or long)
         or (None if question.endswith(("?", "？")) else "no_question")
         or checks.copied(question, example_outputs(prompt, "question"), language, f"{instruction} {input}")
+        or ("points_at_text" if points_at_text(question, language) else None)
         or _echo(question, instruction, input, task, language)
-        or _off_subject(question, rewrite_fields(instruction, input, task), language)
+        or _off_subject(question, rewrite_fields(instruction, input, task), input, language)
     )
 
 
@@ -253,11 +254,14 @@ def _echo(question: str, instruction: str, input: str, task: str | None, languag
     return "echo" if repeated >= _REPEATED or similarity(question, pieces, language) >= ECHO else None
 
 
-def _off_subject(question: str, rewrite: Rewrite, language: Language) -> str | None:
-    """Of a directive the question need only be about its information; else it must also ask for the same."""
+def _off_subject(question: str, rewrite: Rewrite, input: str, language: Language) -> str | None:
+    """Of a directive the question need only be about its information; else it must also ask for the same, and say
+    something of the text that is given with it."""
     source = next(iter(rewrite.fields.values()))
     common = overlap(question, source, language, content=True)[0]
     if common == 0 or (rewrite.prompt == "plain" and common < SAME_SUBJECT[language]):
+        return "off_topic"
+    if rewrite.prompt == "plain" and input.strip() and overlap(question, input, language, content=True)[0] == 0:
         return "off_topic"
     if rewrite.prompt == "directive":
         return None

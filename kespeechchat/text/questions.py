@@ -35,6 +35,10 @@ _POINTS: Final = {
         re.I,
     ),
 }
+_ON_PAGE: Final = {
+    "zh": re.compile(r"以下|下列|下面(?:的|这|哪)|下文|上文|上述|给定的|所给的|给出的|文中"),
+    "en": re.compile(r"\b(?:the|a|an|these|each) (?:following|given|above|provided)\b|\b(?:the|this) passage\b", re.I),
+}
 _ASKS: Final = {
     "zh": re.compile(r"什么|多少|几|哪|谁|怎么|怎样|如何|为何|为啥|是否|能否|可否|吗|呢|[是能会要好]不[是能会要好]"),
     "en": re.compile(
@@ -84,6 +88,15 @@ _EN_REQUEST = re.compile(
 EN_FRAMES: Final = ("Can you {}?", "Could you {}?", "Would you {}?")
 _EN_ENDS = re.compile(r"[.!;,\s]+$")
 _EN_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+
+
+def points_at_text(question: str, language: Language) -> bool:
+    """Whether a question speaks of a text that stands beside it on a page ("the given subject", "以下句子").
+
+    >>> points_at_text("What is the relation between the given pairs?", "en")
+    True
+    """
+    return bool(_ON_PAGE[language].search(question))
 
 
 def as_is(text: str, language: Language) -> str | None:

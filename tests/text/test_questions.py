@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kespeechchat.text.questions import as_is, framed
+from kespeechchat.text.questions import as_is, framed, points_at_text
 
 AS_IS = [
     ("zh", "为什么秋天的树叶会变黄？", "为什么秋天的树叶会变黄？"),
@@ -76,3 +76,17 @@ def test_frames_differ_by_turn():
 def test_any_text_gives_a_question_or_nothing(text, language, turn):
     for found in (as_is(text, language), framed(text, language, turn)):
         assert found is None or (found.endswith(("?", "？")) and "\n" not in found)
+
+
+@pytest.mark.parametrize(
+    ("language", "question"), [("zh", "以下词语有什么共同点？"), ("en", "What does the passage say?")]
+)
+def test_a_question_about_a_text_on_a_page_is_found(language, question):
+    assert points_at_text(question, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "question"), [("zh", "楼下面馆几点开门？"), ("en", "What was given to the king?")]
+)
+def test_words_that_only_look_so_are_not(language, question):
+    assert not points_at_text(question, language)
