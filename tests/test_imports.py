@@ -71,7 +71,7 @@ MAY_IMPORT = {
 NESTED = {"commands.doctor", "commands.plan", "execution.worker", "export.layouts"}
 HEAVY = {
     *("torch", "ray", "onnxruntime", "faster_whisper", "xllamacpp", "librosa", "scipy", "wetext", "resemblyzer"),
-    *("av", "jinja2"),
+    *("av", "jinja2", "onnx"),
 }
 
 

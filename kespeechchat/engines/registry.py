@@ -47,7 +47,7 @@ class Engine:
     licence: str | None
 
 
-_KOKORO = ("onnxruntime", "kokoro_onnx", "phonemizer", "misaki.zh", "jieba")
+_KOKORO = ("onnxruntime", "onnx", "kokoro_onnx", "phonemizer", "misaki.zh", "jieba")
 _PERTH = ("torch", "perth.perth_net.perth_net_implicit.perth_watermarker")
 _COSYVOICE = ("torch", "cosyvoice.cli.cosyvoice")
 _CAMPPLUS = ("torch", "torchaudio.compliance.kaldi", "onnxruntime")

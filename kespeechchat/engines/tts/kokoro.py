@@ -1,4 +1,6 @@
-"""Kokoro-82M (int8 ONNX) on onnxruntime: English and Chinese speech at 24 kHz from a style vector.
+"""Kokoro-82M (an ONNX file of int8 weights) on onnxruntime: English and Chinese speech at 24 kHz from a style vector.
+
+The setting `arithmetic` says whether its convolutions and matrix products run in floating point (see `kokoro_float`).
 
 The model takes one utterance at a time, and each on one thread: `speak` runs as many utterances side by side as it has
 threads, on one session (not compared with several threads an utterance on an idle machine). Its output is a function
@@ -20,6 +22,7 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.engines.tts import TTS, StockVoices, Utterance, cannot_be_told, off_speed
+from kespeechchat.engines.tts.kokoro_float import FOLDED, opened_in_float
 from kespeechchat.engines.tts.kokoro_phonemes import LIMIT, Phonemizer, pieces
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, style
 from kespeechchat.records import Audio, Language, RowError
@@ -43,16 +46,19 @@ class Kokoro(TTS, StockVoices):
 
     def __init__(self, settings: KokoroSettings) -> None:
         self._settings = settings
-        self._session = _session(str(resolve(settings.model)))
+        self._session = _session(resolve(settings.model), settings.arithmetic)
         self._phonemizer = Phonemizer()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="kokoro")
 
     def identity(self) -> dict[str, str]:
-        """The model, and the versions of the libraries that make phonemes and run it."""
+        """The model, its arithmetic, and the versions of the libraries that make phonemes, convert and run it."""
         from importlib.metadata import version
 
-        libraries = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")
-        return {"model": identify(self._settings.model), **{name: version(name) for name in libraries}}
+        libraries: tuple[str, ...] = ("onnxruntime", "kokoro-onnx", "espeakng-loader", "misaki", "jieba", "pypinyin")
+        if self._settings.arithmetic == "float32":
+            libraries += ("onnx",)
+        model = {"model": identify(self._settings.model), "arithmetic": self._settings.arithmetic}
+        return model | {name: version(name) for name in libraries}
 
     def style(self, mix: Mapping[str, float]) -> Float32:
         """Float32 [256]: the embedding of a convex mix of stock voices (see `kokoro_styles.style`)."""
@@ -120,7 +126,7 @@ def trim(samples: Float32) -> Float32:
     return samples[start:end]
 
 
-def _session(path: str) -> Any:
+def _session(path: Path, arithmetic: str) -> Any:
     """The onnxruntime session of the model. Raises EngineError where there is none or it is another model."""
     import onnxruntime as ort
 
@@ -128,10 +134,14 @@ def _session(path: str) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not Path(path).is_file():
+    if not path.is_file():
         raise EngineError(f"Kokoro's model {path} is not a file; name the .onnx file itself")
+    model: str | bytes = str(path)
+    if arithmetic == "float32":
+        model = opened_in_float(path)
+        options.add_session_config_entry(*FOLDED)
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own kinds
         raise EngineError(f"Kokoro's model {path} cannot be loaded: {error}") from error
     names = {i.name for i in session.get_inputs()}
