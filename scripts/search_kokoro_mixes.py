@@ -293,7 +293,7 @@ def heard_again(cache: Path, voices: Iterable[Halves]) -> list[dict[str, Any]]:
 def joined(own: dict[str, np.ndarray], language: str, gender: str, also: Sequence[int]) -> dict[str, np.ndarray]:
     """The rows of the table and, without what is measured, those of the mixes `also`."""
     mixes = [mix(language, gender, number) for number in also]
-    new = {"acoustic": [m[0] for m in mixes], "prosodic": [m[1] for m in mixes]}
+    new: dict[str, Any] = {"acoustic": [m[0] for m in mixes], "prosodic": [m[1] for m in mixes]}
     new |= {"languages": [language] * len(also), "genders": [gender] * len(also)}
     return {k: np.concatenate([own[k], np.array(v, dtype=own[k].dtype)]) for k, v in new.items()} if also else own
 
