@@ -17,7 +17,7 @@ class Voices(Stage[settings.Voices]):
     """The voice library: kept candidates under their final ids."""
 
     name: ClassVar[str] = "voices"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # 3: an agent is who is misheard least
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "clips": ("recording", "speaker", "language", "xvector", "auditor_xvector")
     }

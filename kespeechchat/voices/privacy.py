@@ -68,7 +68,8 @@ def select(
     seed: int,
 ) -> list[Outcome]:
     """Chooses the voice library. One outcome per audition, never by arrival: agents first (one of them speaks in every
-    dialogue), by score (`best_by`), then `place`; users by `place`, cell, and score; each then by a stable rank.
+    dialogue), by error rate, by score (`best_by`), then `place`; users by `place`, cell, and score; each then by a
+    stable rank.
 
     `auditions` are rows of stage `audition` whose `xvectors` are float32 [P, D] (or lists). Kept rows fill `targets`
     in its order. Reasons: `too_close_to_speaker`, `speaks_badly`, `too_like_another_voice`, `surplus`.
@@ -76,11 +77,12 @@ def select(
     """
     order = {cell: i for i, cell in enumerate(targets)}
 
-    def turn(row: Mapping[str, Any]) -> tuple[bool, float, float, float, int, str]:
+    def turn(row: Mapping[str, Any]) -> tuple[bool, float, float, float, float, int, str]:
         place, cell = row.get("place") or 0, order.get(cell_of(row), len(order))
         score, rank = -_score(row, settings.best_by), stable_hash(seed, "voices", row["id"])
-        user = row["role"] != "agent"
-        return user, *((place, cell, score) if user else (score, place, cell)), rank, row["id"]
+        if row["role"] == "agent":
+            return False, round(row.get("error_rate") or 0.0, 3), score, place, cell, rank, row["id"]
+        return True, place, cell, score, 0.0, rank, row["id"]
 
     rows = sorted(auditions, key=turn)
     if not rows:
