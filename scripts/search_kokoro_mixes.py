@@ -326,7 +326,6 @@ def weeded(cache: Path, language: str, gender: str, own: dict[str, np.ndarray]) 
     measured: dict[str, np.ndarray] = {
         "xvectors": np.array([h["xvector"] for h in heard], dtype=np.float16),
         "seconds_per_character": np.array([h["seconds_per_character"] for h in heard], dtype=np.float32),
-        "misheard": np.array([sum(h["edits"]) / sum(h["units"]) for h in heard], dtype=np.float32),
     }
     return {name: column[good] for name, column in (own | measured).items()}
 

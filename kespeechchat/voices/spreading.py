@@ -2,10 +2,9 @@
 
 Blends of one pair sound alike, and so do a TTS's likenesses of a few people. So the voices come from a table of what
 the TTS speaks well with. The first is the one furthest from every real speaker, each next one the one whose nearest
-neighbour, real speaker or voice, is furthest (farthest-first traversal); of a table with more than enough, among its
-clearest. Then each candidate of a pair gets the voice that is like its parents, the whole of the candidates together
-as well as can be (linear assignment): by the x-vector of their blend and by their speaking rate. Agents, who speak half
-of everything, have the clearest. What this choice hears with is the encoder that mined the people;
+neighbour, real speaker or voice, is furthest (farthest-first traversal). Then each candidate of a pair gets the
+voice that is like its parents, the whole of the candidates together as well as can be (linear assignment): by the
+x-vector of their blend and by their speaking rate. What this choice hears with is the encoder that mined the people;
 who judges it is the auditor.
 """
 
@@ -19,20 +18,17 @@ import numpy as np
 
 from kespeechchat.voices.blending import BlendError, Candidate, Speaker
 
-_ENOUGH = 2  # times as many voices as are chosen: then the others may be left out
-_FIRST = 100  # how much more an agent's clearness weighs than likeness to its parents
 _DIGITS = 5  # of a cosine: what float32 arithmetic gives alike on every machine
 
 
 @dataclass(frozen=True)
 class Stock:
     """N voices to choose from: `embeddings` float32 [N, E], `xvectors` float32 [N, D] unit, `rates` float32 [N] in
-    seconds per character, `misheard` float32 [N], a share from 0 to 1, where it is known."""
+    seconds per character."""
 
     embeddings: np.ndarray
     xvectors: np.ndarray
     rates: np.ndarray
-    misheard: np.ndarray | None = None
 
 
 def spread(
@@ -60,18 +56,9 @@ def spread(
             raise BlendError(_too_few(language, gender, len(members), len(voices.rates)))
         members = members[: len(voices.rates)]
         people = [s.xvector for s in speakers if s.gender == gender and s.xvector is not None]
-        clear = clearest(voices, _ENOUGH * len(members))
-        chosen = clear[farthest_first(voices.xvectors[clear], np.array(people, dtype=np.float32), len(members))]
+        chosen = farthest_first(voices.xvectors, np.array(people, dtype=np.float32), len(members))
         given |= {c.id: c for c in _shared_out(members, by_name, voices, chosen)}
     return [given[c.id] for c in candidates if c.id in given]
-
-
-def clearest(voices: Stock, count: int) -> np.ndarray:
-    """Indices int64 of the voices that are misheard no more than the `count`-th clearest, in their order; of all, where
-    there are no more or it is not known."""
-    if voices.misheard is None or len(voices.rates) <= count:
-        return np.arange(len(voices.rates))
-    return np.flatnonzero(voices.misheard <= np.sort(voices.misheard)[count - 1])
 
 
 def farthest_first(vectors: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
@@ -112,9 +99,6 @@ def _shared_out(
     near = -np.abs(_standard(rates)[:, None] - _standard(voices.rates[chosen])[None])
     if all(blend is not None for blend in blends):
         near = near + _standard(np.stack([b for b in blends if b is not None]) @ voices.xvectors[chosen].T)
-    if voices.misheard is not None:
-        agents = np.array([candidate.role == "agent" for candidate in members])
-        near = near - _FIRST * agents[:, None] * _standard(voices.misheard[chosen])[None]
     places = assign(near).tolist()
     return [replace(c, embedding=voices.embeddings[chosen[p]], place=p) for c, p in zip(members, places, strict=True)]
 
