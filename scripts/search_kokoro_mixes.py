@@ -74,6 +74,17 @@ AGAIN = {
         "把米饭放凉以后再炒，味道会更香。",
     ),
 }
+# What it tells besides, as an agent does. Voices that speak short sentences equally well differ here.
+TOLD = {
+    "zh": (
+        "光合作用是绿色植物利用阳光，把二氧化碳和水转化成养分，同时释放氧气的过程，它是地球上大多数生命的能量来源。",
+        "这部电影讲述了一位乡村教师的故事，导演用朴素的镜头展现了他与学生之间的深厚感情，获得了观众和评论家的一致好评。",
+        "丝绸之路是古代连接亚洲和欧洲的重要贸易路线，商人们沿着它运送丝绸、瓷器和香料，也传播了宗教、艺术和技术。",
+        "要保持身体健康，应该养成规律的作息习惯，每天适量运动，多吃新鲜蔬菜和水果，少喝含糖的饮料，并定期去医院检查。",
+        "人工智能通过分析大量数据来寻找规律，它已经应用在语音识别、图像处理和自动驾驶等领域，但仍然需要人们谨慎地监督。",
+        "租房子之前，应该仔细检查水电和门窗，弄清楚押金和租金的支付方式，并且把双方约定的内容写进合同，以免发生争执。",
+    )
+}
 MISHEARD = 0.05  # of all units, as the gate of the quick start; a voice over it loses dialogues by itself
 SCORED = 3  # of the sentences, the first ones, have DNSMOS and DistillMOS
 SEED = 2412
@@ -247,6 +258,18 @@ class Checker:
             "audited": [v.tolist() for v in audited],
         }
 
+    def told(self, language: Any, acoustic: np.ndarray, prosodic: np.ndarray) -> dict[str, Any] | None:
+        """Errors of the long statements. None where an engine failed."""
+        (style,) = mixed_styles(acoustic[None], prosodic[None])
+        texts = TOLD.get(language, ())
+        spoken = self.tts.speak([Utterance(text, language, style, seed=0) for text in texts])
+        audios = [audio for audio in spoken if isinstance(audio, Audio)]
+        heard = [h.text for h in self.asr.transcribe(audios, language) if not isinstance(h, RowError)]
+        if len(heard) < len(texts):
+            return None
+        edits = [_edits(text, h, language) for text, h in zip(texts, heard, strict=True)]
+        return {"edits": [e.edits for e in edits], "units": [e.units for e in edits], "heard": heard}
+
     def _heard(self, language: Any, text: str, audio: Audio | RowError) -> dict[str, Any] | None:
         if isinstance(audio, RowError):
             return None
@@ -274,15 +297,20 @@ def again(cache: Path, out: Path, cells: Sequence[tuple[str, str]], also: Sequen
     for language, gender in cells:
         own = joined(standing(out, language, gender), language, gender, also)
         for halves in (*stock_voices(language, gender), *halves_of(own)):
-            file = again_file(cache, halves)
-            if not file.exists() and (found := checker.again(language, *halves)):
-                file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+            for file, hear in ((again_file(cache, halves), checker.again), (told_file(cache, halves), checker.told)):
+                if not file.exists() and (found := hear(language, *halves)):
+                    file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 
 def again_file(cache: Path, halves: Halves) -> Path:
     """Where CACHE has what was heard of a voice: by its weights, for the table's rows move."""
     digest = hashlib.sha256(np.stack(halves).astype(np.float32).tobytes()).hexdigest()
     return cache / f"again-{digest[:16]}.json"
+
+
+def told_file(cache: Path, halves: Halves) -> Path:
+    """Where CACHE has what was heard of a voice's long statements."""
+    return again_file(cache, halves).with_name(again_file(cache, halves).name.replace("again", "told"))
 
 
 def heard_again(cache: Path, voices: Iterable[Halves]) -> list[dict[str, Any]]:
@@ -319,15 +347,24 @@ def weeded(cache: Path, language: str, gender: str, own: dict[str, np.ndarray]) 
         "ovrl": np.quantile([np.mean(s["ovrl"]) for s in stock], 0.05),
     }
     heard = heard_again(cache, halves_of(own))
-    clear = np.array([sum(h["edits"]) <= MISHEARD * sum(h["units"]) for h in heard])
+    wrong = np.array([misheard(cache, h, halves) for h, halves in zip(heard, halves_of(own), strict=True)], np.float32)
+    clear = wrong <= MISHEARD
     good = clear & np.array([all(np.mean(h[k]) >= limits[k] for k in ("distillmos", "ovrl")) for h in heard])
     said = ", ".join(f"{name} {limit:.2f}" for name, limit in limits.items())
     print(f"{language} {gender}: {len(good)} heard again, {clear.sum()} clear, {good.sum()} of them good: {said}")
     measured: dict[str, np.ndarray] = {
         "xvectors": np.array([h["xvector"] for h in heard], dtype=np.float16),
         "seconds_per_character": np.array([h["seconds_per_character"] for h in heard], dtype=np.float32),
+        "misheard": wrong,
     }
     return {name: column[good] for name, column in (own | measured).items()}
+
+
+def misheard(cache: Path, again: dict[str, Any], halves: Halves) -> float:
+    """The share of units misheard in the sentences and, where they were spoken, in the long statements."""
+    file = told_file(cache, halves)
+    parts = [again, *([json.loads(file.read_text(encoding="utf-8"))] if file.exists() else [])]
+    return sum(sum(p["edits"]) for p in parts) / sum(sum(p["units"]) for p in parts)
 
 
 def stock_voice(language: str, gender: str, number: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -24,7 +24,7 @@ class Blend(Stage[settings.Blend]):
     """Candidate voices from pairs of mined speakers."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # 3: of the voices chosen from a table, agents have the clearest
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"speakers": _COLUMNS}
 
     table: ManyVoices | None = None
@@ -53,7 +53,7 @@ class Blend(Stage[settings.Blend]):
     def _stock(self, language: str, gender: str) -> Stock:
         assert self.table is not None
         voices = self.table.voices(cast(Language, language), cast(Gender, gender))
-        return Stock(voices.embeddings, voices.xvectors, voices.seconds_per_character)
+        return Stock(voices.embeddings, voices.xvectors, voices.seconds_per_character, voices.misheard)
 
 
 def _speaker(row: Row) -> Speaker:

@@ -4,8 +4,9 @@ Blends of one pair sound alike, and so do a TTS's likenesses of a few people. So
 the TTS speaks well with. The first is the one furthest from every real speaker, each next one the one whose nearest
 neighbour, real speaker or voice, is furthest (farthest-first traversal). Then each candidate of a pair gets the
 voice that is like its parents, the whole of the candidates together as well as can be (linear assignment): by the
-x-vector of their blend and by their speaking rate. What this choice hears with is the encoder that mined the people;
-who judges it is the auditor.
+x-vector of their blend and by their speaking rate. Candidates for agents, who speak half of everything, get those that
+were misheard least, where the table knows. What this choice hears with is the encoder that mined the people; who
+judges it is the auditor.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ import numpy as np
 
 from kespeechchat.voices.blending import BlendError, Candidate, Speaker
 
+_FIRST = 100  # how much more an agent's clearness weighs than likeness to its parents
 _DIGITS = 5  # of a cosine: what float32 arithmetic gives alike on every machine
 
 
 @dataclass(frozen=True)
 class Stock:
     """N voices to choose from: `embeddings` float32 [N, E], `xvectors` float32 [N, D] unit, `rates` float32 [N] in
-    seconds per character."""
+    seconds per character, `misheard` float32 [N], a share from 0 to 1, where it is known."""
 
     embeddings: np.ndarray
     xvectors: np.ndarray
     rates: np.ndarray
+    misheard: np.ndarray | None = None
 
 
 def spread(
@@ -99,6 +102,9 @@ def _shared_out(
     near = -np.abs(_standard(rates)[:, None] - _standard(voices.rates[chosen])[None])
     if all(blend is not None for blend in blends):
         near = near + _standard(np.stack([b for b in blends if b is not None]) @ voices.xvectors[chosen].T)
+    if voices.misheard is not None:
+        agents = np.array([candidate.role == "agent" for candidate in members])
+        near = near - _FIRST * agents[:, None] * _standard(voices.misheard[chosen])[None]
     places = assign(near).tolist()
     return [replace(c, embedding=voices.embeddings[chosen[p]], place=p) for c, p in zip(members, places, strict=True)]
 

@@ -115,6 +115,18 @@ def test_a_slow_pair_gets_a_slow_voice():
     assert [r for _, r in women] == sorted(r for _, r in women)
 
 
+def test_agents_get_the_voices_that_were_misheard_least():
+    speakers, table = people(), stock(12)
+    misheard = np.random.default_rng(5).permutation(12).astype(np.float32) / 100
+    with_agents = SETTINGS.model_copy(update={"agent_candidates": 2})
+    given_ = spread(blend(speakers, with_agents, 3), speakers, lambda *_: replace(table, misheard=misheard))
+    heard = {e.tobytes(): float(m) for e, m in zip(table.embeddings, misheard, strict=True)}
+    for gender in ("female", "male"):
+        own = [(c.role == "agent", heard[c.embedding.tobytes()]) for c in given_ if c.gender == gender]
+        agents = [m for agent, m in own if agent]
+        assert agents and max(agents) < min(m for agent, m in own if not agent)
+
+
 def test_a_table_that_is_too_small_is_an_error_or_gives_fewer():
     speakers = people()
     made = blend(speakers, SETTINGS, seed=3)

@@ -24,11 +24,13 @@ class SpeakerEncoder(Engine, Protocol):
 @dataclass(frozen=True)
 class VoiceTable:
     """N voices that a TTS speaks well with. `embeddings` float32 [N, E], what it speaks with; `xvectors` float32
-    [N, D]: unit length, of the encoder that the embedder works from; `seconds_per_character` float32 [N]."""
+    [N, D]: unit length, of the encoder that the embedder works from; `seconds_per_character` float32 [N]; `misheard`
+    float32 [N], the share of syllables or words that a recognizer misheard, where it is known."""
 
     embeddings: Float32
     xvectors: Float32
     seconds_per_character: Float32
+    misheard: Float32 | None = None
 
 
 class TTSEmbedder(Engine, Protocol):

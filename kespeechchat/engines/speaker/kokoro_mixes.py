@@ -22,11 +22,15 @@ class KokoroMixes(KokoroProjection, ManyVoices):
     def identity(self) -> dict[str, str]:
         import hashlib
 
-        digest = hashlib.sha256(mixes().styles.tobytes() + mixes().xvectors.tobytes()).hexdigest()[:16]
+        table = mixes()
+        columns = table.styles.tobytes() + table.xvectors.tobytes() + table.misheard.tobytes()
+        digest = hashlib.sha256(columns).hexdigest()[:16]
         return super().identity() | {"mixes": f"kokoro_mixes sha256:{digest}"}
 
     def voices(self, language: Language, gender: Gender) -> VoiceTable:
-        """Of a language and gender: embeddings float32 [N, 256], Resemblyzer's x-vectors [N, 256], rates [N]."""
+        """Of a language and gender: embeddings float32 [N, 256], Resemblyzer's x-vectors [N, 256], rates [N], and the
+        share misheard [N]."""
         table = mixes()
         rows = table.rows(language, gender)
-        return VoiceTable(table.styles[rows], table.xvectors[rows], table.seconds_per_character[rows])
+        columns = table.styles, table.xvectors, table.seconds_per_character, table.misheard
+        return VoiceTable(*(column[rows] for column in columns))

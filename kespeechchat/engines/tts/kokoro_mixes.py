@@ -22,13 +22,15 @@ ACOUSTIC = STYLE_SIZE // 2  # numbers of a style that colour the sound; the rest
 @dataclass(frozen=True)
 class MixTable:
     """N voices. `styles` float32 [N, 256]; `xvectors` float32 [N, 256]: unit length, Resemblyzer's of one sentence;
-    `seconds_per_character` float32 [N], of that sentence."""
+    `seconds_per_character` float32 [N], of that sentence; `misheard` float32 [N], the share of syllables (zh) or words
+    (en) that Whisper misheard in further ones."""
 
     languages: tuple[str, ...]
     genders: tuple[str, ...]
     styles: Float32
     xvectors: Float32
     seconds_per_character: Float32
+    misheard: Float32
 
     def rows(self, language: str, gender: str) -> Int64:
         """Indices (int64) of the voices of a language and gender."""
@@ -51,8 +53,8 @@ def mixes() -> MixTable:
         languages, genders = (tuple(map(str, data[k])) for k in ("languages", "genders"))
         styles = mixed_styles(data["acoustic"], data["prosodic"])
         xvectors = data["xvectors"].astype(np.float32)
-        rates = data["seconds_per_character"].astype(np.float32)
+        rates, misheard = (data[k].astype(np.float32) for k in ("seconds_per_character", "misheard"))
     xvectors /= np.linalg.norm(xvectors, axis=1, keepdims=True)
-    for array in (styles, xvectors, rates):
+    for array in (styles, xvectors, rates, misheard):
         array.setflags(write=False)
-    return MixTable(languages, genders, styles, xvectors, rates)
+    return MixTable(languages, genders, styles, xvectors, rates, misheard)
