@@ -20,11 +20,9 @@ from kespeechchat.records import LANGUAGES, Language
 
 def _of_both(given: Any) -> Any:
     """One figure stands for both languages."""
-    if isinstance(given, dict) and set(given) < set(LANGUAGES):
-        raise ValueError(
-            f"no figure for {', '.join(sorted(set(LANGUAGES) - set(given)))}: give one a language, or one for both"
-        )
-    return dict.fromkeys(LANGUAGES, given) if isinstance(given, (int, float)) else given
+    if isinstance(given, bool) or not isinstance(given, (int, float, dict)):
+        raise ValueError("give a number, or one a language: {zh: …, en: …}")
+    return given if isinstance(given, dict) else dict.fromkeys(LANGUAGES, given)
 
 
 Lengths = Annotated[dict[Language, Annotated[int, Field(ge=1)]], BeforeValidator(_of_both)]

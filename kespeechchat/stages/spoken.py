@@ -62,6 +62,10 @@ class Spoken(Stage[settings.Spoken]):
             by_rule = [self._by_rule(row, task) for row in rows]
             yield from (outcome for outcome in by_rule if outcome)
             rows = [row for row, outcome in zip(rows, by_rule, strict=True) if not outcome]
+            # What is asked of a given text, a small model cannot answer: the source's answer is said, or none.
+            given = {row["id"] for row in task.rows if row.get("question_from") == "with_given"}
+            yield from (rejected(row, "no_spoken_answer", row["reference"]) for row in rows if row["id"] in given)
+            rows = [row for row in rows if row["id"] not in given]
         if rows:
             yield from self._by_model(rows, task)
 
@@ -120,4 +124,4 @@ def _carried(row: Row) -> Row:
 def _answers_the_question(row: Row) -> bool:
     """A directive's reference answers the directive ("positive"): a question asks that only with its text."""
     asked = plain_request(row["instruction"], row["input"] or "", row["task"])
-    return bool(row["reference"]) and (asked is not None or row["question_from"] == "with_given")
+    return bool(row["reference"]) and (asked is not None or row.get("question_from") == "with_given")

@@ -22,10 +22,11 @@ _PAGE: Final = re.compile(  # what stands on a page and is not said
     r"[_\[\]{}<>|=→]|\.{3,}|…|^\s*(?:[-*•]|[(（]?[A-Da-d1-9][.、)）:：])\s*\S|[:：](?!\d)|\b[A-D][)）.]|选项|https?",
     re.M,
 )
+_LONGEST: Final = 800  # characters: more than anybody says, and cheap to look at
 _ENDED: Final = {"zh": re.compile(r"[。！？!?]$"), "en": re.compile(r"[.!?]$")}
 
 _ZH_SPLIT: Final = re.compile(r"^(?P<request>[^\n:：。]{4,48})(?:[:：。]\s*\n?|\n)\s*(?P<given>\S.*)$", re.S)
-_ZH_ANSWER: Final = re.compile(r"回答|答案|解答")
+_ZH_ANSWER: Final = re.compile(r"^(?!.*(?:错|假|选项|风格|口吻|方式|语气|英|字|改写|三个|多个)).*(?:回答|答案|解答)")
 _ZH_STEPS: Final = re.compile(r"^[^。！？]{0,12}(?:步骤|过程|理由)[。！]")  # "写出推理步骤。", which says how to answer
 _ZH_POINTER: Final = r"(?:以下|下列|下面|给定|所给|给出|所提供|提供|这些)(?:给出|提供)?的?"
 _ZH_THIS: Final = {  # how each kind of given text is pointed at when it has been said
@@ -62,7 +63,8 @@ _EN_TEXTS: Final = (
     "description|words?|list|set|names?|items|animals|foods|countries|cities|numbers"
 )
 _EN_POINTS: Final = re.compile(
-    r"\b(?:(?:the|a|an|each of the) )?(?:following|given|below|provided) (?P<noun>[a-z]+)\b|"
+    r"\b(?:(?:the|a|an|each of the) )?(?:following|given|below|provided) "
+    r"(?P<noun>(?!(?:as|to|from|into|in|is|are|using|for|and|or|with|of|by|on|at|that|if)\b)[a-z]+)\b|"
     rf"\bthe (?P<text>{_EN_TEXTS})\b",
     re.I,
 )
@@ -70,7 +72,9 @@ _EN_GIVEN_NAME: Final = re.compile(  # "Given the name of an exercise, explain h
     r"^given (?:the )?(?:name of )?(?:a|an|the) [a-z ]{2,24}, (?P<before>[^,]+)\bit\b(?P<after>[^,]*)$", re.I
 )
 _EN_ANSWER: Final = re.compile(
-    r"^(?:please )?(?:answer|solve|solving)\b.{0,30}\b(?:question|problem)s?\b|^how (?:do|would) you answer\b", re.I
+    r"^(?:please )?(?:answer|solve|solving)\b[\w ]{0,30}\b(?:question|problem)s?(?:$|\. [^.]*\bsteps?\b)|"
+    r"^how (?:do|would) you answer\b",
+    re.I,
 )
 _EN_STARTS: Final = re.compile(
     r"^(?:please |kindly )?(?:(?:you (?:need|have) to|i want you to) )?(?P<request>(?:explain|describe|tell|give|"
@@ -81,6 +85,9 @@ _EN_STARTS: Final = re.compile(
     re.I | re.S,
 )
 _EN_SENTENCE: Final = re.compile(r"(?<=[.!?] )[a-z]")
+_EN_TWICE: Final = re.compile(
+    r"\b(?:the|two|three|four|five|both|all|these|each|or not|or \w+correct) (?:this|these)\b", re.I
+)
 _EN_YES_OR_NO: Final = re.compile(r"[.?!]\s*(?:answer )?(?:with )?yes or no[.?!]?$", re.I)
 _EN_LEFT: Final = re.compile(
     r"\b(?:following|given|below|provided|input|output|options?|mask|blank|table|token)\b|[:\n]", re.I
@@ -97,6 +104,8 @@ def aloud(instruction: str, input: str, language: Language, turn: int) -> str | 
     >>> aloud("Make a list of things to do in the given city.", "Lisbon", "en", 0)
     'Can you make a list of things to do in Lisbon?'
     """
+    if len(instruction) + len(input) > _LONGEST:
+        return None
     request, given = _parts(instruction, input, language)
     text = _said(given, language)
     if not request or not text:
@@ -153,6 +162,10 @@ def _zh(request: str, text: str, turn: int) -> str | None:
     if not _ZH_STARTS.match(bare) or _ZH_LEFT.search(bare):
         return None
     stop = "" if _ENDED["zh"].search(text) else "，" if re.search(r"[、，,]", text) and len(text) < 24 else "。"
+    if not re.search(r"[、，,；;和]", text):
+        bare = bare.replace("这些", "这个")
+    if len(re.findall(r"[。！？!?]", text + stop)) > 1:
+        bare = bare.replace("这句话", "这几句话")
     if stop == "，":  # a list of words
         text = re.sub(r"[“”‘’\"]", "", text)
     return text + stop + ZH_FRAMES[turn % len(ZH_FRAMES)].format(bare)
@@ -192,7 +205,7 @@ def _put(request: str, found: re.Match[str], words: str) -> str:
 
 def _en_framed(request: str, turn: int) -> str | None:
     found = _EN_STARTS.match(request)
-    if not found or _EN_LEFT.search(request):
+    if not found or _EN_LEFT.search(request) or _EN_TWICE.search(request):
         return None
     asked = found["request"].rstrip(" .,;:!?")
     return EN_FRAMES[turn % len(EN_FRAMES)].format(asked[:1].lower() + asked[1:])

@@ -29,14 +29,14 @@ _WRITES: Final = re.compile(r"^(?:please )?(?:write|generate|create|compose|desi
 _ANSWER_LABEL = re.compile(r"\s*(?:答案|回答|answer|a)\s*[:：]\s*$", re.I)
 # The text points at something that stands beside it on the page.
 _POINTS: Final = {
-    "zh": re.compile(r"以下|下列|下面|下文|上文|上述|以上|给定|所给|给出的|这[段篇句]|文中|输入|选项|括号"),
+    "zh": re.compile(r"(?<![度岁])以下|下列|下面|下文|上文|上述|以上|给定|所给|给出的|这[段篇句]|文中|输入|选项|括号"),
     "en": re.compile(
         r"\b(?:following|given|below|above|provided|passage|paragraph|input|options?|this (?:text|sentence|list))\b",
         re.I,
     ),
 }
 _ON_PAGE: Final = {
-    "zh": re.compile(r"以下|下列|下面(?:的|这|哪)|下文|上文|上述|给定的|所给的|给出的|文中"),
+    "zh": re.compile(r"以下|下列|下面(?:的|这|哪)|下文|上文|上述|给定的|所给的|给出的|(?<!中)文中"),
     "en": re.compile(r"\b(?:the|a|an|these|each) (?:following|given|above|provided)\b|\b(?:the|this) passage\b", re.I),
 }
 _ASKS: Final = {

@@ -73,6 +73,8 @@ def test_a_directive_that_is_said_with_its_text_keeps_its_answer(run):
     row = given | {"question": asked.row["question"], "question_from": "with_given"}
     (said,), _ = run(Spoken, "{}", row | {"reference": "I would say: could you please close the door."})
     assert said.row["response_from"] == "source"
+    (unsaid,), prompts = run(Spoken, "{}", row | {"reference": "polite"})
+    assert unsaid.reason == "no_spoken_answer" and not prompts
     model = row | {"question": "Could you close the door?", "question_from": "model"}
     (lost,), _ = run(
         Spoken, "{}", model | {"reference": "Please close it."}, settings=("stages.spoken.require_reference=true",)

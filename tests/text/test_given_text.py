@@ -69,6 +69,11 @@ SAID = [
     ),
 ]
 NOT_SAID = [
+    ("en", "Classify the following as a fruit or a vegetable.", "Carrot"),
+    ("en", "Answer the following question incorrectly.", "What is the capital of France?"),
+    ("en", "Compare the two following animals.", "cat, dog"),
+    ("en", "Classify the following text.", "7" * 5000),
+    ("zh", "用英语回答以下问题：天空是什么颜色的？", ""),
     ("zh", "从以下选项中选出动物。\nA. 猫\nB. 树", ""),
     ("zh", "请回答以下两个问题：海有多深？天有多高？", ""),
     ("zh", "根据上下文填写以下句子的空缺：天空是___的。", ""),
