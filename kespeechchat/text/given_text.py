@@ -85,9 +85,7 @@ _EN_STARTS: Final = re.compile(
     re.I | re.S,
 )
 _EN_SENTENCE: Final = re.compile(r"(?<=[.!?] )[a-z]")
-_EN_TWICE: Final = re.compile(
-    r"\b(?:the|two|three|four|five|both|all|these|each|or not|or \w+correct) (?:this|these)\b", re.I
-)
+_EN_TWICE: Final = re.compile(r"\b(?:the|two|three|four|five|both|all|these|each) (?:this|these)\b", re.I)
 _EN_YES_OR_NO: Final = re.compile(r"[.?!]\s*(?:answer )?(?:with )?yes or no[.?!]?$", re.I)
 _EN_LEFT: Final = re.compile(
     r"\b(?:following|given|below|provided|input|output|options?|mask|blank|table|token)\b|[:\n]", re.I

@@ -36,7 +36,7 @@ _POINTS: Final = {
     ),
 }
 _ON_PAGE: Final = {
-    "zh": re.compile(r"以下|下列|下面(?:的|这|哪)|下文|上文|上述|给定的|所给的|给出的|(?<!中)文中"),
+    "zh": re.compile(r"(?<![度岁])以下|下列|下面(?:的|这|哪)|下文|上文|上述|给定的|所给的|给出的|(?<!中)文中"),
     "en": re.compile(r"\b(?:the|a|an|these|each) (?:following|given|above|provided)\b|\b(?:the|this) passage\b", re.I),
 }
 _ASKS: Final = {

@@ -81,7 +81,8 @@ def select(
         place, cell = row.get("place") or 0, order.get(cell_of(row), len(order))
         score, rank = -_score(row, settings.best_by), stable_hash(seed, "voices", row["id"])
         if row["role"] == "agent":
-            return False, round(row.get("error_rate") or 0.0, 3), score, place, cell, rank, row["id"]
+            wrong = round(row["error_rate"], 3)
+            return False, wrong if wrong >= 0 else np.inf, score, place, cell, rank, row["id"]  # NaN comes last
         return True, place, cell, score, 0.0, rank, row["id"]
 
     rows = sorted(auditions, key=turn)

@@ -86,7 +86,8 @@ def test_a_question_about_a_text_on_a_page_is_found(language, question):
 
 
 @pytest.mark.parametrize(
-    ("language", "question"), [("zh", "楼下面馆几点开门？"), ("en", "What was given to the king?")]
+    ("language", "question"),
+    [("zh", "楼下面馆几点开门？"), ("zh", "零度以下的水会怎样？"), ("en", "What was given to the king?")],
 )
 def test_words_that_only_look_so_are_not(language, question):
     assert not points_at_text(question, language)

@@ -222,6 +222,17 @@ def test_what_was_chosen_earlier_from_a_table_comes_first(random):
     assert kept == ["blend-000", "blend-001", "blend-002"]
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_an_agent_that_is_understood_comes_before_one_that_sounds_better(random):
+    own = SETTINGS.model_copy(update={"speaker_threshold": 0.999, "voice_threshold": 1.0, "best_by": "ovrl"})
+    errors = {1: 0.04, 2: 0.0, 3: 0.02, 4: float("nan")}
+    rows = [scored(i, 3 + i / 10) | {"role": "agent", "error_rate": error} for i, error in errors.items()]
+    random.shuffle(rows)
+    outcomes = select(rows, REAL, {Cell("agent", "train", "female", "en"): 1}, own, seed=1)
+    assert [o.row["id"] for o in outcomes if o.status == "kept"] == ["blend-002"]
+
+
 def test_an_agent_comes_before_every_user_and_the_best_one_first():
     """However late it was chosen: without an agent nothing is spoken, and one agent speaks half of everything."""
     own = SETTINGS.model_copy(update={"speaker_threshold": 0.999, "best_by": "ovrl"})

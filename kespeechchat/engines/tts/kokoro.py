@@ -22,7 +22,6 @@ from kespeechchat.engines import EngineError
 from kespeechchat.engines.arrays import Float32
 from kespeechchat.engines.models import identify, resolve
 from kespeechchat.engines.tts import TTS, StockVoices, Utterance, cannot_be_told, off_speed
-from kespeechchat.engines.tts.kokoro_float import FOLDED, opened_in_float
 from kespeechchat.engines.tts.kokoro_phonemes import LIMIT, Phonemizer, pieces
 from kespeechchat.engines.tts.kokoro_styles import STYLE_SIZE, style
 from kespeechchat.records import Audio, Language, RowError
@@ -138,6 +137,8 @@ def _session(path: Path, arithmetic: str) -> Any:
         raise EngineError(f"Kokoro's model {path} is not a file; name the .onnx file itself")
     model: str | bytes = str(path)
     if arithmetic == "float32":
+        from kespeechchat.engines.tts.kokoro_float import FOLDED, opened_in_float
+
         model = opened_in_float(path)
         options.add_session_config_entry(*FOLDED)
     try:
